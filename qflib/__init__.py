@@ -1,0 +1,139 @@
+"""qflib: order books, derivative hedging and expected shortfall, from a notebook idea to production.
+
+``import qflib as qf`` is light: names load their part of the library at first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what the names are, for type checkers and editors
+    from qflib.desk import Desk, DeskConfig, Run, datasets
+    from qflib.desk.feed import Feed
+    from qflib.desk.read import read
+    from qflib.hedging import HedgePlan, Portfolio, hedge, hedgers
+    from qflib.orderbook import OrderBook
+    from qflib.pricing import Market, bachelier, black76, black_scholes, fit_surface, greeks, implied_vol
+    from qflib.records import Instrument, Instruments
+    from qflib.shortfall import (
+        ESResult,
+        ScenarioSet,
+        backtest,
+        component_es,
+        expected_shortfall,
+        scenarios,
+    )
+
+__version__ = "0.1.0"
+
+#: public name -> (module, attribute; empty: the module itself)
+_NAMES: dict[str, tuple[str, str]] = {
+    "Desk": ("qflib.desk", "Desk"),
+    "DeskConfig": ("qflib.desk", "DeskConfig"),
+    "ESResult": ("qflib.shortfall", "ESResult"),
+    "Feed": ("qflib.desk.feed", "Feed"),
+    "HedgePlan": ("qflib.hedging", "HedgePlan"),
+    "Instrument": ("qflib.records", "Instrument"),
+    "Instruments": ("qflib.records", "Instruments"),
+    "Market": ("qflib.pricing", "Market"),
+    "OrderBook": ("qflib.orderbook", "OrderBook"),
+    "Portfolio": ("qflib.hedging", "Portfolio"),
+    "Run": ("qflib.desk", "Run"),
+    "ScenarioSet": ("qflib.shortfall", "ScenarioSet"),
+    "backtest": ("qflib.shortfall", "backtest"),
+    "bachelier": ("qflib.pricing", "bachelier"),
+    "black76": ("qflib.pricing", "black76"),
+    "black_scholes": ("qflib.pricing", "black_scholes"),
+    "component_es": ("qflib.shortfall", "component_es"),
+    "datasets": ("qflib.desk.datasets", ""),
+    "expected_shortfall": ("qflib.shortfall", "expected_shortfall"),
+    "fit_surface": ("qflib.pricing", "fit_surface"),
+    "greeks": ("qflib.pricing", "greeks"),
+    "hedge": ("qflib.hedging", "hedge"),
+    "hedgers": ("qflib.hedging.hedgers", ""),
+    "implied_vol": ("qflib.pricing", "implied_vol"),
+    "read": ("qflib.desk.read", "read"),
+    "scenarios": ("qflib.shortfall.scenarios", ""),
+}
+
+__all__ = [
+    "Desk",
+    "DeskConfig",
+    "ESResult",
+    "Feed",
+    "HedgePlan",
+    "Instrument",
+    "Instruments",
+    "Market",
+    "OrderBook",
+    "Portfolio",
+    "Run",
+    "ScenarioSet",
+    "__version__",
+    "bachelier",
+    "backtest",
+    "black76",
+    "black_scholes",
+    "component_es",
+    "datasets",
+    "expected_shortfall",
+    "fit_surface",
+    "greeks",
+    "hedge",
+    "hedgers",
+    "implied_vol",
+    "read",
+    "scenarios",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"qflib has no {name!r}; it has {', '.join(sorted(_NAMES))}")
+    _register_accessor()
+    module, attribute = _NAMES[name]
+    loaded = importlib.import_module(module)
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+def _place_kernel_cache() -> None:
+    """Keep compiled kernels under a hash of all kernel sources.
+
+    Numba's own cache looks at one file's time stamp, so a kernel that calls a changed kernel of another file
+    would go on running the old code.
+    """
+    base = os.environ.get("QFLIB_KERNEL_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "qflib"
+    )
+    source = hashlib.sha256()
+    for f in sorted(Path(__file__).parent.glob("kernels/*.py")):
+        source.update(f.name.encode() + f.read_bytes())
+    place = str(Path(base, "kernels", source.hexdigest()[:16]))
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.CACHE_DIR = place
+    else:
+        os.environ["NUMBA_CACHE_DIR"] = place
+
+
+if "NUMBA_CACHE_DIR" not in os.environ:
+    _place_kernel_cache()
+
+
+def _register_accessor() -> None:
+    """Give DataFrames their `.qf`."""
+    importlib.import_module("qflib.accessor")
+
+
+if "pandas" in sys.modules:
+    _register_accessor()
