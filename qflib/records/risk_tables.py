@@ -1,0 +1,164 @@
+"""The tables of risk: Greeks, exposures, scenario P&L, positions, value at risk and expected shortfall, hedges.
+
+The rules of `qflib.records.tables` hold here too.
+"""
+
+from __future__ import annotations
+
+from qflib.records.schema import Column as C
+from qflib.records.schema import Table
+
+GREEKS = Table(
+    "Greeks",
+    (
+        C("portfolio", "text", 1),
+        C("underlying", "text", 2),
+        C("book", "u32", 3, "Book; 0: both"),
+        C("value", "f64", 4, "reporting currency"),
+        C("delta", "f64", 5, "reporting currency per 1.00 of the underlying"),
+        C("gamma", "f64", 6),
+        C("vega", "f64", 7, "a 1.00 of volatility"),
+        C("theta", "f64", 8, "a year"),
+        C("rho", "f64", 9),
+        C("vanna", "f64", 10),
+        C("volga", "f64", 11),
+        C("cash_delta", "f64", 12, "delta times the underlying's price"),
+        C("realised", "f64", 13, "realised P&L, fees in"),
+        C("unrealised", "f64", 14),
+        C("forward", "f64", 15, "the underlying's mark they are taken at"),
+        C("time_ns", "i64", 16, "market time they are taken at"),
+    ),
+    "Aggregated Greeks an underlying.",
+)
+EXPOSURE = Table(
+    "Exposure",
+    (
+        C("portfolio", "text", 1),
+        C("underlying", "text", 2),
+        C("set_id", "text", 3, "the scenario set of the vectors"),
+        C("time_ns", "i64", 4, "market time"),
+        C("as_of_ns", "i64", 5, "receipt time of the newest event it reflects"),
+        C("forward", "f64", 6, "the underlying's mark"),
+        C("actual_pnl", "f64", 7, "realised and unrealised since the start, reporting currency"),
+        C("closing", "u32", 8, "1: the source has ended"),
+        C("unpriced", "u32", 9, "positions that nothing quoted prices: left out"),
+        C("outcome_ns", "i64", 10, "horizon of the forecast vectors; 0: none"),
+    ),
+    "What an ExposureBatch speaks of; one row.",
+)
+VECTORS = Table(
+    "Vectors",
+    (
+        C("client", "f64", 1, "P&L of client positions a scenario"),
+        C("hedge", "f64", 2, "P&L of hedges held a scenario"),
+    ),
+    "Scenario P&L in reporting currency; one row a scenario.",
+)
+POSITIONS = Table(
+    "Positions",
+    (
+        C("portfolio", "text", 1),
+        C("instrument", "u32", 2),
+        C("book", "u32", 3),
+        C("qty", "i64", 4, "signed lots"),
+        C("avg_price", "f64", 5),
+        C("mark", "f64", 6, "price it is valued at"),
+        C("implied_vol", "f64", 7, "NaN where there is none"),
+        C("value", "f64", 8, "reporting currency"),
+        C("delta", "f64", 9),
+        C("unrealised", "f64", 10),
+        C("realised", "f64", 11),
+        C("fees", "f64", 12),
+        C("lot_value", "f64", 13, "settlement currency; its change is the P&L of one lot"),
+        C("fx", "f64", 14, "reporting currency a unit of settlement currency"),
+        C("gamma", "f64", 15),
+        C("vega", "f64", 16),
+        C("theta", "f64", 17),
+    ),
+    "Positions an instrument.",
+)
+HEDGE_INSTRUMENTS = Table(
+    "HedgeInstruments",
+    (
+        C("instrument", "u32", 1),
+        C("position", "i64", 2, "hedge lots held"),
+        C("working", "i64", 3, "signed lots of hedge orders alive"),
+        C("last_hedge_no", "u64", 4, "the last hedge order reflected"),
+        C("last_rejected", "u64", 5, "the last hedge order refused; 0: none"),
+        C("bid_ticks", "i64", 6),
+        C("bid_qty", "i64", 7),
+        C("ask_ticks", "i64", 8),
+        C("ask_qty", "i64", 9),
+        C("unit_delta", "f64", 10, "reporting-currency delta of one lot"),
+        C("unit_cash", "f64", 11, "reporting-currency value of one tick of one lot"),
+    ),
+    "What the hedger may trade, and what became of what it sent.",
+)
+RISK = Table(
+    "Risk",
+    (
+        C("portfolio", "text", 1),
+        C("level", "f64", 2, "confidence"),
+        C("horizon_ns", "i64", 3),
+        C("set_id", "text", 4),
+        C("n_scenarios", "u32", 5),
+        C("dynamics", "text", 6, "sticky_strike, ..."),
+        C("decay", "u32", 7, "1: time decay is in"),
+        C("time_ns", "i64", 8),
+        C("as_of_ns", "i64", 9, "the oldest exposure summed"),
+        C("es_unhedged", "f64", 10, "client positions; positive is a loss, reporting currency"),
+        C("es_current", "f64", 11, "client positions and hedges held"),
+        C("es_target", "f64", 12, "after the orders proposed, with their cost"),
+        C("var_unhedged", "f64", 13),
+        C("var_current", "f64", 14),
+        C("var_target", "f64", 15),
+        C("n_tail", "u32", 16),
+        C("target_cost", "f64", 17, "the cost in es_target"),
+        C("newest_ns", "i64", 18, "receipt time of the newest event reflected"),
+        C("unpriced", "u32", 19, "positions that nothing quoted prices: left out"),
+    ),
+    "Value at risk and expected shortfall; one row a level.",
+)
+LIMITS = Table(
+    "Limits",
+    (
+        C("portfolio", "text", 1),
+        C("name", "text", 2),
+        C("value", "f64", 3),
+        C("bound", "f64", 4),
+        C("breached", "u32", 5),
+    ),
+    "Limits and where they stand.",
+)
+HEDGES = Table(
+    "Hedges",
+    (
+        C("portfolio", "text", 1),
+        C("instrument", "u32", 2),
+        C("qty", "i64", 3, "signed lots proposed"),
+        C("price", "f64", 4, "expected average price"),
+        C("cost", "f64", 5, "expected cost against mid, reporting currency"),
+        C("hedge_no", "u64", 6, "0: proposed, not sent"),
+        C("net_delta", "f64", 7, "before"),
+        C("band", "f64", 8, "half-width of the no-trade band in delta"),
+    ),
+    "Hedge decisions.",
+)
+ROLLING = Table(
+    "Rolling",
+    (
+        C("portfolio", "text", 1),
+        C("outcome", "text", 2, "hypothetical or actual"),
+        C("level", "f64", 3),
+        C("window", "u32", 4),
+        C("n", "u32", 5, "outcomes in the window"),
+        C("es", "f64", 6, "positive is a loss"),
+        C("var", "f64", 7),
+        C("pnl", "f64", 8, "the newest outcome"),
+        C("time_ns", "i64", 9),
+        C("period_ns", "i64", 10),
+        C("forecast_es", "f64", 11, "of the same period, made at its start; NaN: none"),
+        C("forecast_var", "f64", 12),
+    ),
+    "Rolling expected shortfall of outcomes.",
+)
