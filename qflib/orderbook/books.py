@@ -1,0 +1,208 @@
+"""Books of all instruments of a table: events in, tops and depth out, content for snapshots and digests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.errors import InputError, StateError
+from qflib.kernels import book_content as content
+from qflib.kernels.book_batch import N_COUNTERS, apply_events
+from qflib.kernels.book_state import (
+    INFO,
+    NEED_LEVELS,
+    NEED_ORDERS,
+    ORDER_FREE,
+    BookState,
+    Int,
+    grow,
+    new_state,
+    with_instruments,
+)
+from qflib.records import DEPTH, TOPS, Instruments
+
+_KEYS = (
+    *(f"levels.{n}" for n in content.LEVEL_COLUMNS),
+    "orders.id",
+    "orders.qty",
+    *(f"info.{n}" for n in INFO.names or ()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a batch of events did: events seen, and those refused by reason; crossed and locked books at rows with LAST.
+
+    Refused events change no book. They add up: ``a + b``.
+    """
+
+    events: int = 0
+    unknown_ids: int = 0
+    duplicate_ids: int = 0
+    bad_quantities: int = 0
+    bad_sides: int = 0
+    bad_prices: int = 0
+    bad_instruments: int = 0
+    unknown_kinds: int = 0
+    crossed: int = 0
+    locked: int = 0
+
+    @property
+    def refused(self) -> int:
+        """Events that changed nothing."""
+        return (
+            self.unknown_ids
+            + self.duplicate_ids
+            + self.bad_quantities
+            + self.bad_sides
+            + self.bad_prices
+            + self.bad_instruments
+            + self.unknown_kinds
+        )
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
+
+
+class Books:
+    """The books of an instrument table: full queues, told levels and quotes alike.
+
+    Parameters
+    ----------
+    instruments
+        The table, or how many rows it has.
+
+    Examples
+    --------
+    >>> from qflib.orderbook.books import Books
+    >>> from qflib.records import MARKET_EVENTS
+    >>> books = Books(1)
+    >>> books.apply(MARKET_EVENTS.make(kind=[1, 1], side=[1, 2], order_id=[1, 2], price_ticks=[99, 101], qty=[5, 7]))
+    Counters(events=2, ...)
+    >>> top = books.tops()
+    >>> int(top.bid_ticks[0]), int(top.ask_ticks[0])
+    (99, 101)
+    """
+
+    def __init__(self, instruments: Instruments | int) -> None:
+        n = instruments if isinstance(instruments, int) else len(instruments)
+        self.state: BookState = new_state(n)
+
+    def __len__(self) -> int:
+        return len(self.state.info)
+
+    def extend(self, instruments: Instruments | int) -> None:
+        """Make room for a longer table; rows there keep their books."""
+        self.state = with_instruments(self.state, instruments if isinstance(instruments, int) else len(instruments))
+
+    def apply(self, events: Any) -> Counters:
+        """Apply the columns of `MARKET_EVENTS`, in order. O(1) an event but for far levels that come or go.
+
+        Returns
+        -------
+        Counters
+            What was refused, and why.
+        """
+        counters = np.zeros(N_COUNTERS, np.int64)
+        row: Int = 0
+        n = len(events.kind)
+        e = events
+        while row < n:
+            row = apply_events(
+                self.state, e.kind, e.flags, e.instrument, e.side, e.order_id, e.price_ticks, e.qty, e.receipt_ns,
+                row, n, counters,
+            )  # fmt: skip
+            if row < n:
+                self.grow()
+        return Counters(*counters.tolist())
+
+    def grow(self) -> None:
+        """Double what is full."""
+        self.state = grow(self.state, NEED_ORDERS if self.state.heads[ORDER_FREE] == 0 else NEED_LEVELS)
+
+    def tops(self, instruments: NDArray[Any] | None = None) -> Any:
+        """`TOPS` columns of some instruments (all). O(instruments)."""
+        which = np.asarray(np.arange(len(self)) if instruments is None else instruments, np.uint32)
+        bid, bid_qty, ask, ask_qty, bid_depth, ask_depth = content.tops_of(self.state, which)
+        info = self.state.info[which]
+        return TOPS.make(
+            instrument=which,
+            bid_ticks=bid,
+            bid_qty=bid_qty,
+            ask_ticks=ask,
+            ask_qty=ask_qty,
+            last_ticks=info["last_ticks"],
+            last_qty=info["last_qty"],
+            status=info["status"],
+            time_ns=info["time_ns"],
+            bid_depth=bid_depth,
+            ask_depth=ask_depth,
+        )
+
+    def depth(self, instrument: int, n: int) -> Any:
+        """`DEPTH` columns of the best `n` levels a side of an instrument, bids first. O(n)."""
+        side, level, price, qty, _ = content.depth_of(self.state, self._known(instrument), n)
+        return DEPTH.make(instrument=np.uint32(instrument), side=side, level=level, price_ticks=price, qty=qty)
+
+    def levels_of(self, instrument: int) -> dict[str, NDArray[Any]]:
+        """All levels of an instrument, bids first, best first: side, price_ticks, qty, orders. O(levels)."""
+        i = self._known(instrument)
+        return dict(zip(content.LEVEL_COLUMNS[1:], content.levels_of(self.state, i, i + 1)[1:], strict=True))
+
+    def orders_of(self, instrument: int) -> dict[str, NDArray[Any]]:
+        """All orders of an instrument in the order of `levels_of`, each queue from its head. O(orders)."""
+        i = self._known(instrument)
+        _, side, price, _, count = content.levels_of(self.state, i, i + 1)
+        ids, qty = content.orders_of(self.state, i, i + 1)
+        return {"side": np.repeat(side, count), "price_ticks": np.repeat(price, count), "order_id": ids, "qty": qty}
+
+    def save(self) -> dict[str, NDArray[Any]]:
+        """The content as named arrays: queues in order, levels, and what is known of each instrument."""
+        return content.save(self.state)
+
+    def load(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `save` gave, bit for bit.
+
+        Raises
+        ------
+        StateError
+            If an array is missing or lengths contradict each other.
+        """
+        if missing := [n for n in _KEYS if n not in saved]:
+            raise StateError(f"the saved books have no array {missing[0]!r}; give what Books.save() returned")
+        if int(saved["levels.orders"].sum()) != len(saved["orders.id"]):
+            raise StateError(
+                f"the saved levels count {int(saved['levels.orders'].sum())} orders, the queues hold "
+                f"{len(saved['orders.id'])}; the snapshot is torn, take another one"
+            )
+        self.state = content.load({n: saved[n] for n in _KEYS})
+
+    def digest(self) -> str:
+        """SHA-256 of the content; equal for equal books however they came about. O(content)."""
+        return _digest(self.save())
+
+    def digest_of(self, instrument: int) -> str:
+        """SHA-256 of one instrument's content."""
+        i = self._known(instrument)
+        info = self.state.info[i : i + 1]
+        fields = {n: info[n] for n in info.dtype.names or ()}
+        return _digest({**self.levels_of(i), **{f"order.{k}": v for k, v in self.orders_of(i).items()}, **fields})
+
+    def _known(self, instrument: int) -> int:
+        if not 0 <= instrument < len(self):
+            raise InputError(f"instrument {instrument} is not in the table; it has rows 0 to {len(self) - 1}")
+        return int(instrument)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    h = hashlib.sha256()
+    for name in sorted(arrays):
+        a = np.ascontiguousarray(arrays[name])
+        h.update(f"{name}|{a.dtype.str}|{a.shape}|".encode())
+        h.update(a.tobytes())
+    return h.hexdigest()

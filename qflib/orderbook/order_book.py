@@ -1,0 +1,273 @@
+"""One instrument's order book, as a person sees it: prices in quote currency, times in UTC."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import asdict
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from qflib.errors import DataError, InputError
+from qflib.kernels import book_content as content
+from qflib.kernels.book import find_order, qty_ahead
+from qflib.kernels.book_levels import level_qty
+from qflib.orderbook.books import Books, Counters
+from qflib.orderbook.cost import TradeCost, walk
+from qflib.orderbook.frames import as_events
+from qflib.orderbook.replay import replay
+from qflib.records import MARKET_EVENTS, Instrument, Instruments
+
+_SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
+#: Levels a side that may be asked for: their arrays are made before the book is looked at.
+MAX_DEPTH = 1_000_000
+_MAX_TICKS = 2**62
+
+
+class OrderBook:
+    """The order book of one instrument: full queues where the venue tells orders, levels or quotes where not.
+
+    Parameters
+    ----------
+    symbol
+        Its symbol in the instrument table.
+    instruments
+        The table; `replay` takes the feed's. Without one, prices are on a tick of 0.01 and quantities in lots of 1.
+
+    Raises
+    ------
+    UnknownInstrumentError
+        If the symbol is not in the table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qflib.orderbook import OrderBook
+    >>> book = OrderBook("ACME.F")
+    >>> orders = pd.DataFrame({"kind": "add", "side": ["buy", "sell", "sell"], "order_id": [1, 2, 3],
+    ...                        "price": [99.99, 100.01, 100.02], "qty": [5, 2, 8]})
+    >>> book.apply(orders).events
+    3
+    >>> book.best["ask"], book.quantity("sell", 100.02)
+    (100.01, 8.0)
+    >>> round(book.cost_to_trade("buy", 4).avg_price, 4)
+    100.015
+    """
+
+    def __init__(self, symbol: str, instruments: Instruments | None = None) -> None:
+        self.symbol = symbol
+        self._use(instruments if instruments is not None else Instruments((Instrument(symbol),)))
+        self.books = Books(1)
+
+    def apply(self, events: Any, *, policy: Literal["raise", "count"] = "raise") -> Counters:
+        """Apply events in order; rows of other instruments are left out.
+
+        Parameters
+        ----------
+        events
+            `MARKET_EVENTS` columns, a structured array of that dtype, or a DataFrame (see `qflib.orderbook.frames`).
+        policy
+            "raise": refused events raise, after the good ones were applied; "count": they are counted.
+
+        Returns
+        -------
+        Counters
+            Events seen and refused, by reason.
+
+        Raises
+        ------
+        InputError, DataError
+            If events are not of these forms, hold a missing column, NaN price or negative quantity (nothing is
+            applied), or, with "raise", if an event names an unknown order, adds one twice or has a wrong side.
+        """
+        if policy not in ("raise", "count"):
+            raise InputError(f"policy {policy!r} is unknown; give 'raise' or 'count'")
+        columns = as_events(events, self.instruments, self._row)
+        mine = MARKET_EVENTS.take(columns, np.flatnonzero(columns.instrument == self._row))
+        counters = self.books.apply(mine._replace(instrument=np.zeros_like(mine.instrument)))
+        if policy == "raise" and counters.refused:
+            told = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in asdict(counters).items() if v and k != "events")
+            raise DataError(
+                f"{counters.refused} of {counters.events} events do not fit the book of {self.symbol}: {told}; "
+                "give the events from the start or a snapshot on, or policy='count'"
+            )
+        return counters
+
+    @property
+    def best(self) -> dict[str, float]:
+        """Best prices and quantities: bid, bid_qty, ask, ask_qty; NaN and 0 where a side is empty."""
+        top = self.books.tops()
+        out: dict[str, float] = {}
+        for name in ("bid", "ask"):
+            lots = int(getattr(top, f"{name}_qty")[0])
+            ticks = int(getattr(top, f"{name}_ticks")[0])
+            out[name] = self.instruments.to_price(self._row, ticks) if lots else float("nan")
+            out[f"{name}_qty"] = self.instruments.to_qty(self._row, lots)
+        return out
+
+    @property
+    def mid(self) -> float:
+        """Mean of best bid and ask; NaN where a side is empty."""
+        best = self.best
+        return (best["bid"] + best["ask"]) / 2
+
+    def depth(self, n: int = 10) -> pd.DataFrame:
+        """The best `n` levels a side, bids first: side, price, qty, orders, cumulative (qty from the best on). O(n).
+
+        Raises
+        ------
+        InputError
+            If `n` is not a whole number from 1 to a million.
+        """
+        n = _whole(n, "depth", MAX_DEPTH)
+        side, level, ticks, lots, orders = content.depth_of(self.books.state, 0, n)
+        frame = pd.DataFrame(
+            {
+                "side": np.where(side == 1, "bid", "ask"),
+                "level": level.astype(np.int64),
+                "price": self.instruments.to_price(self._row, ticks),
+                "qty": self.instruments.to_qty(self._row, lots),
+                "orders": orders,
+            }
+        )
+        frame["cumulative"] = frame.groupby("side")["qty"].cumsum()
+        return frame
+
+    def quantity(self, side: str, price: float) -> float:
+        """Quantity at a price; 0 where there is none. O(1) near the best.
+
+        Raises
+        ------
+        InputError
+            If the side is unknown, or the price is not one finite number.
+        """
+        at = _number(price, "price")
+        if abs(at) > self.instruments.to_price(self._row, _MAX_TICKS):
+            raise InputError(f"price {at} is beyond what a book can hold; give one in quote currency")
+        ticks = self.instruments.to_ticks(self._row, at)
+        return float(self.instruments.to_qty(self._row, level_qty(self.books.state, 0, _side(side), ticks)))
+
+    def order(self, order_id: int) -> dict[str, Any]:
+        """A resting order: side, price, qty, ahead (quantity before it in its queue). O(orders behind it).
+
+        Raises
+        ------
+        InputError
+            If no such order rests here, or the id is not an unsigned 64-bit number.
+        """
+        order_id = _whole(order_id, "order id", 2**64 - 1, least=0)
+        state = self.books.state
+        row = find_order(state, 0, np.uint64(order_id))
+        if row == 0:
+            raise InputError(
+                f"order {order_id} does not rest in the book of {self.symbol}; it is filled, gone or unknown"
+            )
+        level = state.levels[state.orders[row]["level"]]
+        ask = bool(level["book"] & 1)
+        rank = int(level["rank"])
+        return {
+            "side": "ask" if ask else "bid",
+            "price": self.instruments.to_price(self._row, ~rank if ask else rank),
+            "qty": self.instruments.to_qty(self._row, int(state.orders[row]["qty"])),
+            "ahead": self.instruments.to_qty(self._row, qty_ahead(state, row)),
+        }
+
+    def cost_to_trade(self, side: str, qty: float) -> TradeCost:
+        """What buying or selling `qty` at once would cost against the mid. O(levels).
+
+        Raises
+        ------
+        InputError
+            If the side is not "buy" or "sell", or the quantity is not positive.
+        """
+        qty = _number(qty, "quantity")
+        levels = self.books.levels_of(0)
+        other = levels["side"] == (2 if side == "buy" else 1)
+        prices = self.instruments.to_price(self._row, levels["price_ticks"][other])
+        sizes = self.instruments.to_qty(self._row, levels["qty"][other])
+        return walk(side, qty, prices, sizes, self.mid, self.instruments[self._row])
+
+    def replay(
+        self,
+        feed: Any,
+        sample: str = "100ms",
+        features: list[str] | None = None,
+        *,
+        levels: int = 5,
+        policy: Literal["raise", "count"] = "count",
+        progress: bool = False,
+    ) -> pd.DataFrame:
+        """Run a feed through an empty book and sample it; the book then holds the final state.
+
+        Parameters
+        ----------
+        feed
+            Anything with `instruments` and `events()`, an iterator of `MARKET_EVENTS` columns.
+        sample
+            The grid of receipt time. The row at t holds what had come before t; the last one what came at all.
+        features
+            Of "micro_price", "ofi", "imbalance" and "depth" (see `qflib.orderbook.replay`).
+        levels
+            Levels a side that "imbalance" and "depth" look at.
+        policy
+            "count": events that do not fit are counted in ``frame.attrs["counters"]``; "raise": they raise.
+        progress
+            Show a bar.
+
+        Returns
+        -------
+        frame
+            UTC index of receipt time; bid, ask, bid_qty, ask_qty, mid, spread, and the features.
+
+        Raises
+        ------
+        UnknownInstrumentError, InputError, DataError
+            If the feed does not have the symbol, a feature, the sample period or the policy is unknown, or `levels`
+            is not a whole number from 1 to a million; with "raise", bad events.
+        """
+        if policy not in ("raise", "count"):
+            raise InputError(f"policy {policy!r} is unknown; give 'raise' or 'count'")
+        levels = _whole(levels, "levels", MAX_DEPTH)
+        self._use(feed.instruments)
+        self.books = Books(1)
+        frame, counters = replay(self.books, feed, self._row, sample, features or [], levels=levels, progress=progress)
+        if policy == "raise" and counters.refused:
+            raise DataError(f"{counters.refused} of {counters.events} events do not fit the book of {self.symbol}")
+        frame.attrs["counters"] = asdict(counters)
+        return frame
+
+    def _use(self, instruments: Instruments) -> None:
+        self._row = instruments.id(self.symbol)
+        self.instruments = instruments
+
+    def _repr_html_(self) -> str:
+        return self.depth(5).to_html(index=False)
+
+
+def _side(side: Any) -> int:
+    if not isinstance(side, str) or side not in _SIDES:
+        raise InputError(f"side {side!r} is unknown; give 'buy' or 'sell' ('bid' or 'ask')")
+    return _SIDES[side]
+
+
+def _whole(n: Any, what: str, most: int, least: int = 1) -> int:
+    """A whole number within bounds: kernels take nothing else."""
+    try:
+        made = least - 1 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        made = least - 1
+    if not least <= made <= most:
+        raise InputError(f"{what} {n} is not a whole number from {least} to {most:,}; give one")
+    return made
+
+
+def _number(value: Any, what: str) -> float:
+    try:
+        made = float(value)
+    except (TypeError, ValueError):
+        made = float("nan")
+    if not math.isfinite(made):
+        raise InputError(f"{what} {value} must be one finite number")
+    return made
