@@ -1,0 +1,89 @@
+"""Venues' own marks, vols and deltas against ours."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qflib.pricing import black76, fit_surface, implied_vol, inverse_black76
+
+pytestmark = pytest.mark.data
+
+
+@pytest.fixture(scope="module")
+def deribit(test_data):
+    """Two snapshots; the file's forwards and times are of other moments than its marks: parity and stamps mend it."""
+    frame = pd.read_parquet(test_data / "options/deribit_20260201_0210.parquet")
+    frame = frame[frame["timestamp"].isin(frame["timestamp"].unique()[:2])]
+    frame = frame.assign(option_type=frame["option_type"].astype(str))
+    key = ["timestamp", "currency", "expiry_datetime"]
+    marks = frame.pivot_table(index=[*key, "strike"], columns="option_type", values="mark_price", observed=True)
+    implied = marks.index.get_level_values("strike") / (1.0 - (marks["call"] - marks["put"]))
+    forward = implied.groupby(level=key).median().rename("forward")
+    years = (frame["expiry_datetime"] - frame["timestamp"]) / pd.Timedelta(days=365)
+    return frame.assign(years=years).join(forward, on=key).dropna(subset=["forward"])
+
+
+def test_deribit_marks_are_black76_over_the_forward(deribit):
+    terms = (
+        deribit["option_type"],
+        deribit["forward"],
+        deribit["strike"],
+        deribit["years"],
+        deribit["implied_volatility"],
+    )
+    error = np.abs(inverse_black76(*terms) - deribit["mark_price"])
+    assert len(deribit) > 1000
+    assert np.median(error) < 3e-6
+    assert np.quantile(error, 0.97) < 1.5e-5  # coin; the file rounds vols to 1e-4
+
+
+def test_deribit_vols_come_back_from_marks(deribit):
+    live = deribit[(deribit["mark_price"] > 0.001) & (deribit["delta"].abs().between(0.1, 0.9))]
+    iv, status = implied_vol(
+        live["mark_price"] * live["forward"],
+        live["option_type"],
+        live["strike"],
+        live["years"],
+        forward=live["forward"],
+    )
+    error = np.abs(iv - live["implied_volatility"])
+    assert (status == "ok").all()
+    assert np.median(error) < 1e-4
+    assert np.quantile(error, 0.95) < 1e-3
+
+
+def test_deribit_surface_is_close_and_free_of_arbitrage(deribit):
+    btc = deribit[(deribit["currency"] == "BTC") & (deribit["timestamp"] == deribit["timestamp"].iloc[0])]
+    chain = pd.DataFrame(
+        {
+            "underlying": "BTC",
+            "right": btc["option_type"],
+            "strike": btc["strike"],
+            "expiry": btc["expiry_datetime"],
+            "years": btc["years"],
+            "forward": btc["forward"],
+            "bid": btc["bid_price"],
+            "ask": btc["ask_price"],
+            "mid": btc["mark_price"],
+            "inverse": True,
+        }
+    )
+    surface = fit_surface(chain)
+    assert surface.butterfly_free
+    assert surface.calendar_free
+    assert surface.rmse < 0.05
+    assert len(surface.years) >= 5
+
+
+def test_sp500_chain_has_one_forward_and_a_falling_smile(test_data):
+    frame = pd.read_csv(test_data / "options/SP500-18-oct-2024-5781.88.csv")
+    frame = frame[["Strike Price", "Call Bid", "Call Ask", "Put Bid", "Put Ask"]].dropna().astype(float)
+    strike = frame["Strike Price"].to_numpy()
+    call, put = (frame[f"{r} Bid"].add(frame[f"{r} Ask"]).to_numpy() / 2 for r in ("Call", "Put"))
+    years, forward = 30 / 365, float(np.median(strike + call - put))
+    assert np.ptp(strike + call - put) < 0.01 * forward
+    right = np.where(strike < forward, "put", "call")
+    iv, status = implied_vol(np.where(strike < forward, put, call), right, strike, years, forward=forward)
+    assert (status == "ok").all()
+    assert black76(right, forward, strike, years, iv) == pytest.approx(np.where(strike < forward, put, call), rel=1e-12)
+    assert np.polyfit(strike, iv, 1)[0] < 0
