@@ -1,0 +1,239 @@
+"""All backtests of forecasts of VaR and expected shortfall in one table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qflib.errors import InputError
+from qflib.shortfall import es_tests
+from qflib.shortfall.coverage import Outcome, christoffersen, dynamic_quantile, kupiec, traffic_light
+from qflib.shortfall.horizon import horizon_ns
+from qflib.shortfall.inputs import levels_of
+
+F8 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestResult:
+    """What every test says of a series of forecasts.
+
+    Parameters
+    ----------
+    table
+        Index `test` (with `level` above it, where forecasts have several); columns `statistic`, `p_value`, `note`.
+        A NaN statistic has its reason in `note`; a NaN p-value belongs to a score or a figure without one.
+    path
+        Columns time, level, outcome, var, es, hit, log_e: the log of the running e-process.
+    n_dropped
+        Rows left out: the outcome is not known yet, there is no forecast (NaN), or no position (all three are 0).
+    """
+
+    table: pd.DataFrame
+    path: pd.DataFrame
+    n: int
+    n_dropped: int
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table."""
+        return self.table
+
+    def plot(self) -> Any:
+        """Outcomes with −VaR and −ES, and the running e-process with its alarms at 2, 5 and 10."""
+        import holoviews as hv
+        import hvplot.pandas  # noqa: F401  (loads HoloViews' Bokeh backend)
+        from bokeh.models import NumeralTickFormatter
+
+        path = self.path.assign(time=self.path["time"].dt.tz_convert("UTC").dt.tz_localize(None))
+        outcomes: list[Any] = []
+        process: list[Any] = []
+        for level, rows in path.groupby("level"):
+            at, hits = rows["time"].to_numpy(), rows[rows["hit"]]
+            if not outcomes:
+                pnl = hv.Curve((at, rows["outcome"].to_numpy()), "UTC", "P&L", label="outcome")
+                outcomes.append(pnl.opts(color="#999999"))
+            for name, said, dash in (("var", "VaR", "dashed"), ("es", "ES", "solid")):
+                line = hv.Curve((at, -rows[name].to_numpy()), "UTC", "P&L", label=f"-{said} {level:.1%}")
+                outcomes.append(line.opts(line_dash=dash, line_width=2))
+            dots = hv.Scatter((hits["time"].to_numpy(), hits["outcome"].to_numpy()), "UTC", "P&L")
+            outcomes.append(dots.relabel(f"beyond VaR {level:.1%}").opts(color="#c1272d", size=5))
+            process.append(hv.Curve((at, rows["log_e"].to_numpy()), "UTC", "log e", label=f"{level:.1%}"))
+        alarms = [hv.HLine(math.log(a)).opts(color="gray", line_dash="dashed", line_width=1) for a in (2, 5, 10)]
+        shared = {"width": 900, "legend_position": "right", "show_grid": True}
+        top = hv.Overlay(outcomes).opts(
+            title="Outcomes with -VaR and -ES",
+            height=340,
+            yformatter=NumeralTickFormatter(format="0,0.[0000]"),
+            **shared,
+        )
+        low = hv.Overlay([*process, *alarms]).opts(title="log e-process; alarms at 2, 5, 10", height=240, **shared)
+        return (top + low).cols(1)
+
+    def __repr__(self) -> str:
+        p = self.table["p_value"].dropna()
+        low = [" ".join(map(str, i)) if isinstance(i, tuple) else str(i) for i in p.index[p < 0.05]]
+        dropped = f" ({self.n_dropped:,} left out)" if self.n_dropped else ""
+        return (
+            f"BacktestResult({self.n:,} forecasts{dropped}, {int(self.path['hit'].sum()):,} exceedances; "
+            f"p < 5% in {len(low)} of {len(p)} tests{': ' if low else ''}{', '.join(low)})"
+        )
+
+    def _repr_html_(self) -> str:
+        dropped = f", {self.n_dropped:,} left out" if self.n_dropped else ""
+        return f"<p>{self.n:,} forecasts{dropped}</p>" + str(self.table.to_html())
+
+
+def backtest(
+    forecasts: pd.DataFrame,
+    horizon: str | pd.Timedelta | None = None,
+    *,
+    level: float = 0.975,
+    betting: float = 0.025,
+    dq_lags: int = 4,
+) -> BacktestResult:
+    """Every VaR and ES test on forecasts and what came after them.
+
+    Kupiec, Christoffersen, dynamic quantile (Engle–Manganelli), Basel's traffic light, Acerbi–Szekely Z1 and Z2, the
+    minimally biased test, McNeil–Frey, Nolde–Ziegel, the e-backtest (Wang, Wang and Ziegel), and the scores FZ0,
+    asymmetric Laplace and tick loss: each with its source in `qflib.shortfall.coverage` and `qflib.shortfall.es_tests`.
+
+    Parameters
+    ----------
+    forecasts
+        Columns `time` (when the forecast was made, tz-aware, rising), `outcome` (P&L over the horizon, gains positive),
+        `var`, `es` (positive losses), and where there are, `sigma` and `level`. Rows without an outcome, without
+        a forecast (NaN) or without a position (outcome, var and es are 0) are left out.
+    horizon
+        Of each forecast, such as "1min": forecasts closer than this share part of their outcomes and are refused.
+    level
+        Confidence, where there is no column `level`.
+    betting
+        λ of the e-process, constant, in [0, 1).
+    dq_lags
+        Lags of the exceedances in the dynamic quantile test.
+
+    Returns
+    -------
+    BacktestResult
+
+    Raises
+    ------
+    InputError
+        If a column is missing, no outcome is known, a figure is NaN or infinite, ES is below VaR, or times are naive,
+        out of order or closer than the horizon.
+
+    Notes
+    -----
+    With few or no exceedances a test that needs them gives NaN and its reason. O(n).
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from qflib.shortfall import backtest
+    >>> rng = np.random.default_rng(1)
+    >>> f = pd.DataFrame({"time": pd.date_range("2025-01-01", periods=500, tz="UTC"),
+    ...                   "outcome": rng.normal(size=500), "var": 1.96, "es": 2.338})
+    >>> backtest(f, horizon="1D").table.loc["kupiec", "p_value"] > 0.05
+    np.True_
+    """
+    known, dropped = _checked(forecasts, horizon)
+    if not 0.0 <= betting < 1.0 or dq_lags < 1:
+        raise InputError(f"betting is {betting} and dq_lags {dq_lags}; expected betting in [0, 1) and a lag at least")
+    groups: list[tuple[Any, pd.DataFrame]] = [(level, known)]
+    if "level" in known:
+        groups = list(known.groupby("level", sort=True))
+    tables, paths = [], []
+    for c, rows in groups:
+        confidence = float(levels_of(c)[0])
+        x, var, es = (rows[name].to_numpy(np.float64) for name in ("outcome", "var", "es"))
+        sigma = rows["sigma"].to_numpy(np.float64) if "sigma" in rows else None
+        tests = figures(x, var, es, confidence, sigma=sigma, betting=betting, dq_lags=dq_lags)
+        tables.append(
+            pd.DataFrame(
+                [(o.statistic, o.p_value, o.note) for o in tests.values()],
+                index=pd.Index(tests, name="test"),
+                columns=["statistic", "p_value", "note"],
+            )
+        )
+        path = rows[["time", "outcome", "var", "es"]].assign(level=confidence, hit=x < -var)
+        paths.append(path.assign(log_e=es_tests.e_process(x, var, es, 1.0 - confidence, betting)))
+    table = tables[0] if "level" not in known else pd.concat(dict(zip((c for c, _ in groups), tables, strict=True)))
+    if "level" in known:
+        table.index.names = ["level", "test"]
+    return BacktestResult(table, pd.concat(paths, ignore_index=True), len(known), dropped)
+
+
+def figures(
+    x: F8, var: F8, es: F8, level: float, *, sigma: F8 | None = None, betting: float = 0.025, dq_lags: int = 4
+) -> dict[str, Outcome]:
+    """The tests by name, of arrays (n,): P&L, and VaR and ES as positive losses."""
+    a, hits = 1.0 - level, x < -var
+    n, count = len(x), int(np.count_nonzero(hits))
+    pof, independence = kupiec(n, count, level), christoffersen(hits)
+    both = pof.statistic + independence.statistic
+    light = traffic_light(n, count, level)
+    log_e = es_tests.e_process(x, var, es, a, betting)
+    made = {
+        "exceedances": Outcome(float(count), math.nan, f"{n * a:.1f} expected of {n}"),
+        "traffic_light": Outcome(light.cum_pct, math.nan, f"{light.zone}: cumulative probability, per cent"),
+        "kupiec": pof,
+        "christoffersen_ind": independence,
+        "christoffersen_cc": Outcome(both, math.exp(-0.5 * both), independence.note),  # χ²(2)
+        "dynamic_quantile": dynamic_quantile(hits, var, level, dq_lags),
+        "dynamic_quantile_squared": dynamic_quantile(hits, var, level, dq_lags, x),
+        "acerbi_szekely_z1": es_tests.acerbi_szekely_z1(x, var, es),
+        "acerbi_szekely_z2": es_tests.acerbi_szekely_z2(x, var, es, a),
+        "minimally_biased_abs": es_tests.minimally_biased(x, var, es, a, relative=False),
+        "minimally_biased_rel": es_tests.minimally_biased(x, var, es, a, relative=True),
+        "mcneil_frey": es_tests.mcneil_frey(x, var, es),
+        "nolde_ziegel": es_tests.nolde_ziegel(x, var, es, a),
+        "e_backtest_log": Outcome(float(log_e[-1]), math.nan, "log of the e-process at the end"),
+        "e_backtest_log_max": Outcome(float(log_e.max()), math.nan, _alarm(float(log_e.max()))),
+        "fz0": es_tests.fissler_ziegel(x, var, es, a),
+        "asymmetric_laplace": es_tests.asymmetric_laplace(x, var, es, a),
+        "tick_loss": es_tests.tick_loss(x, var, a),
+    }
+    if sigma is not None:
+        made["mcneil_frey_standardised"] = es_tests.mcneil_frey(x, var, es, sigma)
+    return made
+
+
+def _alarm(log_e: float) -> str:
+    passed = [b for b in (10, 5, 2) if log_e >= math.log(b)]
+    return f"alarm at {passed[0]}" if passed else "no alarm (2, 5, 10)"
+
+
+def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tuple[pd.DataFrame, int]:
+    for name in ("time", "outcome", "var", "es"):
+        if name not in forecasts:
+            raise InputError(
+                f"forecasts have no column {name!r}; give time, outcome, var, es and, if any, sigma, level"
+            )
+    three = forecasts[["outcome", "var", "es"]]
+    known = forecasts[three.notna().all(axis=1) & (three != 0).any(axis=1)]
+    if known.empty:
+        raise InputError("no forecast of a position has an outcome yet; wait for the first horizon to end")
+    for name in ("outcome", "var", "es", *(c for c in ("sigma", "level") if c in known)):
+        values = known[name].to_numpy(np.float64)
+        if not np.isfinite(values).all() or (name == "sigma" and not (values > 0).all()):
+            raise InputError(f"column {name!r} holds values that are NaN, infinite or out of range; mend or drop them")
+    if not (wrong := known[known["es"] < known["var"]]).empty:
+        raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")
+    if not (wrong := known[known["es"] == 0]).empty:
+        raise InputError(f"row {wrong.index[0]} has es 0 and an outcome; tests divide by es: drop the row")
+    if not isinstance(known["time"].dtype, pd.DatetimeTZDtype):
+        raise InputError("column 'time' is not tz-aware; give UTC, e.g. .dt.tz_localize('UTC')")
+    least = 0 if horizon is None else horizon_ns(horizon)
+    for _, rows in known.groupby("level") if "level" in known else [(0, known)]:
+        gaps = np.diff(pd.DatetimeIndex(rows["time"]).as_unit("ns").asi8)
+        if len(gaps) and (gaps.min() <= 0 or gaps.min() < least):
+            raise InputError(
+                f"forecasts are {pd.Timedelta(int(gaps.min()), unit='ns')} apart at least; expected rising times, no "
+                f"closer than the horizon {horizon}: keep one forecast a horizon"
+            )
+    return known, len(forecasts) - len(known)

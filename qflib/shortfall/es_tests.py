@@ -1,0 +1,122 @@
+"""Tests and scores of forecasts of expected shortfall.
+
+All take P&L x (gains positive), and forecasts var and es (positive losses) of the same periods, (n,) each, and
+α = 1 − level. An exceedance is x < −var.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from qflib.shortfall.coverage import Outcome
+
+F8 = NDArray[np.float64]
+
+
+def acerbi_szekely_z1(x: F8, var: F8, es: F8) -> Outcome:
+    """Z₁ = mean over exceedances of x / es, plus 1: the size of losses given an exceedance.
+
+    Acerbi and Szekely (2014), Backtesting expected shortfall, equation 5. 0 expected; negative: ES too small.
+    """
+    hits = x < -var
+    if not hits.any():
+        return Outcome(math.nan, math.nan, "no exceedance")
+    return Outcome(float(np.mean(x[hits] / es[hits])) + 1.0, math.nan, "critical values depend on the forecast's law")
+
+
+def acerbi_szekely_z2(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
+    """Z₂ = Σ over exceedances of x / (n α es), plus 1: frequency and size together.
+
+    Acerbi and Szekely (2014), equation 6. 0 expected; at α = 0.025 and n = 250 values below −0.70 reject at 5 % for
+    normal to −0.82 for t(3) tails. 1 where there is no exceedance.
+    """
+    hits = x < -var
+    z = float(np.sum(x[hits] / es[hits])) / (len(x) * alpha) + 1.0
+    return Outcome(z, math.nan, "5 % critical value at n = 250, level 0.975: -0.70")
+
+
+def minimally_biased(x: F8, var: F8, es: F8, alpha: float, *, relative: bool) -> Outcome:
+    """Mean of es − var − (x + var)₋ / α, divided by es where relative: negative where ES is too small.
+
+    Acerbi and Szekely (2019), The minimally biased backtest for ES, equation 2; biased by the VaR's error to second
+    order only.
+    """
+    gap = es - var - np.maximum(-var - x, 0.0) / alpha
+    return Outcome(float(np.mean(gap / es if relative else gap)), math.nan, "0 expected")
+
+
+def fissler_ziegel(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
+    """FZ0 loss, lower is better: (−var − x)₊ / (α es) + var / es + log es − 1.
+
+    Patton, Ziegel and Chen (2019), Dynamic semiparametric models for expected shortfall, equation 6.
+    """
+    if not (es > 0).all():
+        return Outcome(math.nan, math.nan, "needs es above 0 throughout")
+    loss = np.maximum(-var - x, 0.0) / (alpha * es) + var / es + np.log(es) - 1.0
+    return Outcome(float(np.mean(loss)), math.nan, "a score: lower is better")
+
+
+def asymmetric_laplace(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
+    """Asymmetric Laplace loss, lower is better (Taylor 2019, Forecasting value at risk and ES, equation 8)."""
+    if not (es > 0).all():
+        return Outcome(math.nan, math.nan, "needs es above 0 throughout")
+    loss = -np.log((1.0 - alpha) / es) + (x + var) * (alpha - (x < -var)) / (alpha * es)
+    return Outcome(float(np.mean(loss)), math.nan, "a score: lower is better")
+
+
+def tick_loss(x: F8, var: F8, alpha: float) -> Outcome:
+    """Quantile score of the VaR, lower is better (Koenker and Bassett 1978)."""
+    return Outcome(float(np.mean((alpha - (x < -var)) * (x + var))), math.nan, "a score: lower is better")
+
+
+def mcneil_frey(x: F8, var: F8, es: F8, sigma: F8 | None = None) -> Outcome:
+    """Exceedance residuals x + es (over sigma, where given): mean zero, against a mean below zero.
+
+    McNeil and Frey (2000), Estimation of tail-related risk measures, section 4.2; the normal p-value of the
+    t-statistic, one-sided, as rugarch's ESTest (without its bootstrap).
+    """
+    hits = x < -var
+    residual = (x + es)[hits]
+    if sigma is not None:
+        residual = residual / sigma[hits]
+    spread = float(np.std(residual, ddof=1)) if len(residual) > 1 else 0.0
+    if spread == 0.0:
+        return Outcome(math.nan, math.nan, f"{len(residual)} exceedances: their spread cannot be seen")
+    t = float(np.mean(residual)) / (spread / math.sqrt(len(residual)))
+    return Outcome(t, float(special.ndtr(t)))
+
+
+def nolde_ziegel(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
+    """Simple conditional calibration of (VaR, ES), two-sided, χ²(2).
+
+    Nolde and Ziegel (2017), Elicitability and backtesting, section 2.3, with the identity as instruments.
+    """
+    hits = x < -var
+    v = np.column_stack([alpha - hits, var - es + hits * (-var - x) / alpha])
+    mean, spread = v.mean(axis=0), v.T @ v / len(x)
+    if not hits.any() or np.linalg.matrix_rank(spread) < 2:
+        return Outcome(math.nan, math.nan, "too few exceedances")
+    statistic = len(x) * float(mean @ np.linalg.solve(spread, mean))
+    return Outcome(statistic, float(special.chdtrc(2, statistic)))
+
+
+def e_process(x: F8, var: F8, es: F8, alpha: float, betting: float) -> F8:
+    """Log of the running e-process: evidence against forecasts that are too small, valid at every moment.
+
+    Wang, Wang and Ziegel (2022), E-backtesting, arXiv 2209.00991, equations 2 and 7: with loss L, the e-statistic is
+    (L − var)₊ / (α (es − var)), and Mₜ = Π (1 − λ + λ e). Under adequate forecasts P(sup M ≥ b) ≤ 1/b: log M above
+    log 10 is strong evidence. A loss beyond a VaR that equals the ES is an infinite e-value; λ is constant.
+
+    Returns
+    -------
+    (n,) log Mₜ
+    """
+    beyond = np.maximum(-x - var, 0.0)
+    room = alpha * (es - var)
+    with np.errstate(divide="ignore"):
+        e = np.divide(beyond, room, out=np.zeros_like(beyond), where=beyond > 0)
+    return np.asarray(np.cumsum(np.log(1.0 - betting + betting * e)), np.float64)

@@ -1,0 +1,67 @@
+"""What every function of the room asks of its inputs: signs, levels, finite values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from qflib.errors import InputError
+
+F8 = NDArray[np.float64]
+Kind: TypeAlias = Literal["pnl", "loss", "return"]
+KINDS = ("pnl", "loss", "return")
+
+
+def pnl_of(x: ArrayLike | pd.Series[Any] | pd.DataFrame, kind: str, what: str = "x", ndim: int = 1) -> F8:
+    """The values as P&L, gains positive: finite float64, contiguous and read-only.
+
+    Raises
+    ------
+    InputError
+        If `kind` is unknown, or the values are empty, of another dimension, not numbers or not finite.
+    """
+    if kind not in KINDS:
+        raise InputError(f"kind is {kind!r}; expected 'pnl' or 'return' (gains positive) or 'loss' (losses positive)")
+    try:
+        a = np.asarray(x, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} holds values that are no numbers; give floats") from None
+    if a.ndim != ndim:
+        raise InputError(f"{what} is {a.ndim}-dimensional; expected {ndim}")
+    if a.size == 0:
+        raise InputError(f"{what} is empty; give one value at least")
+    bad = ~np.isfinite(a)
+    if bad.any():
+        raise InputError(
+            f"{what} holds {int(bad.sum())} values that are NaN or infinite, the first at "
+            f"{tuple(int(i) for i in np.argwhere(bad)[0])}; drop or mend them: an expected shortfall would hide them"
+        )
+    made = np.ascontiguousarray(-a if kind == "loss" else a).view()
+    made.setflags(write=False)
+    return made
+
+
+def levels_of(level: float | Sequence[float] | F8) -> F8:
+    """Levels as an array (n_levels,).
+
+    Raises
+    ------
+    InputError
+        If one is not a confidence of 0.5 or above and below 1.
+    """
+    try:
+        levels = np.atleast_1d(np.asarray(level, np.float64))
+    except (TypeError, ValueError):
+        levels = np.full(1, np.nan)
+    if levels.ndim != 1 or levels.size == 0 or not bool(np.all((levels >= 0.5) & (levels < 1.0))):
+        raise InputError(
+            f"level is {level!r}; expected a confidence such as 0.975, from 0.5 to below 1 (not the tail 0.025, "
+            f"not a percentage)"
+        )
+    levels = levels.copy()
+    levels.setflags(write=False)
+    return levels

@@ -1,0 +1,113 @@
+"""Rolling ES equals the batch estimator at every step, bit for bit, however the stream is cut or restored."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from qflib.kernels.expected_shortfall import es_var
+from qflib.kernels.rolling_es import es_roll, es_state, es_update
+from qflib.records.schema import frozen
+from qflib.shortfall import RollingES, rolling_es
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
+import sample_tail
+
+F8 = NDArray[np.float64]
+ticks = st.floats(-1e3, 1e3) | st.integers(-2, 2).map(float)
+series = st.lists(ticks, min_size=1, max_size=200)
+windows = st.integers(1, 60)
+levels = st.sampled_from(["0.5", "0.9", "0.975", "0.999"])
+
+
+def roll(state: F8, pnl: list[float] | F8) -> F8:
+    x = frozen(np.array(pnl, np.float64))
+    out = np.empty((2, len(x)))
+    es_roll(state, x, out[0], out[1])
+    return out.T.copy()
+
+
+def batch(pnl: list[float] | F8, window: int, level: float) -> F8:
+    out, work = np.empty((len(pnl), 1, 2)), np.empty(window)
+    for i in range(len(pnl)):
+        held = frozen(np.array(pnl[max(0, i + 1 - window) : i + 1]))
+        es_var(held, frozen(np.array([level])), out[i], work)
+    return out[:, 0]
+
+
+@given(series, windows, levels)
+def test_every_step_has_the_bits_of_the_batch(pnl: list[float], window: int, level: str) -> None:
+    got = roll(es_state(window, float(level)), pnl)
+    assert got.tobytes() == batch(pnl, window, float(level)).tobytes()
+
+
+@given(st.lists(ticks, min_size=1, max_size=40), windows, levels)
+def test_every_step_is_the_exact_figure(pnl: list[float], window: int, level: str) -> None:
+    got = roll(es_state(window, float(level)), pnl)
+    want = np.array(sample_tail.rolling(pnl, window, level))
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-9)
+
+
+@given(series, windows, levels, st.data())
+def test_cuts_and_restores_change_no_bit(pnl: list[float], window: int, level: str, data: st.DataObject) -> None:
+    whole_state = es_state(window, float(level))
+    whole = roll(whole_state, pnl)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(pnl)), max_size=5)) | {0, len(pnl)})
+    state, parts = es_state(window, float(level)), []
+    for a, b in pairwise(cuts):
+        state = np.frombuffer(state.tobytes()).copy()  # a snapshot and a restore
+        parts.append(roll(state, pnl[a:b]))
+    assert (np.concatenate(parts) if parts else np.empty((0, 2))).tobytes() == whole.tobytes()
+    if len(cuts) > 1:
+        assert state.tobytes() == whole_state.tobytes()
+
+
+@pytest.mark.parametrize("window", [250, 3000])
+@pytest.mark.parametrize("shape", ["rising", "falling", "triangle", "constant", "heavy", "steps"])
+def test_the_tail_is_selected_again_when_it_runs_dry(window: int, shape: str) -> None:
+    n = 2 * window + 1500
+    i = np.arange(n, dtype=float)
+    pnl = {
+        "rising": i,
+        "falling": -i,
+        "triangle": np.abs(i % (2 * window) - window),
+        "constant": np.zeros(n),
+        "heavy": np.random.default_rng(5).standard_t(2.1, n),
+        "steps": np.floor(i / 100) * 0.1,
+    }[shape]
+    got = roll(es_state(window, 0.975), pnl)
+    at = np.r_[0:20, window - 5 : window + 5, n - 100 : n]
+    for k in at:
+        held, want = frozen(pnl[max(0, k + 1 - window) : k + 1].copy()), np.empty((1, 2))
+        es_var(held, frozen(np.array([0.975])), want, np.empty(window))
+        assert got[k].tobytes() == want.tobytes()
+
+
+def test_a_nan_is_no_outcome() -> None:
+    state = es_state(5, 0.9)
+    roll(state, [1.0, -2.0, 3.0])
+    before = state.tobytes()
+    assert np.isnan(es_update(state, np.nan)).all()
+    assert state.tobytes() == before
+
+
+def test_the_faces_agree() -> None:
+    x = np.random.default_rng(3).normal(size=300)
+    frame = rolling_es(x, 50, 0.95, kind="pnl")
+    assert frame["es"].isna().sum() == 49
+    stream = RollingES(50, 0.95)
+    for k, v in enumerate(x):
+        if k == 120:
+            other = RollingES(50, 0.95)
+            other.load(stream.state())
+            stream = other
+        figures = stream.update(v)
+        assert k < 49 or figures == (frame["es"][k], frame["var"][k])
+    assert rolling_es(-x, 50, 0.95, kind="loss").equals(frame)
