@@ -1,0 +1,276 @@
+"""A portfolio: instruments held, and every question asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qflib.errors import InputError
+from qflib.hedging.portfolio_greeks import Units, portfolio_greeks
+from qflib.hedging.revaluation import YEAR_NS, Moves, Valued, value
+from qflib.kernels.expected_shortfall import es_var, tail_weights
+from qflib.records.schema import frozen
+from qflib.shortfall.decomposition import ComponentES
+from qflib.shortfall.inputs import levels_of
+
+if TYPE_CHECKING:
+    from qflib.hedging.comparison import WhatIf
+    from qflib.hedging.ladder import Ladder
+    from qflib.pricing import Market
+    from qflib.shortfall.scenarios import ScenarioSet
+
+F8 = NDArray[np.float64]
+
+COLUMNS = ("instrument", "qty", "avg_price")
+GROUPS = ("instrument", "underlying", "expiry", "kind", "right", "strike")
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """Positions in instruments, reported in one currency.
+
+    Parameters
+    ----------
+    name
+        Of the portfolio, the key of its records.
+    currency
+        What P&L and Greeks are in. Instruments quote it; inverse ones settle in coin, converted at the forward.
+    instruments
+        Symbols, a position each; one may stand twice.
+    qty, avg_price
+        float64 (n,): signed contracts, and the price paid as the venue quotes it.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, there is no position, a symbol is empty, or a number is not finite.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qflib.hedging import Portfolio
+    >>> rows = pd.DataFrame({"instrument": ["ACME.F"], "qty": [5], "avg_price": [100.25]})
+    >>> Portfolio.from_frame(rows, name="DESK1", currency="USD")
+    Portfolio(DESK1, 1 position, USD)
+    """
+
+    name: str
+    currency: str
+    instruments: tuple[str, ...]
+    qty: F8
+    avg_price: F8
+
+    def __post_init__(self) -> None:
+        symbols = tuple(str(s) for s in self.instruments)
+        if not symbols:
+            raise InputError(f"portfolio {self.name!r} has no positions; give one row at least")
+        for column in ("qty", "avg_price"):
+            try:
+                values = np.array(getattr(self, column), np.float64, ndmin=1)
+            except (TypeError, ValueError):
+                raise InputError(f"{column} of portfolio {self.name!r} holds what is not a number") from None
+            if values.shape != (len(symbols),):
+                raise InputError(f"{column} has shape {values.shape} for {len(symbols)} instruments; give one each")
+            if not np.isfinite(values).all():
+                bad = int(np.flatnonzero(~np.isfinite(values))[0])
+                raise InputError(f"{column} of {symbols[bad]!r} (row {bad}) is {values[bad]}; give a finite number")
+            object.__setattr__(self, column, frozen(values))
+        if "" in symbols or not self.name or not self.currency:
+            raise InputError(f"portfolio {self.name!r} needs a name, a currency and a symbol in every row")
+        object.__setattr__(self, "instruments", symbols)
+
+    @classmethod
+    def from_frame(cls, positions: pd.DataFrame, *, name: str = "DESK1", currency: str = "USD") -> Portfolio:
+        """From a frame with the columns instrument, qty and avg_price.
+
+        Raises
+        ------
+        InputError
+            If it is no frame, a column is missing, the frame is empty, or a value is missing or not a number.
+        """
+        if not isinstance(positions, pd.DataFrame):
+            raise InputError(
+                f"positions are {type(positions).__name__}; give a DataFrame with the columns {', '.join(COLUMNS)}"
+            )
+        missing = [c for c in COLUMNS if c not in positions]
+        if missing:
+            raise InputError(
+                f"positions have no column {missing[0]!r}; expected {', '.join(COLUMNS)}, got {list(positions.columns)}"
+            )
+        if positions["instrument"].isna().any():
+            row = int(np.flatnonzero(positions["instrument"].isna())[0])
+            raise InputError(f"instrument of row {row} is missing; give a symbol of the instrument table")
+        return cls(
+            name,
+            currency,
+            tuple(positions["instrument"]),
+            positions["qty"].to_numpy(),
+            positions["avg_price"].to_numpy(),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Columns instrument, qty, avg_price: what `from_frame` takes."""
+        return pd.DataFrame({"instrument": list(self.instruments), "qty": self.qty, "avg_price": self.avg_price})
+
+    def traded(self, trades: pd.DataFrame) -> Portfolio:
+        """With trades appended: columns instrument and qty, and avg_price where known (0 where not).
+
+        Raises
+        ------
+        InputError
+            If a column is missing or a value is not a number.
+        """
+        missing = [c for c in ("instrument", "qty") if c not in trades]
+        if missing:
+            raise InputError(
+                f"trades have no column {missing[0]!r}; give instrument and qty, and cost where it is known"
+            )
+        paid = trades["avg_price"] if "avg_price" in trades else np.zeros(len(trades))
+        more = pd.DataFrame({"instrument": trades["instrument"], "qty": trades["qty"], "avg_price": paid})
+        both = pd.concat([self.to_frame(), more], ignore_index=True) if len(more) else self.to_frame()
+        return Portfolio.from_frame(both, name=self.name, currency=self.currency)
+
+    def greeks(
+        self, market: Market, by: str | Sequence[str] = ("underlying",), units: Units = "natural"
+    ) -> pd.DataFrame:
+        """Greeks of the positions in reporting currency, summed by instrument columns.
+
+        Parameters
+        ----------
+        market
+            Forwards, vols and the instrument table.
+        by
+            Of instrument, underlying, expiry, kind, right, strike.
+        units
+            "natural": a year and per 1.00. "trader": theta a calendar day, vega and rho a point, cash delta, cash gamma
+            for 1 %.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by `by`; columns value, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma,
+            color, ultima. `value` is of options and spot (futures are settled daily). The delta of an inverse option
+            is adjusted for its premium in coin.
+
+        Raises
+        ------
+        InputError, DataError, UnknownInstrumentError
+            If `by` or units are unknown, an instrument is not in the table, or the market cannot price it.
+        """
+        labels = self.labels(market, by)
+        return portfolio_greeks(self.value(market), labels, self.qty, units)
+
+    def scenario_pnl(self, market: Market, scen: ScenarioSet, *, decay: bool = True) -> pd.Series[float]:
+        """Full revaluation over the joint scenarios: P&L in reporting currency, gains positive.
+
+        Forwards move by the scenario's return, each option keeps its own strike's vol plus the scenario's shift
+        (floored at 0.01); with `decay` the horizon passes, too. O(options · scenarios), some 4 ns each.
+
+        Returns
+        -------
+        Series
+            Indexed by `scenario`, (n,).
+
+        Raises
+        ------
+        InputError
+            If the set lacks an underlying held; or as `greeks`.
+        """
+        out = np.zeros(scen.n)
+        for v in self.value(market):
+            v.add_pnl(_moves(scen, v.underlying, decay), out)
+        return pd.Series(out, pd.RangeIndex(scen.n, name="scenario"), name="pnl")
+
+    def component_es(
+        self,
+        market: Market,
+        scen: ScenarioSet,
+        level: float = 0.975,
+        by: str | Sequence[str] = "instrument",
+        *,
+        decay: bool = True,
+    ) -> ComponentES:
+        """Who causes the expected shortfall: Euler contributions that sum to it, every component fully revalued.
+
+        O(options · scenarios): only one component's vector is held at a time.
+
+        Raises
+        ------
+        InputError
+            If `by` or level is wrong; or as `scenario_pnl`.
+        """
+        confidence = float(levels_of(level)[0])
+        keys = [k if len(k) > 1 else k[0] for k in self.labels(market, by).itertuples(index=False, name=None)]
+        names = list(dict.fromkeys(keys))
+        of = np.array([names.index(k) for k in keys])
+        total = frozen(self.scenario_pnl(market, scen, decay=decay).to_numpy())
+        levels, work, weight, out = frozen(np.array([confidence])), np.empty(scen.n), np.empty(scen.n), np.empty((1, 2))
+        es_var(total, levels, out, work)
+        es, var = out[0].tolist()
+        tail_weights(total, confidence, weight, work)
+        held = np.flatnonzero(weight)
+        contribution, alone = np.zeros(len(names)), np.zeros(len(names))
+        parts = [(v, _moves(scen, v.underlying, decay)) for v in self.value(market)]
+        for j in range(len(names)):
+            pnl = np.zeros(scen.n)
+            for v, moves in parts:
+                mine = of[v.position] == j
+                if mine.any():
+                    v.add_pnl(moves, pnl, mine)
+            contribution[j] = 0.0 - float(np.sum(weight[held] * pnl[held]))
+            es_var(frozen(pnl), levels, out, work)
+            alone[j] = out[0, 0]
+        return ComponentES(es, var, confidence, tuple(_label(k) for k in names), contribution, alone, self.currency)
+
+    def ladder(self, market: Market, spot: Sequence[float], vol: Sequence[float] = (0.0,)) -> Ladder:
+        """P&L on a grid of moves of all underlyings at once, no time passing: see `qflib.hedging.ladder`."""
+        from qflib.hedging.ladder import ladder
+
+        return ladder(self, market, spot, vol)
+
+    def what_if(self, trades: pd.DataFrame, market: Market, scen: ScenarioSet, level: float = 0.975) -> WhatIf:
+        """Greeks and ES before and after trades: see `qflib.hedging.comparison`."""
+        from qflib.hedging.comparison import what_if
+
+        return what_if(self, trades, market, scen, level)
+
+    def value(self, market: Market) -> tuple[Valued, ...]:
+        """The positions as arrays, valued, an entry an underlying."""
+        return value(self.name, self.currency, self.instruments, self.qty, market)
+
+    def labels(self, market: Market, by: str | Sequence[str]) -> pd.DataFrame:
+        """Columns `by` of the instrument table, a row a position.
+
+        Raises
+        ------
+        InputError
+            If a name is not one of them.
+        """
+        names = [by] if isinstance(by, str) else list(by)
+        unknown = [n for n in names if n not in GROUPS]
+        if unknown or not names:
+            raise InputError(f"by is {by!r}; expected some of {', '.join(GROUPS)}")
+        rows = [market.instruments[s] for s in self.instruments]
+        return pd.DataFrame({n: [getattr(r, "symbol" if n == "instrument" else n) for r in rows] for n in names})
+
+    def __len__(self) -> int:
+        return len(self.instruments)
+
+    def __repr__(self) -> str:
+        return f"Portfolio({self.name}, {len(self)} position{'s' * (len(self) != 1)}, {self.currency})"
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>{self.name}</b>, {self.currency}</p>" + str(self.to_frame().to_html(max_rows=20, index=False))
+
+
+def _moves(scen: ScenarioSet, underlying: str, decay: bool) -> Moves:
+    return Moves.of(*scen.shocks(underlying), scen.horizon_ns / YEAR_NS if decay else 0.0)
+
+
+def _label(key: Any) -> str:
+    return " ".join(str(k) for k in key) if isinstance(key, tuple) else str(key)

@@ -1,0 +1,155 @@
+"""Positions of one underlying as arrays, valued at a market: what Greeks and scenario P&L are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.errors import DataError, InputError
+from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
+from qflib.pricing import black76
+from qflib.records.instruments import Instrument
+from qflib.records.schema import frozen
+
+if TYPE_CHECKING:
+    from qflib.pricing import Market
+
+F8 = NDArray[np.float64]
+
+VOL_FLOOR = 0.01  # after a scenario's shift
+YEAR_NS = 365 * 86_400_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Scenarios of one underlying: returns of the forward, shifts of volatility, and the time that passes."""
+
+    spot_return: F8
+    vol_shift: F8
+    log_growth: F8
+    years: float
+
+    @classmethod
+    def of(cls, spot_return: F8, vol_shift: F8, years: float) -> Moves:
+        """With the logarithm that every option needs, made once."""
+        return cls(frozen(spot_return), frozen(vol_shift), frozen(np.log1p(spot_return)), years)
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """Positions of one underlying, an entry a position, in the portfolio's order.
+
+    `cash_qty` is P&L in reporting currency per 1.00 of the option's or future's price; `linear` that per 1.00 of
+    relative move of what is linear in it. A premium held in coin moves with the coin, so inverse options have a linear
+    part: minus their value.
+    """
+
+    underlying: str
+    forward: float
+    rate: float
+    position: NDArray[np.int64]
+    option: NDArray[np.bool_]
+    spot: NDArray[np.bool_]
+    right: F8
+    strike: F8
+    years: F8
+    vol: F8
+    price: F8
+    cash_qty: F8
+    linear: F8
+
+    def add_pnl(self, moves: Moves, out: F8, which: NDArray[np.bool_] | None = None) -> None:
+        """Add the scenario P&L of (some of) the positions to `out`; O(options · scenarios)."""
+        held = np.ones(len(self.option), bool) if which is None else which
+        o = np.flatnonzero(held & self.option & (self.cash_qty != 0))
+        if len(o):
+            after = np.maximum(self.years[o] - moves.years, 0.0)
+            option_pnl(
+                self.forward,
+                moves.log_growth,
+                moves.spot_return,
+                moves.vol_shift,
+                frozen(self.strike[o]),
+                frozen(after),
+                frozen(self.vol[o]),
+                frozen(self.right[o]),
+                frozen(self.cash_qty[o]),
+                frozen(np.exp(-self.rate * after)),
+                frozen(self.price[o]),
+                VOL_FLOOR,
+                out,
+            )
+        linear = 0.0
+        for x in self.linear[held].tolist():
+            linear += x
+        if linear:
+            linear_pnl(linear, moves.spot_return, out)
+
+
+def value(name: str, currency: str, symbols: Sequence[str], qty: F8, market: Market) -> tuple[Valued, ...]:
+    """Positions valued by Black-76 on their underlyings' forwards, an entry an underlying.
+
+    Raises
+    ------
+    UnknownInstrumentError
+        If the market's table lacks an instrument.
+    InputError
+        If an option is American or an instrument quotes another currency than the portfolio reports.
+    DataError
+        If the market has no positive forward, or no vol, for an instrument.
+    """
+    rows = [market.instruments[s] for s in symbols]
+    for r in rows:
+        _check(name, currency, r)
+    names = np.array([r.underlying for r in rows], object)
+    return tuple(_valued(u, np.flatnonzero(names == u), rows, qty, market) for u in dict.fromkeys(names.tolist()))
+
+
+def _unit_quantity(r: Instrument, forward: float) -> float:
+    """P&L in quote currency of one contract per 1.00 of the price."""
+    if r.inverse and r.kind != "option":
+        return r.contract_value / forward
+    return r.multiplier
+
+
+def _valued(underlying: str, at: NDArray[np.int64], rows: list[Instrument], qty: F8, market: Market) -> Valued:
+    forward = float(market.forwards.get(underlying, np.nan))
+    if not (np.isfinite(forward) and forward > 0):
+        raise DataError(f"underlying {underlying!r} has the forward {forward} at {market.at}; give a positive one")
+    mine = [rows[i] for i in at]
+    option = np.array([r.kind == "option" for r in mine], bool)
+    spot = np.array([r.kind == "spot" for r in mine], bool)
+    n = len(mine)
+    right, strike, years, vol, price = np.ones(n), np.full(n, forward), np.zeros(n), np.full(n, VOL_FLOOR), np.zeros(n)
+    for i in np.flatnonzero(option):
+        r = mine[i]
+        right[i] = 1.0 if r.right == "call" else -1.0
+        strike[i], years[i] = r.strike, market.years(r.symbol)
+        vol[i] = market.vol(r.symbol) if years[i] > 0 else VOL_FLOOR
+        if not (np.isfinite(vol[i]) and vol[i] > 0):
+            raise DataError(f"option {r.symbol!r} has the vol {vol[i]} at {market.at}; give a positive one")
+    if option.any():
+        o = option
+        price[o] = black76(right[o], forward, strike[o], years[o], vol[o], market.rate)
+    cash_qty = qty[at] * np.array([_unit_quantity(r, forward) for r in mine])
+    inverse = np.array([r.inverse for r in mine], bool)
+    slope = np.where(option, np.where(inverse, -price, 0.0), forward)
+    return Valued(
+        underlying, forward, market.rate, at, option, spot, right, strike, years, vol, price, cash_qty, cash_qty * slope
+    )
+
+
+def _check(name: str, currency: str, r: Instrument) -> None:
+    if r.style == "american":
+        raise InputError(
+            f"option {r.symbol!r} is american; portfolios revalue European options: leave it out of {name}"
+        )
+    if r.quote_currency != currency:
+        raise InputError(
+            f"instrument {r.symbol!r} quotes {r.quote_currency} and portfolio {name!r} reports {currency}; "
+            f"hold it in a portfolio of its currency"
+        )
