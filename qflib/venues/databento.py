@@ -1,0 +1,192 @@
+"""Databento: market-by-order records (DBN, any version) to order events.
+
+Source of the layout: databento.com/docs/schemas-and-data-formats/mbo. A record is 56 bytes in all versions.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import databento_dbn as dbn
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, EventKind, Header, Instruments, Side
+from qflib.venues.databento_definitions import instruments
+from qflib.venues.databento_files import MBO, MBO_TYPE, UNDEFINED, read
+from qflib.venues.venue import Decoded, Refusal, State, frame_offsets
+
+__all__ = ["Decoder", "instruments", "read"]
+
+#: What each action is; 0: nothing for a book. A fill (F) tells of the resting side of a trade: the cancel or modify
+#: that follows it takes the quantity away, so that a fill must not.
+_KIND = np.zeros(256, np.uint32)
+for _action, _kind in (
+    (b"A", EventKind.ADD),
+    (b"M", EventKind.MODIFY),
+    (b"C", EventKind.CANCEL),
+    (b"R", EventKind.CLEAR),
+    (b"T", EventKind.TRADE),
+):
+    _KIND[_action[0]] = _kind
+_IGNORED = np.zeros(256, bool)
+_IGNORED[[ord("F"), ord("N")]] = True
+_SIDE = np.zeros(256, np.uint32)
+_SIDE[ord("B")], _SIDE[ord("A")] = Side.BID, Side.ASK
+_LAST, _SNAPSHOT = 128, 32
+
+
+class Decoder:
+    """MBO records of one connection to order events.
+
+    The first frame of a recording is the file's metadata, whose symbology names the instrument ids; a record whose
+    id it does not name is looked up by the id as venue symbol.
+
+    Parameters
+    ----------
+    instruments
+        The table; an instrument is found by its venue symbol.
+    source
+        The connection, "databento:GLBX".
+
+    Notes
+    -----
+    Vectorised: O(records), 0.1 µs each. After a gap nothing can be mended, as these files have no later snapshot: the
+    dead letter alone tells of it.
+    """
+
+    def __init__(self, instruments: Instruments, source: str) -> None:
+        self.instruments, self.source = instruments, source
+        #: Rows (instrument id, from ns, to ns, row of the table or -1), sorted by id and from.
+        self._named = np.zeros((0, 4), np.int64)
+        self._unit = _units(instruments)
+
+    def decode(self, frames: Any, header: Header) -> Decoded:
+        """Take `FRAMES` columns in; events in frame order, and the frames refused."""
+        n, at = len(frames.length), frame_offsets(frames)
+        payload = frames.payload
+        if len(payload) < at[-1]:
+            return Decoded(refused=tuple(Refusal(i, DeadReason.TORN, "bytes are missing") for i in range(n)))
+        kinds = np.zeros(n, np.uint8)
+        long = frames.length >= 2
+        kinds[long] = payload[at[:-1][long] + 1]
+        mbo = (frames.length == MBO.itemsize) & (kinds == MBO_TYPE)
+        parts: list[Any] = []
+        refused: list[Refusal] = []
+        others = np.flatnonzero(~mbo).tolist()
+        start = 0
+        for other in [*others, n]:
+            if other > start:
+                rows = np.frombuffer(payload[at[start] : at[other]], MBO)
+                parts.append(self._records(rows, frames.receipt_ns[start:other], start, refused))
+            if other < n:
+                self._other(other, payload[at[other] : at[other + 1]].tobytes(), refused)
+            start = other + 1
+        return Decoded(parts[0] if len(parts) == 1 else MARKET_EVENTS.concat(parts), tuple(sorted(refused)))
+
+    def restart(self, receipt_ns: int) -> Decoded:
+        """Nothing: there is no snapshot to wait for."""
+        return Decoded()
+
+    @property
+    def checks(self) -> dict[str, int]:
+        """None: the format has no checksums."""
+        return {}
+
+    def state(self) -> State:
+        """The symbology."""
+        return {"named": self._named}
+
+    def load(self, state: State) -> None:
+        """Go on from a state."""
+        self._named = state["named"].reshape(-1, 4)
+
+    def _records(self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]) -> Any:
+        action = r["action"].view(np.uint8)
+        kind = _KIND[action]
+        told = (kind != 0) | ~_IGNORED[action]
+        at = self._rows_of(r["instrument_id"], r["ts_recv"])
+        known = at >= 0
+        row = np.where(known, at, 0)
+        price, undefined = r["price"], r["price"] == UNDEFINED
+        # Prices come in 1e-9: exact multiples of the tick, or refused.
+        unit = self._unit[row]
+        ticks = np.where(undefined, 0, price) // unit
+        on_tick = undefined | (ticks * unit == price)
+        needs_price = (kind != EventKind.CLEAR) & (kind != EventKind.CANCEL)
+        good = known & (kind != 0) & on_tick & ~(undefined & needs_price)
+        bad = np.flatnonzero(told & ~good).tolist()
+        refused.extend(Refusal(first + i, *_why(r[i], bool(known[i]), int(kind[i]))) for i in bad)
+        keep = np.flatnonzero(good)
+        r, flags = r[keep], r["flags"][keep]
+        return MARKET_EVENTS.make(
+            kind=kind[keep],
+            flags=((flags & _LAST) != 0) * np.uint32(EventFlag.LAST)
+            + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT),
+            instrument=row[keep].astype(np.uint32),
+            side=_SIDE[r["side"].view(np.uint8)],
+            order_id=r["order_id"],
+            price_ticks=ticks[keep],
+            qty=r["size"].astype(np.int64),
+            venue_ns=r["ts_event"].astype(np.int64),
+            receipt_ns=receipt_ns[keep],
+        )
+
+    def _rows_of(self, ids: NDArray[np.uint32], received: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Table rows of instrument ids; -1 where unknown."""
+        named, wanted, times = self._named, ids.astype(np.int64), received.astype(np.int64)
+        out = np.full(len(ids), -1, np.int64)
+        for one in np.unique(wanted).tolist():
+            mine = wanted == one
+            rows = named[named[:, 0] == one]
+            if not len(rows):
+                out[mine] = self.instruments.by_venue_symbol.get(("databento", str(one)), -1)
+            for _, start, stop, row in rows.tolist():
+                out[mine & ((times >= start) & (times < stop) if len(rows) > 1 else True)] = row
+        return out
+
+    def _other(self, frame: int, payload: bytes, refused: list[Refusal]) -> None:
+        """A frame that is no MBO record: metadata, or something that is passed over or refused."""
+        if payload.startswith(b"DBN"):
+            try:
+                self._name(dbn.Metadata.decode(payload))
+            except Exception as e:  # the decoder's own errors have no common base
+                refused.append(Refusal(frame, DeadReason.UNPARSABLE, f"metadata: {e}"))
+        elif len(payload) < 16 or payload[0] * 4 != len(payload):
+            refused.append(Refusal(frame, DeadReason.UNPARSABLE, f"{len(payload)} bytes are no DBN record"))
+        else:
+            refused.append(Refusal(frame, DeadReason.UNKNOWN_KIND, f"record type {payload[1]}"))
+
+    def _name(self, metadata: Any) -> None:
+        rows = []
+        for symbol, intervals in metadata.mappings.items():
+            row = self.instruments.by_venue_symbol.get(("databento", symbol), -1)
+            rows += [
+                (int(i["symbol"]), _ns(i["start_date"]), _ns(i["end_date"]), row)
+                for i in intervals
+                if row >= 0 and i["symbol"].isdigit()
+            ]
+        made = np.array(sorted({*rows, *map(tuple, self._named.tolist())}), np.int64).reshape(-1, 4)
+        self._named = made
+
+
+def _units(table: Instruments) -> NDArray[np.int64]:
+    """Each instrument's tick in 1e-9; 1 where a tick is finer or no multiple of it."""
+    nanos = [Fraction(int(n) * 10**9, int(d)) for n, d in zip(table.tick_num, table.tick_den, strict=True)]
+    return np.array([u.numerator if u.denominator == 1 else 1 for u in nanos] or [1], np.int64)
+
+
+def _ns(day: date) -> int:
+    return int(np.datetime64(day, "ns").astype(np.int64))
+
+
+def _why(r: Any, known: bool, kind: int) -> tuple[DeadReason, str]:
+    if kind == 0:
+        return DeadReason.UNKNOWN_KIND, f"action {r['action']!r}"
+    if not known:
+        return DeadReason.UNKNOWN_INSTRUMENT, f"instrument id {r['instrument_id']} is not in the table"
+    if r["price"] == UNDEFINED:
+        return DeadReason.BAD_VALUE, "the price is undefined"
+    return DeadReason.BAD_VALUE, f"price {r['price']}e-9 is off the tick"

@@ -1,0 +1,104 @@
+"""Recording a websocket: a server on this machine plays frames, falls silent, or hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from qflib.desk.replay import replay
+from qflib.errors import DataError, InputError, UnknownVenueError
+from qflib.venues.live import record
+
+_spec = importlib.util.spec_from_file_location(
+    "slow_kraken", Path(__file__).parents[2] / "reference" / "slow_kraken.py"
+)
+slow_kraken: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+_spec.loader.exec_module(slow_kraken)  # type: ignore[union-attr]
+
+
+@contextmanager
+def server(play: Callable[[ServerConnection, int], Any]) -> Iterator[str]:
+    """A websocket server in a thread; `play` gets each connection with its number."""
+    started, stop, loop, place = threading.Event(), asyncio.Event(), asyncio.new_event_loop(), []
+    number = iter(range(1000))
+
+    async def handle(socket: ServerConnection) -> None:
+        assert json.loads(await socket.recv())["pair"] == ["XBT/USD"]
+        await play(socket, next(number))
+
+    async def run() -> None:
+        async with serve(handle, "127.0.0.1", 0) as s:
+            place.append(s.sockets[0].getsockname()[1])
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield f"ws://127.0.0.1:{place[0]}"
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("name", ["live.gz", "live.txt"])
+def test_what_was_recorded_is_read_and_every_checksum_is_right(tmp_path: Path, name: str) -> None:
+    pair = slow_kraken.SlowPair("XBT/USD", 12, 1)
+    told = [pair.snapshot(), *(pair.update() for _ in range(40))]
+
+    async def play(socket: ServerConnection, _: int) -> None:
+        for payload in told:
+            await socket.send(payload.decode())
+        await socket.wait_closed()
+
+    with server(play) as url:
+        made = record("kraken", ["XBT/USD"], tmp_path / name, 1.5, url=url)
+    assert (made.frames, made.connections) == (41, 1)
+    figures = replay(tmp_path / name, "kraken")
+    assert figures["checksums"] == {"right": 40, "wrong": 0}
+    assert figures["dead_letters"] == 0
+
+
+def test_a_silent_or_broken_connection_is_made_again(tmp_path: Path) -> None:
+    pair = slow_kraken.SlowPair("XBT/USD", 12, 2)
+
+    async def play(socket: ServerConnection, n: int) -> None:
+        for payload in [pair.snapshot(), pair.update()]:
+            await socket.send(payload.decode())
+        if n == 0:
+            return  # hangs up
+        await socket.wait_closed()  # says nothing more
+
+    with server(play) as url:
+        made = record("kraken", ["XBT/USD"], tmp_path / "x.gz", 2.0, url=url, heartbeat_s=0.4, back_off_s=(0.05, 0.2))
+    assert made.connections >= 3
+    figures = replay(tmp_path / "x.gz", "kraken")
+    assert figures["checksums"]["right"] == made.connections
+    assert figures["checksums"]["wrong"] == 0
+
+
+def test_wrong_use_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UnknownVenueError, match="cannot be recorded live"):
+        record("databento", ["ES"], tmp_path / "a", 1)
+    with pytest.raises(InputError, match="no symbols"):
+        record("kraken", [], tmp_path / "a", 1)
+    with pytest.raises(InputError, match="positive"):
+        record("kraken", ["XBT/USD"], tmp_path / "a", 0)
+    (tmp_path / "there").write_text("")
+    with pytest.raises(InputError, match="never overwrites"):
+        record("kraken", ["XBT/USD"], tmp_path / "there", 1)
+    with pytest.raises(InputError, match=r"x\.gz cannot be written \(No such file or directory\)"):
+        record("kraken", ["XBT/USD"], tmp_path / "nowhere" / "x.gz", 1)
+    with pytest.raises(DataError, match="could not be reached"):
+        record("kraken", ["XBT/USD"], tmp_path / "b", 0.3, url="ws://127.0.0.1:9", back_off_s=(0.05, 0.1))
