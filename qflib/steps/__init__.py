@@ -1,0 +1,1 @@
+"""The steps: pure functions over batches and a state. No Kafka, no clock, no files."""

@@ -1,0 +1,363 @@
+"""The exposures step: executions and marks in; Greeks and scenario P&L an underlying of each portfolio out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.errors import DataError
+from qflib.records import (
+    CONTROLS,
+    DEPTH,
+    EXPOSURE,
+    GREEKS,
+    HEDGE_INSTRUMENTS,
+    POSITIONS,
+    SCENARIO_SETS,
+    SHOCKS,
+    VECTORS,
+    Batch,
+    Book,
+    Instruments,
+)
+from qflib.records.schema import TEXT_BYTES, frozen
+from qflib.records.topics import RISK_EXPOSURES
+from qflib.steps.exposures.hedge_orders import HedgeOrders
+from qflib.steps.exposures.ledger import Ledger
+from qflib.steps.exposures.quotes import Quotes
+from qflib.steps.exposures.revaluation import SUMMED, Revaluation, Shocks, Valued
+from qflib.steps.state import State
+from qflib.steps.step import Outbox
+
+BOOKS = (Book.CLIENT, Book.HEDGE)
+_BOOK_COLUMN = frozen(np.array(BOOKS, np.uint32))
+
+
+@dataclass(frozen=True, slots=True)
+class ExposuresConfig:
+    """Settings of the exposures step.
+
+    Parameters
+    ----------
+    period_ns
+        An underlying is published at most so often in market time (and at once after a fill or control).
+    rate
+        Continuously compounded interest rate a year.
+    fx
+        Reporting currency a unit of quote currency; a position in a currency not named is left out and counted.
+    currency
+        The reporting currency.
+    outcome_ns
+        Forecasts are made of this horizon, once in it.
+    session_ns
+        Trading time of a day: what a day's shocks are spread over.
+    """
+
+    period_ns: int = 100_000_000
+    rate: float = 0.0
+    fx: dict[str, float] = field(default_factory=dict)
+    currency: str = "USD"
+    outcome_ns: int = 60_000_000_000
+    session_ns: int = 86_400_000_000_000
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What one portfolio was last told of one underlying."""
+
+    time_ns: int = -1
+    version: int = -1  # of the quotes
+    controls: int = 0  # rows of the underlying's controls
+    forecast: int = -1  # number of the outcome period whose forecast it has
+    set_id: str = ""
+
+
+class _Underlying:
+    """What is known of one underlying, and who was told."""
+
+    def __init__(self) -> None:
+        self.time_ns = 0
+        self.as_of_ns = 0
+        self.version = 0  # counts changes of quotes
+        self.closing = False
+        self.controls = CONTROLS.empty  # all so far: a portfolio that comes later needs them too
+        self.sent: dict[int, _Sent] = {}
+
+
+class Exposures:
+    """Positions, Greeks and scenario P&L.
+
+    Parameters
+    ----------
+    instruments
+        The instrument table.
+    config
+        Settings.
+    """
+
+    name = "exposures"
+
+    def __init__(self, instruments: Instruments, config: ExposuresConfig | None = None) -> None:
+        self._instruments = instruments
+        self._config = config or ExposuresConfig()
+        self._index = {u: i for i, u in enumerate(instruments.underlyings)}
+        self._quotes = Quotes(instruments, self._config.rate)
+        self._revaluation = Revaluation(
+            instruments, self._quotes, self._config.rate, self._config.fx, self._config.currency
+        )
+        self._ledger = Ledger(instruments)
+        self._hedges = HedgeOrders()
+        self._out = Outbox(self.name)
+        self._underlyings = [_Underlying() for _ in instruments.underlyings]
+        self._shocks: dict[int, Shocks] = {}
+        self._chunks: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+
+    def feed(self, batch: Batch) -> list[Batch]:
+        """One batch of executions or marks in."""
+        return self._marks(batch) if batch.kind == "marks" else self._executions(batch)
+
+    def _marks(self, batch: Batch) -> list[Batch]:
+        u = self._index[batch.key]
+        mine = self._underlyings[u]
+        mine.time_ns = max(mine.time_ns, int(batch.tick.time_ns[0]))
+        mine.closing |= bool(batch.tick.closing[0])
+        tops = batch.tops
+        if len(tops.instrument):
+            self._quotes.update(tops, batch.depth)
+            mine.as_of_ns = max(mine.as_of_ns, int(tops.time_ns.max()))
+            mine.version += 1
+        new_set = self._take_shocks(u, batch)
+        urgent = new_set or len(batch.controls.kind) > 0 or bool(batch.tick.closing[0])
+        if len(batch.controls.kind):
+            mine.controls = CONTROLS.concat([mine.controls, batch.controls])
+        return self._publish(u, range(len(self._ledger.portfolios)), urgent)
+
+    def _executions(self, batch: Batch) -> list[Batch]:
+        rows, out = batch.executions, []
+        u = self._index[batch.key]
+        for i in range(len(rows.exec_type)):  # row by row, so that it does not matter which share a batch
+            touched: set[str] = set()
+            if self._ledger.apply(rows, i) is not None:
+                touched |= {rows.portfolio[i].decode(), rows.to_portfolio[i].decode()} - {""}
+            if self._hedges.apply(rows, i):
+                touched.add(rows.portfolio[i].decode())
+            known = self._ledger.portfolios
+            out += self._publish(u, [p for p in range(len(known)) if known[p] in touched], urgent=True)
+        return out
+
+    def _publish(self, u: int, portfolios: Iterable[int], urgent: bool) -> list[Batch]:
+        mine, period = self._underlyings[u], self._config.period_ns
+        out = []
+        for p in portfolios:
+            sent = mine.sent.setdefault(p, _Sent())
+            if urgent or sent.time_ns < 0 or mine.time_ns >= sent.time_ns - sent.time_ns % period + period:
+                same = sent.version == mine.version and sent.forecast == mine.time_ns // self._config.outcome_ns
+                made = self._exposure(u, p, sent, light=same and not urgent)
+                out += [made] if made is not None else []
+        return out
+
+    def _exposure(self, u: int, p: int, sent: _Sent, light: bool) -> Batch | None:
+        """One portfolio's exposure; a light one says only that time went on. None while it cannot be valued."""
+        mine, portfolio = self._underlyings[u], self._ledger.portfolios[p]
+        entries, shocks = self._ledger.of(p, u), self._shocks.get(u)
+        if not len(entries) or shocks is None or mine.time_ns == 0:
+            return None
+        v = self._revaluation.value(entries, u, mine.time_ns)
+        if v is None:  # never quoted
+            return None
+        pnl = float((entries["realised"] * v.fx + v.unrealised - entries["fees"] * v.fx).sum())
+        tables = {"exposure": self._head(u, portfolio, shocks, v, pnl)}
+        if not light:
+            tables |= {
+                "vectors": self._vectors(v, shocks),
+                "greeks": self._greeks(u, portfolio, entries, v),
+                "positions": self._positions(portfolio, entries, v),
+            }
+            tables |= self._hedge_instruments(u, portfolio, v)
+            if mine.time_ns // self._config.outcome_ns != sent.forecast:
+                sent.forecast = mine.time_ns // self._config.outcome_ns
+                tables["forecast"] = self._vectors(v, shocks.over(self._config.outcome_ns, self._config.session_ns))
+        if len(mine.controls.kind) > sent.controls:
+            tables["controls"] = CONTROLS.slice(mine.controls, sent.controls, len(mine.controls.kind))
+        if sent.set_id != shocks.set_id:  # the portfolio needs the shocks once, for what is linear in them
+            tables |= _shock_tables(self._instruments.underlyings[u], shocks)
+        sent.time_ns, sent.version, sent.set_id = mine.time_ns, mine.version, shocks.set_id
+        sent.controls = len(mine.controls.kind)
+        return self._out.make(RISK_EXPOSURES, portfolio, "exposures", **tables)
+
+    def _vectors(self, v: Valued, shocks: Shocks) -> Any:
+        client, hedge = (self._revaluation.vector(v, b, shocks) for b in BOOKS)
+        return VECTORS.make(client=client, hedge=hedge)
+
+    def _head(self, u: int, portfolio: str, shocks: Shocks, v: Valued, pnl: float) -> Any:
+        mine = self._underlyings[u]
+        return EXPOSURE.make(
+            portfolio=_text(portfolio, 1),
+            underlying=_text(self._instruments.underlyings[u], 1),
+            set_id=_text(shocks.set_id, 1),
+            time_ns=mine.time_ns,
+            as_of_ns=mine.as_of_ns,
+            forward=v.forward,
+            actual_pnl=pnl,
+            closing=int(mine.closing),
+            unpriced=v.unpriced,
+            outcome_ns=self._config.outcome_ns,
+        )
+
+    def _greeks(self, u: int, portfolio: str, entries: NDArray[Any], v: Valued) -> Any:
+        figures = [v.greeks[name] for name in SUMMED]
+        figures += [v.value, (entries["realised"] - entries["fees"]) * v.fx, v.unrealised]
+        sums = np.zeros((len(BOOKS), len(figures)))
+        for book, row in zip(v.book.tolist(), np.stack(figures, axis=1), strict=True):
+            sums[BOOKS.index(book)] += row
+        named = dict(zip((*SUMMED, "value", "realised", "unrealised"), sums.T, strict=True))
+        return GREEKS.make(
+            portfolio=_text(portfolio, len(BOOKS)),
+            underlying=_text(self._instruments.underlyings[u], len(BOOKS)),
+            book=_BOOK_COLUMN,
+            cash_delta=named["delta"] * v.forward,
+            forward=v.forward,
+            time_ns=v.time_ns,
+            **named,
+        )
+
+    def _positions(self, portfolio: str, entries: NDArray[Any], v: Valued) -> Any:
+        inverse_future = self._revaluation.is_inverse_future(v.instrument)
+        units = self._revaluation.units(v.instrument)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            average = np.where(inverse_future, -units / entries["avg_value"], entries["avg_value"] / units)
+        return POSITIONS.make(
+            portfolio=_text(portfolio, len(entries)),
+            instrument=v.instrument.astype(np.uint32),
+            book=v.book.astype(np.uint32),
+            qty=v.qty,
+            avg_price=np.where(entries["qty"] == 0, 0.0, average),
+            mark=v.mark,
+            implied_vol=v.vol,
+            value=v.value,
+            delta=v.greeks["delta"],
+            gamma=v.greeks["gamma"],
+            vega=v.greeks["vega"],
+            theta=v.greeks["theta"],
+            unrealised=v.unrealised,
+            realised=entries["realised"] * v.fx,
+            fees=entries["fees"] * v.fx,
+            lot_value=v.lot_value,
+            fx=v.fx,
+        )
+
+    def _hedge_instruments(self, u: int, portfolio: str, v: Valued) -> dict[str, Any]:
+        at = self._quotes.hedge_instrument(u, v.time_ns)
+        if at < 0:
+            return {}
+        top = self._quotes.tops[at]
+        last_no, rejected, working = self._hedges.of(portfolio.encode(), at)
+        held = v.qty[(v.instrument == at) & (v.book == Book.HEDGE)]
+        unit = self._revaluation.unit_delta(at, v.forward)
+        return {
+            "hedge_instruments": HEDGE_INSTRUMENTS.make(
+                instrument=[at],
+                position=[int(held.sum())],
+                working=[working],
+                last_hedge_no=[last_no],
+                last_rejected=[rejected],
+                bid_ticks=[top[0]],
+                bid_qty=[top[1]],
+                ask_ticks=[top[2]],
+                ask_qty=[top[3]],
+                unit_delta=[unit],
+                unit_cash=[unit * self._instruments.to_price(at, 1)],
+            ),
+            "depth": self._quotes.depth.get(at, DEPTH.empty),
+        }
+
+    def _take_shocks(self, u: int, batch: Batch) -> bool:
+        """Collect chunks of a scenario set; True when this underlying's part is complete."""
+        s = batch.scenario_set
+        if not len(s.set_id) or s.underlying[0].decode() != batch.key:
+            return False
+        key = (u, s.set_id[0].decode())
+        if not (np.isfinite(batch.shocks.vol_shift).all() and (batch.shocks.spot_return > -1.0).all()):
+            raise DataError(
+                f"scenario set {key[1]} has a shock of {batch.key} that is not finite or at or below -1; make it anew"
+            )
+        chunks = self._chunks.setdefault(key, [])
+        if int(s.first[0]) not in [first for first, _ in chunks]:  # one told twice counts once
+            chunks.append((int(s.first[0]), batch.shocks))
+        if sum(len(c.spot_return) for _, c in chunks) < int(s.n_scenarios[0]):
+            return False
+        whole = SHOCKS.concat([c for _, c in sorted(chunks, key=lambda c: c[0])])
+        del self._chunks[key]
+        self._shocks[u] = Shocks.of(key[1], int(s.horizon_ns[0]), whole.spot_return, whole.vol_shift)
+        return True
+
+    def state(self) -> State:
+        """The whole state as named arrays."""
+        out = self._out.state() | self._ledger.state() | self._hedges.state() | self._quotes.state()
+        for u, mine in enumerate(self._underlyings):
+            k = f"underlying.{u}."
+            out[k + "time"] = np.array([mine.time_ns, mine.as_of_ns, mine.version, mine.closing], np.int64)
+            sent = sorted(mine.sent.items())
+            rows = [(p, s.time_ns, s.version, s.controls, s.forecast) for p, s in sent]
+            out[k + "sent"] = np.array(rows, np.int64).reshape(-1, 5)
+            out[k + "sent_set"] = np.array([s.set_id for _, s in sent], "S64")
+            out[k + "controls"] = CONTROLS.to_struct(mine.controls)
+            if u in self._shocks:
+                s = self._shocks[u]
+                out[k + "shocks.id"] = np.array([s.set_id], "S64")
+                out[k + "shocks.horizon"] = np.array([s.horizon_ns], np.int64)
+                out[k + "shocks"] = np.stack([s.spot_return, s.vol_shift])
+        for i, ((u, set_id), chunks) in enumerate(self._chunks.items()):
+            out[f"chunks.{i}.of"] = np.array([f"{u} {set_id}"], "S80")
+            out[f"chunks.{i}.first"] = np.array([f for f, _ in chunks], np.int64)
+            out[f"chunks.{i}.n"] = np.array([len(c.spot_return) for _, c in chunks], np.int64)
+            out[f"chunks.{i}"] = SHOCKS.to_struct(SHOCKS.concat([c for _, c in chunks]))
+        return out
+
+    def load(self, state: State) -> None:
+        """Go on from a state."""
+        for part in (self._out, self._ledger, self._hedges, self._quotes):
+            part.load(state)
+        self._shocks, self._chunks = {}, {}
+        for u, mine in enumerate(self._underlyings):
+            k = f"underlying.{u}."
+            mine.time_ns, mine.as_of_ns, mine.version, closing = state[k + "time"].tolist()
+            mine.closing = bool(closing)
+            rows = zip(state[k + "sent"].tolist(), state[k + "sent_set"].tolist(), strict=True)
+            mine.sent = {p: _Sent(t, v, n, f, set_id.decode()) for (p, t, v, n, f), set_id in rows}
+            mine.controls = CONTROLS.from_struct(state[k + "controls"])
+            if k + "shocks" in state:
+                spot, vol = state[k + "shocks"]
+                set_id, horizon = state[k + "shocks.id"][0].decode(), int(state[k + "shocks.horizon"][0])
+                self._shocks[u] = Shocks.of(set_id, horizon, spot.copy(), vol.copy())
+        for i in range(sum(1 for name in state if name.startswith("chunks.") and name.endswith(".of"))):
+            u_text, set_id = state[f"chunks.{i}.of"][0].decode().split(" ")
+            rows, at = SHOCKS.from_struct(state[f"chunks.{i}"]), 0
+            chunks = self._chunks[int(u_text), set_id] = []
+            for first, n in zip(state[f"chunks.{i}.first"].tolist(), state[f"chunks.{i}.n"].tolist(), strict=True):
+                chunks.append((first, SHOCKS.slice(rows, at, at + n)))
+                at += n
+
+
+@lru_cache(1024)
+def _text(value: str, n: int) -> NDArray[Any]:
+    """A text column of one value."""
+    return frozen(np.full(n, value.encode(), f"S{TEXT_BYTES}"))
+
+
+def _shock_tables(underlying: str, shocks: Shocks) -> dict[str, Any]:
+    return {
+        "scenario_set": SCENARIO_SETS.make(
+            set_id=[shocks.set_id],
+            n_scenarios=[len(shocks.spot_return)],
+            horizon_ns=[shocks.horizon_ns],
+            chunks=[1],
+            underlying=[underlying],
+        ),
+        "shocks": SHOCKS.make(spot_return=shocks.spot_return, vol_shift=shocks.vol_shift),
+    }

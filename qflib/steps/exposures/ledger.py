@@ -1,0 +1,151 @@
+"""Positions from executions: quantity, average cost, realised P&L and fees, an instrument and book of a portfolio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.records import Book, ExecType, Instruments, Side
+from qflib.steps.state import State
+
+_ENTRY = np.dtype(
+    [
+        ("portfolio", "i8"),
+        ("instrument", "i8"),
+        ("book", "i8"),
+        ("qty", "i8"),
+        ("avg_value", "f8"),  # settlement currency a lot, quantity-weighted
+        ("realised", "f8"),  # settlement currency
+        ("fees", "f8"),
+    ]
+)
+_MOVES = {
+    ExecType.FILL,
+    ExecType.BOOKING,
+    ExecType.TRANSFER,
+    ExecType.BUST,
+    ExecType.SETTLEMENT,
+    ExecType.EXERCISE,
+    ExecType.ASSIGNMENT,
+    ExecType.DELIVERY,
+}
+
+
+class Ledger:
+    """Average-cost positions. Costs are kept as values of a lot, in which linear and inverse contracts add alike."""
+
+    def __init__(self, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self._units = lot_units(instruments)
+        self._entries = np.zeros(16, _ENTRY)
+        self._n = 0
+        self._index: dict[tuple[int, int, int], int] = {}
+        self._order: dict[tuple[int, int], NDArray[np.int64]] = {}  # of entries, until one is added
+        self.portfolios: list[str] = []
+
+    def apply(self, row: Any, i: int) -> int | None:
+        """Fold row `i` of Executions columns; the entry's position in the ledger where a position changed."""
+        kind = int(row.exec_type[i])
+        if kind == ExecType.VARIATION_MARGIN:
+            return self._settle_variation(row, i)
+        if kind not in _MOVES:
+            return None
+        instrument, qty = int(row.instrument[i]), int(row.qty[i])
+        price = float(row.price[i])
+        if kind == ExecType.FILL:
+            price = float(self._instruments.to_price(instrument, int(row.price_ticks[i])))
+            qty = qty if row.side[i] == Side.BID else -qty
+        value = lot_value(self._instruments, self._units, instrument, price)
+        book = int(row.book[i]) or int(Book.CLIENT)
+        if kind == ExecType.TRANSFER:
+            arriving = self._entry(row.to_portfolio[i].decode(), instrument, book)
+            self._trade(arriving, qty, value)
+            qty = -qty
+        at = self._entry(row.portfolio[i].decode(), instrument, book)
+        self._trade(at, qty, value)
+        self._entries["fees"][at] += float(row.fee[i])
+        return at
+
+    def of(self, portfolio: int, underlying: int) -> NDArray[Any]:
+        """A portfolio's entries in one underlying, by instrument and book."""
+        if (portfolio, underlying) not in self._order:
+            rows = self._entries[: self._n]
+            of_underlying = self._instruments.underlying_index[rows["instrument"]] == underlying
+            mine = np.flatnonzero((rows["portfolio"] == portfolio) & of_underlying)
+            order = np.lexsort((rows["book"][mine], rows["instrument"][mine]))
+            self._order[portfolio, underlying] = mine[order]
+        found: NDArray[Any] = self._entries[self._order[portfolio, underlying]]
+        return found
+
+    def state(self) -> State:
+        """The entries and the portfolios' names."""
+        return {
+            "ledger.entries": self._entries[: self._n].copy(),
+            "ledger.portfolios": np.array(self.portfolios, "S64"),
+        }
+
+    def load(self, state: State) -> None:
+        """Go on from a state."""
+        self._n = len(state["ledger.entries"])
+        self._entries = np.zeros(max(16, 2 * self._n), _ENTRY)
+        self._entries[: self._n] = state["ledger.entries"]
+        self.portfolios = [p.decode() for p in state["ledger.portfolios"].tolist()]
+        keys = self._entries[: self._n][["portfolio", "instrument", "book"]].tolist()
+        self._index = {k: i for i, k in enumerate(keys)}
+        self._order = {}
+
+    def _entry(self, portfolio: str, instrument: int, book: int) -> int:
+        if portfolio not in self.portfolios:
+            self.portfolios.append(portfolio)
+        key = (self.portfolios.index(portfolio), instrument, book)
+        at = self._index.get(key)
+        if at is None:
+            at = self._index[key] = self._n
+            if at == len(self._entries):
+                self._entries = np.concatenate([self._entries, np.zeros(at, _ENTRY)])
+            self._entries[at] = (*key, 0, 0.0, 0.0, 0.0)
+            self._n += 1
+            self._order = {}
+        return at
+
+    def _trade(self, at: int, qty: int, value: float) -> None:
+        held, avg = int(self._entries["qty"][at]), float(self._entries["avg_value"][at])
+        closed = 0 if held * qty >= 0 else min(abs(held), abs(qty)) * (1 if held > 0 else -1)
+        self._entries["realised"][at] += (value - avg) * closed
+        after = held + qty
+        if held * qty >= 0 and after:
+            avg = (avg * held + value * qty) / after
+        elif abs(qty) > abs(held):  # turned round: what is left was opened here
+            avg = value
+        self._entries["qty"][at] = after
+        self._entries["avg_value"][at] = avg if after else 0.0
+
+    def _settle_variation(self, row: Any, i: int) -> int:
+        instrument = int(row.instrument[i])
+        at = self._entry(row.portfolio[i].decode(), instrument, int(row.book[i]) or int(Book.CLIENT))
+        value = lot_value(self._instruments, self._units, instrument, float(row.price[i]))
+        entry = self._entries
+        entry["realised"][at] += (value - entry["avg_value"][at]) * entry["qty"][at]
+        entry["avg_value"][at] = value if entry["qty"][at] else 0.0
+        return at
+
+
+def lot_units(instruments: Instruments) -> NDArray[np.float64]:
+    """Units of the underlying (or quote currency, inverse) that one lot stands for."""
+    lots = instruments.lot_num / instruments.lot_den
+    per_contract = [r.contract_value if is_inverse_future(r) else r.multiplier for r in instruments]
+    return np.asarray(lots * np.array(per_contract), np.float64)
+
+
+def is_inverse_future(instrument: Any) -> bool:
+    """Whether P&L is in coin while the price is in quote currency."""
+    return bool(instrument.inverse and instrument.kind in ("future", "perpetual"))
+
+
+def lot_value(instruments: Instruments, units: NDArray[np.float64], instrument: int, price: float) -> float:
+    """Value of one lot in settlement currency, up to a constant: its change is the P&L."""
+    if is_inverse_future(instruments.rows[instrument]):
+        return float(-units[instrument] / price) if price > 0 else 0.0
+    return float(units[instrument] * price)
