@@ -1,0 +1,398 @@
+"""The steps chained in one process: the same ones that run on the stream, without Kafka."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import structlog
+
+from qflib import logs
+from qflib.desk.feed import Feed
+from qflib.desk.frame_feed import as_feed
+from qflib.desk.opening import bookings, hedging_control, limits_control, scenario_controls
+from qflib.desk.record import Recorder
+from qflib.desk.run import Run
+from qflib.errors import InputError
+from qflib.hedging.hedgers import Band
+from qflib.records import Batch, DeadReason
+from qflib.records.instruments import Instruments, session_ns
+from qflib.records.topics import (
+    EXCHANGE_MARKS,
+    MARKET_NORMALIZED,
+    MARKET_RAW,
+    ORDERS_EXECUTED,
+    ORDERS_INCOMING,
+    RISK_EXPOSURES,
+)
+from qflib.shortfall import ScenarioSet
+from qflib.shortfall import scenarios as make_scenarios
+from qflib.steps.exchange import Exchange, ExchangeConfig
+from qflib.steps.exposures import Exposures, ExposuresConfig
+from qflib.steps.normalize import Normalize
+from qflib.steps.portfolio import Portfolio, PortfolioConfig
+from qflib.steps.state import digest
+from qflib.steps.step import Step
+from qflib.steps.strategy import Strategy, StrategyConfig
+
+_log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:
+    from qflib.hedging import Portfolio as Positions
+    from qflib.market import SimulatedMarket
+
+Progress = Callable[["Progressed"], None]
+
+
+@dataclass(slots=True)
+class Progressed:
+    """Where a run stands: what a live view shows."""
+
+    seconds: float
+    market_time_ns: int
+    events: int
+    recorder: Recorder
+
+
+@dataclass
+class _Timed:
+    """A step with what it has cost."""
+
+    step: Step
+    events: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
+    """Settings of every step of a desk.
+
+    Parameters
+    ----------
+    period_ns
+        Market time between publications: marks, exposures, reports. A fill or control is published at once.
+    order_latency_ns
+        Market time an order of the desk's own takes to the exchange.
+    rate
+        Continuously compounded interest rate a year.
+    fx
+        Reporting currency a unit of quote currency; positions in one not named are left out and counted.
+    currency
+        The reporting currency.
+    levels
+        Confidences of VaR and ES.
+    outcome_ns
+        Horizon that a forecast and its outcome share.
+    limits
+        By name: ``max_es``, ``max_abs_delta`` (reported), ``max_order_qty``, ``price_band`` (enforced by the
+        exchange), ``max_position`` (enforced by exchange and strategy).
+    stale_ns
+        An order that reaches a book whose newest event is older than this is refused.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> qf.DeskConfig(limits={"max_es": 1e6}).levels
+    (0.975, 0.99)
+    """
+
+    period_ns: int = 250_000_000
+    order_latency_ns: int = 0
+    rate: float = 0.0
+    fx: Mapping[str, float] = field(default_factory=dict)
+    currency: str = "USD"
+    levels: tuple[float, ...] = (0.975, 0.99)
+    outcome_ns: int = 60_000_000_000
+    limits: Mapping[str, float] = field(default_factory=dict)
+    stale_ns: int = 10_000_000_000
+
+
+class Desk:
+    """Market data, book, executions, exposures, expected shortfall and hedge, one step after the other.
+
+    Deterministic: the same feed and settings give the same bytes, however the recording is cut into frames.
+
+    Parameters
+    ----------
+    feed
+        Where market data come from: a feed, the simulator, or a DataFrame as `Feed.to_frame` gives it.
+    portfolio
+        Opening positions (default: the feed's own; None of either: no risk).
+    hedger
+        A band of `qf.hedgers`; None: no hedging.
+    scenarios
+        The scenario set (default: 1,000 historical and 9,000 simulated from the feed's history).
+    strategy
+        Settings of the signal-following strategy; None: no strategy runs.
+    signals
+        What the strategy follows: ``qf.read("signals.csv", venue="signals", instruments=feed.instruments)``.
+    instruments
+        The table of a DataFrame's symbols.
+
+    Raises
+    ------
+    InputError
+        If the feed is none, a setting is out of range, or positions cannot be valued: no history and no scenarios.
+    config
+        Settings of the steps.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> feed = qf.datasets.load("sim", seed=7, duration="2s")
+    >>> desk = qf.Desk(feed, hedger=qf.hedgers.Band(risk_aversion=1.0))
+    >>> run = desk.run()
+    >>> bool((run.risk.es_current <= run.risk.es_unhedged.max()).all())
+    True
+    """
+
+    def __init__(
+        self,
+        feed: Feed | pd.DataFrame | SimulatedMarket,
+        portfolio: Positions | None = None,
+        hedger: Band | None = None,
+        scenarios: ScenarioSet | None = None,
+        strategy: StrategyConfig | None = None,
+        config: DeskConfig | None = None,
+        signals: Feed | None = None,
+        instruments: Instruments | None = None,
+    ) -> None:
+        self.feed = feed = as_feed(feed, instruments)
+        self.config = c = config or DeskConfig()
+        if c.period_ns <= 0 or c.order_latency_ns < 0:
+            raise InputError(
+                f"period_ns {c.period_ns} and order_latency_ns {c.order_latency_ns}: give a positive and a non-negative"
+            )
+        self._name = "DESK1"
+        self._positions = feed.positions
+        if portfolio is not None:
+            self._name, self._positions = portfolio.name, portfolio.to_frame()
+        self._scenarios = scenarios
+        if scenarios is None and self._positions is not None:
+            if feed.history is None:
+                raise InputError("the feed has no history to make scenarios from; give `scenarios`, or no portfolio")
+            self._scenarios = make_scenarios.default(feed.history)
+        self._signals = signals
+        self._chain = self._steps(hedger, strategy)
+        self._held: deque[tuple[int, Batch]] = deque()
+        self._sha = hashlib.sha256()
+        self._clocks: dict[str, int] = {}
+        self._now_ns = 0
+        self._ran = False
+        self._events = 0
+
+    def run(
+        self,
+        progress: bool | Progress = False,
+        every: float = 0.1,
+        digests: bool = True,
+        until: pd.Timestamp | None = None,
+    ) -> Run:
+        """Run the feed, once.
+
+        Parameters
+        ----------
+        progress
+            True for a bar; or a function that is called with a `Progressed`.
+        every
+            Seconds between two calls of `progress`.
+        digests
+            Whether to hash every output byte (a few per cent of the time).
+        until
+            Market time to stop at, with a time zone; None: the feed's end.
+
+        Returns
+        -------
+        Run
+            Executions, risk, forecasts, explain; figures and pictures.
+
+        Raises
+        ------
+        InputError
+            If the desk has run already, or `until` has no time zone.
+        """
+        if self._ran:
+            raise InputError("this desk has run; make another one for another run")
+        if until is not None and until.tzinfo is None:
+            raise InputError(f"until {until} has no time zone; give an instant with one")
+        self._ran = True
+        if not structlog.is_configured():  # in a notebook: warnings on stderr, nothing in the results
+            logs.set_up()
+        end = self.feed.end if until is None else min(until, self.feed.end)
+        _log.info("desk starts", feed=repr(self.feed), start=str(self.feed.start), end=str(end))
+        recorder = Recorder(self.feed.instruments, self.config.outcome_ns, self._name)
+        signals = self._signal_batches()
+        signal = next(signals, None)
+        opened = False
+        start = shown = time.perf_counter()
+        feeding = 0.0
+        batches = self._raw(progress is True)
+        while True:
+            t = time.perf_counter()
+            batch = next(batches, None)
+            feeding += time.perf_counter() - t
+            if batch is None:
+                break
+            self._pump([batch], recorder, digests)
+            if batch.kind == "clock":
+                self._clocks[batch.header.source] = int(batch.tick.time_ns[0])
+                self._now_ns = max(self._now_ns, int(batch.tick.time_ns[0]))
+                if not opened and self._begun():
+                    opened = True
+                    self._pump(list(self._opening()), recorder, digests)
+                while signal is not None and _last_ns(signal) <= self._now_ns:
+                    self._pump([signal], recorder, digests)
+                    signal = next(signals, None)
+                self._deliver(recorder, digests)
+                if until is not None and self._begun() and min(self._clocks.values()) >= end.value:
+                    break
+            if callable(progress) and time.perf_counter() - shown >= every:
+                shown = time.perf_counter()
+                progress(Progressed(shown - start, self._now_ns, self._events, recorder))
+        seconds = time.perf_counter() - start
+        if callable(progress):
+            progress(Progressed(seconds, self._now_ns, self._events, recorder))
+        _log.info("desk ended", events=self._events, seconds=seconds, dead_letters=recorder.dead_letters)
+        steps = {"feed": {"events": self._events, "seconds": feeding}}
+        steps |= {name: {"events": s.events, "seconds": s.seconds} for name, s in self._chain.items()}
+        return Run(recorder, seconds, self._events, steps, self._digest(), self.feed.start, end)
+
+    def _steps(self, hedger: Band | None, strategy: StrategyConfig | None) -> dict[str, _Timed]:
+        c, table = self.config, self.feed.instruments
+        steps: list[Step] = [
+            Normalize(table),
+            Exchange(table, ExchangeConfig(period_ns=c.period_ns, stale_ns=c.stale_ns)),
+        ]
+        if strategy is not None:
+            steps.append(Strategy(table, strategy))
+        if self._scenarios is not None and self._positions is not None:
+            exposures = ExposuresConfig(
+                period_ns=c.period_ns,
+                rate=c.rate,
+                fx=dict(c.fx),
+                currency=c.currency,
+                outcome_ns=c.outcome_ns,
+                session_ns=min(session_ns(r.calendar) for r in table),
+            )
+            steps.append(Exposures(table, exposures))
+            settings = PortfolioConfig(
+                levels=c.levels,
+                hedging=hedger is not None,
+                hedged=(self._name,),
+                period_ns=c.period_ns,
+                outcome_ns=c.outcome_ns,
+            )
+            if hedger is not None:
+                settings = replace(settings, band=hedger)
+            steps.append(Portfolio(table, settings))
+        return {s.name: _Timed(s) for s in steps}
+
+    def _raw(self, bar: bool) -> Iterator[Batch]:
+        # clocks come at the boundaries, and often enough between them for an order's latency
+        slices = 1 if not self.config.order_latency_ns else -(-self.config.period_ns // self.config.order_latency_ns)
+        cut_ns = self.config.period_ns // slices
+        if not bar:
+            return self.feed.raw(cut_ns)
+        from tqdm.auto import tqdm
+
+        total = (self.feed.end - self.feed.start).total_seconds()
+        return _with_bar(self.feed.raw(cut_ns), tqdm(total=round(total, 1), unit="s", desc="desk"))
+
+    def _signal_batches(self) -> Iterator[Batch]:
+        """Signals in slices of the period; their clocks move no market."""
+        return iter(()) if self._signals is None else self._signals.raw(self.config.period_ns)
+
+    def _begun(self) -> bool:
+        """Whether every source has come to the first boundary: then there are books to value positions at."""
+        period = self.config.period_ns
+        first = (self.feed.start.value // period + 1) * period
+        sources = self.feed.instruments.sources
+        return len(self._clocks) == len(sources) and min(self._clocks.values()) >= first
+
+    def _opening(self) -> Iterator[Batch]:
+        if self._scenarios is None or self._positions is None:
+            return
+        yield hedging_control(self._name, on=False)
+        if self.config.limits:
+            yield limits_control(self._name, self.config.limits)
+        yield from bookings(self.feed.instruments, self._name, self._positions)
+        # last, so that the first exposures are of whole portfolios
+        yield from scenario_controls(self._scenarios)
+        yield hedging_control(self._name, on=True)
+
+    def _pump(self, batches: list[Batch], recorder: Recorder, digests: bool) -> None:
+        """Run batches, and all they cause, through the chain."""
+        queue = deque(batches)
+        while queue:
+            batch = queue.popleft()
+            for name in self._readers(batch):
+                timed = self._chain[name]
+                t = time.perf_counter()
+                made = timed.step.feed(batch)
+                timed.seconds += time.perf_counter() - t
+                timed.events += batch.count
+                self._events += batch.count if name == "exchange" and batch.kind == "market" else 0
+                for out in made:
+                    if digests:
+                        _hash(self._sha, out)
+                    if out.topic == ORDERS_INCOMING and self.config.order_latency_ns:
+                        self._held.append((self._now_ns + self.config.order_latency_ns, out))
+                    else:
+                        queue.append(out)
+            recorder.take(batch)
+            if batch.kind == "dead":
+                reason = DeadReason(int(batch.dead.reason[0])).name.lower()
+                _log.warning("dead letters", count=batch.count, reason=reason, detail=batch.dead.detail[0].decode())
+
+    def _readers(self, batch: Batch) -> list[str]:
+        names = _READERS.get(batch.topic, ())
+        return [n for n in names if n in self._chain and (n != "strategy" or batch.kind != "market")]
+
+    def _deliver(self, recorder: Recorder, digests: bool) -> None:
+        while self._held and self._held[0][0] <= self._now_ns:
+            self._pump([self._held.popleft()[1]], recorder, digests)
+
+    def _digest(self) -> str:
+        for timed in self._chain.values():
+            self._sha.update(digest(timed.step.state()).encode())
+        return self._sha.hexdigest()
+
+
+_READERS: dict[str, tuple[str, ...]] = {
+    MARKET_RAW: ("normalize",),
+    MARKET_NORMALIZED: ("exchange", "strategy"),
+    ORDERS_INCOMING: ("exchange",),
+    ORDERS_EXECUTED: ("strategy", "exposures"),
+    EXCHANGE_MARKS: ("strategy", "exposures"),
+    RISK_EXPOSURES: ("portfolio",),
+}
+
+
+def _last_ns(raw: Batch) -> int:
+    """Receipt time of a raw or clock batch's end."""
+    return int(raw.tick.time_ns[0] if raw.kind == "clock" else raw.frames.receipt_ns[-1])
+
+
+def _hash(sha: Any, batch: Batch) -> None:
+    """Fold in a batch: where it goes, its header, and every byte of its columns."""
+    sha.update(f"{batch.topic}|{batch.key}|{batch.kind}|{batch.header}".encode())
+    for name, columns in batch.tables.items():
+        sha.update(f"|{name}|{len(columns[0])}|".encode())
+        sha.update(b"".join(columns))
+
+
+def _with_bar(batches: Iterator[Batch], bar: Any) -> Iterator[Batch]:
+    """Show market time on a bar."""
+    first = None
+    with bar:
+        for batch in batches:
+            if batch.kind == "clock":
+                now = int(batch.tick.time_ns[0])
+                first = now if first is None else first
+                bar.update(max(0.0, min(round((now - first) / 1e9, 1), bar.total) - bar.n))
+            yield batch

@@ -1,0 +1,99 @@
+"""`qf.read`: a recording or a file as a feed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, overload
+
+import pandas as pd
+
+from qflib.desk.feed import FileFeed
+from qflib.errors import DataError, InputError, UnknownVenueError
+from qflib.records import Instruments
+from qflib.venues.table import VENUES
+from qflib.venues.table import venue as venue_row
+
+if TYPE_CHECKING:
+    from qflib.desk.frame_feed import FrameFeed
+
+_Table: TypeAlias = Instruments | str | Path | None
+
+
+@overload
+def read(path: str | Path, venue: str = "file", instruments: _Table = None) -> FileFeed: ...
+@overload
+def read(path: pd.DataFrame, venue: str = "file", instruments: _Table = None) -> FrameFeed: ...
+def read(path: str | Path | pd.DataFrame, venue: str = "file", instruments: _Table = None) -> FileFeed | FrameFeed:
+    """A recording, or a DataFrame of events, as a feed.
+
+    Parameters
+    ----------
+    path
+        The file, or a DataFrame as `Feed.to_frame` gives it.
+    venue
+        A name of the table of venues: "kraken", "databento", "file" (our own CSV, Parquet, Arrow), "signals".
+    instruments
+        The table, or a file of it: TOML, or the venue's own definitions. By default what the recording tells;
+        a DataFrame tells none.
+
+    Returns
+    -------
+    FileFeed or FrameFeed
+
+    Raises
+    ------
+    InputError
+        If a DataFrame comes without `instruments`, or with a venue other than "file".
+    UnknownVenueError
+        If there is no such venue, or it has no recordings.
+    DataError
+        If a file is missing, truncated, unreadable or of another venue.
+
+    Notes
+    -----
+    The file is read through once: O(bytes).
+
+    Examples
+    --------
+    >>> from qflib.desk.read import read
+    >>> read("es.mbo.dbn.zst", venue="nyse")
+    Traceback (most recent call last):
+    qflib.errors.UnknownVenueError: venue 'nyse' is unknown; expected one of kraken, databento, ...
+    """
+    if isinstance(path, pd.DataFrame):
+        from qflib.desk.frame_feed import FrameFeed  # Arrow loads slowly, and a recording may need none
+
+        if venue != "file":
+            raise InputError(f"a DataFrame is of no venue, and venue is {venue!r}; leave it out")
+        table = table_from(instruments, venue)
+        if table is None:
+            raise InputError("a DataFrame tells no ticks and lots; give instruments=, the table its symbols are in")
+        return FrameFeed(path, table)
+    if venue not in VENUES:
+        known = ", ".join(name for name, row in VENUES.items() if row.reads)
+        raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {known}")
+    row = VENUES[venue]
+    file = Path(path)
+    if not file.exists():
+        raise DataError(f"recording {file} does not exist; give the path of a recording")
+    if file.is_dir():
+        raise DataError(f"recording {file} is a folder; give a file in it")
+    return FileFeed(file, row.name, table_from(instruments, row.name))
+
+
+def table_from(instruments: Instruments | str | Path | None, venue: str) -> Instruments | None:
+    """The table itself, or read from TOML (``.toml``) or the venue's definitions.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or wrong.
+    UnknownVenueError
+        If the venue has no definitions to read.
+    """
+    if instruments is None or isinstance(instruments, Instruments):
+        return instruments
+    file = Path(instruments)
+    if file.suffix == ".toml" or not file.exists():
+        return Instruments.from_toml(file)
+    return venue_row(venue).instruments(file)

@@ -1,0 +1,96 @@
+"""What a run keeps of what the steps sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from qflib.records import BY_KIND, Batch, Instruments
+from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRICS
+
+
+class Recorder:
+    """Keeps executions, risk reports, hedges, outcomes and dead letters; of the rest only the latest.
+
+    Positions and Greeks of the desk's own portfolio are kept at the first report of each outcome period, for P&L
+    explain.
+    """
+
+    def __init__(self, instruments: Instruments, outcome_ns: int, portfolio: str) -> None:
+        self.instruments = instruments
+        self.portfolio = portfolio
+        self._outcome_ns = outcome_ns
+        self._parts: dict[str, list[Any]] = {}
+        self.latest: dict[str, Any] = {}
+        self.tops: dict[str, Any] = {}  # by underlying
+        self.dead_letters = 0
+        self.hedge_orders = 0
+        self._period = -1
+
+    def take(self, batch: Batch) -> None:
+        """Note one batch."""
+        if batch.topic == ORDERS_EXECUTED:
+            self._keep("executions", batch.executions)
+        elif batch.topic == RISK_METRICS:
+            self._take_risk(batch)
+        elif batch.topic == ANALYTICS_RESULTS:
+            if len(batch.tops.instrument):
+                self.tops[batch.key] = batch.tops
+            self._keep("rolling", batch.rolling)
+        elif batch.kind == "dead":
+            self._keep("dead", batch.dead)
+            self.dead_letters += batch.count
+        elif batch.kind == "order":
+            self.hedge_orders += int((batch.orders.hedge_no > 0).sum())
+
+    def columns(self, name: str) -> Any:
+        """All rows kept of a table: executions, risk, hedges, limits, rolling, positions, greeks, dead."""
+        table = _TABLES[name]
+        made = table.concat(self._parts.get(name, []))
+        self._parts[name] = [made]
+        return made
+
+    def frame(self, name: str, time: str) -> pd.DataFrame:
+        """Rows of a table as a DataFrame, indexed by a time column."""
+        table, columns = _TABLES[name], self.columns(name)
+        data = {c.name: _plain(c.type, getattr(columns, c.name)) for c in table.columns if c.type != "blob"}
+        index = pd.DatetimeIndex(pd.to_datetime(data.pop(time), utc=True), name="time")
+        return pd.DataFrame(data, index=index)
+
+    def _keep(self, name: str, columns: Any) -> None:
+        if len(columns[0]):
+            self._parts.setdefault(name, []).append(columns)
+
+    def _take_risk(self, batch: Batch) -> None:
+        self._keep("risk", batch.risk)
+        self._keep("hedges", batch.hedges)
+        if batch.key != self.portfolio:
+            return
+        self.latest["risk"] = batch
+        time_ns = int(batch.risk.time_ns[0])
+        if time_ns // self._outcome_ns != self._period:
+            self._period = time_ns // self._outcome_ns
+            self._keep("positions", batch.positions)
+            self._keep("greeks", batch.greeks)
+            self._parts.setdefault("snapshots", []).append(batch)
+
+    @property
+    def snapshots(self) -> list[Batch]:
+        """The first risk report of each outcome period."""
+        return self._parts.get("snapshots", [])
+
+
+def _plain(kind: str, values: Any) -> Any:
+    return [v.decode() for v in values.tolist()] if kind == "text" else values
+
+
+_TABLES = {
+    "executions": BY_KIND["execution"].by_name["executions"],
+    "risk": BY_KIND["risk"].by_name["risk"],
+    "hedges": BY_KIND["risk"].by_name["hedges"],
+    "positions": BY_KIND["risk"].by_name["positions"],
+    "greeks": BY_KIND["risk"].by_name["greeks"],
+    "rolling": BY_KIND["analytics"].by_name["rolling"],
+    "dead": BY_KIND["dead"].by_name["dead"],
+}

@@ -1,0 +1,86 @@
+"""What a desk publishes first: ids that a second start does not change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qflib.desk.explain import explain
+from qflib.desk.opening import bookings, limits_control, scenario_controls
+from qflib.errors import InputError, UnknownInstrumentError
+from qflib.market import SimulatedMarket
+from qflib.records import GREEKS, POSITIONS, RISK, Batch
+from qflib.shortfall import ScenarioSet, scenarios
+
+FEED = SimulatedMarket(seed=1, duration="1s", underlyings=2)
+
+
+def held(**columns: list[object]) -> pd.DataFrame:
+    return pd.DataFrame({"instrument": ["ACME.F", "BETA.F"], "qty": [1.0, -2.0], "avg_price": [100.0, 50.0]} | columns)
+
+
+def test_ids_are_of_the_content() -> None:
+    once, again = (list(bookings(FEED.instruments, "P", held())) for _ in range(2))
+    assert [b.bookings.booking_id.tolist() for b in once] == [b.bookings.booking_id.tolist() for b in again]
+    other = list(bookings(FEED.instruments, "P", held(qty=[1.0, -3.0])))
+    assert other[0].bookings.booking_id == once[0].bookings.booking_id
+    assert other[1].bookings.booking_id != once[1].bookings.booking_id
+    assert [b.key for b in once] == ["ACME", "BETA"]
+
+
+def test_two_equal_rows_are_two_positions() -> None:
+    twice = pd.concat([held(), held()], ignore_index=True)
+    ids = [i for b in bookings(FEED.instruments, "P", twice) for i in b.bookings.booking_id.tolist()]
+    assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize(
+    ("frame", "error", "told"),
+    [
+        (held().drop(columns="qty"), InputError, "'qty'"),
+        (held(avg_price=[np.nan, 1.0]), InputError, "not finite"),
+        (held(qty=[0.5, 1.0]), InputError, "multiple of the lot"),
+        (held(instrument=["ACME.F", "NOPE"]), UnknownInstrumentError, "NOPE"),
+    ],
+)
+def test_wrong_positions_get_a_sentence(frame: pd.DataFrame, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        list(bookings(FEED.instruments, "P", frame))
+
+
+def test_a_scenario_set_comes_back_whole_from_its_controls() -> None:
+    scen = scenarios.default(FEED.history, n_historical=100, n_simulated=50)
+    chunks = list(scenario_controls(scen, chunk_rows=40))
+    assert len({b.controls.control_id[0] for b in chunks}) == len(chunks) == 8
+    assert ScenarioSet.from_tables([(b.scenario_set, b.shocks) for b in chunks]) == scen
+
+
+def test_limits_must_be_finite() -> None:
+    assert limits_control("P", {"max_es": 1e6}).controls.value.tolist() == [1e6]
+    with pytest.raises(InputError, match="finite"):
+        limits_control("P", {"max_es": float("nan")})
+
+
+def test_explain_by_hand() -> None:
+    def report(time_ns: int, forward: float, vol: float, value: float) -> Batch:
+        return Batch.of(
+            "risk",
+            risk=RISK.make(time_ns=[time_ns]),
+            greeks=GREEKS.make(
+                underlying=["A"], delta=[10.0], gamma=[2.0], theta=[-365.0], forward=[forward], time_ns=[time_ns]
+            ),
+            positions=POSITIONS.make(
+                instrument=[0], book=[1], qty=[3], implied_vol=[vol], vega=[50.0], lot_value=[value], fx=[1.0]
+            ),
+        )
+
+    day = 86_400 * 10**9
+    rows = explain([report(day, 100.0, 0.20, 7.0), report(2 * day, 102.0, 0.21, 14.0)])
+    made = rows.iloc[0]
+    assert made["delta"] == 20.0
+    assert made["gamma"] == 4.0
+    assert made["vega"] == pytest.approx(0.5)
+    assert made["theta"] == pytest.approx(-1.0)
+    assert made["total"] == 21.0
+    assert made["unexplained"] == pytest.approx(21.0 - 23.5)
