@@ -1,0 +1,1 @@
+"""One file a bench: `rows(peers)` yields what it measured."""

@@ -1,0 +1,163 @@
+"""`qflib positions load|show|clear`: opening positions, checked and kept for the desk's next start."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qflib.cli.output import emit, table
+from qflib.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from qflib.records import Instruments
+
+EXAMPLE = "Example: qflib positions load positions.csv"
+EXAMPLE_SHOW = "Example: qflib positions show --json"
+EXAMPLE_CLEAR = "Example: qflib positions clear"
+
+_COLUMNS = ("instrument", "qty", "avg_price")
+
+app = typer.Typer(help="Opening positions.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def _group() -> None:
+    """Opening positions."""
+
+
+@app.command("load", epilog=EXAMPLE)
+def command(
+    file: Annotated[Path, typer.Argument(help="CSV with the columns instrument, qty, avg_price.")],
+    instrument_file: Annotated[Path | None, typer.Option(help="Instrument table (TOML) to check symbols by.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Take opening positions; the desk starts with them. Loading the same file again changes nothing."""
+    frame = read(file)
+    if instrument_file is not None:
+        from qflib.records import Instruments
+
+        check(file, frame, Instruments.from_toml(instrument_file), str(instrument_file), "mend the one or the other")
+    text = frame.to_csv(index=False)
+    place = positions_file()
+    former = place.read_text(encoding="utf-8") if place.is_file() else None
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(text, encoding="utf-8")
+    booking = hashlib.sha256(text.encode()).hexdigest()[:32]
+    if json:
+        emit({"positions": len(frame), "id": booking, "changed": text != former, "file": place})
+    else:
+        print(f"{len(frame)} positions {'are in force' if text != former else 'were in force already'} (id {booking})")
+
+
+@app.command("show", epilog=EXAMPLE_SHOW)
+def show(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
+    """Show the positions that the desk starts with."""
+    frame, place = loaded(), positions_file()
+    rows = [] if frame is None else frame.to_dict("records")
+    if json:
+        emit({"positions": rows, "file": place if frame is not None else None})
+    elif frame is None:
+        print("no positions are loaded: the desk starts with the feed's own")
+    else:
+        table(str(place), ("instrument", "qty", "average price"), [tuple(r.values()) for r in rows])
+
+
+@app.command("clear", epilog=EXAMPLE_CLEAR)
+def clear(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
+    """Forget the loaded positions; the desk then starts with the feed's own."""
+    place = positions_file()
+    there = place.is_file()
+    place.unlink(missing_ok=True)
+    if json:
+        emit({"changed": there, "file": place})
+    else:
+        print(f"{place} is removed" if there else "no positions were loaded")
+
+
+def read(file: Path) -> pd.DataFrame:
+    """Positions of a CSV file.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, a column is, it has no rows, a quantity is 0 or a price not positive; the row is
+        named.
+    """
+    import numpy as np
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file, dtype={"instrument": str})
+    except FileNotFoundError:
+        raise DataError(f"position file {file} does not exist; give a CSV with {', '.join(_COLUMNS)}") from None
+    except (OSError, ValueError) as e:
+        raise DataError(f"position file {file} is not readable CSV: {e}") from None
+    if missing := [c for c in _COLUMNS if c not in frame]:
+        raise DataError(f"position file {file} has no column {missing[0]!r}; it needs {', '.join(_COLUMNS)}")
+    if frame.empty:
+        raise DataError(f"position file {file} has no rows; give one position at least, or `qflib positions clear`")
+    frame = frame[list(_COLUMNS)]
+    if (none := np.flatnonzero(frame["instrument"].isna())).size:
+        raise DataError(f"position file {file}, row {none[0] + 2}: instrument is missing; give its symbol")
+    for name in ("qty", "avg_price"):
+        numbers = pd.to_numeric(frame[name], errors="coerce").to_numpy(float)
+        _numbered(file, frame, name, ~np.isfinite(numbers), "a number")
+        if name == "qty":
+            _numbered(file, frame, name, numbers == 0, "a number other than 0, or leave the row out")
+        else:
+            _numbered(file, frame, name, numbers <= 0, "a positive price in quote currency")
+        frame = frame.assign(**{name: numbers})
+    if (twice := frame["instrument"].duplicated()).any():
+        raise DataError(
+            f"position file {file} names {frame['instrument'][twice].iloc[0]!r} twice; give one row an instrument"
+        )
+    return frame
+
+
+def loaded() -> pd.DataFrame | None:
+    """The positions in force; None where none were loaded."""
+    place = positions_file()
+    return read(place) if place.is_file() else None
+
+
+def check(file: Path, frame: pd.DataFrame, instruments: Instruments, where: str, mend: str) -> None:
+    """Hold positions against the table they are to be valued by.
+
+    Raises
+    ------
+    DataError
+        If an instrument is not in it, or a quantity is no multiple of the lot; `where` names the table.
+    """
+    from qflib.errors import InputError
+
+    for symbol, qty in zip(frame["instrument"], frame["qty"], strict=True):
+        if symbol not in instruments:
+            raise DataError(f"position file {file} names {symbol!r}, which {where} does not have; {mend}")
+        try:
+            instruments.to_lots(instruments.id(symbol), qty)
+        except InputError:
+            lot = instruments[symbol].lot
+            raise DataError(
+                f"position file {file}: qty {qty:g} of {symbol!r} is not a multiple of its lot {lot}; {mend}"
+            ) from None
+
+
+def positions_file() -> Path:
+    """Where loaded positions are kept."""
+    from qflib import settings
+
+    return settings.load().state / "positions.csv"
+
+
+def _numbered(file: Path, frame: pd.DataFrame, name: str, wrong: NDArray[np.bool_], expected: str) -> None:
+    if wrong.any():
+        row = int(wrong.argmax())
+        told = frame[name].iloc[row]
+        raise DataError(f"position file {file}, row {row + 2}: {name} is {str(told)!r}; give {expected}")

@@ -1,0 +1,135 @@
+"""The library's figures for pricing vectors: one function a group, inputs in, the expected shape out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qflib.errors import DataError, QflibError
+from qflib.pricing import bachelier, black76, black_scholes, digital, greeks, implied_vol
+from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
+
+Figures = dict[str, Any] | float | str | None
+
+
+def _european(i: dict[str, Any], _: Any) -> Figures:
+    return float(black_scholes(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"]))
+
+
+def _all_greeks(i: dict[str, Any]) -> dict[str, float]:
+    g: dict[str, float] = greeks(i["type"], i["K"], i["T"], i["sigma"], spot=i["S"], rate=i["r"], dividend_yield=i["q"])
+    return g | {f"{k}_per_day_365": g[k] / 365.0 for k in ("theta", "charm", "veta", "color")}
+
+
+def _greek(i: dict[str, Any], _: Any) -> Figures:
+    return _all_greeks(i)[i["greek"]]
+
+
+def _greeks(i: dict[str, Any], expected: Any) -> Figures:
+    return _shaped(_all_greeks(i), expected)
+
+
+def _implied_vol(i: dict[str, Any]) -> tuple[float, str]:
+    price = float("nan") if i["price"] is None else i["price"]
+    if "S" in i:
+        on: dict[str, Any] = {"spot": i["S"], "rate": i["r"], "dividend_yield": i["q"]}
+    else:
+        price, on = price / i.get("df", 1.0), {"forward": i["F"]}
+    vol, status = implied_vol(price, i["type"], i["K"], i["T"], **on)
+    return float(vol), str(status)
+
+
+def _vol(i: dict[str, Any], _: Any) -> Figures:
+    return _implied_vol(i)[0]
+
+
+def _status(i: dict[str, Any], _: Any) -> Figures:
+    return _implied_vol(i)[1]
+
+
+def _black76(i: dict[str, Any], _: Any) -> Figures:
+    return float(i.get("df", 1.0) * black76(i["type"], i["F"], i["K"], i["T"], i["sigma"]))
+
+
+def _bachelier(i: dict[str, Any], _: Any) -> Figures:
+    return float(i.get("df", 1.0) * bachelier(i["type"], i["F"], i["K"], i["T"], i["sigma_n"]))
+
+
+def _digital(i: dict[str, Any], _: Any) -> Figures:
+    terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
+    if i["kind"] == "cash_or_nothing":
+        return float(digital(*terms, kind="cash", amount=i["cash"]))
+    if i["kind"] == "asset_or_nothing":
+        return float(digital(*terms, kind="asset"))
+    return float(digital(*terms, kind="gap", payoff_strike=i["payoff_strike"]))
+
+
+def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
+    terms = (i["k"], i["a"], i["b"], i["rho"], i["m"], i["sigma"])
+    return _shaped({"w": float(svi_total_variance(*terms)), "durrleman_g": float(svi_durrleman(*terms))}, expected)
+
+
+def _svi_jump_wings(i: dict[str, Any], expected: Any) -> Figures:
+    return _shaped(svi_jump_wings(i["a"], i["b"], i["rho"], i["m"], i["sigma"], i["T"]), expected)
+
+
+def _shaped(figures: dict[str, float], expected: Any) -> Figures:
+    """Those of the keys asked for; all where the shape is not told."""
+    return {k: figures[k] for k in expected if k in figures} if isinstance(expected, dict) else dict(figures)
+
+
+_BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
+    "bachelier": _bachelier,
+    "black76": _black76,
+    "digital": _digital,
+    "european_extreme": _european,
+    "european_haug": _european,
+    "european_pyvollib": _european,
+    "greeks_all": _greeks,
+    "greeks_haug": _greek,
+    "implied_vol_itm": _vol,
+    "implied_vol_jaeckel_grid": _vol,
+    "implied_vol_status": _status,
+    "svi_jw": _svi_jump_wings,
+    "svi_raw": _svi_raw,
+}
+
+#: the groups that are built
+GROUPS: tuple[str, ...] = tuple(_BY_GROUP)
+
+
+def figures(vector: dict[str, Any]) -> Figures:
+    """The library's figures for one vector.
+
+    Parameters
+    ----------
+    vector
+        ``group``, ``inputs`` and ``expected``, whose keys tell the shape wanted (its figures are not read).
+
+    Returns
+    -------
+    float, str, dict or None
+        In the shape of ``expected``; None where the group is not built.
+
+    Raises
+    ------
+    DataError
+        If the vector has no inputs of its group.
+
+    Examples
+    --------
+    >>> from qflib.cli.verify_pricing import figures
+    >>> inputs = {"type": "call", "F": 3.0, "K": 3.0, "T": 1.0, "sigma": 2.0, "df": 1.0}
+    >>> round(figures({"group": "black76", "inputs": inputs, "expected": None}), 6)
+    2.048068
+    >>> figures({"group": "weather", "inputs": {}, "expected": None}) is None
+    True
+    """
+    compute = _BY_GROUP.get(str(vector.get("group")))
+    if compute is None:
+        return None
+    try:
+        return compute(vector["inputs"], vector.get("expected"))
+    except (KeyError, TypeError, QflibError) as e:
+        name = f"{vector.get('group')}/{vector.get('name')}"
+        raise DataError(f"vector {name} cannot be computed ({e}); give the inputs of its group") from e

@@ -1,0 +1,124 @@
+"""Compile the kernels into their cache: ``python -m qflib.warm [desk] [notebooks]``.
+
+A kernel is compiled at its first call, so each family is called once, on as little as makes it run; the families are
+spread over processes, because compiling is what a first start waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+
+def market_data() -> None:
+    """The simulator, and normalize."""
+    from qflib.market import SimulatedMarket
+    from qflib.steps.normalize import Normalize
+
+    feed = SimulatedMarket(seed=1, duration="100ms", underlyings=1)
+    normalize = Normalize(feed.instruments)
+    for raw in feed.raw():
+        normalize.feed(raw)
+
+
+def exchange() -> None:
+    """The books, and an order that trades."""
+    from qflib.market.instruments import simulated_instruments
+    from qflib.records import MARKET_EVENTS, ORDERS, TICK, Batch, EventKind, Header
+    from qflib.steps.exchange import Exchange
+
+    table = simulated_instruments(1)
+    exchange, source = Exchange(table), Header(table[0].source)
+    offer = MARKET_EVENTS.make(
+        kind=[int(EventKind.ADD)], flags=[1], side=[2], order_id=[1], price_ticks=[100], qty=[1], receipt_ns=[1]
+    )
+    exchange.feed(Batch.of("market", source, events=offer))
+    exchange.feed(Batch.of("clock", source, tick=TICK.make(time_ns=[10**9])))
+    order = ORDERS.make(
+        action=[1], side=[1], ord_type=[1], qty=[1], account=["A"], portfolio=["P"], client_order_id=["1"]
+    )
+    exchange.feed(Batch.of("order", orders=order))
+    exchange.state()
+
+
+def risk() -> None:
+    """Exposures and portfolio: volatilities, Greeks, scenario P&L, expected shortfall."""
+    from qflib.desk.opening import scenario_controls
+    from qflib.market import SimulatedMarket
+    from qflib.records import EXECUTIONS, TICK, TOPS, Batch, ExecType
+    from qflib.records.topics import EXCHANGE_MARKS
+    from qflib.shortfall import scenarios
+    from qflib.steps.exposures import Exposures
+    from qflib.steps.portfolio import Portfolio
+
+    feed = SimulatedMarket(seed=1, duration="100ms", underlyings=1)
+    table, now = feed.instruments, feed.start.value
+    option = next(i for i, r in enumerate(table) if r.kind == "option")
+    exposures, portfolio = Exposures(table), Portfolio(table)
+    exposures.feed(
+        Batch.of(
+            "execution",
+            key=table[0].underlying,
+            executions=EXECUTIONS.make(
+                exec_type=[int(ExecType.BOOKING)] * 2, instrument=[0, option], qty=[1, 1], price=[100.0, 5.0],
+                portfolio=["P"] * 2,
+            ),
+        )
+    )  # fmt: skip
+    mid = int(table.to_ticks(option, max(100.0 - table[option].strike, 0.0) + 5.0))
+    tops = TOPS.make(
+        instrument=[0, option], bid_ticks=[9_999, mid], bid_qty=[1, 1], ask_ticks=[10_001, mid + 2], ask_qty=[1, 1],
+        time_ns=[now, now],
+    )  # fmt: skip
+    tables = {"tick": TICK.make(time_ns=[now]), "tops": tops}
+    for control in scenario_controls(scenarios.default(feed.history, n_historical=50, n_simulated=50)):
+        shocks = {"scenario_set": control.scenario_set, "shocks": control.shocks, "controls": control.controls}
+        for made in exposures.feed(Batch.of("marks", topic=EXCHANGE_MARKS, key=control.key, **tables, **shocks)):
+            portfolio.feed(made)
+
+
+def notebooks() -> None:
+    """Book replay with features, prices, surfaces."""
+    import qflib as qf
+
+    feed = qf.datasets.load("sim", seed=1, duration="1s")
+    book = qf.OrderBook("ACME.F")
+    book.replay(feed, sample="100ms", features=["micro_price", "ofi", "imbalance"])
+    book.cost_to_trade("buy", 10)
+    qf.fit_surface(feed.chain("ACME", at=feed.end), model="ssvi")
+    qf.black76("call", 100.0, 100.0, 0.5, 0.2)
+
+
+def reference_work() -> None:
+    """The benchmarks' fixed piece of work."""
+    from qflib.kernels.reference_work import lehmer_steps
+
+    lehmer_steps(1)
+
+
+#: what a desk needs, longest first; and what notebooks need beside it
+DESK: tuple[Callable[[], None], ...] = (exchange, risk, market_data)
+NOTEBOOKS: tuple[Callable[[], None], ...] = (notebooks, reference_work)
+
+
+def timed(family: Callable[[], None]) -> tuple[str, float]:
+    """Run one family; its name and seconds."""
+    start = time.perf_counter()
+    family()
+    return family.__name__.replace("_", " "), time.perf_counter() - start
+
+
+def main() -> None:
+    """Call the families of ``desk`` or ``notebooks``, or of both; tell what each took."""
+    groups = {"desk": DESK, "notebooks": NOTEBOOKS}
+    chosen = [family for name in sys.argv[1:] or groups for family in groups[name]]
+    with ProcessPoolExecutor(max_workers=min(len(chosen), os.cpu_count() or 1)) as pool:
+        for name, seconds in pool.map(timed, chosen):
+            print(f"compiled {name}: {seconds:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

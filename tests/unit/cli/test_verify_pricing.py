@@ -1,0 +1,42 @@
+import math
+
+import pytest
+
+from qflib.cli.verify_pricing import GROUPS, figures
+from qflib.errors import DataError
+
+
+def test_every_group_gives_the_shape_asked_for():
+    bsm = {"type": "put", "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01, "sigma": 0.25}
+    iv = {"type": "put", "price": 2.0, "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01}
+    svi = {"a": 0.01, "b": 0.1, "rho": -0.2, "m": 0.0, "sigma": 0.1}
+    asked = {
+        "european_haug": (bsm, None),
+        "european_pyvollib": (bsm, None),
+        "european_extreme": (bsm, None),
+        "greeks_haug": (bsm | {"greek": "theta_per_day_365"}, None),
+        "greeks_all": (bsm, {"delta": None, "ultima": None}),
+        "implied_vol_itm": (iv, None),
+        "implied_vol_jaeckel_grid": ({"type": "call", "price": 0.2, "F": 1, "K": 1, "T": 1, "df": 1}, None),
+        "bachelier": ({"type": "call", "F": -1, "K": 0, "T": 1, "sigma_n": 2, "df": 0.9}, None),
+        "black76": ({"type": "call", "F": 1, "K": 2, "T": 1, "sigma": 2, "df": 0.9}, None),
+        "digital": (bsm | {"kind": "gap", "payoff_strike": 80}, None),
+        "svi_raw": (svi | {"k": 0.1}, {"w": None}),
+        "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
+    }
+    for group, (inputs, expected) in asked.items():
+        got = figures({"group": group, "name": "x", "inputs": inputs, "expected": expected})
+        if expected is None:
+            assert isinstance(got, float)
+            assert math.isfinite(got)
+        else:
+            assert set(got) == set(expected)
+    status = figures({"group": "implied_vol_status", "inputs": iv | {"price": None}, "expected": None})
+    assert status == "nan_input"
+    assert set(asked) | {"implied_vol_status"} == set(GROUPS)
+
+
+def test_what_is_not_built_or_wrong():
+    assert figures({"group": "heston", "inputs": {}, "expected": None}) is None
+    with pytest.raises(DataError, match="vector black76/x cannot be computed"):
+        figures({"group": "black76", "name": "x", "inputs": {}, "expected": None})
