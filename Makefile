@@ -1,0 +1,50 @@
+# Python 3.11+ and make are enough: uv is taken from PATH, else installed beside the project.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+TOOLS := .venv-tools
+UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+WARM := .venv/.warm
+
+# An interpreter that may not keep its bytecode compiles every module at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test lint bench clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
+
+setup: $(WARM) ## install into .venv and compile the kernels
+
+up: $(READY) ## run the desk on the simulated market, with a live view
+	@$(BIN)/qflib desk --source sim
+
+test: lint ## set up, lint, run every test
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(WARM) ## style, types, walls
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(WARM) ## what things cost on this machine
+	$(BIN)/qflib bench --peers
+
+clean: ## remove the environment and what tools left
+	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+
+$(READY): uv.lock pyproject.toml $(if $(findstring $(TOOLS),$(UV)),$(UV))
+	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(PYTHON)
+	$(BIN)/python -m qflib.warm desk
+	@touch $@
+
+$(WARM): $(READY)
+	$(BIN)/python -m qflib.warm notebooks
+	@touch $@
+
+$(TOOLS)/bin/uv:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -1,0 +1,62 @@
+"""The pages' examples run: the quickstart whole, and the README's first lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def python_of(page: Path) -> str:
+    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, Any]:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/quickstart.md"), "quickstart", "exec"), scope)
+    return scope
+
+
+def test_quickstart_figures(names: dict[str, Any]) -> None:
+    assert len(names["top"]) > 5_000
+    assert {"micro_price", "ofi", "imbalance"} <= set(names["top"].columns)
+    assert (names["chain"]["iv_status"] == "ok").mean() > 0.9
+    es, plan = names["es"], names["plan"]
+    assert es.es >= es.var > 0
+    assert plan.es_target <= plan.es_current
+    np.testing.assert_allclose(es.es, plan.es_current, rtol=1e-12)
+
+
+def test_quickstart_run_is_hedged(names: dict[str, Any]) -> None:
+    risk = names["run"].risk
+    assert risk["es_current"].median() < 0.6 * risk["es_unhedged"].median()
+    forecasts = names["run"].forecasts
+    assert list(forecasts.columns[:4]) == ["time", "outcome", "var", "es"]
+    assert len(forecasts) >= 8
+    explain = names["run"].explain
+    np.testing.assert_allclose(explain.drop(columns="total").sum(axis=1), explain["total"], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["es", "plan", "surface", "run", "market", "pf"])
+def test_results_show_themselves(names: dict[str, Any], name: str) -> None:
+    assert "<" in names[name]._repr_html_()
+
+
+@pytest.mark.parametrize("name", ["es", "plan", "surface", "run"])
+def test_results_have_pictures(names: dict[str, Any], name: str) -> None:
+    import holoviews as hv
+
+    assert hv.render(names[name].plot(), backend="bokeh") is not None
+
+
+def test_readme_example_runs() -> None:
+    scope: dict[str, Any] = {}
+    code = python_of(ROOT / "README.md")
+    assert code.count("\n") >= 9
+    exec(compile(code, "readme", "exec"), scope)
