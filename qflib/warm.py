@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 
 def market_data() -> None:
@@ -24,10 +25,10 @@ def market_data() -> None:
         normalize.feed(raw)
 
 
-def exchange() -> None:
-    """The books, and an order that trades."""
+def books() -> None:
+    """The exchange's books: one event, then an order that trades."""
     from qflib.market.instruments import simulated_instruments
-    from qflib.records import MARKET_EVENTS, ORDERS, TICK, Batch, EventKind, Header
+    from qflib.records import MARKET_EVENTS, Batch, EventKind, Header
     from qflib.steps.exchange import Exchange
 
     table = simulated_instruments(1)
@@ -36,12 +37,28 @@ def exchange() -> None:
         kind=[int(EventKind.ADD)], flags=[1], side=[2], order_id=[1], price_ticks=[100], qty=[1], receipt_ns=[1]
     )
     exchange.feed(Batch.of("market", source, events=offer))
-    exchange.feed(Batch.of("clock", source, tick=TICK.make(time_ns=[10**9])))
-    order = ORDERS.make(
-        action=[1], side=[1], ord_type=[1], qty=[1], account=["A"], portfolio=["P"], client_order_id=["1"]
-    )
-    exchange.feed(Batch.of("order", orders=order))
+    exchange.feed(Batch.of("order", orders=_market_order()))
+
+
+def publication() -> None:
+    """What the exchange publishes, and its state: done while the books compile."""
+    from qflib.market.instruments import simulated_instruments
+    from qflib.records import TICK, Batch, Header
+    from qflib.steps.exchange import Exchange
+
+    table = simulated_instruments(1)
+    exchange, source = Exchange(table), Header(table[0].source)
+    for time_ns in (1, 10**9):
+        exchange.feed(Batch.of("clock", source, tick=TICK.make(time_ns=[time_ns])))
     exchange.state()
+
+
+def _market_order() -> Any:
+    from qflib.records import ORDERS
+
+    return ORDERS.make(
+        action=[1], side=[1], ord_type=[1], qty=[1], account=["A"], portfolio=["P"], client_order_id=["1"], book=[1]
+    )
 
 
 def risk() -> None:
@@ -74,10 +91,13 @@ def risk() -> None:
         time_ns=[now, now],
     )  # fmt: skip
     tables = {"tick": TICK.make(time_ns=[now]), "tops": tops}
+    later = {"tick": TICK.make(time_ns=[now + 10**9]), "tops": tops}
     for control in scenario_controls(scenarios.default(feed.history, n_historical=50, n_simulated=50)):
         shocks = {"scenario_set": control.scenario_set, "shocks": control.shocks, "controls": control.controls}
         for made in exposures.feed(Batch.of("marks", topic=EXCHANGE_MARKS, key=control.key, **tables, **shocks)):
             portfolio.feed(made)
+    for made in exposures.feed(Batch.of("marks", topic=EXCHANGE_MARKS, key=table[0].underlying, **later)):
+        portfolio.feed(made)
 
 
 def notebooks() -> None:
@@ -100,7 +120,7 @@ def reference_work() -> None:
 
 
 #: what a desk needs, longest first; and what notebooks need beside it
-DESK: tuple[Callable[[], None], ...] = (exchange, risk, market_data)
+DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
 NOTEBOOKS: tuple[Callable[[], None], ...] = (notebooks, reference_work)
 
 
