@@ -8,6 +8,9 @@ pure function of the inputs and vectors of several books add up.
 The scenarios are cut into blocks that stay in the first-level cache with their running sums; the loop over a block is
 one straight line of arithmetic (`qflib.kernels.special`), which LLVM turns into SIMD code. Error against exact
 arithmetic: below 1e-14 of the forward, times the cash quantity, an option.
+
+What is settled in coin needs no kernel of its own. At the scenario's spot an option's coin P&L is its P&L in quote
+currency less the premium's own move, premium * spot_return; an inverse future's is linear in the return.
 """
 
 from __future__ import annotations
@@ -153,90 +156,7 @@ def option_pnl(
 
 
 @simd_kernel
-def inverse_option_pnl(
-    forward: float,
-    log_growth: F,
-    spot_return: F,
-    vol_shift: F,
-    strike: F,
-    years_after: F,
-    vol: F,
-    right: F,
-    coin_qty: F,
-    discount_after: F,
-    value_now: F,
-    vol_floor: float,
-    spot: float,
-    out_coin: F,
-    out: F,
-) -> None:
-    """Add the scenario P&L of m options whose premium and P&L are in the underlying's coin.
-
-    Parameters
-    ----------
-    forward, log_growth, spot_return, vol_shift, strike, years_after, vol, right, discount_after, vol_floor
-        As in `option_pnl`.
-    coin_qty
-        float64 (m,): signed quantity times coins a contract.
-    value_now
-        float64 (m,): discounted value of one option now, in coin: Black's value over the forward.
-    spot
-        Reporting currency a coin now; in a scenario times 1 + spot_return.
-    out_coin
-        float64 (n,): P&L in coin, added to.
-    out
-        float64 (n,): P&L in reporting currency at the scenario's spot, added to.
-
-    Notes
-    -----
-    O(n m). The coin value of a call is its Black value over the scenario's forward.
-    """
-    n = out.size
-    value = np.empty(BLOCK)
-    for first in range(0, n, BLOCK):
-        stop = min(first + BLOCK, n)
-        v = value[: stop - first]
-        coin = out_coin[first:stop]
-        total = out[first:stop]
-        r = spot_return[first:stop]
-        for i in range(strike.size):
-            moneyness = strike[i] / forward
-            if years_after[i] > 0.0:
-                call_after(
-                    log_growth[first:stop],
-                    r,
-                    vol_shift[first:stop],
-                    moneyness,
-                    math.sqrt(years_after[i]),
-                    vol[i],
-                    vol_floor,
-                    v,
-                )
-            else:
-                intrinsic_after(r, moneyness, v)
-            put = 1.0 if right[i] < 0.0 else 0.0
-            unit = coin_qty[i] * discount_after[i]
-            paid = coin_qty[i] * value_now[i]
-            for j in range(v.size):
-                growth = 1.0 + r[j]
-                held = unit * (v[j] - put * (growth - moneyness))  # Black's value over today's forward
-                coin[j] += held / growth - paid
-                total[j] += spot * (held - paid * growth)
-
-
-@simd_kernel
 def linear_pnl(cash_forward: float, spot_return: F, out: F) -> None:
     """Add the P&L of linear positions over n scenarios: `cash_forward` = Σ quantity·multiplier·forward·fx. O(n)."""
     for j in range(out.size):
         out[j] += cash_forward * spot_return[j]
-
-
-@simd_kernel
-def inverse_linear_pnl(coin_value: float, spot_return: F, spot: float, out_coin: F, out: F) -> None:
-    """Add the scenario P&L of inverse futures: `coin_value` = Σ quantity·contract_value/forward, in coin. O(n).
-
-    In coin a long of c coins gains c (1 − 1/(1 + r)); at the scenario's spot that is c·spot·r.
-    """
-    for j in range(out.size):
-        out_coin[j] += coin_value * (spot_return[j] / (1.0 + spot_return[j]))
-        out[j] += coin_value * spot * spot_return[j]

@@ -119,28 +119,25 @@ def test_volatility_never_falls_below_the_floor() -> None:
     assert out[0] == pytest.approx(black(np.array(FORWARD), FORWARD, 1.0, np.array(FLOOR), 1.0), abs=1e-13)
 
 
-def test_inverse_options_are_black_over_the_scenario_forward() -> None:
+def test_coin_settled_options_are_black_less_the_premiums_own_move() -> None:
+    """Coin P&L, Black over the scenario's forward less the premium, at the scenario's own spot."""
     b, s = book(25), scenarios(800)
-    coin, cash = np.zeros(800), np.zeros(800)
-    spot = 119.0
-    sp.inverse_option_pnl(
-        FORWARD, *s, b.strike, b.years, b.vol, b.right, b.qty, b.discount, b.now, FLOOR, spot, coin, cash
-    )
+    cash = np.zeros(800)
+    sp.option_pnl(FORWARD, *s, b.strike, b.years, b.vol, b.right, b.qty, b.discount, b.now, FLOOR, cash)
+    sp.linear_pnl(-float((b.qty * b.now).sum()), s[1], cash)
     expected = np.zeros(800)
+    after = FORWARD * (1 + s[1])
     for k, t, v, c, q, d, now in zip(b.strike, b.years, b.vol, b.right, b.qty, b.discount, b.now, strict=True):
-        value = option_values(FORWARD, s[1], s[2], k, t, v, c, FLOOR) / (FORWARD * (1 + s[1]))
-        expected += q * (d * value - now)
-    np.testing.assert_allclose(coin, expected, rtol=0, atol=1e-11)
-    np.testing.assert_allclose(cash, expected * spot * (1 + s[1]), rtol=0, atol=1e-9)
+        coin = d * option_values(FORWARD, s[1], s[2], k, t, v, c, FLOOR) / after - now / FORWARD
+        expected += q * coin * after
+    np.testing.assert_allclose(cash, expected, rtol=0, atol=1e-9)
 
 
 def test_linear_and_inverse_futures() -> None:
     s = scenarios(300)
-    out = np.zeros(300)
-    sp.linear_pnl(3 * 100 * FORWARD, s[1], out)
-    np.testing.assert_allclose(out, 300 * (FORWARD * (1 + s[1]) - FORWARD), atol=1e-9)
-    coin, cash = np.zeros(300), np.zeros(300)
-    sp.inverse_linear_pnl(1000 / FORWARD, s[1], FORWARD, coin, cash)
     after = FORWARD * (1 + s[1])
-    np.testing.assert_allclose(coin, 1000 * (1 / FORWARD - 1 / after), atol=1e-12)
-    np.testing.assert_allclose(cash, coin * after, atol=1e-9)
+    out, coin_settled = np.zeros(300), np.zeros(300)
+    sp.linear_pnl(3 * 100 * FORWARD, s[1], out)
+    np.testing.assert_allclose(out, 300 * (after - FORWARD), atol=1e-9)
+    sp.linear_pnl(1000.0, s[1], coin_settled)  # 1000 of quote currency's worth of contracts
+    np.testing.assert_allclose(coin_settled, 1000 * (1 / FORWARD - 1 / after) * after, atol=1e-9)
