@@ -18,7 +18,9 @@ from qflib.records.codes import (
     TimeInForce,
     TradingStatus,
 )
-from qflib.records.instruments import Instrument, Instruments
+from qflib.records.instrument import Instrument
+from qflib.records.instruments import Instruments
+from qflib.records.partitions import Partitions
 from qflib.records.risk_tables import (
     EXPOSURE,
     GREEKS,
@@ -41,12 +43,15 @@ from qflib.records.tables import (
     DEPTH,
     EXECUTIONS,
     FRAMES,
+    INPUT_MARKS,
     MARKET_EVENTS,
+    NEXT_OFFSETS,
     ORDERS,
     RECORDS,
     SCENARIO_SETS,
     SHOCKS,
     SIGNALS,
+    SNAPSHOTS,
     TABLES,
     TICK,
     TOPS,
@@ -67,8 +72,10 @@ __all__ = [
     "GREEKS",
     "HEDGES",
     "HEDGE_INSTRUMENTS",
+    "INPUT_MARKS",
     "LIMITS",
     "MARKET_EVENTS",
+    "NEXT_OFFSETS",
     "ORDERS",
     "POSITIONS",
     "RECORDS",
@@ -77,6 +84,7 @@ __all__ = [
     "SCENARIO_SETS",
     "SHOCKS",
     "SIGNALS",
+    "SNAPSHOTS",
     "TABLES",
     "TICK",
     "TOPS",
@@ -98,6 +106,7 @@ __all__ = [
     "OrderAction",
     "OrderStatus",
     "OrderType",
+    "Partitions",
     "Reason",
     "Record",
     "Side",

@@ -6,43 +6,22 @@ A message is its fields end to end, so it is written by joining columns; it is r
 
 from __future__ import annotations
 
-import struct
-import zlib
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from qflib.errors import InputError, MalformedRecordError, TornBatchError
-from qflib.records.batch import Batch, Header
+from qflib.records.batch import Batch
 from qflib.records.codes import DeadReason
 from qflib.records.proto import body_number, shadow
-from qflib.records.schema import TEXT_BYTES, Column, Record, Table
+from qflib.records.reading import bounded, miscounted, verified, where
+from qflib.records.schema import TEXT_BYTES, Column
 from qflib.records.tables import BY_KIND, DEAD
 from qflib.records.topics import dead_letters
+from qflib.records.wire import HEADER, Content, Part, crc_of_header, crc_of_table, head, parts
 
 MAX_BYTES = 8 << 20  # the longest record; a carrier's own bound is set to it
-
-_LENGTH_DELIMITED = 2  # wire type of strings, bytes, packed columns and messages
-_HEADER = 1  # its field number in Envelope
-_NUMBERS = struct.Struct("<IQQIII")
-_U32 = struct.Struct("<I")
-_PREFIX = struct.Struct("<II")
-
-#: What one column holds on the wire: an array's bytes, or one bytes an element of a text column.
-_Content = NDArray[Any] | bytes | list[bytes]
-
-
-class _Part(NamedTuple):
-    """A table's place in a record."""
-
-    name: str
-    table: Table
-    number: int
-    columns: tuple[tuple[Column, np.dtype[Any]], ...]
 
 
 def encode(batch: Batch, *, max_bytes: int = MAX_BYTES) -> bytes:
@@ -74,17 +53,17 @@ def encode(batch: Batch, *, max_bytes: int = MAX_BYTES) -> bytes:
     array([100, 101])
     """
     record, header, count = BY_KIND[batch.kind], batch.header, batch.count
-    crc = _crc_of_header(record, header, count)
+    crc = crc_of_header(record, header, count)
     wire: list[Any] = []
     size = 0
-    for part in _parts(record.kind):
+    for part in parts(record.kind):
         contents = _contents(part, batch.tables[part.name]) if part.name in batch.tables else []
         if contents:
-            crc = _crc_of_table(part.number, contents, crc)
+            crc = crc_of_table(part.number, contents, crc)
             fields, length = _fields(contents)
-            head = _head(part.number, length)
-            wire += [head, *fields]
-            size += len(head) + length
+            before = head(part.number, length)
+            wire += [before, *fields]
+            size += len(before) + length
     said = shadow()["Header"](
         source=header.source,
         epoch=header.epoch,
@@ -94,8 +73,8 @@ def encode(batch: Batch, *, max_bytes: int = MAX_BYTES) -> bytes:
         count=count,
         crc=crc,
     ).SerializeToString()
-    out = b"".join([_head(_HEADER, len(said)), said, _head(body_number(record), size), *wire])
-    _bounded(f"a {batch.kind} record", len(out), max_bytes)
+    out = b"".join([head(HEADER, len(said)), said, head(body_number(record), size), *wire])
+    bounded(f"a {batch.kind} record", len(out), max_bytes)
     return out
 
 
@@ -108,6 +87,11 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Batch:
         What `encode`, or any protobuf writer of the published schema, wrote.
     max_bytes
         The bound on the record's length.
+
+    Returns
+    -------
+    Batch
+        Without topic and key, which are the carrier's.
 
     Raises
     ------
@@ -122,31 +106,18 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Batch:
     O(bytes). A column that an older writer left out is zeros; one that a newer writer added counts for the checksum
     and is left out.
     """
-    _bounded("a record", len(data), max_bytes)
-    record, header, body = _envelope(data)
-    said = Header(header.source, header.epoch, header.seq, header.part, header.parts)
-    crc = _crc_of_header(record, said, header.count)
-    contents = {}
-    for number, message in _messages(body):
-        known: list[tuple[int, _Content]] = [
-            (d.number, value if isinstance(value, bytes) else list(value)) for d, value in message.ListFields()
-        ]
-        crc = _crc_of_table(number, _with_unknown(known, message), crc)
-        contents[number] = dict(known)
-    where = f"a {record.kind} batch of {said.source!r}, seq {said.seq},"
-    if crc != header.crc:
-        raise TornBatchError(
-            f"{where} has checksum {crc:08x} where its header says {header.crc:08x}; have it sent again",
-            DeadReason.BAD_CHECKSUM,
-        )
-    tables = {p.name: _columns(where, p, contents[p.number]) for p in _parts(record.kind) if contents.get(p.number)}
-    batch = Batch(record.kind, tables, said)
-    if batch.count != header.count:
-        raise TornBatchError(
-            f"{where} has {batch.count} rows where its header says {header.count}; have it sent again",
-            DeadReason.TORN,
-        )
-    return batch
+    return decode_checked(data, max_bytes=max_bytes)[0]
+
+
+def decode_checked(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[Batch, int]:
+    """As `decode`, with the checksum that the header holds."""
+    found = verified(data, max_bytes)
+    kind, contents, of = found.record.kind, found.contents(), where(found.record, found.header)
+    tables = {p.name: _columns(of, p, contents[p.number]) for p in parts(kind) if contents.get(p.number)}
+    batch = Batch(kind, tables, found.header)
+    if batch.count != found.told:
+        raise miscounted(of, batch.count, found.told)
+    return batch, found.crc
 
 
 def decode_or_dead(data: bytes, topic: str, *, max_bytes: int = MAX_BYTES) -> Batch:
@@ -169,80 +140,33 @@ def decode_or_dead(data: bytes, topic: str, *, max_bytes: int = MAX_BYTES) -> Ba
     try:
         return decode(data, max_bytes=max_bytes)
     except (MalformedRecordError, TornBatchError) as e:
-        kept = data[: max_bytes // 2]
-        dead = DEAD.make(
-            topic=[topic], reason=[int(e.reason)], detail=[str(e).encode()[:TEXT_BYTES].decode(errors="ignore")],
-            length=[len(kept)], payload=kept,
-        )  # fmt: skip
-        return Batch.of("dead", topic=dead_letters(topic), key=topic, dead=dead)
-
-
-def _bounded(what: str, size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise MalformedRecordError(
-            f"{what} of {size} bytes is longer than {max_bytes}; cut the batch", DeadReason.OVERSIZED
+        return Batch.of(
+            "dead", topic=dead_letters(topic), key=topic, dead=dead_row(data, topic, e.reason, str(e), max_bytes)
         )
 
 
-@cache
-def _parts(kind: str) -> tuple[_Part, ...]:
-    return tuple(
-        _Part(name, table, number, tuple((c, c.dtype) for c in table.columns))
-        for name, table, number in sorted(BY_KIND[kind].tables, key=lambda t: t[2])
-    )
+def dead_row(data: bytes, topic: str, reason: DeadReason, detail: str, max_bytes: int = MAX_BYTES) -> Any:
+    """A dead letter's row: where the record came from, why it is one, and its bytes, the first half as many as may be.
 
-
-# ---- the checksum
-
-
-def _crc_of_header(record: Record, h: Header, count: int) -> int:
-    try:
-        source = h.source.encode()
-        numbers = _NUMBERS.pack(body_number(record), h.epoch, h.seq, h.part, h.parts, count)
-    except (struct.error, UnicodeEncodeError):
-        raise InputError(
-            f"{h} of {count} rows cannot be written; source must be UTF-8 text, epoch and seq 0 to 2**64 - 1, "
-            "part and parts 0 to 2**32 - 1"
-        ) from None
-    return zlib.crc32(numbers + _U32.pack(len(source)) + source)
-
-
-def _crc_of_table(number: int, contents: list[tuple[int, _Content]], crc: int) -> int:
-    """Go on with the checksum over a table; an empty one counts for nothing."""
-    if contents:
-        crc = zlib.crc32(_U32.pack(number), crc)
-    for column, data in contents:
-        if isinstance(data, list):
-            crc = zlib.crc32(b"".join([b for s in data for b in (_PREFIX.pack(column, len(s)), s)]), crc)
-        else:
-            size = data.nbytes if isinstance(data, np.ndarray) else len(data)
-            crc = zlib.crc32(
-                data.data if isinstance(data, np.ndarray) else data, zlib.crc32(_PREFIX.pack(column, size), crc)
-            )
-    return crc
+    Examples
+    --------
+    >>> from qflib.records import DeadReason
+    >>> dead_row(b"no record", "orders.incoming", DeadReason.UNPARSABLE, "not a record").length
+    array([9], dtype=uint32)
+    """
+    kept = data[: max_bytes // 2]
+    return DEAD.make(
+        topic=[topic], reason=[int(reason)], detail=[detail.encode()[:TEXT_BYTES].decode(errors="ignore")],
+        length=[len(kept)], payload=kept,
+    )  # fmt: skip
 
 
 # ---- writing
 
 
-@lru_cache(4096)  # lengths of a stream's batches come again
-def _head(number: int, length: int) -> bytes:
-    """What stands before a length-delimited field."""
-    return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(length)
-
-
-def _varint(n: int) -> bytes:
-    out = bytearray()
-    while n > 127:
-        out.append(n & 127 | 128)
-        n >>= 7
-    out.append(n)
-    return bytes(out)
-
-
-def _contents(part: _Part, columns: Any) -> list[tuple[int, _Content]]:
+def _contents(part: Part, columns: Any) -> list[tuple[int, Content]]:
     """The columns that are not empty, by rising field number."""
-    out: list[tuple[int, _Content]] = []
+    out: list[tuple[int, Content]] = []
     rows = None
     for (c, dtype), a in zip(part.columns, columns, strict=True):
         if a.dtype != dtype or a.ndim != 1:
@@ -258,81 +182,26 @@ def _contents(part: _Part, columns: Any) -> list[tuple[int, _Content]]:
     return out
 
 
-def _fields(contents: list[tuple[int, _Content]]) -> tuple[list[Any], int]:
+def _fields(contents: list[tuple[int, Content]]) -> tuple[list[Any], int]:
     """A table's fields as buffers to join, and their length together."""
     out: list[Any] = []
     size = 0
     for number, data in contents:
         if isinstance(data, list):
-            out.append(b"".join([b for s in data for b in (_head(number, len(s)), s)]))
+            out.append(b"".join([b for s in data for b in (head(number, len(s)), s)]))
             size += len(out[-1])
         else:
             length = data.nbytes if isinstance(data, np.ndarray) else len(data)
-            head = _head(number, length)
-            out += [head, data]
-            size += len(head) + length
+            before = head(number, length)
+            out += [before, data]
+            size += len(before) + length
     return out, size
 
 
 # ---- reading
 
 
-def _envelope(data: bytes) -> tuple[Record, Any, Any]:
-    """The record, its header and its body."""
-    try:
-        envelope = shadow()["Envelope"].FromString(data)
-    except DecodeError as e:
-        raise MalformedRecordError(
-            f"{len(data)} bytes are not a record ({e}); expected an Envelope of qflib.proto", DeadReason.UNPARSABLE
-        ) from None
-    unknown = UnknownFieldSet(envelope)
-    if len(unknown):
-        raise MalformedRecordError(
-            f"a record has a body of unknown kind {unknown[0].field_number}; a newer writer made it, or it is torn: "
-            "update this reader",
-            DeadReason.UNKNOWN_KIND,
-        )
-    bodies = [(d.name, value) for d, value in envelope.ListFields() if d.number != _HEADER]
-    if len(bodies) != 1:
-        raise MalformedRecordError(
-            f"a record of {len(data)} bytes has {len(bodies)} bodies; expected one", DeadReason.UNPARSABLE
-        )
-    kind, body = bodies[0]
-    return BY_KIND[kind], envelope.header, body
-
-
-def _messages(body: Message) -> list[tuple[int, Message]]:
-    """The tables of a body by rising field number; one that only a newer writer knows has no known fields."""
-    out: list[tuple[int, Message]] = [(d.number, message) for d, message in body.ListFields()]
-    for number, data in _unknown(body):
-        try:
-            out.append((number, shadow()["Unknown"].FromString(data)))
-        except DecodeError:
-            raise MalformedRecordError(
-                f"table {number} of a record does not parse; have it sent again", DeadReason.UNPARSABLE
-            ) from None
-    return sorted(out, key=lambda m: m[0])
-
-
-def _unknown(message: Message) -> list[tuple[int, bytes]]:
-    out = []
-    fields = UnknownFieldSet(message)
-    for field in map(fields.__getitem__, range(len(fields))):
-        if field.wire_type != _LENGTH_DELIMITED:
-            raise MalformedRecordError(
-                f"field {field.field_number} of a record has wire type {field.wire_type}; expected a packed column",
-                DeadReason.UNPARSABLE,
-            )
-        out.append((field.field_number, field.data))
-    return out
-
-
-def _with_unknown(known: list[tuple[int, _Content]], message: Message) -> list[tuple[int, _Content]]:
-    unknown = _unknown(message)
-    return sorted([*known, *unknown], key=lambda piece: piece[0]) if unknown else known
-
-
-def _columns(where: str, part: _Part, contents: dict[int, _Content]) -> Any:
+def _columns(of: str, part: Part, contents: dict[int, Content]) -> Any:
     """A table's arrays; a column that is not there is zeros."""
     arrays: list[NDArray[Any] | None] = []
     rows = -1
@@ -346,7 +215,7 @@ def _columns(where: str, part: _Part, contents: dict[int, _Content]) -> Any:
             a.setflags(write=False)
         elif len(data) % dtype.itemsize:
             raise TornBatchError(
-                f"{where} has {len(data)} bytes in {part.table.name}.{c.name}; expected a multiple of {dtype.itemsize}",
+                f"{of} has {len(data)} bytes in {part.table.name}.{c.name}; expected a multiple of {dtype.itemsize}",
                 DeadReason.TORN,
             )
         else:
@@ -354,7 +223,7 @@ def _columns(where: str, part: _Part, contents: dict[int, _Content]) -> Any:
         if c.type != "blob":
             if rows not in (-1, len(a)):
                 raise TornBatchError(
-                    f"{where} has {len(a)} rows in {part.table.name}.{c.name}, {rows} in the columns before it",
+                    f"{of} has {len(a)} rows in {part.table.name}.{c.name}, {rows} in the columns before it",
                     DeadReason.TORN,
                 )
             rows = len(a)
@@ -373,7 +242,7 @@ def _zeros(n: int, dtype: Any) -> NDArray[Any]:
     return out
 
 
-def _texts(part: _Part, column: Column, items: list[bytes]) -> list[bytes]:
+def _texts(part: Part, column: Column, items: list[bytes]) -> list[bytes]:
     """The texts, checked: a zero byte between them leaves each one's UTF-8 as it is."""
     joined = b"\0".join(items)
     try:

@@ -27,6 +27,7 @@ GREEKS = Table(
         C("unrealised", "f64", 14),
         C("forward", "f64", 15, "the underlying's mark they are taken at"),
         C("time_ns", "i64", 16, "market time they are taken at"),
+        C("as_of_ns", "i64", 17, "receipt time of the underlying's newest event they reflect"),
     ),
     "Aggregated Greeks an underlying.",
 )

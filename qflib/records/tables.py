@@ -236,6 +236,44 @@ DEAD = Table(
     "Inputs that could not be used, with the reason.",
 )
 
+INPUT_MARKS = Table(
+    "InputMarks",
+    (
+        C("input", "text", 1, "topic of the input"),
+        C("offset", "u64", 2, "its offset in the partition that the mark lies in"),
+        C("source", "text", 3, "who numbered it; empty where it could not be read"),
+        C("epoch", "u64", 4),
+        C("seq", "u64", 5),
+        C("crc", "u32", 6, "the checksum in its header; 0 where it could not be read"),
+        C("dead", "u32", 7, "1: it went to the dead letters"),
+        C("version", "text", 8, "of the step that took it in"),
+    ),
+    "An input that a stage has taken in: the order of the marks is the order in which its inputs were merged.",
+)
+SNAPSHOTS = Table(
+    "Snapshots",
+    (
+        C("snapshot_id", "text", 1, "SHA-256 of the whole state"),
+        C("chunk", "u32", 2),
+        C("chunks", "u32", 3),
+        C("length", "u64", 4, "bytes of the whole state"),
+        C("version", "text", 5, "of the step whose state it is"),
+        C("batches", "u64", 6, "inputs taken in since the beginning"),
+        C("journal_offset", "i64", 7, "marks below this are in the state; -1: not known"),
+        C("graceful", "u32", 8, "1: taken at a graceful stop, nothing follows it"),
+        C("payload", "blob", 9, "the chunk's bytes"),
+    ),
+    "A chunk of a state; one row.",
+)
+NEXT_OFFSETS = Table(
+    "NextOffsets",
+    (
+        C("input", "text", 1, "topic of an input"),
+        C("offset", "u64", 2, "the first that is not in the state"),
+    ),
+    "How far a state has read; one row an input, in the last chunk.",
+)
+
 ALL_INSTRUMENTS = 0xFFFF_FFFF
 
 RAW = Record("raw", "RawBatch", 1, (("connection", CONNECTION, 1), ("frames", FRAMES, 2)))
@@ -297,6 +335,8 @@ ANALYTICS = Record(
     (("tops", TOPS, 1), ("depth", DEPTH, 2), ("trades", TRADES, 3), ("rolling", ROLLING, 4), ("orders", ORDERS, 5)),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))
+INPUT_MARK = Record("mark", "InputMark", 14, (("marks", INPUT_MARKS, 1),))
+SNAPSHOT = Record("snapshot", "Snapshot", 15, (("snapshot", SNAPSHOTS, 1), ("next", NEXT_OFFSETS, 2)))
 
 RECORDS: tuple[Record, ...] = (
     RAW,
@@ -312,6 +352,8 @@ RECORDS: tuple[Record, ...] = (
     RISK_REPORT,
     ANALYTICS,
     DEAD_LETTER,
+    INPUT_MARK,
+    SNAPSHOT,
 )
 BY_KIND: dict[str, Record] = {r.kind: r for r in RECORDS}
 TABLES: tuple[Table, ...] = tuple({t.name: t for r in RECORDS for _, t, _ in r.tables}.values())

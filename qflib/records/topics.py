@@ -18,3 +18,13 @@ TOPICS = (*PUBLIC_TOPICS, EXCHANGE_MARKS, RISK_EXPOSURES)
 def dead_letters(topic: str) -> str:
     """The topic of a topic's dead letters."""
     return f"{topic}.dead"
+
+
+def journal(stage: str) -> str:
+    """The topic in which a stage notes the order of its inputs."""
+    return f"{stage}.journal"
+
+
+def snapshots(stage: str) -> str:
+    """The topic of a stage's states."""
+    return f"{stage}.snapshots"

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as nps
 
 from qflib.errors import DataError, InputError, MalformedRecordError, TornBatchError
 from qflib.records import BY_KIND, MARKET_EVENTS, ORDERS, RECORDS, TABLES, Batch, DeadReason, Header, Record, Table
-from qflib.records.codec import decode, encode
+from qflib.records.checking import check
+from qflib.records.codec import decode, decode_checked, encode
 from qflib.records.proto import SCHEMA, body_number
 
 _U64 = st.integers(0, 2**64 - 1)
@@ -290,3 +291,35 @@ def test_columns_of_a_wrong_type_are_refused() -> None:
 
 def test_every_table_is_in_a_record() -> None:
     assert {t.name for t in TABLES} == {t.name for r in RECORDS for _, t, _ in r.tables}
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.kind)
+def test_check_says_what_decode_says(record: Record) -> None:
+    @settings(max_examples=25)
+    @given(batches(record))
+    def holds(batch: Batch) -> None:
+        data = encode(batch)
+        assert check(data) == (batch.kind, batch.header, decode_checked(data)[1], batch.count)
+
+    holds()
+
+
+@pytest.mark.parametrize("batch", _sample(), ids=lambda b: b.kind)
+def test_check_finds_every_flipped_bit_and_every_truncation(batch: Batch) -> None:
+    data = encode(batch)
+    for at in range(len(data)):
+        with pytest.raises((MalformedRecordError, TornBatchError)):
+            check(data[:at])
+        for bit in range(8):
+            torn = bytearray(data)
+            torn[at] ^= 1 << bit
+            with pytest.raises((MalformedRecordError, TornBatchError)):
+                check(bytes(torn))
+
+
+def test_check_finds_a_wrong_count(plain: ModuleType) -> None:
+    m = plain.Envelope()
+    m.market.events.kind.extend([1, 2])
+    m.header.count = 3
+    with pytest.raises(TornBatchError, match="2 rows where its header says 3"):
+        check(_with_crc(m))
