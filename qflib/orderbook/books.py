@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ _KEYS = (
     "orders.qty",
     *(f"info.{n}" for n in INFO.names or ()),
 )
+
+
+#: What is known of an instrument, but for the time of its newest event: the exchange keeps time by source.
+_DIGESTED = tuple(n for n in INFO.names or () if n != "time_ns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +187,35 @@ class Books:
         self.state = content.load({n: saved[n] for n in _KEYS})
 
     def digest(self) -> str:
-        """SHA-256 of the content; equal for equal books however they came about. O(content)."""
-        return _digest(self.save())
+        """SHA-256 over the digests of all rows; equal for equal books however they came about. O(content)."""
+        return digest_of_rows(row_digests(self.state))
 
     def digest_of(self, instrument: int) -> str:
         """SHA-256 of one instrument's content."""
-        i = self._known(instrument)
-        info = self.state.info[i : i + 1]
-        fields = {n: info[n] for n in info.dtype.names or ()}
-        return _digest({**self.levels_of(i), **{f"order.{k}": v for k, v in self.orders_of(i).items()}, **fields})
+        return _row_digest(self.state, self._known(instrument))
 
     def _known(self, instrument: int) -> int:
         if not 0 <= instrument < len(self):
             raise InputError(f"instrument {instrument} is not in the table; it has rows 0 to {len(self) - 1}")
         return int(instrument)
+
+
+def row_digests(books: BookState) -> list[str]:
+    """SHA-256 of each instrument's content, in table order. O(content)."""
+    return [_row_digest(books, i) for i in range(len(books.info))]
+
+
+def digest_of_rows(digests: Iterable[str]) -> str:
+    """The digest of books from those of their rows, wherever each row's book is kept."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _row_digest(books: BookState, i: int) -> str:
+    _, side, price, qty, count = content.levels_of(books, i, i + 1)
+    ids, order_qty = content.orders_of(books, i, i + 1)
+    arrays = {"side": side, "price_ticks": price, "qty": qty, "orders": count, "order.id": ids, "order.qty": order_qty}
+    info = books.info[i : i + 1]
+    return _digest(arrays | {n: info[n] for n in _DIGESTED})
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from qflib.errors import InputError
-from qflib.records import DEAD, FRAMES, MARKET_EVENTS, SIGNALS, Batch, DeadReason, Instruments
+from qflib.records import DEAD, FRAMES, MARKET_EVENTS, SIGNALS, Batch, DeadReason, Instruments, Partitions
 from qflib.records.schema import TEXT_BYTES
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, dead_letters
 from qflib.steps.state import State
@@ -40,6 +40,8 @@ class Normalize:
     ----------
     instruments
         The instrument table of the desk.
+    partitions
+        Where names lie; a clock goes to every partition.
 
     Notes
     -----
@@ -57,8 +59,9 @@ class Normalize:
 
     name = "normalize"
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, instruments: Instruments, partitions: Partitions | None = None) -> None:
         self.instruments = instruments
+        self._partitions = partitions or Partitions()
         self._sources: dict[str, _Source] = {}
         self._underlying = instruments.underlying_index
 
@@ -75,10 +78,13 @@ class Normalize:
         kind, h = batch.kind, batch.header
         if kind not in ("raw", "clock"):
             raise InputError(f"normalize takes raw and clock batches, not {kind!r}; read topic {MARKET_RAW}")
-        source = self._sources.get(h.source) or self._new(h.source)
-        if kind == "raw" and source.decoder is None:
-            source.venue = _venue_name(batch)
-            source.decoder = venue_row(source.venue).decoder(self.instruments, h.source)
+        source = self._sources.get(h.source)
+        if kind == "raw" and (source is None or source.decoder is None):
+            venue = _venue_name(batch)
+            decoder = venue_row(venue).decoder(self.instruments, h.source)  # an unknown venue changes nothing
+            source = source or self._new(h.source)
+            source.venue, source.decoder = venue, decoder
+        source = source or self._new(h.source)
         out: list[Batch] = []
         if h.epoch != source.epoch or h.seq != source.next_seq:
             if (h.epoch, h.seq) < (source.epoch, source.next_seq):
@@ -86,7 +92,9 @@ class Normalize:
             self._jump(source, batch, out)
         source.next_seq = h.seq + 1
         if kind == "clock":
-            out.append(source.outbox.make(MARKET_NORMALIZED, batch.key, "clock", tick=batch.tick))
+            every, n = self._partitions.every, self._partitions.n
+            for k, name in enumerate(every):
+                out.append(source.outbox.make(MARKET_NORMALIZED, name, "clock", part=k, parts=n, tick=batch.tick))
         elif source.decoder is not None:
             self._send(source, batch, source.decoder.decode(batch.frames, h), out)
         return out
@@ -130,7 +138,7 @@ class Normalize:
                 s.decoder.load(_under(f"{i}.decoder.", state))
 
     def _new(self, name: str) -> _Source:
-        made = self._sources[name] = _Source(Outbox(name))
+        made = self._sources[name] = _Source(Outbox(name, self._partitions))
         return made
 
     def _jump(self, s: _Source, batch: Batch, out: list[Batch]) -> None:

@@ -18,6 +18,7 @@ from qflib.records import (
     OrderAction,
     OrderStatus,
     OrderType,
+    Partitions,
     Side,
     TimeInForce,
     TradingStatus,
@@ -75,6 +76,8 @@ class Strategy:
         The instrument table.
     config
         Settings.
+    partitions, partition
+        Where names lie, and which partition is this instance's.
 
     Notes
     -----
@@ -86,11 +89,17 @@ class Strategy:
 
     name = "strategy"
 
-    def __init__(self, instruments: Instruments, config: StrategyConfig | None = None) -> None:
+    def __init__(
+        self,
+        instruments: Instruments,
+        config: StrategyConfig | None = None,
+        partitions: Partitions | None = None,
+        partition: int = 0,
+    ) -> None:
         self._instruments = instruments
         self._config = config or StrategyConfig()
         self._account, self._portfolio = self._config.account.encode(), self._config.portfolio.encode()
-        self._out = Outbox(self.name)
+        self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._rows: dict[int, Any] = {}
         self._tops: dict[int, tuple[int, int, int, int, int]] = {}
         self._controls = Controls()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.errors import StateError
-from qflib.records import ALL_INSTRUMENTS, Batch, Instruments, Side, TradingStatus
+from qflib.records import ALL_INSTRUMENTS, Batch, Instruments, Partitions, Side, TradingStatus
 from qflib.records.topics import ORDERS_EXECUTED
 from qflib.steps.exchange.config import ExchangeConfig
 from qflib.steps.exchange.controls import Controls
@@ -24,12 +24,18 @@ from qflib.steps.step import Outbox
 class Core:
     """The exchange's parts and the state that no single one owns."""
 
-    def __init__(self, instruments: Instruments, config: ExchangeConfig) -> None:
+    def __init__(
+        self, instruments: Instruments, config: ExchangeConfig, partitions: Partitions, partition: int
+    ) -> None:
         self.instruments = instruments
         self.config = config
-        self.outbox = Outbox("exchange")
+        self.outbox = Outbox(f"exchange/{partition}", partitions)
+        self._here = partitions.every[partition]
+        #: underlyings whose books are kept here, as places in the table's `underlyings`
+        self.underlyings = [u for u, name in enumerate(instruments.underlyings) if partitions.place(name) == partition]
+        self.own = np.isin(instruments.underlying_index, self.underlyings)
         self.engine = Engine(instruments)
-        self.time = MarketTime(instruments.sources)
+        self.time = MarketTime(dict.fromkeys(r.source for r, own in zip(instruments, self.own, strict=True) if own))
         self.controls = Controls()
         self.positions = Positions(instruments.rows)
         self.texts = Texts()
@@ -41,8 +47,8 @@ class Core:
         self.settle_ns = np.zeros(n, np.int64)
 
     def known(self, instrument: int) -> bool:
-        """Whether the number is a row of the instrument table."""
-        return instrument != ALL_INSTRUMENTS and 0 <= instrument < len(self.instruments)
+        """Whether the number is a row of the instrument table whose book is kept here."""
+        return instrument != ALL_INSTRUMENTS and 0 <= instrument < len(self.instruments) and bool(self.own[instrument])
 
     def key(self, account: bytes, portfolio: bytes, book: int, instrument: int) -> Key:
         """A position's key."""
@@ -71,7 +77,7 @@ class Core:
         out = []
         for u in np.unique(place).tolist():
             rows = columns if (place == u).all() else type(columns)(*(_frozen(a[place == u]) for a in columns))
-            key = table.underlyings[u] if u >= 0 else ""
+            key = table.underlyings[u] if u in self.underlyings else self._here
             out.append(self.outbox.make(ORDERS_EXECUTED, key, "execution", executions=rows))
         return out
 

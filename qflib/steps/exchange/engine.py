@@ -13,8 +13,9 @@ from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
 from qflib.kernels.matching import DONE, MARKET, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
+from qflib.orderbook.books import row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
-from qflib.steps.state import State, digest
+from qflib.steps.state import State
 
 #: Overlay arrays that are state; the others are made from the instrument table.
 _SAVED = (
@@ -130,9 +131,9 @@ class Engine:
         return self.o.trades[:n].copy()
 
     @property
-    def books_digest(self) -> str:
-        """Digest of the venue's books alone."""
-        return digest(save_books(self.book))
+    def book_digests(self) -> list[str]:
+        """Digest of the venue's book alone of each row of the table."""
+        return row_digests(self.book)
 
     def _make_room(self) -> bool:
         """Double what of the overlay is nearly full; whether anything was."""

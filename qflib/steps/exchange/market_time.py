@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -14,7 +14,7 @@ NEVER = 2**63 - 1
 class MarketTime:
     """Folds receipt times and clocks of the sources that the instrument table names."""
 
-    def __init__(self, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Iterable[str]) -> None:
         self._place = {s: i for i, s in enumerate(sources)}
         self._times = [0] * len(self._place)
         self._closed = [False] * len(self._place)

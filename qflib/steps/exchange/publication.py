@@ -27,14 +27,14 @@ class Publication:
     def __init__(self, core: Core) -> None:
         self._core = core
         table = core.instruments
-        self._members = [np.flatnonzero(table.underlying_index == u) for u in range(len(table.underlyings))]
+        self._members = {u: np.flatnonzero(table.underlying_index == u) for u in core.underlyings}
         self._has_depth = np.array([r.kind != "option" for r in table], np.uint8)
 
     def boundary(self, time_ns: int, closing: bool) -> list[Batch]:
         """What is due at a multiple of the period: marks for every underlying, analytics for those that changed."""
         trades = self._core.engine.take_trades()
         out = []
-        for u in range(len(self._members)):
+        for u in self._members:
             out.append(self.marks(u, time_ns, closing))
             out += self._analytics(u, trades)
         return out

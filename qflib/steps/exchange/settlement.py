@@ -33,7 +33,7 @@ class Settlement:
         self._delivers = [deliverable(core.instruments, k) for k in range(len(core.instruments))]
         # Options before futures of the same instant: what they deliver is settled with the rest.
         kinds = np.array([r.kind != "option" for r in core.instruments], np.int64)
-        self._by_expiry = [int(k) for k in np.lexsort((kinds, self._expiry)) if self._expiry[k] > 0]
+        self._by_expiry = [int(k) for k in np.lexsort((kinds, self._expiry)) if self._expiry[k] > 0 and core.own[k]]
 
     def due_ns(self) -> int:
         """When something expires next. O(instruments that have expired)."""

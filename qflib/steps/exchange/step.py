@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels.own_orders import REFUSED_ROWS, UNKNOWN_ROWS
 from qflib.kernels.venue_rows import FILLED, NOTICE, TIME
-from qflib.records import CONTROLS, Batch, ControlKind, EventKind, Instruments, Reason
+from qflib.orderbook.books import digest_of_rows
+from qflib.records import CONTROLS, Batch, ControlKind, EventKind, Instruments, Partitions, Reason
 from qflib.steps.exchange.bookings import Booking, Bookings
 from qflib.steps.exchange.config import ExchangeConfig
 from qflib.steps.exchange.controls import ENFORCED, KILL
@@ -35,6 +36,8 @@ class Exchange:
         The instrument table.
     config
         Grid, ages, fees, standing limits.
+    partitions, partition
+        Where underlyings lie, and which of them are this step's: their books, their sources' time. By default all.
 
     Notes
     -----
@@ -64,8 +67,14 @@ class Exchange:
 
     name = "exchange"
 
-    def __init__(self, instruments: Instruments, config: ExchangeConfig | None = None) -> None:
-        self._core = Core(instruments, config or ExchangeConfig())
+    def __init__(
+        self,
+        instruments: Instruments,
+        config: ExchangeConfig | None = None,
+        partitions: Partitions | None = None,
+        partition: int = 0,
+    ) -> None:
+        self._core = Core(instruments, config or ExchangeConfig(), partitions or Partitions(), partition)
         self._orders = Orders(self._core)
         self._settlement = Settlement(self._core, self._orders)
         self._bookings = Bookings(self._core, self._orders, self._settlement)
@@ -170,7 +179,7 @@ class Exchange:
         return out
 
     def _control(self, batch: Batch) -> list[Batch]:
-        """Apply what is enforced here; pass all on, once, to every underlying."""
+        """Apply what is enforced here; pass all on, once, to every underlying; shocks to the one they are of."""
         core, columns = self._core, batch.controls
         new = np.array([core.controls.first_time("control", c) for c in columns.control_id.tolist()], bool)
         if not new.any() and (len(new) or not len(batch.scenario_set.set_id)):
@@ -187,9 +196,11 @@ class Exchange:
             elif kind == ControlKind.LIMIT and name in ENFORCED:
                 core.controls.set(name, portfolio, instrument, value)
         out = core.executions()
-        passed = {n: t for n, t in batch.tables.items() if n in ("scenario_set", "shocks")}
-        for u in range(len(core.instruments.underlyings)):
-            out.append(self._publication.marks(u, core.time.now, controls=rows, **passed))
+        shocks = {n: t for n, t in batch.tables.items() if n in ("scenario_set", "shocks")}
+        of = batch.scenario_set.underlying[0].decode() if len(batch.scenario_set.set_id) else ""
+        for u in core.underlyings:
+            if of in ("", core.instruments.underlyings[u]):
+                out.append(self._publication.marks(u, core.time.now, controls=rows, **shocks))
         return out
 
     def _send(self, marks: bool = True) -> list[Batch]:
@@ -198,7 +209,7 @@ class Exchange:
         names = self._core.instruments.underlyings
         for b in self._core.executions():
             out.append(b)
-            if marks and b.key:
+            if marks and b.key in names:
                 out.append(self._publication.marks(names.index(b.key), self._core.time.now))
         return out
 
@@ -219,8 +230,14 @@ class Exchange:
 
     @property
     def books_digest(self) -> str:
-        """Digest of the venue's books alone, without our orders."""
-        return self._core.engine.books_digest
+        """Digest of the venue's books alone, without our orders: `Books.digest` of the same events."""
+        return digest_of_rows(self._core.engine.book_digests)
+
+    @property
+    def own_book_digests(self) -> dict[int, str]:
+        """Digest of the venue's book of each row of the table that is this partition's."""
+        digests = self._core.engine.book_digests
+        return {i: digests[i] for i in np.flatnonzero(self._core.own).tolist()}
 
     @property
     def counts(self) -> dict[str, int]:

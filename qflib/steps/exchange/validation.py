@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from qflib.records import Instrument, OrderType, Reason, Side, TimeInForce
-from qflib.records.instruments import smallest_tick
+from qflib.records.instrument import smallest_tick
 
 MAX_LOTS = 2**40  # sums of many orders stay inside int64
 MAX_TICKS = 2**53  # prices are exact as floats

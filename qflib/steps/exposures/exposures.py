@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.errors import DataError
+from qflib.errors import DataError, InputError
 from qflib.records import (
     CONTROLS,
     DEPTH,
@@ -24,6 +24,7 @@ from qflib.records import (
     Batch,
     Book,
     Instruments,
+    Partitions,
 )
 from qflib.records.schema import TEXT_BYTES, frozen
 from qflib.records.topics import RISK_EXPOSURES
@@ -98,11 +99,19 @@ class Exposures:
         The instrument table.
     config
         Settings.
+    partitions, partition
+        Where names lie, and which partition is this instance's.
     """
 
     name = "exposures"
 
-    def __init__(self, instruments: Instruments, config: ExposuresConfig | None = None) -> None:
+    def __init__(
+        self,
+        instruments: Instruments,
+        config: ExposuresConfig | None = None,
+        partitions: Partitions | None = None,
+        partition: int = 0,
+    ) -> None:
         self._instruments = instruments
         self._config = config or ExposuresConfig()
         self._index = {u: i for i, u in enumerate(instruments.underlyings)}
@@ -112,14 +121,29 @@ class Exposures:
         )
         self._ledger = Ledger(instruments)
         self._hedges = HedgeOrders()
-        self._out = Outbox(self.name)
+        self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._underlyings = [_Underlying() for _ in instruments.underlyings]
         self._shocks: dict[int, Shocks] = {}
         self._chunks: dict[tuple[int, str], list[tuple[int, Any]]] = {}
 
     def feed(self, batch: Batch) -> list[Batch]:
-        """One batch of executions or marks in."""
-        return self._marks(batch) if batch.kind == "marks" else self._executions(batch)
+        """One batch of executions or marks in.
+
+        Raises
+        ------
+        InputError
+            If the batch is of another kind, or its marks are of no underlying of the table.
+        DataError
+            If it carries shocks that no market can have.
+        """
+        if batch.kind == "execution":
+            return self._executions(batch)
+        if batch.kind != "marks" or batch.key not in self._index:
+            raise InputError(
+                f"exposures takes execution and marks batches of its underlyings, not {batch.kind!r} of {batch.key!r}"
+            )
+        _check_shocks(batch)
+        return self._marks(batch)
 
     def _marks(self, batch: Batch) -> list[Batch]:
         u = self._index[batch.key]
@@ -139,7 +163,9 @@ class Exposures:
 
     def _executions(self, batch: Batch) -> list[Batch]:
         rows, out = batch.executions, []
-        u = self._index[batch.key]
+        u = self._index.get(batch.key)
+        if u is None:  # refusals of what no underlying knows
+            return []
         for i in range(len(rows.exec_type)):  # row by row, so that it does not matter which share a batch
             touched: set[str] = set()
             if self._ledger.apply(rows, i) is not None:
@@ -223,6 +249,7 @@ class Exposures:
             cash_delta=named["delta"] * v.forward,
             forward=v.forward,
             time_ns=v.time_ns,
+            as_of_ns=self._underlyings[u].as_of_ns,
             **named,
         )
 
@@ -282,10 +309,6 @@ class Exposures:
         if not len(s.set_id) or s.underlying[0].decode() != batch.key:
             return False
         key = (u, s.set_id[0].decode())
-        if not (np.isfinite(batch.shocks.vol_shift).all() and (batch.shocks.spot_return > -1.0).all()):
-            raise DataError(
-                f"scenario set {key[1]} has a shock of {batch.key} that is not finite or at or below -1; make it anew"
-            )
         chunks = self._chunks.setdefault(key, [])
         if int(s.first[0]) not in [first for first, _ in chunks]:  # one told twice counts once
             chunks.append((int(s.first[0]), batch.shocks))
@@ -361,3 +384,12 @@ def _shock_tables(underlying: str, shocks: Shocks) -> dict[str, Any]:
         ),
         "shocks": SHOCKS.make(spot_return=shocks.spot_return, vol_shift=shocks.vol_shift),
     }
+
+
+def _check_shocks(batch: Batch) -> None:
+    shocks = batch.shocks
+    if not (np.isfinite(shocks.vol_shift).all() and (shocks.spot_return > -1.0).all()):
+        name = batch.scenario_set.set_id[0].decode() if len(batch.scenario_set.set_id) else "without a name"
+        raise DataError(
+            f"scenario set {name} has a shock of {batch.key} that is not finite or at or below -1; make it anew"
+        )

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
-from qflib.records import ALL_INSTRUMENTS, ORDERS, Batch, ControlKind, Instruments
+from qflib.records import ALL_INSTRUMENTS, ORDERS, Batch, ControlKind, Instruments, Partitions
 from qflib.records.codec import decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_INCOMING, RISK_METRICS
 from qflib.steps.portfolio.hedger import Hedge, Hedger
@@ -75,15 +76,23 @@ class Portfolio:
         The instrument table.
     config
         Settings.
+    partitions, partition
+        Where names lie, and which partition is this instance's.
     """
 
     name = "portfolio"
 
-    def __init__(self, instruments: Instruments, config: PortfolioConfig | None = None) -> None:
+    def __init__(
+        self,
+        instruments: Instruments,
+        config: PortfolioConfig | None = None,
+        partitions: Partitions | None = None,
+        partition: int = 0,
+    ) -> None:
         self._instruments = instruments
         self._config = config or PortfolioConfig()
         self._measure = Measure(self._config.levels)
-        self._out = Outbox(self.name)
+        self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._books: dict[str, _Book] = {}
         self._limits: dict[str, dict[str, float]] = {}
         self._killed: set[tuple[str, int]] = set()
@@ -93,7 +102,15 @@ class Portfolio:
         self._horizons: dict[str, int] = {}
 
     def feed(self, batch: Batch) -> list[Batch]:
-        """One exposure in."""
+        """One exposure in.
+
+        Raises
+        ------
+        InputError
+            If the batch is of another kind.
+        """
+        if batch.kind != "exposures" or len(batch.exposure.portfolio) != 1:
+            raise InputError(f"portfolio takes exposures batches of one portfolio, not {batch.kind!r}")
         name = batch.exposure.portfolio[0].decode()
         book = self._books.get(name)
         if book is None:
