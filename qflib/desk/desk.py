@@ -5,23 +5,26 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import structlog
 
 from qflib import logs
+from qflib.desk.config import DeskConfig
+from qflib.desk.deployment import Deployment
 from qflib.desk.feed import Feed
 from qflib.desk.frame_feed import as_feed
 from qflib.desk.opening import bookings, hedging_control, limits_control, scenario_controls
 from qflib.desk.record import Recorder
 from qflib.desk.run import Run
+from qflib.desk.standing import Standing
 from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
 from qflib.records import Batch, DeadReason
-from qflib.records.instruments import Instruments, session_ns
+from qflib.records.instruments import Instruments
 from qflib.records.topics import (
     EXCHANGE_MARKS,
     MARKET_NORMALIZED,
@@ -32,13 +35,9 @@ from qflib.records.topics import (
 )
 from qflib.shortfall import ScenarioSet
 from qflib.shortfall import scenarios as make_scenarios
-from qflib.steps.exchange import Exchange, ExchangeConfig
-from qflib.steps.exposures import Exposures, ExposuresConfig
-from qflib.steps.normalize import Normalize
-from qflib.steps.portfolio import Portfolio, PortfolioConfig
 from qflib.steps.state import digest
 from qflib.steps.step import Step
-from qflib.steps.strategy import Strategy, StrategyConfig
+from qflib.steps.strategy import StrategyConfig
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +55,7 @@ class Progressed:
     seconds: float
     market_time_ns: int
     events: int
-    recorder: Recorder
+    recorder: Standing
 
 
 @dataclass
@@ -66,50 +65,6 @@ class _Timed:
     step: Step
     events: int = 0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class DeskConfig:
-    """Settings of every step of a desk.
-
-    Parameters
-    ----------
-    period_ns
-        Market time between publications: marks, exposures, reports. A fill or control is published at once.
-    order_latency_ns
-        Market time an order of the desk's own takes to the exchange.
-    rate
-        Continuously compounded interest rate a year.
-    fx
-        Reporting currency a unit of quote currency; positions in one not named are left out and counted.
-    currency
-        The reporting currency.
-    levels
-        Confidences of VaR and ES.
-    outcome_ns
-        Horizon that a forecast and its outcome share.
-    limits
-        By name: ``max_es``, ``max_abs_delta`` (reported), ``max_order_qty``, ``price_band`` (enforced by the
-        exchange), ``max_position`` (enforced by exchange and strategy).
-    stale_ns
-        An order that reaches a book whose newest event is older than this is refused.
-
-    Examples
-    --------
-    >>> import qflib as qf
-    >>> qf.DeskConfig(limits={"max_es": 1e6}).levels
-    (0.975, 0.99)
-    """
-
-    period_ns: int = 250_000_000
-    order_latency_ns: int = 0
-    rate: float = 0.0
-    fx: Mapping[str, float] = field(default_factory=dict)
-    currency: str = "USD"
-    levels: tuple[float, ...] = (0.975, 0.99)
-    outcome_ns: int = 60_000_000_000
-    limits: Mapping[str, float] = field(default_factory=dict)
-    stale_ns: int = 10_000_000_000
 
 
 class Desk:
@@ -263,34 +218,9 @@ class Desk:
         return Run(recorder, seconds, self._events, steps, self._digest(), self.feed.start, end)
 
     def _steps(self, hedger: Band | None, strategy: StrategyConfig | None) -> dict[str, _Timed]:
-        c, table = self.config, self.feed.instruments
-        steps: list[Step] = [
-            Normalize(table),
-            Exchange(table, ExchangeConfig(period_ns=c.period_ns, stale_ns=c.stale_ns)),
-        ]
-        if strategy is not None:
-            steps.append(Strategy(table, strategy))
-        if self._scenarios is not None and self._positions is not None:
-            exposures = ExposuresConfig(
-                period_ns=c.period_ns,
-                rate=c.rate,
-                fx=dict(c.fx),
-                currency=c.currency,
-                outcome_ns=c.outcome_ns,
-                session_ns=min(session_ns(r.calendar) for r in table),
-            )
-            steps.append(Exposures(table, exposures))
-            settings = PortfolioConfig(
-                levels=c.levels,
-                hedging=hedger is not None,
-                hedged=(self._name,),
-                period_ns=c.period_ns,
-                outcome_ns=c.outcome_ns,
-            )
-            if hedger is not None:
-                settings = replace(settings, band=hedger)
-            steps.append(Portfolio(table, settings))
-        return {s.name: _Timed(s) for s in steps}
+        risk = self._scenarios is not None and self._positions is not None
+        made = Deployment(self.feed.instruments, self.config, hedger, strategy, risk, self._name)
+        return {name: _Timed(made.step(name)) for name in made.stages}
 
     def _raw(self, bar: bool) -> Iterator[Batch]:
         # clocks come at the boundaries, and often enough between them for an order's latency

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import pandas as pd
 
@@ -15,35 +15,43 @@ from qflib.venues.table import venue as venue_row
 
 if TYPE_CHECKING:
     from qflib.desk.frame_feed import FrameFeed
+    from qflib.desk.history_feed import HistoryFeed
 
+#: Not a venue, but asked for like one: the folder that the archive of a running desk writes.
+HISTORY = "history"
 _Table: TypeAlias = Instruments | str | Path | None
 
 
 @overload
+def read(path: str | Path, venue: Literal["history"], instruments: None = None) -> HistoryFeed: ...  # type: ignore[overload-overlap]
+@overload
 def read(path: str | Path, venue: str = "file", instruments: _Table = None) -> FileFeed: ...
 @overload
 def read(path: pd.DataFrame, venue: str = "file", instruments: _Table = None) -> FrameFeed: ...
-def read(path: str | Path | pd.DataFrame, venue: str = "file", instruments: _Table = None) -> FileFeed | FrameFeed:
-    """A recording, or a DataFrame of events, as a feed.
+def read(
+    path: str | Path | pd.DataFrame, venue: str = "file", instruments: _Table = None
+) -> FileFeed | FrameFeed | HistoryFeed:
+    """A recording, the history of a running desk, or a DataFrame of events, as a feed.
 
     Parameters
     ----------
     path
         The file, or a DataFrame as `Feed.to_frame` gives it.
     venue
-        A name of the table of venues: "kraken", "databento", "file" (our own CSV, Parquet, Arrow), "signals".
+        A name of the table of venues: "kraken", "databento", "file" (our own CSV, Parquet, Arrow), "signals";
+        or "history": `path` is then the folder that ``qflib up`` archives into.
     instruments
         The table, or a file of it: TOML, or the venue's own definitions. By default what the recording tells;
         a DataFrame tells none.
 
     Returns
     -------
-    FileFeed or FrameFeed
+    FileFeed, FrameFeed or HistoryFeed
 
     Raises
     ------
     InputError
-        If a DataFrame comes without `instruments`, or with a venue other than "file".
+        If a DataFrame comes without `instruments`, or with a venue other than "file"; a history with `instruments`.
     UnknownVenueError
         If there is no such venue, or it has no recordings.
     DataError
@@ -69,8 +77,14 @@ def read(path: str | Path | pd.DataFrame, venue: str = "file", instruments: _Tab
         if table is None:
             raise InputError("a DataFrame tells no ticks and lots; give instruments=, the table its symbols are in")
         return FrameFeed(path, table)
+    if venue == HISTORY:
+        from qflib.desk.history_feed import HistoryFeed
+
+        if instruments is not None:
+            raise InputError("a history keeps the instrument table it was written with; leave instruments= out")
+        return HistoryFeed(path)
     if venue not in VENUES:
-        known = ", ".join(name for name, row in VENUES.items() if row.reads)
+        known = ", ".join([*(name for name, row in VENUES.items() if row.reads), HISTORY])
         raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {known}")
     row = VENUES[venue]
     file = Path(path)

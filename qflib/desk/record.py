@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from qflib.desk.standing import Standing
 from qflib.records import BY_KIND, Batch, Instruments
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRICS
 
 
-class Recorder:
+class Recorder(Standing):
     """Keeps executions, risk reports, hedges, outcomes and dead letters; of the rest only the latest.
 
     Positions and Greeks of the desk's own portfolio are kept at the first report of each outcome period, for P&L
@@ -18,31 +19,22 @@ class Recorder:
     """
 
     def __init__(self, instruments: Instruments, outcome_ns: int, portfolio: str) -> None:
-        self.instruments = instruments
-        self.portfolio = portfolio
+        super().__init__(instruments, portfolio)
         self._outcome_ns = outcome_ns
         self._parts: dict[str, list[Any]] = {}
-        self.latest: dict[str, Any] = {}
-        self.tops: dict[str, Any] = {}  # by underlying
-        self.dead_letters = 0
-        self.hedge_orders = 0
         self._period = -1
 
     def take(self, batch: Batch) -> None:
         """Note one batch."""
+        super().take(batch)
         if batch.topic == ORDERS_EXECUTED:
             self._keep("executions", batch.executions)
         elif batch.topic == RISK_METRICS:
             self._take_risk(batch)
         elif batch.topic == ANALYTICS_RESULTS:
-            if len(batch.tops.instrument):
-                self.tops[batch.key] = batch.tops
             self._keep("rolling", batch.rolling)
         elif batch.kind == "dead":
             self._keep("dead", batch.dead)
-            self.dead_letters += batch.count
-        elif batch.kind == "order":
-            self.hedge_orders += int((batch.orders.hedge_no > 0).sum())
 
     def columns(self, name: str) -> Any:
         """All rows kept of a table: executions, risk, hedges, limits, rolling, positions, greeks, dead."""
@@ -67,7 +59,6 @@ class Recorder:
         self._keep("hedges", batch.hedges)
         if batch.key != self.portfolio:
             return
-        self.latest["risk"] = batch
         time_ns = int(batch.risk.time_ns[0])
         if time_ns // self._outcome_ns != self._period:
             self._period = time_ns // self._outcome_ns

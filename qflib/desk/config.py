@@ -1,0 +1,50 @@
+"""Settings of a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
+    """Settings of every step of a desk.
+
+    Parameters
+    ----------
+    period_ns
+        Market time between publications: marks, exposures, reports. A fill or control is published at once.
+    order_latency_ns
+        Market time an order of the desk's own takes to the exchange.
+    rate
+        Continuously compounded interest rate a year.
+    fx
+        Reporting currency a unit of quote currency; positions in one not named are left out and counted.
+    currency
+        The reporting currency.
+    levels
+        Confidences of VaR and ES.
+    outcome_ns
+        Horizon that a forecast and its outcome share.
+    limits
+        By name: ``max_es``, ``max_abs_delta`` (reported), ``max_order_qty``, ``price_band`` (enforced by the
+        exchange), ``max_position`` (enforced by exchange and strategy).
+    stale_ns
+        An order that reaches a book whose newest event is older than this is refused.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> qf.DeskConfig(limits={"max_es": 1e6}).levels
+    (0.975, 0.99)
+    """
+
+    period_ns: int = 250_000_000
+    order_latency_ns: int = 0
+    rate: float = 0.0
+    fx: Mapping[str, float] = field(default_factory=dict)
+    currency: str = "USD"
+    levels: tuple[float, ...] = (0.975, 0.99)
+    outcome_ns: int = 60_000_000_000
+    limits: Mapping[str, float] = field(default_factory=dict)
+    stale_ns: int = 10_000_000_000

@@ -1,0 +1,102 @@
+"""Where a desk stands: the figures a live view shows, kept as they come, in bounded memory."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from qflib.records import Batch, ExecType, Instruments, Side
+from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRICS
+
+TRADES = 8  # hedge fills kept
+_DECIDED = 4_096  # hedge orders whose expected price is kept: a fill comes while its order is one of the last
+_TOP = ("bid_ticks", "bid_qty", "ask_ticks", "ask_qty", "last_ticks", "last_qty")
+
+
+class Standing:
+    """Tops, the latest risk report, hedges so far.
+
+    Parameters
+    ----------
+    instruments
+        The instrument table.
+    portfolio
+        The desk's own, whose reports are shown.
+    """
+
+    def __init__(self, instruments: Instruments, portfolio: str) -> None:
+        self.instruments, self.portfolio = instruments, portfolio
+        self.latest: dict[str, Any] = {}
+        self.tops = np.zeros((len(instruments), len(_TOP)), np.int64)  # columns of `_TOP`
+        self.topped = np.zeros(len(instruments), np.bool_)  # instruments with a row in `tops`
+        self.dead_letters = 0
+        self.hedge_orders = self.hedge_fills = self.hedge_rejects = 0
+        self.expected_cost = 0.0  # of the orders decided on
+        self.realised_cost = 0.0  # of what was filled: the expected share, and what was paid beyond
+        self.trades: deque[tuple[int, int, int, int, float]] = deque(maxlen=TRADES)
+        self._decided: dict[tuple[int, int], tuple[int, float, float]] = {}
+        self._early: dict[tuple[int, int], list[tuple[int, float]]] = {}  # fills told before their order's decision
+
+    def take(self, batch: Batch) -> None:
+        """Note one batch."""
+        if batch.topic == ORDERS_EXECUTED:
+            self.take_executions(batch.executions)
+        elif batch.topic == RISK_METRICS:
+            self.take_hedges(batch.hedges)
+            if batch.key == self.portfolio:
+                self.latest["risk"] = batch
+        elif batch.topic == ANALYTICS_RESULTS:
+            self.take_tops(batch.tops)
+        elif batch.kind == "dead":
+            self.dead_letters += batch.count
+        elif batch.kind == "order":
+            self.hedge_orders += int((batch.orders.hedge_no > 0).sum())
+
+    def take_tops(self, tops: Any) -> None:
+        """Tops that changed."""
+        if len(tops.instrument):
+            self.tops[tops.instrument] = np.stack([getattr(tops, c) for c in _TOP], axis=1)
+            self.topped[tops.instrument] = True
+
+    def take_executions(self, x: Any) -> None:
+        """Executions; of hedge orders the fills and refusals count."""
+        self.hedge_rejects += int(((x.exec_type == ExecType.REJECTED) & (x.hedge_no > 0)).sum())
+        for k in np.flatnonzero((x.exec_type == ExecType.FILL) & (x.hedge_no > 0)).tolist():
+            i, lots, ticks = int(x.instrument[k]), int(x.qty[k]), int(x.price_ticks[k])
+            self.hedge_fills += 1
+            signed = lots if x.side[k] == Side.BID else -lots
+            self.trades.append((int(x.time_ns[k]), i, signed, ticks, float(x.fee[k])))
+            self._pay((i, int(x.hedge_no[k])), lots, float(self.instruments.to_price(i, ticks)))
+
+    def take_hedges(self, h: Any) -> None:
+        """Hedge decisions; an order still alive is told again without a price."""
+        for k in np.flatnonzero(h.price > 0).tolist():
+            self.expected_cost += float(h.cost[k])
+            order = int(h.instrument[k]), int(h.hedge_no[k])
+            self._decided[order] = int(h.qty[k]), float(h.price[k]), float(h.cost[k])
+            for lots, price in self._early.pop(order, ()):
+                self._pay(order, lots, price)
+        for kept in (self._decided, self._early):
+            while len(kept) > _DECIDED:
+                del kept[next(iter(kept))]
+
+    def _pay(self, order: tuple[int, int], lots: int, price: float) -> None:
+        """The expected cost knows the mid; what was paid beyond the expected price comes on top."""
+        if (decided := self._decided.get(order)) is None:
+            self._early.setdefault(order, []).append((lots, price))
+            return
+        qty, expected, cost = decided
+        if qty:
+            units = self.instruments[order[0]].multiplier * self.instruments.to_qty(order[0], lots)
+            self.realised_cost += cost * lots / abs(qty) + np.sign(qty) * (price - expected) * units
+
+    def copy(self) -> Standing:
+        """As it stands now; what comes later does not change it."""
+        made = copy.copy(self)
+        made.latest, made.tops, made.topped = dict(self.latest), self.tops.copy(), self.topped.copy()
+        made.trades = self.trades.copy()
+        made._decided, made._early = {}, {}
+        return made
