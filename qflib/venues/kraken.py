@@ -15,7 +15,7 @@ import numpy as np
 from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, EventKind, Header, Instruments, Side
 from qflib.records.schema import TEXT_BYTES
 from qflib.venues.kraken_book import PairBook, decimals, exact, seconds_to_ns
-from qflib.venues.kraken_capture import read
+from qflib.venues.kraken_capture import SOURCE, discover, read
 from qflib.venues.venue import Decoded, LiveVenue, Refusal, State, payloads_of
 
 __all__ = ["LIVE", "Decoder", "read"]
@@ -26,7 +26,7 @@ def _subscribe(symbols: Sequence[str]) -> list[str]:
 
 
 #: Kraken sends a heartbeat a second where nothing else comes.
-LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0)
+LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0, SOURCE, discover)
 
 #: A row of an event before it becomes columns: kind, flags, instrument, side, price, qty, venue_ns, receipt_ns.
 Row = tuple[int, int, int, int, int, int, int, int]

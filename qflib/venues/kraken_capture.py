@@ -38,8 +38,7 @@ def read(path: Path, instruments: Instruments | None = None) -> Recording:
     first = last = 0
     for receipt_ns, _, payload in _lines(path):
         first, last = first or receipt_ns, receipt_ns
-        if b'"as"' in payload or b'"bs"' in payload:
-            _discover(payload, found)
+        discover(payload, found)
     if not found:
         raise DataError(f"{path} holds no Kraken book snapshot; give a capture of lines `time: json`, or its venue")
     table = instruments if instruments is not None else Instruments(tuple(found.values()))
@@ -88,7 +87,10 @@ def _opened(path: Path) -> BinaryIO:
     return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
 
 
-def _discover(payload: bytes, found: dict[str, Instrument]) -> None:
+def discover(payload: bytes, found: dict[str, Instrument]) -> None:
+    """Add the pair of a book snapshot to `found`: tick and lot from its strings' decimals."""
+    if b'"as"' not in payload and b'"bs"' not in payload:
+        return
     try:
         message = json.loads(payload)
         pair = str(message[-1])

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import gzip
 import importlib
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidURI, WebSocketException
-
 from qflib.errors import DataError, InputError, UnknownVenueError
+from qflib.records import Instrument, Instruments
+from qflib.venues.session import BACK_OFF_S, Heard, Session, What
 from qflib.venues.table import VENUES
 from qflib.venues.venue import LiveVenue
-
-#: A frame longer than this ends the connection: memory is bounded.
-_MAX_FRAME = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ def record(
     *,
     url: str | None = None,
     heartbeat_s: float | None = None,
-    back_off_s: tuple[float, float] = (0.5, 30.0),
+    back_off_s: tuple[float, float] = BACK_OFF_S,
 ) -> Captured:
     """Record a venue's messages, byte for byte with their receipt times, until the time is over.
 
@@ -86,7 +82,7 @@ def record(
         raise InputError(f"duration {duration} must be positive seconds")
     if file.exists():
         raise InputError(f"file {file} exists; a recording never overwrites one, give another name")
-    made = LiveVenue(url or row.url, row.subscribe, heartbeat_s or row.heartbeat_s)
+    made = replace(row, url=url or row.url, heartbeat_s=heartbeat_s or row.heartbeat_s)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(_record(made, list(symbols), file, duration, back_off_s))).result()
 
@@ -94,24 +90,14 @@ def record(
 async def _record(
     venue: LiveVenue, symbols: list[str], path: Path, duration: float, back_off_s: tuple[float, float]
 ) -> Captured:
+    session = Session(venue, symbols, back_off_s)
     with _opened(path) as out:
-        session = _Session(venue, symbols, out)
-        ends = time.monotonic() + duration
-        wait = back_off_s[0]
-        while (left := ends - time.monotonic()) > 0:
-            before = session.frames
-            try:
-                async with asyncio.timeout(left):
-                    await session.listen()
-            except TimeoutError:
-                if time.monotonic() >= ends:
-                    break
-            except (OSError, WebSocketException, InvalidHandshake) as e:
-                session.trouble = f"{type(e).__name__}: {e}"
-            except InvalidURI as e:
-                raise InputError(f"{venue.url!r} is no websocket address: {e}") from None
-            wait = back_off_s[0] if session.frames > before else min(2 * wait, back_off_s[1])
-            await asyncio.sleep(min(wait, max(0.0, ends - time.monotonic())))
+        try:
+            async with asyncio.timeout(duration), aclosing(session.heard()) as heard:
+                async for one in heard:
+                    out.write(_line(venue.url, one))
+        except TimeoutError:
+            pass  # the time is over
     if not session.connections:
         raise DataError(f"{venue.url} could not be reached in {duration} s ({session.trouble}); check the network")
     return Captured(path, session.frames, session.connections)
@@ -131,38 +117,52 @@ def _opened(path: Path) -> BinaryIO:
         ) from None
 
 
-class _Session:
-    """The connections of one recording, one after the other."""
-
-    def __init__(self, venue: LiveVenue, symbols: list[str], out: BinaryIO) -> None:
-        self.venue, self.symbols, self.out = venue, symbols, out
-        self.frames = self.connections = 0
-        self.trouble = "no answer"
-
-    async def listen(self) -> None:
-        """One connection, until it ends, is silent for too long, or is cancelled."""
-        url = self.venue.url
-        async with connect(url, max_size=_MAX_FRAME, open_timeout=self.venue.heartbeat_s) as socket:
-            self.connections += 1
-            self._line(f"{url} <-> {_now()}\n".encode())
-            for message in self.venue.subscribe(self.symbols):
-                self._line(f"{url} <- {_now()}: {message}\n".encode())
-                await socket.send(message)
-            while True:
-                await self._one(socket)
-
-    async def _one(self, socket: ClientConnection) -> None:
-        async with asyncio.timeout(self.venue.heartbeat_s):
-            frame = await socket.recv(decode=False)
-        self.frames += 1
+def _line(url: str, heard: Heard) -> bytes:
+    """A thing heard as a line of the capture; that a connection ended needs none."""
+    seconds = f"{heard.receipt_ns // 10**9}.{heard.receipt_ns % 10**9:09d}".encode()
+    if heard.what is What.FRAME:
         # JSON has no bare newline that means anything; a line is a frame.
-        self._line(_now().encode() + b": " + frame.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n")
+        return seconds + b": " + heard.data.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"
+    if heard.what is What.OPENED:
+        return b"%s <-> %s\n" % (url.encode(), seconds)
+    if heard.what is What.SENT:
+        return b"%s <- %s: %s\n" % (url.encode(), seconds, heard.data)
+    return b""
 
-    def _line(self, line: bytes) -> None:
-        self.out.write(line)
 
+def live_instruments(
+    venue: str, symbols: Sequence[str], *, url: str | None = None, timeout_s: float = 15.0
+) -> Instruments:
+    """The instrument table of a live venue's symbols, as its first messages tell it: ticks and lots.
 
-def _now() -> str:
-    """Receipt time in seconds, to the nanosecond."""
-    ns = time.time_ns()
-    return f"{ns // 10**9}.{ns % 10**9:09d}"
+    Raises
+    ------
+    UnknownVenueError
+        If the venue cannot be listened to.
+    DataError
+        If a symbol was not told of in time; it is named.
+    """
+    row = VENUES[venue].live() if venue in VENUES else None
+    if row is None:
+        raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {', '.join(_heard())}")
+    session = Session(replace(row, url=url or row.url), symbols)
+    found: dict[str, Instrument] = {}
+
+    async def ask() -> None:
+        try:
+            async with asyncio.timeout(timeout_s), aclosing(session.heard()) as heard:
+                async for one in heard:
+                    if one.what is What.FRAME:
+                        row.discover(one.data, found)
+                    if found.keys() >= set(symbols):
+                        return
+        except TimeoutError:
+            missing = ", ".join(s for s in symbols if s not in found)
+            raise DataError(
+                f"{session.venue.url} told nothing of {missing} in {timeout_s:g} s ({session.trouble}); check the "
+                "symbols and the network"
+            ) from None
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(ask())).result()
+    return Instruments(tuple(found[s] for s in symbols))

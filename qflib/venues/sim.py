@@ -45,6 +45,17 @@ def encode(events: Any) -> bytes:
     return b"".join([head, *(getattr(events, name).data for name in LAYOUT)])
 
 
+def rows_in(size: int, frames: int = 1) -> int:
+    """Rows in so many bytes of so many whole frames.
+
+    Examples
+    --------
+    >>> rows_in(128)
+    2
+    """
+    return (size - frames * _HEADER.size) // ROW_BYTES
+
+
 class Decoder:
     """Frames of one simulated connection as `MARKET_EVENTS` columns; one whole frame gives views of its bytes.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.records import FRAMES, MARKET_EVENTS, SIGNALS, DeadReason, Header, Instruments
+from qflib.records import FRAMES, MARKET_EVENTS, SIGNALS, DeadReason, Header, Instrument, Instruments
 
 State = dict[str, NDArray[Any]]
 
@@ -95,11 +95,17 @@ class LiveVenue:
         The messages that ask for some symbols.
     heartbeat_s
         Silence longer than this means that the connection is dead.
+    source
+        The name of its connection, where there is one.
+    discover
+        Adds to a table by symbol the instrument that a frame makes known, if it does.
     """
 
     url: str
     subscribe: Callable[[Sequence[str]], list[str]]
     heartbeat_s: float
+    source: str
+    discover: Callable[[bytes, dict[str, Instrument]], None]
 
 
 def frames_of(receipt_ns: list[int], position: list[int], payloads: list[bytes]) -> Any:
