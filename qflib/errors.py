@@ -61,3 +61,7 @@ class StateError(QflibError):
 
 class MissingPartError(QflibError):
     """An optional part (a package, a data set) is needed and absent."""
+
+
+class BrokerError(QflibError):
+    """Kafka is out of reach, refuses, or a local broker does not start."""

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
@@ -56,6 +56,55 @@ class LimitSettings(_Part):
     es: _Positive | None = None  # reporting currency; None: unlimited
 
 
+class StrategySettings(_Part):
+    """The signal-following strategy, where signals are given."""
+
+    max_lots: Annotated[int, Field(gt=0)] = 10  # target position of a signal of strength 1
+    account: str = "STRATEGY"
+    portfolio: str = "STRATEGY"
+
+
+class StreamSettings(_Part):
+    """How the stages of a desk on Kafka commit, keep snapshots and hold back."""
+
+    delivery: Literal["exactly-once", "at-least-once"] = "exactly-once"
+    commit_ms: _Positive = 5.0
+    snapshot_s: _Positive = 10.0  # a partition's state is kept after so long,
+    snapshot_batches: Annotated[int, Field(gt=0)] = 50_000  # or so many batches
+    max_lag_batches: Annotated[int, Field(gt=0)] = 256  # a stage behind; more hold replay and simulator back
+    archive_commit_s: _Positive = 1.5
+    metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 9_400  # first of the processes' ports; 0: none
+
+
+class BrokerSettings(_Part):
+    """Which Kafka: an existing cluster's address, else a local broker and what it is made of."""
+
+    bootstrap: str | None = None  # an existing cluster; None: the local broker
+    options: dict[str, str] = Field(default_factory=dict, repr=False)  # to every client: SASL, TLS; may hold secrets
+    partitions: Annotated[int, Field(gt=0, le=1_000)] = 2
+    replication: Annotated[int, Field(gt=0)] = 1
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # the local broker's; None: a free one, kept
+    heap: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] = "1g"  # the local broker's at most
+    repository: str = Field(default="https://repo1.maven.org/maven2", repr=False)  # Maven; may hold a password
+    cache: Path | None = None  # where Kafka's jars are kept; None: the user's cache folder
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """TOML reads `sasl.mechanism = "PLAIN"` as a table in a table, and 5 as a number: librdkafka takes text."""
+        return _flattened(value) if isinstance(value, dict) else value
+
+
+def _flattened(table: dict[str, Any], above: str = "") -> dict[str, str]:
+    out: dict[str, str] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            out |= _flattened(value, f"{above}{name}.")
+        else:
+            out[f"{above}{name}"] = str(value).lower() if isinstance(value, bool) else str(value)
+    return out
+
+
 class Settings(BaseSettings):
     """The tree.
 
@@ -75,6 +124,9 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     desk: DeskSettings = DeskSettings()
     limits: LimitSettings = LimitSettings()
+    strategy: StrategySettings = StrategySettings()
+    broker: BrokerSettings = BrokerSettings()
+    stream: StreamSettings = StreamSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -147,4 +199,6 @@ def _sentence(e: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"setting {name!r} does not exist; take it out ({where})"
     what = first["msg"][:1].lower() + first["msg"][1:]
-    return f"setting {name!r} is {first['input']!r}: {what}; set it right ({where})"
+    secret = name.startswith(("broker.options", "broker.repository"))
+    shown = "not shown" if secret else repr(first["input"])
+    return f"setting {name!r} is {shown}: {what}; set it right ({where})"

@@ -1,10 +1,16 @@
 """What every test may use: the recordings, and how hypothesis runs."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from qflib.broker import topics
+from qflib.broker.clients import Connection
+from qflib.broker.local import LocalBroker
+from qflib.settings import load
 
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
@@ -24,3 +30,38 @@ def test_data() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return place
+
+
+def _started(folder: Path) -> Iterator[LocalBroker]:
+    kafka = load().broker
+    broker = LocalBroker(folder, light=True, repository=kafka.repository, cache=kafka.cache, progress=False)
+    broker.prepare()  # once a machine: fetches the jars, halves every later start
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
+    """A broker of this test process, with every topic of the table in four partitions."""
+    for one in _started(tmp_path_factory.mktemp("kafka")):
+        topics.create(one.connection, 4)
+        yield one
+
+
+@pytest.fixture(scope="session")
+def kafka(broker: LocalBroker) -> Connection:
+    """The address of this test process's broker; topics have fixed names, so other tests' records may be in them."""
+    return broker.connection
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
+    """A broker of the test's own, to fill, stop and kill; it has no topics yet."""
+    yield from _started(tmp_path / "kafka")
+
+
+@pytest.fixture
+def own_kafka(own_broker: LocalBroker) -> Connection:
+    """The address of the test's own broker."""
+    return own_broker.connection

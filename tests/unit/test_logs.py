@@ -1,6 +1,8 @@
 """Logs go to stderr, never to stdout."""
 
 import json
+import logging
+import time
 
 import pytest
 import structlog
@@ -26,3 +28,31 @@ def test_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> Non
     assert out == ""
     assert "resync" in err
     assert "venue=kraken" in err
+
+
+def test_what_clients_of_kafka_log_is_an_event_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(LogSettings(level="info", format="json"))
+    logs.set_up(LogSettings(level="info", format="json"))  # once more: still one line
+    logging.getLogger("quixstreams.kafka.consumer").error("FAIL [rdkafka#consumer-1] connection refused")
+    logging.getLogger("quixstreams.kafka.consumer").error("FAIL [rdkafka#consumer-1] connection refused")
+    logging.getLogger("quixstreams.app").error("no such topic")
+    out, err = capsys.readouterr()
+    said = [json.loads(line) for line in err.splitlines()]
+    assert out == ""
+    assert [(s["level"], s["event"][:4], s["logger"]) for s in said] == [
+        ("warning", "FAIL", "quixstreams.kafka.consumer"), ("error", "no s", "quixstreams.app"),
+    ]  # fmt: skip
+
+
+def test_librdkafka_does_not_write_to_stderr_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    from qflib.broker.clients import Connection, producer
+
+    logs.set_up(LogSettings(level="info", format="json"))
+    client = producer(Connection("127.0.0.1:1"), client_id="test")  # nobody listens there
+    said: list[str] = []
+    end = time.monotonic() + 20
+    while not said and time.monotonic() < end:
+        client.poll(0.1)
+        said += capfd.readouterr().err.splitlines()
+    assert said
+    assert all(json.loads(line)["logger"] == "qflib.kafka" for line in said)

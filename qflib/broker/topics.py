@@ -1,0 +1,184 @@
+"""The table of topics: partitions, retention, keys, replication, timestamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qflib.broker.clients import MAX_BYTES, Connection, admin
+from qflib.errors import BrokerError, DataError
+from qflib.records import topics as names
+
+#: The stages that merge several inputs, and so keep the order they took them in.
+JOURNALLED = ("exchange", "strategy", "exposures")
+#: The stages that keep snapshots.
+SNAPSHOT = ("normalize", "exchange", "strategy", "exposures", "portfolio")
+
+_MB = 1 << 20
+_DAY_MS = 86_400_000
+_FOREVER = -1
+_ALL = -1  # bytes: the stage alone deletes what it no longer needs
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """One row: what a topic is, and how long it keeps it."""
+
+    name: str
+    key: str
+    doc: str
+    retention_ms: int
+    retention_bytes: int  # a partition
+    segment_bytes: int
+    partitions: int = 0
+    replication: int = 1
+
+    @property
+    def config(self) -> dict[str, str]:
+        """What Kafka is told of it."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(self.retention_ms),
+            "retention.bytes": str(self.retention_bytes),
+            "segment.bytes": str(self.segment_bytes),
+            # Not a record's own time: a recording of 2012 was deleted by retention within seconds.
+            "message.timestamp.type": "LogAppendTime",
+            "max.message.bytes": str(MAX_BYTES),
+        }
+
+
+def _public(name: str, key: str, doc: str, mb: int, segment_mb: int = 32) -> TopicSpec:
+    return TopicSpec(name, key, doc, _DAY_MS, mb * _MB, segment_mb * _MB)
+
+
+_RECORDS = (
+    _public(names.MARKET_RAW, "venue + connection", "the venue's own bytes; clocks", 2_048),
+    _public(names.MARKET_NORMALIZED, "underlying", "market events, signals, clocks", 2_048),
+    _public(names.ORDERS_INCOMING, "underlying", "orders, bookings, controls", 1_024),
+    _public(names.ORDERS_EXECUTED, "underlying", "acknowledgements, fills, rejects, settlements", 1_024),
+    _public(names.RISK_METRICS, "portfolio", "positions, Greeks, VaR and ES, limits, hedge decisions", 1_024),
+    _public(names.ANALYTICS_RESULTS, "underlying or portfolio", "tops, depth, features, rolling ES, backtests", 1_024),
+    _public(names.EXCHANGE_MARKS, "underlying", "internal: top, depth, option quotes, time, controls", 1_024),
+    _public(names.RISK_EXPOSURES, "portfolio", "internal: an underlying's Greeks and scenario vectors", 2_048),
+)
+
+#: Every topic; partitions and replication are the cluster's (`topic_specs`). A record carries a key everywhere.
+TOPIC_TABLE = (
+    *_RECORDS,
+    *(
+        TopicSpec(names.dead_letters(t.name), t.key, f"dead letters of {t.name}", 7 * _DAY_MS, 256 * _MB, 16 * _MB)
+        for t in _RECORDS
+    ),
+    *(
+        TopicSpec(names.journal(s), "partition", f"which inputs {s} took, in which order", _FOREVER, _ALL, 16 * _MB)
+        for s in JOURNALLED
+    ),
+    *(
+        TopicSpec(names.snapshots(s), "partition", f"{s}'s state, in chunks", _FOREVER, _ALL, 32 * _MB)
+        for s in SNAPSHOT
+    ),
+)
+
+
+def topic_specs(partitions: int, replication: int = 1) -> list[TopicSpec]:
+    """The table for a cluster.
+
+    Examples
+    --------
+    >>> from qflib.broker.topics import topic_specs
+    >>> topic_specs(4)[0].name, topic_specs(4)[0].partitions
+    ('market.data.raw', 4)
+    """
+    from dataclasses import replace
+
+    return [replace(spec, partitions=partitions, replication=replication) for spec in TOPIC_TABLE]
+
+
+def retention_ms(topic: str) -> int:
+    """How long a topic keeps its records; -1: for ever.
+
+    Examples
+    --------
+    >>> from qflib.broker.topics import retention_ms
+    >>> retention_ms("market.data.raw")
+    86400000
+    """
+    return next(spec.retention_ms for spec in TOPIC_TABLE if spec.name == topic)
+
+
+def create(c: Connection, partitions: int, replication: int = 1, *, timeout_s: float = 30.0) -> None:
+    """Create the topics that are not there; those that are must agree where disagreement would be silent.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    partitions, replication
+        Of every topic.
+    timeout_s
+        How long to wait for each answer.
+
+    Raises
+    ------
+    DataError
+        If a topic exists with another count of partitions (keys would lie elsewhere), with its records' own times, or
+        with room for shorter records.
+    BrokerError
+        If the cluster cannot be reached or refuses.
+    """
+    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka.admin import NewTopic
+
+    client = admin(c)
+    specs = topic_specs(partitions, replication)
+    try:
+        there = client.list_topics(timeout=timeout_s).topics
+        known = [s for s in specs if s.name in there]
+        _check_counts(known, there)
+        _check_config(client, known, timeout_s)
+        wanted = [
+            NewTopic(s.name, num_partitions=s.partitions, replication_factor=s.replication, config=s.config)
+            for s in specs
+            if s.name not in there
+        ]
+        if not wanted:
+            return
+        for future in client.create_topics(wanted, request_timeout=timeout_s).values():
+            try:
+                future.result()
+            except KafkaException as e:
+                if e.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another start was quicker
+                    raise
+        _check_counts(specs, client.list_topics(timeout=timeout_s).topics)
+    except KafkaException as e:
+        raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}") from None
+
+
+def _check_counts(specs: list[TopicSpec], there: dict[str, Any]) -> None:
+    for spec in specs:
+        count = len(there[spec.name].partitions) if spec.name in there else spec.partitions
+        if count != spec.partitions:
+            raise DataError(
+                f"topic {spec.name} has {count} partitions, {spec.partitions} are set; set QFLIB_BROKER__PARTITIONS to "
+                f"{count}, or begin anew with --fresh"
+            )
+
+
+def _check_config(client: Any, specs: list[TopicSpec], timeout_s: float) -> None:
+    from confluent_kafka.admin import ConfigResource, ResourceType
+
+    if not specs:
+        return
+    asked = [ConfigResource(ResourceType.TOPIC, s.name) for s in specs]
+    for resource, future in client.describe_configs(asked, request_timeout=timeout_s).items():
+        found = future.result()
+        for name, right in (
+            ("message.timestamp.type", found["message.timestamp.type"].value == "LogAppendTime"),
+            ("max.message.bytes", int(found["max.message.bytes"].value) >= MAX_BYTES),
+        ):
+            if not right:
+                wanted = "LogAppendTime" if name == "message.timestamp.type" else f"at least {MAX_BYTES}"
+                raise DataError(
+                    f"topic {resource.name} has {name}={found[name].value}, {wanted} is needed; alter the topic, or "
+                    "begin anew with --fresh"
+                )

@@ -1,0 +1,60 @@
+"""The table of topics, on a broker."""
+
+import pytest
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+
+from qflib.broker import topics
+from qflib.broker.clients import MAX_BYTES, Connection, admin
+from qflib.broker.server import SERVER
+from qflib.errors import BrokerError, DataError
+from qflib.records import codec
+from qflib.records import topics as names
+
+
+def test_every_topic_is_in_the_table_once() -> None:
+    listed = [spec.name for spec in topics.TOPIC_TABLE]
+    assert len(listed) == len(set(listed)) == 8 + 8 + 3 + 5
+    assert {*names.TOPICS, *map(names.dead_letters, names.TOPICS)} < set(listed)
+    assert {names.journal("exchange"), names.snapshots("portfolio")} < set(listed)
+    assert all(spec.key and spec.doc for spec in topics.TOPIC_TABLE)
+    kept = {spec.name: spec.retention_ms for spec in topics.TOPIC_TABLE}
+    assert kept["exchange.journal"] == kept["exchange.snapshots"] == -1
+
+
+def test_a_record_fits_everywhere() -> None:
+    assert codec.MAX_BYTES < MAX_BYTES == int(SERVER["message.max.bytes"])
+    assert all(spec.segment_bytes > MAX_BYTES for spec in topics.TOPIC_TABLE)
+
+
+def test_created_as_the_table_says(kafka: Connection) -> None:
+    topics.create(kafka, 4)  # a second time: nothing changes
+    client = admin(kafka)
+    there = client.list_topics(timeout=10).topics
+    assert {spec.name: len(there[spec.name].partitions) for spec in topics.TOPIC_TABLE} == dict.fromkeys(
+        [spec.name for spec in topics.TOPIC_TABLE], 4
+    )
+    specs = {spec.name: spec for spec in topics.topic_specs(4)}
+    asked = [ConfigResource(ResourceType.TOPIC, name) for name in specs]
+    for resource, future in client.describe_configs(asked).items():
+        found = future.result()
+        assert {name: found[name].value for name in specs[resource.name].config} == specs[resource.name].config
+
+
+def test_another_count_of_partitions_is_refused(kafka: Connection) -> None:
+    with pytest.raises(DataError, match=r"has 4 partitions, 3 are set; set QFLIB_BROKER__PARTITIONS to 4"):
+        topics.create(kafka, 3)
+
+
+def test_what_another_cluster_may_have(own_kafka: Connection) -> None:
+    with pytest.raises(BrokerError, match=r"creating the topics at .* failed: "):
+        topics.create(own_kafka, 1, replication=3)  # more copies than brokers
+    client = admin(own_kafka)
+    wrong = {"message.timestamp.type": "CreateTime"}
+    client.create_topics([NewTopic(names.MARKET_RAW, 2, 1, config=wrong)])[names.MARKET_RAW].result()
+    with pytest.raises(DataError, match=r"message\.timestamp\.type=CreateTime, LogAppendTime is needed"):
+        topics.create(own_kafka, 2)
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(BrokerError, match=r"creating the topics at 127\.0\.0\.1:1 failed"):
+        topics.create(Connection("127.0.0.1:1"), 1, timeout_s=0.5)
