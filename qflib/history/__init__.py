@@ -1,0 +1,15 @@
+"""The store: what every topic held, appended by transactions, read while it is written."""
+
+from qflib.lazy import lazy
+
+_NAMES = {
+    "Archiver": "archiver",
+    "ConflictError": "store",
+    "DeltaHistory": "delta",
+    "History": "store",
+    "Kept": "kept",
+    "Log": "store",
+    "Stored": "store",
+}
+__all__ = ["Archiver", "ConflictError", "DeltaHistory", "History", "Kept", "Log", "Stored"]
+__getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -1,0 +1,101 @@
+"""kill -9 in the middle of commits, and a full disk."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qflib.errors import DataError
+from qflib.history import Archiver, DeltaHistory, Log
+from qflib.records.topics import MARKET_RAW
+
+_WRITER = """
+    import sys
+    from qflib.history import Archiver, DeltaHistory, Log
+    from qflib.records import MARKET_EVENTS, Batch, Header
+    from qflib.records.codec import encode
+
+    topic = "market.data.normalized"
+    archiver = Archiver(DeltaHistory(sys.argv[1]))
+    logs = [Log("c1", topic, "t", p) for p in (0, 1)]
+    start = min(archiver.assign(logs).values())
+    start = max(0, start - 7)  # what the group has committed lies before what is stored
+    print("begun", flush=True)
+    for offset in range(start, 100_000):
+        for p in (0, 1):
+            rows = MARKET_EVENTS.make(kind=[1, 3], receipt_ns=[offset + 1, offset + 1])
+            record = encode(Batch.of("market", Header("s", 0, offset), events=rows))
+            archiver.take(topic, p, offset, 10**18, b"k", record)
+        if offset % 5 == 0:
+            archiver.store()
+            print(offset, flush=True)
+"""
+
+
+def test_killed_in_the_middle_of_commits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        child = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(_WRITER), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for _ in range(int(rng.integers(3, 12))):
+            assert child.stdout.readline()
+        for _ in range(int(rng.integers(0, 200_000))):
+            pass
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+    history = DeltaHistory(tmp_path)
+    for table, times in (("batches", 1), ("events", 2)):
+        ends = history.offsets("market.data.normalized", table)
+        assert set(ends) == {("c1", 0), ("c1", 1)}
+        for (_, p), end in ends.items():
+            rows = history.scan(table, ["partition", "offset"])
+            offsets = rows.filter(np.equal(rows["partition"], p))["offset"].to_numpy()
+            assert np.array_equal(np.sort(offsets), np.repeat(np.arange(end), times))
+            assert end > 20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    """A file system of two megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(small_disk: Path) -> None:
+    history = DeltaHistory(small_disk)
+    archiver = Archiver(history)
+    log = Log("c1", MARKET_RAW, "t", 0)
+    archiver.assign([log])
+    noise = np.random.default_rng(0)
+    taken = 0
+
+    def fill() -> None:
+        nonlocal taken
+        for taken in range(100):
+            archiver.take(MARKET_RAW, 0, taken, 1, None, noise.bytes(300_000))
+            archiver.store()
+
+    with pytest.raises(DataError, match="the disk is full; free some space"):
+        fill()
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    again = Archiver(history)
+    start = again.assign([log])[log]
+    assert 0 < start <= taken
+    again.take(MARKET_RAW, 0, start, 1, None, b"x")
+    again.store()
+    rows = history.scan("batches", ["offset"])
+    assert sorted(rows["offset"].to_pylist()) == list(range(start + 1))

@@ -1,0 +1,41 @@
+"""What docs/stream.md shows of the history runs as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import qflib as qf
+from qflib.history import Archiver, DeltaHistory, Log
+from qflib.records import Batch, DeadReason, Header
+from qflib.records.codec import dead_row, encode
+from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, dead_letters
+
+PAGE = Path(__file__).parents[2] / "docs/stream.md"
+NS = 1_767_600_000_000_000_000
+
+
+def test_the_examples_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sim = qf.datasets.load("sim", seed=7, duration="1s")
+    history = DeltaHistory("runs/up/history")
+    history.register("c1", sim.instruments)
+    archiver = Archiver(history)
+    archiver.assign([Log("c1", t, t, 0) for t in (MARKET_RAW, MARKET_NORMALIZED, dead_letters(MARKET_RAW))])
+    for offset, raw in enumerate(sim.raw()):
+        archiver.take(MARKET_RAW, 0, offset, NS, b"k#0", encode(raw))
+    for offset, events in enumerate(sim.events()):
+        record = encode(Batch.of("market", Header("normalize/0", 0, offset), events=events))
+        archiver.take(MARKET_NORMALIZED, 0, offset, NS, b"k#0", record)
+    letter = dead_row(b"no record", MARKET_RAW, DeadReason.UNPARSABLE, "it is no record")
+    dead = encode(Batch.of("dead", Header("normalize/0"), dead=letter))
+    archiver.take(dead_letters(MARKET_RAW), 0, 0, NS, b"k#0", dead)
+    archiver.store()
+    told: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, told)
+    assert capsys.readouterr().out == "0 market.data.raw 0 it is no record\n"
+    assert isinstance(told["feed"], qf.Feed)
+    assert len(told["feed"].to_frame(None)) == len(sim.to_frame(None))
