@@ -1,0 +1,1 @@
+"""One stage: a step on Quix Streams, with journal, snapshots, restore and dead letters."""

@@ -1,0 +1,255 @@
+"""A stage on Quix Streams: the assignment hooks, through which a partition's state comes and goes.
+
+Quix Streams 3.28 has no public hook for assignment, so `_on_assign`, `_on_revoke` and `_on_lost` are overridden, and
+what they write goes through the application's own transactional producer. The version is pinned in pyproject.toml, and
+`tests/stream/test_application.py` fails where a later one names them otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import structlog
+from confluent_kafka import TopicPartition
+
+from qflib.broker.clients import Connection, consumer_config, producer_config
+from qflib.errors import BrokerError
+from qflib.records.topics import dead_letters, journal, snapshots
+from qflib.stream import marks
+from qflib.stream import snapshots as snapshot_records
+from qflib.stream.fold import Fold, Output
+from qflib.stream.metrics import StageMetrics
+from qflib.stream.pacing import PacedContext
+from qflib.stream.quix import Application, message_context
+from qflib.stream.restore import Kept, restore
+from qflib.stream.schedule import Schedule
+from qflib.stream.stages import Stage
+from qflib.stream.trimming import Trimming
+
+_log = structlog.get_logger(__name__)
+#: A worker whose partitions were taken from it: what it has in hand must not be written.
+LOST = 3
+#: The broker's time to complete a transaction after it has answered the commit: 1 to 3 ms on two shared cores.
+_SETTLE_S = 0.003
+
+
+class StageApplication(Application):
+    """One worker of one stage.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    stage
+        The row of the table of stages.
+    make
+        Gives the fold of a partition in its first state.
+    version
+        Of the step.
+    ordinal
+        Which worker: its transactional id and its place in the group come of it.
+    metrics
+        Where it counts.
+    commit_s
+        Seconds between two commits.
+    exactly_once
+        Outputs, marks, snapshots and offsets in one transaction; else a crash may send outputs twice.
+    schedule
+        When snapshots are due.
+    transaction_timeout_ms
+        After which the broker gives up on an open transaction; None: the stage's own.
+    kept
+        Gives inputs that retention has taken, at a restore.
+    """
+
+    def __init__(
+        self,
+        c: Connection,
+        stage: Stage,
+        make: Callable[[int], Fold],
+        version: str,
+        ordinal: int,
+        metrics: StageMetrics,
+        *,
+        commit_s: float = 0.005,
+        exactly_once: bool = True,
+        schedule: Schedule | None = None,
+        transaction_timeout_ms: int | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        name = stage.instance(ordinal)
+        consumer = consumer_config(c, group=stage.group, instance=name)
+        producer = producer_config(
+            c, client_id=name, transactional_id=name if exactly_once else None,
+            transaction_timeout_ms=transaction_timeout_ms or stage.transaction_timeout_ms,
+        )  # fmt: skip
+        super().__init__(
+            broker_address=c.bootstrap,
+            consumer_group=stage.group,
+            auto_offset_reset="earliest",
+            commit_interval=commit_s,
+            consumer_extra_config=_extra(
+                consumer, "bootstrap.servers", "group.id", "enable.auto.commit", "auto.offset.reset"
+            ),
+            producer_extra_config=_extra(producer, "bootstrap.servers"),
+            consumer_poll_timeout=min(commit_s, 0.05),
+            loglevel="WARNING",
+            auto_create_topics=False,
+            use_changelog_topics=False,
+            auto_recover_from_source_offset_out_of_range=False,
+            processing_guarantee="exactly-once" if exactly_once else "at-least-once",
+            broker_availability_timeout=0,  # a stage waits for its broker as long as it takes
+        )
+        self._processing_context = PacedContext.of(self._processing_context, metrics.checkpoint)
+        self.stage, self.version = stage, version
+        self.folds: dict[int, Fold] = {}
+        self._graceful: dict[int, int] = {}  # inputs in the state that the last graceful stop left
+        self._c, self._make, self._exactly_once, self._metrics, self._kept = c, make, exactly_once, metrics, kept
+        self._schedule = schedule or Schedule()
+        self._trimming = Trimming(c, stage)
+        self._wire()
+
+    # ---- the flow
+
+    def _wire(self) -> None:
+        written = {t: self._bytes(t) for t in self.stage.outputs}
+        written |= {dead_letters(t): self._bytes(dead_letters(t)) for t in self.stage.inputs}
+        for topic in self.stage.inputs:
+            frame = self.dataframe(self._bytes(topic))
+            frame = frame.apply(self._take, expand=True, metadata=True)
+            frame.to_topic(lambda out, *_: written[out.topic], key=lambda out: out.key)
+        for t in written.values():
+            t._value_serializer = _ValueOf()
+
+    def _bytes(self, topic: str) -> Any:
+        return self.topic(
+            topic,
+            key_deserializer="bytes",
+            key_serializer="bytes",
+            value_deserializer="bytes",
+            value_serializer="bytes",
+        )
+
+    def _take(self, value: bytes | None, key: bytes | None, timestamp: int, headers: Any) -> list[Output]:
+        at = message_context()
+        fold = self.folds[at.partition]
+        topic, offset = at.topic, at.offset
+        self._let_settle()
+        if offset < fold.next[topic] and not self._exactly_once:
+            return []  # in the state already: the commit of its offset was lost
+        began = time.perf_counter()
+        taken = fold.take(topic, offset, key, value)
+        self._metrics.batch(time.perf_counter() - began, taken.events)
+        if taken.gap:
+            self._metrics.gap(taken.gap)
+        if taken.dead is not None:
+            reason = taken.dead.name.lower()
+            self._metrics.dead(reason)
+            _log.warning(
+                "dead letter", stage=self.stage.name, topic=topic, partition=at.partition, offset=offset, reason=reason
+            )
+        if self.stage.journalled:
+            mark = marks.write(fold, topic, offset, taken, self.version)
+            self._produce(journal(self.stage.name), at.partition, mark)
+        if self._schedule.due(at.partition, fold.batches, time.monotonic()):
+            self._snapshot(at.partition, graceful=False)
+        return taken.outputs
+
+    def _let_settle(self) -> None:
+        """Wait until the former transaction is through at the broker.
+
+        Its markers are written after the commit has returned; who begins to write before that is sent away for 20 ms.
+        """
+        checkpoint = self._processing_context.checkpoint
+        if self._exactly_once and checkpoint.empty():
+            wait = checkpoint._created_at + _SETTLE_S - time.monotonic()
+            if wait > 0:
+                time.sleep(wait)
+
+    # ---- the hooks
+
+    def _on_assign(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        super()._on_assign(consumer, topic_partitions)
+        for p in sorted({tp.partition for tp in topic_partitions}):
+            began = time.monotonic()
+            committed = partial(self._committed, p)
+            restored = restore(
+                self._c, self._make(p), self.version, committed, exactly_once=self._exactly_once, kept=self._kept
+            )
+            self.folds[p] = restored.fold
+            self._trimming.begin(p, restored.snapshots)
+            self._schedule.begin(p, restored.fold.batches, time.monotonic(), restored.journal_offset)
+            if restored.graceful:
+                self._graceful[p] = restored.fold.batches
+            self._metrics.restore(time.monotonic() - began)
+            if restored.takes_over:
+                self._snapshot(p, graceful=False)
+                self._touch(p)
+
+    def _on_revoke(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        partitions = sorted({tp.partition for tp in topic_partitions} & self.folds.keys())
+        if not self._failed:
+            for p in partitions:
+                if self._graceful.get(p) != self.folds[p].batches:  # else one that nothing follows stands already
+                    self._snapshot(p, graceful=True)
+                    self._touch(p)
+        super()._on_revoke(consumer, topic_partitions)
+        for p in partitions:
+            del self.folds[p]
+            self._graceful.pop(p, None)
+        _log.info("revoked", stage=self.stage.name, partitions=partitions)
+
+    def _on_lost(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        _log.error("partitions lost", stage=self.stage.name, mend="the supervisor starts this worker again")
+        os._exit(LOST)
+
+    def _committed(self, partition: int) -> dict[str, int]:
+        asked = [TopicPartition(t, partition) for t in self.stage.inputs]
+        told = self._consumer.committed(asked, timeout=30)
+        for tp in told:
+            if tp.error is not None:
+                raise BrokerError(f"the offset of {tp.topic}[{tp.partition}] cannot be asked for: {tp.error.str()}")
+        return {tp.topic: tp.offset for tp in told}
+
+    # ---- what goes beside the outputs, in the same transaction
+
+    def _snapshot(self, partition: int, *, graceful: bool) -> None:
+        began = time.monotonic()
+        fold, topic = self.folds[partition], journal(self.stage.name)
+        confirmed = self._producer.offsets.get((topic, partition), -1)
+        journal_offset = max(confirmed, self._schedule.journal_offset(partition))
+        self._trimming.taking(partition, journal_offset, self._producer.offsets)
+        for record in snapshot_records.write(fold, self.version, journal_offset, graceful):
+            self._produce(snapshots(self.stage.name), partition, record)
+        now = time.monotonic()
+        self._schedule.taken(partition, fold.batches, now, now - began, journal_offset)
+        self._metrics.snapshot(now - began)
+
+    def _touch(self, partition: int) -> None:
+        """Store the inputs' last offsets again: a checkpoint without any is aborted, and what was written with it."""
+        stored = self._processing_context.checkpoint._tp_offsets
+        for topic, offset in self.folds[partition].next.items():
+            if offset and (topic, partition) not in stored:
+                self._processing_context.store_offset(topic, partition, offset - 1)
+
+    def _produce(self, topic: str, partition: int, value: bytes) -> None:
+        self._producer.produce(topic=topic, key=b"%d" % partition, value=value, partition=partition)
+
+
+class _ValueOf:
+    """Serialises an output as its bytes: neither a branch nor a copy is needed to take it apart."""
+
+    def __init__(self) -> None:
+        self.extra_headers: dict[str, str] = {}
+
+    def __call__(self, value: Output, ctx: object) -> bytes:
+        return value.value
+
+
+def _extra(config: dict[str, Any], *own: str) -> dict[str, Any]:
+    """Settings without those that Quix Streams takes as its own arguments."""
+    return {k: v for k, v in config.items() if k not in own}

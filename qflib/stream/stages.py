@@ -1,0 +1,59 @@
+"""The table of stages: what each step reads and writes on Kafka."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qflib.records.topics import (
+    ANALYTICS_RESULTS,
+    EXCHANGE_MARKS,
+    MARKET_NORMALIZED,
+    MARKET_RAW,
+    ORDERS_EXECUTED,
+    ORDERS_INCOMING,
+    RISK_EXPOSURES,
+    RISK_METRICS,
+    dead_letters,
+)
+
+GROUP_PREFIX = "qflib."
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A row: the stage's name, the topics it reads, and those it writes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def journalled(self) -> bool:
+        """Whether the order of its inputs has to be written down; of one input it is the order of offsets."""
+        return len(self.inputs) > 1
+
+    @property
+    def group(self) -> str:
+        """Its consumer group."""
+        return f"{GROUP_PREFIX}{self.name}"
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """After which the broker gives up on a transaction of it: sooner where people's orders wait behind it."""
+        return 5_000 if ORDERS_INCOMING in self.outputs else 10_000
+
+    def instance(self, ordinal: int) -> str:
+        """A worker's transactional id and group instance id: the same after every restart."""
+        return f"{self.group}.{ordinal}"
+
+
+_NORMALIZE = Stage("normalize", (MARKET_RAW,), (MARKET_NORMALIZED, dead_letters(MARKET_RAW)))
+_EXCHANGE = Stage(
+    "exchange", (MARKET_NORMALIZED, ORDERS_INCOMING), (ORDERS_EXECUTED, EXCHANGE_MARKS, ANALYTICS_RESULTS)
+)
+_STRATEGY = Stage("strategy", (MARKET_NORMALIZED, ORDERS_EXECUTED, EXCHANGE_MARKS), (ORDERS_INCOMING,))
+_EXPOSURES = Stage("exposures", (ORDERS_EXECUTED, EXCHANGE_MARKS), (RISK_EXPOSURES,))
+_PORTFOLIO = Stage("portfolio", (RISK_EXPOSURES,), (RISK_METRICS, ANALYTICS_RESULTS, ORDERS_INCOMING))
+
+#: In the order of the flow. Each also writes its inputs' dead letters, its journal and its snapshots.
+STAGES: dict[str, Stage] = {s.name: s for s in (_NORMALIZE, _EXCHANGE, _STRATEGY, _EXPOSURES, _PORTFOLIO)}

@@ -1,0 +1,58 @@
+"""A process of the desk waits until the cluster is there, and says so: it is started beside its broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from qflib.broker.clients import Connection, admin
+from qflib.broker.topics import TOPIC_TABLE
+
+_LONGEST_S = 0.2  # between two looks: what is awaited is the start of a desk
+_SAY_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -> bool:
+    """Wait, for as long as it takes, until the broker answers and each topic has all its leaders.
+
+    A broker that is gone later on is waited for by the clients themselves.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    leave_off
+        Whether there is no point in waiting any more.
+
+    Returns
+    -------
+    bool
+        False where it left off.
+    """
+    from confluent_kafka import KafkaException
+
+    client, wanted = admin(c), {spec.name for spec in TOPIC_TABLE}
+    pause, said = 0.02, time.monotonic()
+    while not leave_off():
+        try:
+            there = client.list_topics(timeout=0.5).topics
+            missing = sum(t not in there or not _led(there[t]) for t in wanted)
+            if not missing:
+                return True
+            reason = f"{missing} topics are not there yet"
+        except KafkaException as e:
+            reason = e.args[0].str()
+        if time.monotonic() - said >= _SAY_S:
+            said = time.monotonic()
+            _log.warning("waits for the broker", bootstrap=c.bootstrap, reason=reason)
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_S)
+    return False
+
+
+def _led(topic: object) -> bool:
+    return all(p.leader >= 0 and p.error is None for p in topic.partitions.values())  # type: ignore[attr-defined]
