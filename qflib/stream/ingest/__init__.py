@@ -1,0 +1,1 @@
+"""Market data into Kafka: a plain idempotent producer that goes on after its own last record."""

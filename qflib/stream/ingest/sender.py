@@ -1,0 +1,114 @@
+"""The producer: every record is sent once, in order; nothing is dropped."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from qflib.broker.clients import Connection, producer
+from qflib.errors import BrokerError
+from qflib.records import Partitions
+from qflib.records.topics import MARKET_RAW
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+#: Records in the producer's queue at most; its bytes are bounded beside (`producer_config`).
+QUEUE = 10_000
+#: How long a stop waits for what is queued: a process has 5 s to end.
+FLUSH_S = 4.0
+
+_log = structlog.get_logger("qflib.ingest")
+
+
+class Sender:
+    """An idempotent producer of `market.data.raw`.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    table
+        Where names lie: the key decides the partition.
+    """
+
+    def __init__(self, c: Connection, table: Partitions) -> None:
+        self._table = table
+        self._failure: KafkaError | None = None
+        self._away = False
+        overrides = {"queue.buffering.max.messages": QUEUE, "error_cb": self._trouble}
+        self._producer = producer(c, client_id="qflib.ingest", overrides=overrides)
+
+    def send(self, source: str, value: bytes) -> None:
+        """Queue a record; while the queue is full, wait for deliveries.
+
+        Raises
+        ------
+        BrokerError
+            If an earlier record could not be delivered.
+        """
+        headers: Any = [("ingest_ns", b"%d" % time.time_ns())]
+        while True:
+            try:
+                self._producer.produce(
+                    MARKET_RAW, value, self._table.key(source), headers=headers, on_delivery=self._delivered
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.1)  # returns at the first delivery
+                self._check()
+        self.poll()
+
+    def poll(self) -> None:
+        """Take note of deliveries.
+
+        Raises
+        ------
+        BrokerError
+            If a record could not be delivered.
+        """
+        self._producer.poll(0)
+        self._check()
+
+    def pending(self) -> int:
+        """Records that the broker has not confirmed."""
+        self._producer.poll(0)  # a confirmation counts once it has been heard: who waits at the gate does not listen
+        return len(self._producer)
+
+    def flush(self, seconds: float = FLUSH_S) -> None:
+        """Wait until all is delivered.
+
+        Raises
+        ------
+        BrokerError
+            If it is not after so many seconds.
+        """
+        left = self._producer.flush(seconds)
+        self._check()
+        if left:
+            raise BrokerError(f"{left} records were not delivered in {seconds:g} s; see whether the broker runs")
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failure = self._failure or error
+        elif self._away:
+            self._away = False
+            _log.info("broker is back")
+
+    def _trouble(self, error: KafkaError) -> None:
+        from confluent_kafka import KafkaError as Codes
+
+        if error.fatal():
+            self._failure = self._failure or error
+        elif error.code() == Codes._ALL_BROKERS_DOWN and not self._away:
+            self._away = True
+            _log.warning("broker is gone; records wait in the queue", error=error.str())
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise BrokerError(
+                f"a record of {MARKET_RAW} was not delivered ({self._failure.str()}); see the broker's log, then start "
+                "again: ingest goes on after its last record"
+            )
