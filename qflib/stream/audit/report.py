@@ -1,0 +1,98 @@
+"""What an audit says, as ``qflib audit`` prints it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from qflib.stream.audit.archive import check_history
+from qflib.stream.audit.check import check_topics
+from qflib.stream.audit.records import KafkaRecords
+from qflib.stream.audit.replay import Replay, replay_topics
+from qflib.stream.audit.tally import Tally
+
+if TYPE_CHECKING:
+    from qflib.broker.clients import Connection
+    from qflib.desk.deployment import Deployment
+    from qflib.history.store import History
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome.
+
+    Parameters
+    ----------
+    tally
+        Of the topics, and of the archive against them; None where the archive alone was asked.
+    replay
+        The recomputation, where it was asked for.
+    """
+
+    tally: Tally | None = None
+    replay: Replay | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return (self.tally is None or self.tally.ok) and (self.replay is None or self.replay.ok)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        out: dict[str, Any] = {"ok": self.ok, "topics": {}, "findings": []}
+        if self.tally is not None:
+            out["topics"] = {topic: asdict(c) for topic, c in self.tally.counts.items()}
+            out["findings"] = [f._asdict() for f in self.tally.findings]
+        if self.replay is not None:
+            out["replay"] = self.replay.document
+        return out
+
+
+def audit(
+    connection: Connection,
+    deployment: Deployment,
+    *,
+    history: History | None = None,
+    replay: bool = False,
+    jobs: int | None = None,
+    told: Callable[[], None] | None = None,
+) -> Report:
+    """Audit a desk on its cluster; it may be running.
+
+    Parameters
+    ----------
+    connection, deployment
+        The cluster, and the desk.
+    history
+        Compare the archive with the topics too.
+    replay
+        Recompute every output byte and kept state.
+    jobs
+        Processes; default: one a processor, four at most.
+    told
+        Called after each part of the work; there are `parts_of(deployment, replay)`.
+    """
+    records = KafkaRecords(connection)
+    jobs = processors() if jobs is None else jobs
+    tally = check_topics(records, deployment.stages, deployment.partitions, jobs=jobs, told=told)
+    if history is not None:
+        check_history(records, history, connection, deployment, tally)
+    if not replay:
+        return Report(tally)
+    return Report(tally, replay_topics(records, deployment, jobs=jobs, told=told))
+
+
+def parts_of(deployment: Deployment, replay: bool) -> int:
+    """How many parts an audit has."""
+    from qflib.stream.audit.replay import parts_of as parts_of_replay
+
+    return deployment.partitions + (parts_of_replay(deployment) if replay else 0)
+
+
+def processors() -> int:
+    """As many processes as there are processors for us, four at most."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, mine)

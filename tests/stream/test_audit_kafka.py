@@ -1,0 +1,60 @@
+"""The audit on a real Kafka, by the command: clean, then with a record too many."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from qflib.broker import topics
+from qflib.broker.clients import Connection, producer
+from qflib.records.topics import RISK_METRICS
+from tests.stream.chain import Lists, run
+
+PARTITIONS = 2
+
+
+def test_the_command_audits_a_cluster(own_kafka: Connection, tmp_path: Path) -> None:
+    desk, lists = run(PARTITIONS, duration="1500ms", markers=False)
+    topics.create(own_kafka, PARTITIONS)
+    _send(own_kafka, lists)
+    desk.save(tmp_path / "up" / "deployment.json")
+    code, told = _audit(own_kafka, tmp_path, "--replay")
+    assert (code, told["ok"]) == (0, True), told
+    assert told["topics"][RISK_METRICS]["batches"] > 0
+    assert told["replay"]["records"] > 100
+    assert (told["replay"]["unequal"], told["replay"]["state_equal"]) == (0, True)
+
+    (topic, p), records = next((at, r) for at, r in lists.topics.items() if at[0] == RISK_METRICS and r)
+    again = Lists()
+    again.send(topic, p, records[0].key, records[0].value or b"")
+    _send(own_kafka, again)
+    code, told = _audit(own_kafka, tmp_path)
+    assert (code, told["ok"], told["topics"][RISK_METRICS]["duplicated"]) == (1, False, 1)
+    assert told["findings"][0]["offset"] == len(records)
+
+
+def _audit(c: Connection, state: Path, *flags: str) -> tuple[int, dict[str, object]]:
+    command = [sys.executable, "-m", "qflib.cli.main", "audit", "--json", "--bootstrap", c.bootstrap, *flags]
+    env = os.environ | {"QFLIB_STATE": str(state)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def _send(c: Connection, lists: Lists) -> None:
+    """The lists as topics, at the same offsets, and their groups."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    sender = producer(c, client_id="test")
+    for (topic, p), records in lists.topics.items():
+        for r in records:
+            sender.produce(topic, r.value, r.key, partition=p)
+        sender.flush()
+    for group in {g for g, _, _ in lists.groups}:
+        at = [TopicPartition(t, p, n) for (g, t, p), n in lists.groups.items() if g == group]
+        consumer = Consumer({"bootstrap.servers": c.bootstrap, "group.id": group})
+        consumer.commit(offsets=at, asynchronous=False)
+        consumer.close()
