@@ -1,0 +1,1 @@
+"""Looking at a running desk from outside its stages: live figures, latency and staleness, throughput and lag."""

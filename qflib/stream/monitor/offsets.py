@@ -1,0 +1,70 @@
+"""How far the groups are: committed offsets and the ends of what they read, by a few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from qflib.broker.clients import Connection
+from qflib.broker.reading import committed, ends
+from qflib.errors import QflibError
+
+_TIMEOUT_S = 2.0
+_log = structlog.get_logger(__name__)
+
+Place = tuple[str, int]
+
+
+@dataclass
+class Progress:
+    """Committed offsets a group, and the last stable offset of every partition that one of them reads."""
+
+    committed: dict[str, dict[Place, int]] = field(default_factory=dict)
+    ends: dict[Place, int] = field(default_factory=dict)
+
+    def lags(self, group: str) -> dict[Place, int]:
+        """Records behind, a partition; a transactional topic keeps one: its last control marker."""
+        return {
+            place: max(self.ends[place] - offset, 0)
+            for place, offset in self.committed.get(group, {}).items()
+            if place in self.ends
+        }
+
+    def lag(self, group: str) -> int:
+        """Records behind, in all partitions."""
+        return sum(self.lags(group).values())
+
+
+class Offsets:
+    """Asks the broker; while it is away, what was known last stands.
+
+    Parameters
+    ----------
+    connection
+        The cluster.
+    reads
+        Consumer groups, and what each of them reads.
+    """
+
+    def __init__(self, connection: Connection, reads: Mapping[str, Sequence[Place]]) -> None:
+        self._connection = connection
+        self._reads = reads
+        self._places = {place for places in reads.values() for place in places}
+        self.progress = Progress()
+
+    def ask(self) -> bool:
+        """A request a group and one for all ends; False where the broker gave no answer."""
+        try:
+            told = {g: committed(self._connection, g, of, timeout_s=_TIMEOUT_S) for g, of in self._reads.items()}
+            known = {g: {place: offset for place, offset in of.items() if offset >= 0} for g, of in told.items()}
+            self.progress = Progress(known, self.ends(self._places))
+        except QflibError as e:
+            _log.info("broker gives no offsets", error=str(e))
+            return False
+        return True
+
+    def ends(self, places: Iterable[Place]) -> dict[Place, int]:
+        """Last stable offsets."""
+        return ends(self._connection, list(places), timeout_s=_TIMEOUT_S)
