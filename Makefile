@@ -18,8 +18,8 @@ help: ## what there is
 
 setup: $(WARM) ## install into .venv and compile the kernels
 
-up: $(READY) ## run the desk on the simulated market, with a live view
-	@$(BIN)/qflib desk --source sim
+up: $(READY) ## run the desk on Kafka and the simulated market, with a live view
+	@$(BIN)/qflib up --source sim
 
 test: lint ## set up, lint, run every test
 	$(BIN)/python -m pytest -q -n 2
@@ -38,6 +38,8 @@ clean: ## remove the environment and what tools left
 
 $(READY): uv.lock pyproject.toml $(if $(findstring $(TOOLS),$(UV)),$(UV))
 	UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(PYTHON)
+	$(BIN)/python -m qflib.broker.java || UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --python $(PYTHON) --group java
+	-$(BIN)/qflib broker prepare  # out of reach: the first start says so again
 	$(BIN)/python -m qflib.warm desk
 	@touch $@
 

@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "import": "qflib.cli.benches.importing",
+    "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",
 }
 RUNS = 7  # at least five: the median of fewer jumps about

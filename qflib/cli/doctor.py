@@ -10,11 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from qflib.cli.output import emit
+
+if TYPE_CHECKING:
+    from qflib.settings import Settings
 
 EXAMPLE = "Example: qflib doctor --json"
 
@@ -31,7 +34,7 @@ class Finding(NamedTuple):
 
 
 def command(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
-    """Look at Python, packages, the kernel cache, data, disk and terminal; exit code 1 where something is wrong."""
+    """Look at Python, packages, caches, Java, Kafka, data, disk, terminal; exit code 1 where something is wrong."""
     findings = list(look())
     if json:
         emit({"ok": all(f.ok for f in findings), "findings": [f._asdict() for f in findings]})
@@ -50,6 +53,7 @@ def look() -> Iterator[Finding]:
     yield _kernel_cache()
     yield _data()
     yield _disk()
+    yield from _kafka()
     yield _terminal()
 
 
@@ -128,9 +132,85 @@ def _data() -> Finding:
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free / 1e9
+    place = _loaded().state.absolute()
+    while not place.is_dir():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
     ok = free >= _FREE_GB
-    return Finding("disk", ok, f"{free:.1f} GB free here", "" if ok else f"free {_FREE_GB:.0f} GB")
+    return Finding("disk", ok, f"{free:.1f} GB free in {place}", "" if ok else f"free {_FREE_GB:.0f} GB")
+
+
+def _loaded() -> Settings:
+    """The settings, or the defaults where they cannot be read, which is a finding of its own."""
+    from qflib import settings
+    from qflib.errors import SettingsError
+
+    try:
+        return settings.load()
+    except SettingsError:
+        return settings.Settings.model_construct()
+
+
+def _kafka() -> Iterator[Finding]:
+    from qflib.broker import jars, java
+    from qflib.errors import MissingPartError
+
+    settings = _loaded()
+    yield Finding("clients", True, _client_versions())
+    if settings.broker.bootstrap is not None:
+        yield _cluster(settings)
+        return
+    try:
+        found = java.find()
+        yield Finding("Java", True, f"{found.version} from {found.origin}")
+    except MissingPartError as e:
+        yield Finding("Java", False, str(e))
+    place = jars.cache_folder(settings.broker.cache)
+    absent, pinned = len(jars.absent(place)), len(jars.pinned())
+    name = f"Apache Kafka {jars.kafka_version()}"
+    if absent:
+        yield Finding(name, True, f"{absent} of {pinned} jars are to be fetched to {place} at the first start")
+    else:
+        yield Finding(name, True, f"{pinned} jars in {place}, sums right")
+    yield _port(settings)
+
+
+def _client_versions() -> str:
+    import confluent_kafka
+
+    return f"librdkafka {confluent_kafka.libversion()[0]}, quixstreams {importlib.metadata.version('quixstreams')}"
+
+
+def _cluster(settings: Settings) -> Finding:
+    from qflib.broker.clients import Connection
+    from qflib.broker.reading import cluster_id
+    from qflib.errors import BrokerError
+
+    connection = Connection.of(settings.broker)
+    assert connection is not None
+    try:
+        return Finding("Kafka", True, f"cluster {cluster_id(connection, timeout_s=5.0)} at {connection.bootstrap}")
+    except BrokerError as e:
+        return Finding("Kafka", False, str(e), "mend the setting broker.bootstrap or broker.options")
+
+
+def _port(settings: Settings) -> Finding:
+    from qflib.broker.data_folder import is_free
+    from qflib.cli.broker import local
+    from qflib.errors import DataError
+
+    try:
+        status = local(settings).status()
+    except DataError as e:
+        return Finding("broker", False, str(e))
+    if status.running:
+        return Finding("broker", True, f"process {status.pid} at {status.bootstrap}")
+    port = settings.broker.port or status.port
+    if port is None:
+        return Finding("broker", True, "never started; a free port is chosen at the first start")
+    if is_free(port):
+        return Finding("broker", True, f"does not run; port {port} is free")
+    return Finding("broker", False, f"does not run; port {port} is in use", "end what listens there")
 
 
 def _terminal() -> Finding:

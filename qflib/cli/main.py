@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qflib import __version__
-from qflib.cli import bench, desk, doctor, positions, record, replay, verify
+from qflib.cli import audit, bench, broker, desk, doctor, positions, record, replay, up, verify
 from qflib.errors import QflibError
 
 app = typer.Typer(
@@ -37,12 +37,15 @@ def _started(
 
 
 app.command("desk", epilog=desk.EXAMPLE)(desk.command)
+app.command("up", epilog=up.EXAMPLE)(up.command)
 app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("bench", epilog=bench.EXAMPLE)(bench.command)
 app.command("record", epilog=record.EXAMPLE)(record.command)
+app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(positions.app, name="positions")
+app.add_typer(broker.app, name="broker")
 
 
 def run() -> None:

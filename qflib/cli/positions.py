@@ -38,7 +38,10 @@ def command(
     instrument_file: Annotated[Path | None, typer.Option(help="Instrument table (TOML) to check symbols by.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Take opening positions; the desk starts with them. Loading the same file again changes nothing."""
+    """Take opening positions; the desk starts with them, and one that runs books them.
+
+    Loading the same file again changes nothing.
+    """
     frame = read(file)
     if instrument_file is not None:
         from qflib.records import Instruments
@@ -46,14 +49,17 @@ def command(
         check(file, frame, Instruments.from_toml(instrument_file), str(instrument_file), "mend the one or the other")
     text = frame.to_csv(index=False)
     place = positions_file()
+    booked = _book(file, frame)  # first: a desk that cannot take them must not find them at its next start
     former = place.read_text(encoding="utf-8") if place.is_file() else None
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, encoding="utf-8")
     booking = hashlib.sha256(text.encode()).hexdigest()[:32]
     if json:
-        emit({"positions": len(frame), "id": booking, "changed": text != former, "file": place})
+        emit({"positions": len(frame), "id": booking, "changed": text != former, "file": place, "booked": booked})
     else:
         print(f"{len(frame)} positions {'are in force' if text != former else 'were in force already'} (id {booking})")
+        if booked is not None:
+            print(f"the running desk books {booked} of them" if booked else "the running desk had booked them already")
 
 
 @app.command("show", epilog=EXAMPLE_SHOW)
@@ -79,6 +85,43 @@ def clear(json: Annotated[bool, typer.Option("--json", help="One JSON document o
         emit({"changed": there, "file": place})
     else:
         print(f"{place} is removed" if there else "no positions were loaded")
+
+
+def _book(file: Path, frame: pd.DataFrame) -> int | None:
+    """Book positions on the desk that runs; how many it had not booked before, None where none runs.
+
+    Raises
+    ------
+    InputError
+        If the desk that runs measures no risk.
+    """
+    from qflib import settings
+    from qflib.stream.folder import DeskFolder
+
+    chosen = settings.load()
+    folder = DeskFolder(chosen.state / "up")
+    told = folder.running()
+    if told is None or "bootstrap" not in told:
+        return None
+    from qflib.broker.clients import Connection
+    from qflib.desk.opening import bookings
+    from qflib.errors import InputError
+    from qflib.stream.opening import booking_ids, publish
+
+    desk = folder.kept()
+    if desk is None or not desk.risk:
+        raise InputError(
+            f"the desk that runs in {folder.path} measures no risk: its source has no history to value positions by; "
+            "stop it first, then load them"
+        )
+    check(file, frame, desk.instruments, "the running desk", "mend the file")
+    batches = list(bookings(desk.instruments, desk.portfolio, frame))
+    ids = booking_ids(batches)
+    new = ids - folder.booked
+    if new:
+        publish(Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items()))), batches, desk.table)
+        folder.book(ids)
+    return len(new)
 
 
 def read(file: Path) -> pd.DataFrame:

@@ -9,48 +9,48 @@ import numpy as np
 import pandas as pd
 
 from qflib.cli.view import Greeks, HedgeCount, HedgeTrade, Position, ShortfallFigures, Snapshot, Top
-from qflib.records import Batch, Book, ExecType, Instruments, Side
+from qflib.records import Batch, Book, Instruments
 
 if TYPE_CHECKING:
     from qflib.desk import Progressed
-    from qflib.desk.record import Recorder
+    from qflib.desk.standing import Standing
 
 _NS_A_DAY = 86_400_000_000_000
-_TRADES = 8  # shown
 
 
 def snapshot(now: Progressed) -> Snapshot:
     """What the view shows of a run: tops, positions and risk of the latest reports, hedges so far."""
-    recorder = now.recorder
+    standing = now.recorder
     shown: Snapshot = {
         "elapsed_s": now.seconds,
         "events": now.events,
-        "tops": list(_tops(recorder.instruments, recorder.tops)),
+        "tops": list(_tops(standing)),
     }
     if now.market_time_ns:
         shown["market_time"] = pd.Timestamp(now.market_time_ns, unit="ns", tz="UTC").isoformat(" ", "milliseconds")
-    report: Batch | None = recorder.latest.get("risk")
+    report: Batch | None = standing.latest.get("risk")
     if report is not None:
-        shown["positions"] = _positions(recorder.instruments, report)
+        shown["positions"] = _positions(standing.instruments, report)
         shown["greeks"] = _greeks(report)
         shown["es"] = _shortfall(report)
-    shown["hedge"], shown["trades"] = _hedges(recorder)
+    shown["hedge"], shown["trades"] = _hedges(standing)
     return shown
 
 
-def _tops(instruments: Instruments, latest: dict[str, Any]) -> Iterator[Top]:
+def _tops(standing: Standing) -> Iterator[Top]:
     """The futures' and spots' books: an option's quote is not a book."""
-    for tops in latest.values():
-        for k, i in enumerate(tops.instrument.tolist()):
-            if instruments[i].kind != "option":
-                yield {
-                    "instrument": instruments[i].symbol,
-                    "bid": _price(instruments, i, tops.bid_ticks[k], tops.bid_qty[k]),
-                    "bid_qty": instruments.to_qty(i, tops.bid_qty[k]),
-                    "ask": _price(instruments, i, tops.ask_ticks[k], tops.ask_qty[k]),
-                    "ask_qty": instruments.to_qty(i, tops.ask_qty[k]),
-                    "last": _price(instruments, i, tops.last_ticks[k], tops.last_qty[k]),
-                }
+    table = standing.instruments
+    for i in np.flatnonzero(standing.topped).tolist():
+        if table[i].kind != "option":
+            bid, bid_qty, ask, ask_qty, last, last_qty = standing.tops[i].tolist()
+            yield {
+                "instrument": table[i].symbol,
+                "bid": _price(table, i, bid, bid_qty),
+                "bid_qty": table.to_qty(i, bid_qty),
+                "ask": _price(table, i, ask, ask_qty),
+                "ask_qty": table.to_qty(i, ask_qty),
+                "last": _price(table, i, last, last_qty),
+            }
 
 
 def _price(instruments: Instruments, i: int, ticks: Any, qty: Any) -> float | None:
@@ -105,26 +105,23 @@ def _shortfall(report: Batch) -> ShortfallFigures:
     }
 
 
-def _hedges(recorder: Recorder) -> tuple[HedgeCount, list[HedgeTrade]]:
+def _hedges(standing: Standing) -> tuple[HedgeCount, list[HedgeTrade]]:
     """Counts so far, and the last fills, newest first."""
-    table, x, decided = recorder.instruments, recorder.columns("executions"), recorder.columns("hedges")
-    fills = np.flatnonzero((x.exec_type == ExecType.FILL) & (x.hedge_no > 0))
-    trades: list[HedgeTrade] = []
-    for k in fills[: -_TRADES - 1 : -1].tolist():
-        i, sign = int(x.instrument[k]), 1 if x.side[k] == Side.BID else -1
-        trades.append(
-            {
-                "time": f"{pd.Timestamp(int(x.time_ns[k]), unit='ns'):%H:%M:%S.%f}"[:-3],
-                "instrument": table[i].symbol,
-                "qty": sign * table.to_qty(i, x.qty[k]),
-                "price": table.to_price(i, x.price_ticks[k]),
-                "fee": float(x.fee[k]),
-            }
-        )
+    table = standing.instruments
+    trades: list[HedgeTrade] = [
+        {
+            "time": f"{pd.Timestamp(time_ns, unit='ns'):%H:%M:%S.%f}"[:-3],
+            "instrument": table[i].symbol,
+            "qty": float(table.to_qty(i, lots)),
+            "price": float(table.to_price(i, ticks)),
+            "fee": fee,
+        }
+        for time_ns, i, lots, ticks, fee in reversed(standing.trades)
+    ]
     count: HedgeCount = {
-        "orders": recorder.hedge_orders,
-        "fills": len(fills),
-        "rejects": int(((x.exec_type == ExecType.REJECTED) & (x.hedge_no > 0)).sum()),
-        "cost": float(decided.cost[decided.price > 0].sum()),  # an order still alive is told again without a price
+        "orders": standing.hedge_orders,
+        "fills": standing.hedge_fills,
+        "rejects": standing.hedge_rejects,
+        "cost": standing.expected_cost,
     }
     return count, trades

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qflib.errors import DataError, InputError
 from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
 from qflib.pricing import black76
-from qflib.records.instruments import Instrument
+from qflib.records.instrument import Instrument
 from qflib.records.schema import frozen
 
 if TYPE_CHECKING:

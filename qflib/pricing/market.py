@@ -15,7 +15,8 @@ from qflib.pricing.inversion import implied_vol
 from qflib.pricing.surface import YEAR, Surface
 
 if TYPE_CHECKING:
-    from qflib.records.instruments import Instrument, Instruments
+    from qflib.records.instrument import Instrument
+    from qflib.records.instruments import Instruments
 
 DYNAMICS = ("sticky_strike",)
 

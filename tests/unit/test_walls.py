@@ -73,3 +73,52 @@ def test_the_public_face_is_told_with_an_example(name: str) -> None:
 def test_files_have_one_idea() -> None:
     assert {str(f): n for f in ROOT.rglob("*.py") if (n := f.read_text(encoding="utf-8").count("\n")) > 400} == {}
     assert not [f for f in ROOT.rglob("*.py") if f.stem in ("utils", "helpers", "common", "misc")]
+
+
+PIPELINES = sorted((ROOT.parent / "pipelines").glob("*.py"))
+
+
+@pytest.mark.parametrize("file", PIPELINES, ids=lambda f: f.stem)
+def test_a_pipeline_wires_and_holds_no_mathematics(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert text.count("\n") <= 25
+    assert all(m in ("functools", "qflib.desk.deployment") or m.startswith("qflib.stream.") for m in imports(file))
+    assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.BinOp | ast.For | ast.While)]
+
+
+def test_each_stage_has_its_pipeline() -> None:
+    from qflib.stream.stages import STAGES
+
+    assert {f.stem for f in PIPELINES} == {"ingest", *STAGES, "archive"}
+
+
+def public(body: list[ast.stmt], of: str) -> list[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Classes, functions and methods whose names begin with a letter."""
+    found: list[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]] = []
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            found.append((f"{of}.{node.name}", node))
+            if isinstance(node, ast.ClassDef):
+                found += public(node.body, f"{of}.{node.name}")
+    return found
+
+
+@pytest.mark.parametrize("room", ["broker", "stream", "history"])
+def test_what_a_room_offers_is_told(room: str) -> None:
+    """A first line; of a function that takes four arguments or more its parameters; of one that raises the errors."""
+    short = []
+    for file in sorted((ROOT / room).rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree) or file.stem == "__init__", f"{file} does not say what it is"
+        for name, node in public(tree.body, f"{room}.{file.stem}"):
+            doc = ast.get_docstring(node) or ""
+            told = [doc.split("\n")[0].strip()]
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name.count(".") == 2:
+                if len(node.args.args) + len(node.args.kwonlyargs) >= 4:
+                    told.append("Parameters\n---" in doc)
+                raised = {n.exc.func.id for n in ast.walk(node) if isinstance(n, ast.Raise)
+                          and isinstance(n.exc, ast.Call) and isinstance(n.exc.func, ast.Name)}  # fmt: skip
+                told += [e in doc for e in raised if e.endswith("Error") and e != "AssertionError"]
+            if not all(told):
+                short.append(name)
+    assert not short

@@ -20,8 +20,9 @@ from qflib.errors import DataError, InputError, QflibError
 from qflib.records import Instrument, Instruments
 from qflib.venues.table import VENUES
 
-COMMANDS = [["desk"], ["replay"], ["verify"], ["bench"], ["record"], ["doctor"]]
+COMMANDS = [[n] for n in ("desk", "up", "replay", "verify", "bench", "record", "audit", "doctor")]
 COMMANDS += [["positions", name] for name in ("load", "show", "clear")]
+COMMANDS += [["broker", name] for name in ("start", "stop", "status", "prepare")]
 
 
 def qflib(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

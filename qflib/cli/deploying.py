@@ -1,0 +1,253 @@
+"""From `qflib up`'s flags and settings to the desk that is run, and what it opens with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qflib.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qflib.desk.deployment import Deployment
+    from qflib.records import Instruments
+    from qflib.settings import Settings
+    from qflib.shortfall import ScenarioSet
+
+#: What `up` follows of a live venue where nobody says otherwise.
+SYMBOLS = ("XBT/USD", "ETH/USD")
+PORTFOLIO = "DESK1"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the flags ask for.
+
+    Parameters
+    ----------
+    source
+        "sim", "replay" or a live venue.
+    file, venue
+        A recording and whose format it has.
+    speed
+        Market seconds a wall second, or "max"; None: 1 of the simulator, "max" of a recording.
+    instrument_file
+        TOML, or the venue's own definitions.
+    symbols, url
+        The venue's own, of a live one without an instrument file; and its websocket, where it is another.
+    hedge
+        Whether to hedge.
+    signals
+        A file of trading signals, for the strategy to follow.
+    """
+
+    source: str
+    file: Path | None = None
+    venue: str | None = None
+    speed: str | None = None
+    rate: float | None = None
+    seed: int | None = None
+    instrument_file: Path | None = None
+    symbols: tuple[str, ...] = ()
+    url: str | None = None
+    hedge: bool = True
+    signals: Path | None = None
+
+    def check(self) -> None:
+        """Refuse what does not exist, and flags that would change nothing.
+
+        Raises
+        ------
+        InputError
+            If a flag is wrong, missing, or another source's.
+        """
+        live = live_venues()
+        if self.source not in ("sim", "replay", *live):
+            raise InputError(f"--source {self.source!r} is unknown; expected sim, replay or {', '.join(live)}")
+        theirs = {
+            "--file": (self.file, ("replay",)),
+            "--venue": (self.venue, ("replay",)),
+            "--speed": (self.speed, ("sim", "replay")),
+            "--signals": (self.signals, ("sim", "replay")),
+            "--rate": (self.rate, ("sim",)),
+            "--seed": (self.seed, ("sim",)),
+            "--instrument-file": (self.instrument_file, ("replay", *live)),
+            "--symbol": (self.symbols or None, tuple(live)),
+            "--url": (self.url, tuple(live)),
+        }
+        for flag, (value, sources) in theirs.items():
+            if value is not None and self.source not in sources:
+                raise InputError(f"{flag} is of --source {' or '.join(sources)}, not of {self.source}; leave it out")
+        if self.source == "replay" and (self.file is None or self.venue is None):
+            missing = "--file, the recording" if self.file is None else "--venue, whose format the file has"
+            raise InputError(f"--source replay needs {missing}")
+        self.pace()
+
+    def pace(self) -> float | str:
+        """Market seconds a wall second, or "max"."""
+        if self.speed is None:
+            return "max" if self.source == "replay" else 1.0
+        if self.speed == "max":
+            return "max"
+        try:
+            pace = float(self.speed)
+        except ValueError:
+            pace = 0.0
+        if not 0 < pace < float("inf"):
+            raise InputError(f"--speed {self.speed!r} is no pace; give a positive number, or max")
+        return pace
+
+
+@dataclass(frozen=True)
+class Market:
+    """What a source tells before it starts."""
+
+    instruments: Instruments
+    history: pd.DataFrame | None = None
+    positions: pd.DataFrame | None = None
+
+
+def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -> Market:
+    """The source's instruments, and the history and positions it comes with.
+
+    A live venue is asked for its instruments once: a desk that goes on has them.
+
+    Raises
+    ------
+    QflibError
+        If the recording or the instrument table cannot be read, or the venue not be reached.
+    """
+    import qflib as qf
+
+    if wanted.source == "sim":
+        from qflib.desk.sim_feed import SimFeed
+        from qflib.market.simulator import SimulatedMarket
+
+        feed: qf.Feed = SimFeed(SimulatedMarket(seed=settings.desk.seed, rate=settings.desk.rate))
+        return Market(feed.instruments, feed.history, feed.positions)
+    if wanted.source == "replay":
+        feed = qf.read(wanted.file or "", wanted.venue or "", wanted.instrument_file)
+        return Market(feed.instruments, feed.history, feed.positions)
+    if wanted.instrument_file is not None:
+        from qflib.desk.read import table_from
+
+        table = table_from(wanted.instrument_file, wanted.source)
+        if table is None:
+            raise DataError(f"{wanted.instrument_file} tells no instruments; give a TOML instrument table")
+        return Market(table)
+    if kept is not None and kept.source == wanted.source and not wanted.symbols:
+        return Market(kept.instruments)
+    from qflib.venues.discovery import instruments
+
+    return Market(instruments(wanted.source, wanted.symbols or SYMBOLS, url=wanted.url))
+
+
+def deployment(wanted: Wanted, settings: Settings, told: Market) -> Deployment:
+    """The desk: its steps' settings from the settings tree, as `qflib desk` has them."""
+    import qflib as qf
+    from qflib.cli.durations import nanoseconds
+    from qflib.desk.deployment import Deployment
+    from qflib.stream.ingest.feeds import cut_of
+
+    chosen, limits = settings.desk, settings.limits
+    bounds = {"max_order_qty": float(limits.order_qty), "price_band": limits.price_band}
+    if limits.es is not None:
+        bounds["max_es"] = limits.es
+    config = qf.DeskConfig(
+        period_ns=nanoseconds(chosen.period),
+        levels=chosen.levels,
+        limits=bounds,
+        stale_ns=nanoseconds(limits.stale_market),
+    )
+    feed = _feed(wanted, settings)
+    if "speed" in feed:
+        pace = None if feed["speed"] == "max" else float(feed["speed"])
+        feed |= cut_of(config.period_ns, pace, feed.get("rate"), len(told.instruments.sources))
+    return Deployment(
+        told.instruments,
+        config,
+        qf.hedgers.Band(chosen.risk_aversion, max_order=limits.order_qty) if wanted.hedge else None,
+        _strategy(wanted, settings),
+        risk=told.positions is not None and told.history is not None,
+        portfolio=PORTFOLIO,
+        partitions=settings.broker.partitions,
+        source=wanted.source,
+        feed=feed,
+    )
+
+
+def scenario_set(told: Market, settings: Settings) -> ScenarioSet | None:
+    """The default scenario set, made from the source's history."""
+    import qflib as qf
+
+    if told.history is None or told.positions is None:
+        return None
+    chosen = settings.desk
+    return qf.scenarios.default(
+        told.history,
+        horizon=chosen.horizon,
+        n_historical=chosen.n_historical,
+        n_simulated=chosen.n_simulated,
+        seed=chosen.seed,
+    )
+
+
+def with_loaded(told: Market) -> Market:
+    """Loaded positions instead of the source's own.
+
+    Raises
+    ------
+    DataError
+        If they name what the source does not have.
+    InputError
+        If the source has no history to value them by.
+    """
+    from dataclasses import replace
+
+    from qflib.cli import positions
+
+    frame, file = positions.loaded(), positions.positions_file()
+    if frame is None:
+        return told
+    mend = "take them out with `qflib positions clear`, or load others"
+    positions.check(file, frame, told.instruments, "the source", mend)
+    if told.history is None:
+        raise InputError(f"positions are loaded ({file}), and the source has no history to make scenarios from; {mend}")
+    return replace(told, positions=frame)
+
+
+def _strategy(wanted: Wanted, settings: Settings) -> Any:
+    """Settings of the strategy; None where there are no signals to follow."""
+    from qflib.steps.strategy import StrategyConfig
+
+    return None if wanted.signals is None else StrategyConfig(**settings.strategy.model_dump())
+
+
+def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:
+    """What ingest needs to know."""
+    held: dict[str, Any] = {"in_flight": settings.stream.max_lag_batches}
+    if wanted.signals is not None:
+        held["signals"] = str(wanted.signals.resolve())
+    if wanted.source == "sim":
+        return held | {"seed": settings.desk.seed, "rate": settings.desk.rate, "speed": wanted.pace()}
+    if wanted.source == "replay":
+        file = str(wanted.file and wanted.file.resolve())
+        return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()}
+    return {"venue": wanted.source} | ({"url": wanted.url} if wanted.url else {})
+
+
+def live_venues() -> list[str]:
+    """Venues that can be listened to."""
+    from qflib.errors import UnknownVenueError
+    from qflib.venues.table import VENUES
+
+    found = []
+    for name, row in VENUES.items():
+        try:
+            row.live()
+        except UnknownVenueError:
+            continue
+        found.append(name)
+    return found

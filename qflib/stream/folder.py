@@ -1,0 +1,181 @@
+"""The folder of a running desk: what it was started as, what it has booked, and who runs it now."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from qflib.desk.deployment import Deployment
+from qflib.errors import DataError, InputError
+
+#: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
+_SAME_FEED = ("seed", "rate", "file", "venue")
+_CUT = ("cut_ns", "clock_ns")
+
+
+class DeskFolder:
+    """deployment.json, broker/, history/, logs/, and files of its own.
+
+    Parameters
+    ----------
+    path
+        The folder; it need not exist.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     DeskFolder(Path(folder)).running() is None
+    True
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.deployment = path / "deployment.json"
+        self.broker, self.history, self.logs = path / "broker", path / "history", path / "logs"
+        self._booked, self._owner = path / "booked.json", path / "up.json"
+        self._held: IO[str] | None = None
+
+    def hold(self) -> None:
+        """Be the one who runs this desk, until `release` or the end of this process.
+
+        Raises
+        ------
+        InputError
+            If another process is.
+        DataError
+            If the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = self._owner.open("a+", encoding="utf-8")
+        except OSError as e:
+            raise DataError(
+                f"folder {self.path} cannot be written ({e.strerror}); set QFLIB_STATE to another"
+            ) from None
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held.close()
+            pid = (self.running() or {}).get("pid", "?")
+            raise InputError(
+                f"a desk runs in {self.path} already (process {pid}); stop it, or set QFLIB_STATE to another folder"
+            ) from None
+        self._held = held
+        self.tell({})
+
+    def tell(self, what: dict[str, Any]) -> None:
+        """Let others know how to reach the desk: its broker, its ports."""
+        if self._held is not None:
+            self._held.seek(0)
+            self._held.truncate()
+            self._held.write(json.dumps({"pid": os.getpid()} | what))
+            self._held.flush()
+
+    def release(self) -> None:
+        """Run it no more."""
+        if self._held is not None:
+            self._held.truncate(0)
+            self._held.close()
+            self._held = None
+
+    def running(self) -> dict[str, Any] | None:
+        """What the process that runs this desk tells; None where none does."""
+        try:
+            with self._owner.open("r", encoding="utf-8") as f:
+                try:
+                    fcntl.flock(f, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:  # held: it runs
+                    return dict(json.loads(f.read() or "{}"))
+                return None
+        except (OSError, ValueError):
+            return None
+
+    def kept(self) -> Deployment | None:
+        """The desk whose data are kept here.
+
+        Raises
+        ------
+        DataError
+            If it is not readable.
+        """
+        return Deployment.load(self.deployment) if self.deployment.exists() else None
+
+    def keep(self, desk: Deployment) -> Deployment:
+        """Write down what the desk is; what it is where data of a former start go on.
+
+        A feed is cut as it was at first, whatever its pace now: its records are numbered by it.
+
+        Raises
+        ------
+        DataError
+            If the data kept here are another desk's.
+        """
+        former = self.kept()
+        if former is not None:
+            if other := _difference(former, desk):
+                raise DataError(
+                    f"the data kept in {self.path} are of a desk with {other}; give the same, or start with --fresh"
+                )
+            desk = replace(desk, feed={**desk.feed, **{k: former.feed[k] for k in _CUT if k in former.feed}})
+        desk.save(self.deployment)
+        return desk
+
+    def wipe(self) -> None:
+        """Throw away all but the broker's data, which the broker itself does, and the hold."""
+        for file in (self.deployment, self._booked):
+            file.unlink(missing_ok=True)
+        for folder in (self.history, self.logs):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def check_bookings(self, ids: set[str]) -> None:
+        """Hold bookings to come against those made.
+
+        Raises
+        ------
+        DataError
+            If some were changed: the old rows would stay booked beside the new ones.
+        """
+        booked = self.booked
+        if booked and ids - booked and booked - ids:
+            raise DataError(
+                f"opening positions differ from those booked in {self.path}, and would add up with them; load the "
+                "former ones, or start with --fresh"
+            )
+
+    @property
+    def booked(self) -> set[str]:
+        """Ids of the bookings that were published."""
+        try:
+            return set(json.loads(self._booked.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return set()
+        except (OSError, ValueError) as e:
+            raise DataError(f"{self._booked} is not readable ({e}); begin anew with --fresh") from None
+
+    def book(self, ids: Iterable[str]) -> None:
+        """Note bookings as published."""
+        half = self._booked.with_suffix(".part")
+        half.write_text(json.dumps(sorted(self.booked | set(ids))), encoding="utf-8")
+        half.replace(self._booked)
+
+
+def _difference(former: Deployment, now: Deployment) -> str:
+    """What of the former desk this one does not have, in words; empty where none."""
+    if former.source != now.source:
+        return f"source {former.source!r} (now {now.source!r})"
+    for name in _SAME_FEED:
+        if former.feed.get(name) != now.feed.get(name):
+            return f"{name} {former.feed.get(name)!r} (now {now.feed.get(name)!r})"
+    if former.instruments.to_toml() != now.instruments.to_toml():
+        return "another instrument table"
+    if former.partitions != now.partitions:
+        return f"{former.partitions} partitions (now {now.partitions})"
+    return "other settings" if former.digest != now.digest else ""

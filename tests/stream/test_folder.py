@@ -1,0 +1,79 @@
+"""The folder of a running desk."""
+
+from dataclasses import replace
+
+import pytest
+
+from qflib.desk.config import DeskConfig
+from qflib.desk.deployment import Deployment
+from qflib.errors import DataError, InputError
+from qflib.records import Instrument, Instruments
+from qflib.stream.folder import DeskFolder
+
+DESK = Deployment(
+    Instruments((Instrument("ACME.F", underlying="ACME", source="sim:ACME"),)),
+    partitions=2,
+    feed={"seed": 7, "rate": 1_000.0, "speed": 1.0, "cut_ns": 5, "clock_ns": 10},
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return DeskFolder(tmp_path / "up")
+
+
+def test_one_process_runs_a_desk(folder):
+    assert folder.running() is None
+    folder.hold()
+    folder.tell({"bootstrap": "127.0.0.1:1"})
+    other = DeskFolder(folder.path)
+    assert other.running()["bootstrap"] == "127.0.0.1:1"
+    with pytest.raises(InputError, match=r"a desk runs in .*up already \(process \d+\)"):
+        other.hold()
+    folder.release()
+    assert other.running() is None
+    other.hold()
+    other.release()
+
+
+def test_a_desk_goes_on_at_another_pace_cut_as_before(folder):
+    assert folder.keep(DESK) == DESK
+    faster = replace(DESK, feed={**DESK.feed, "speed": "max", "cut_ns": 7, "clock_ns": 7})
+    went_on = folder.keep(faster)
+    assert went_on.feed == {**faster.feed, "cut_ns": 5, "clock_ns": 10}
+    assert folder.kept() == went_on
+
+
+@pytest.mark.parametrize(
+    ("other", "what"),
+    [
+        (replace(DESK, source="kraken"), "source 'sim'"),
+        (replace(DESK, feed={**DESK.feed, "seed": 8}), "seed 7"),
+        (replace(DESK, feed={**DESK.feed, "rate": 2.0}), "rate 1000"),
+        (replace(DESK, partitions=4), "2 partitions"),
+        (replace(DESK, config=DeskConfig(period_ns=1)), "other settings"),
+        (
+            replace(DESK, instruments=Instruments((Instrument("B.F", underlying="B", source="sim:B"),))),
+            "another instrument table",
+        ),
+    ],
+)
+def test_another_desk_s_data_are_refused(folder, other, what):
+    folder.keep(DESK)
+    with pytest.raises(DataError, match=f"of a desk with {what}.*--fresh"):
+        folder.keep(other)
+    folder.wipe()
+    assert folder.keep(other) == other
+
+
+def test_changed_positions_are_refused_and_further_ones_booked(folder):
+    folder.keep(DESK)
+    folder.check_bookings({"a", "b"})
+    folder.book({"a", "b"})
+    folder.check_bookings({"a", "b"})
+    folder.check_bookings({"a", "b", "c"})
+    folder.check_bookings({"a"})
+    with pytest.raises(DataError, match="positions differ from those booked"):
+        folder.check_bookings({"a", "x"})
+    folder.book({"c"})
+    assert folder.booked == {"a", "b", "c"}

@@ -1,0 +1,53 @@
+"""From flags to a desk."""
+
+from pathlib import Path
+
+import pytest
+
+from qflib import settings
+from qflib.cli import deploying
+from qflib.cli.deploying import Wanted
+from qflib.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (Wanted("nyse"), "--source 'nyse' is unknown; expected sim, replay or kraken"),
+        (Wanted("sim", file=Path("a")), "--file is of --source replay, not of sim"),
+        (Wanted("kraken", speed="2"), "--speed is of --source sim or replay, not of kraken"),
+        (Wanted("replay", file=Path("a")), "needs --venue"),
+        (Wanted("replay", venue="kraken"), "needs --file"),
+        (Wanted("sim", speed="fast"), "--speed 'fast' is no pace"),
+        (Wanted("sim", speed="0"), "--speed '0' is no pace"),
+        (Wanted("sim", symbols=("XBT/USD",)), "--symbol is of --source kraken"),
+    ],
+)
+def test_wrong_flags_get_a_sentence(wanted, sentence):
+    with pytest.raises(InputError, match=sentence):
+        wanted.check()
+
+
+def test_the_simulated_desk_measures_and_hedges():
+    chosen, wanted = settings.load(desk={"rate": 100_000.0}), Wanted("sim")
+    told = deploying.market(wanted, chosen)
+    desk = deploying.deployment(wanted, chosen, told)
+    assert desk.stages == ("normalize", "exchange", "exposures", "portfolio")
+    assert desk.hedger is not None
+    assert desk.feed["speed"] == 1.0
+    assert desk.feed["rate"] == 100_000.0
+    assert desk.config.period_ns % desk.feed["cut_ns"] == 0
+    assert desk.partitions == chosen.broker.partitions
+    scenarios = deploying.scenario_set(told, chosen)
+    assert scenarios is not None
+    assert scenarios.set_id == deploying.scenario_set(told, chosen).set_id
+    assert deploying.deployment(Wanted("sim", hedge=False), chosen, told).hedger is None
+
+
+def test_a_recording_runs_flat_out_without_risk(test_data):
+    file = test_data / "crypto/cryptofeed_KRAKEN.ws.50.0.gz"
+    wanted = Wanted("replay", file=file, venue="kraken")
+    desk = deploying.deployment(wanted, settings.load(), deploying.market(wanted, settings.load()))
+    assert desk.stages == ("normalize", "exchange")
+    assert desk.feed["speed"] == "max"
+    assert desk.feed["file"] == str(file.resolve())
