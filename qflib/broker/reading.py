@@ -350,9 +350,8 @@ def _consumer(c: Connection, *, committed: bool, client_id: str) -> Consumer:
     from confluent_kafka import Consumer
 
     config = consumer_config(c, group=f"{client_id}.{uuid.uuid4().hex[:8]}", committed=committed)
-    return Consumer(
-        config | {"client.id": client_id, "enable.partition.eof": True, "auto.offset.reset": "error", "log_level": 0}
-    )
+    own = {"client.id": client_id, "enable.partition.eof": True, "auto.offset.reset": "error", "log_level": 0}
+    return Consumer(config | own | {"fetch.wait.max.ms": 5})  # the end is told once the broker has waited in vain
 
 
 def _passes(error: object) -> bool:

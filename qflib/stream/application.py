@@ -105,6 +105,7 @@ class StageApplication(Application):
             broker_availability_timeout=0,  # a stage waits for its broker as long as it takes
         )
         self._processing_context = PacedContext.of(self._processing_context, metrics.checkpoint)
+        self._processing_context.listen(self._consumer)
         self.stage, self.version = stage, version
         self.folds: dict[int, Fold] = {}
         self._graceful: dict[int, int] = {}  # inputs in the state that the last graceful stop left

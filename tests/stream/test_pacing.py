@@ -1,17 +1,18 @@
-"""When a stage's transaction ends, on checkpoints that only count; on Kafka: test_application."""
+"""When a stage's transaction ends and how long it waits, on checkpoints that only count; on Kafka: test_application."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
-from qflib.stream.pacing import _LONGEST_S, PacedContext
+from qflib.stream.pacing import _GATHER_S, _IDLE_S, _LONGEST_S, PacedContext
 from qflib.stream.quix import ProcessingContext
 
 
 class Counted:
-    """A checkpoint: it expires, and takes its time to commit."""
+    """A checkpoint: it holds offsets, and takes its time to commit."""
 
     takes_s = 0.0
     committed: list[int]
@@ -26,6 +27,9 @@ class Counted:
     def empty(self) -> bool:
         return not self.offsets
 
+    def store_offset(self, topic: str, partition: int, offset: int) -> None:
+        self.offsets += 1
+
     def commit(self, *, revoking: bool = False) -> None:
         time.sleep(self.takes_s)
         self.committed.append(self.offsets)
@@ -34,22 +38,39 @@ class Counted:
         self.closed.append(self.offsets)
 
 
+class Input:
+    """A consumer with so many rows; it notes how long it was to wait for each."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.waits = rows, list[float]()
+
+    def poll_row(self, timeout: float, buffered: bool) -> object:
+        self.waits.append(timeout)
+        self.rows -= 1
+        return object() if self.rows >= 0 else None
+
+
 @pytest.fixture
 def paced(monkeypatch: pytest.MonkeyPatch) -> PacedContext:
     monkeypatch.setattr("quixstreams.processing.context.Checkpoint", Counted)
     monkeypatch.setattr(Counted, "committed", [], raising=False)
     monkeypatch.setattr(Counted, "closed", [], raising=False)
+    monkeypatch.setattr(Counted, "takes_s", 0.0)
     made = PacedContext.of(ProcessingContext(0.005, *[None] * 5, exactly_once=True))  # type: ignore[arg-type]
     made.init_checkpoint()
     return made
 
 
-def end(paced: PacedContext, *, takes_s: float, records: int = 3) -> None:
-    """Fill the transaction and end it when it is time, by a commit of so long."""
-    Counted.takes_s = takes_s
-    paced.checkpoint.offsets = records  # type: ignore[attr-defined]
-    before = len(Counted.committed)
-    while len(Counted.committed) == before:
+def rested(paced: PacedContext) -> None:
+    """As if the last commit was long ago."""
+    paced.checkpoint._created_at -= 1.0
+
+
+def run(paced: PacedContext, consumer: Any, turns: int) -> None:
+    """Quix Streams' loop."""
+    for _ in range(turns):
+        if consumer.poll_row(timeout=99.0, buffered=False) is not None:
+            paced.store_offset("t", 0, 0)
         paced.commit_checkpoint()
 
 
@@ -57,23 +78,54 @@ def test_it_is_the_same_context(paced: PacedContext) -> None:
     assert (paced.commit_interval, paced.shortest_s, paced.exactly_once) == (0.005, 0.005, True)
 
 
-def test_before_its_time_nothing_is_committed(paced: PacedContext) -> None:
-    paced.checkpoint.offsets = 1  # type: ignore[attr-defined]
-    paced.checkpoint._created_at = time.monotonic() + 60
+def test_a_burst_is_one_transaction_that_ends_with_it(paced: PacedContext) -> None:
+    consumer = Input(40)
+    paced.listen(consumer)
+    rested(paced)
+    run(paced, consumer, 40)
+    assert not Counted.committed
+    run(paced, consumer, 1)
+    assert Counted.committed == [40]
+    assert consumer.waits == [_IDLE_S] + [0.0] * 40
+
+
+def test_after_a_commit_it_rests_before_the_next(paced: PacedContext) -> None:
+    consumer = Input(1)
+    paced.listen(consumer)
+    run(paced, consumer, 2)
+    assert not Counted.committed  # drained, and the last one was just now
+    assert 0.0 < consumer.waits[1] <= 0.005
+    rested(paced)
+    run(paced, consumer, 1)
+    assert Counted.committed == [1]
+
+
+def test_an_input_without_end_is_cut(paced: PacedContext) -> None:
+    consumer = Input(10**9)
+    paced.listen(consumer)
+    rested(paced)
+    began = time.monotonic()
+    while not Counted.committed:
+        run(paced, consumer, 1)
+    assert _GATHER_S <= time.monotonic() - began < 1.0
+
+
+def test_where_nothing_came_the_transaction_stays(paced: PacedContext) -> None:
+    first, consumer = paced.checkpoint, Input(0)
+    paced.listen(consumer)
+    rested(paced)
+    run(paced, consumer, 3)
+    assert paced.checkpoint is first
+    assert (Counted.committed, Counted.closed) == ([], [])
+    assert consumer.waits == [_IDLE_S] * 3
+
+
+def test_what_must_be_is_committed_at_once(paced: PacedContext) -> None:
+    paced.store_offset("t", 0, 0)
     paced.commit_checkpoint()
     assert not Counted.committed
     paced.commit_checkpoint(force=True)
     assert Counted.committed == [1]
-
-
-def test_where_nothing_came_the_transaction_stays(paced: PacedContext) -> None:
-    first = paced.checkpoint
-    first._created_at -= 1.0
-    paced.commit_checkpoint()
-    assert paced.checkpoint is first
-    assert not first.expired()  # what comes now has the whole interval
-    assert not Counted.committed
-    assert not Counted.closed
 
 
 def test_a_forced_end_of_an_empty_one_is_quix_streams_own(paced: PacedContext) -> None:
@@ -83,17 +135,22 @@ def test_a_forced_end_of_an_empty_one_is_quix_streams_own(paced: PacedContext) -
     assert Counted.closed == [0]
 
 
-def test_records_are_gathered_for_as_long_as_the_last_commit_took(paced: PacedContext) -> None:
-    end(paced, takes_s=0.03)
-    assert 0.03 <= paced.commit_interval == paced.checkpoint._commit_interval < _LONGEST_S
-    began = time.monotonic()
-    end(paced, takes_s=0.0)
-    assert time.monotonic() - began >= 0.03
-    assert paced.checkpoint._commit_interval < 0.03  # quick again: and so is the next
-
-
-def test_the_interval_is_never_below_the_setting_nor_above_what_a_commit_can_need(paced: PacedContext) -> None:
-    end(paced, takes_s=0.0)
-    assert paced.checkpoint._commit_interval >= 0.005
-    end(paced, takes_s=1.5 * _LONGEST_S)
-    assert paced.checkpoint._commit_interval == _LONGEST_S
+@pytest.mark.parametrize(
+    ("takes_s", "least_s", "most_s"),
+    [(0.0, 0.005, 0.005), (0.03, 0.03, _LONGEST_S), (1.5 * _LONGEST_S, _LONGEST_S, _LONGEST_S)],
+    ids=["the setting at least", "as long as it took", "no longer than one can need"],
+)
+def test_a_commit_says_when_the_next_may_be(
+    paced: PacedContext, monkeypatch: pytest.MonkeyPatch, takes_s: float, least_s: float, most_s: float
+) -> None:
+    told: list[float] = []
+    paced.told = told.append
+    monkeypatch.setattr(Counted, "takes_s", takes_s)
+    paced.store_offset("t", 0, 0)
+    paced.commit_checkpoint(force=True)
+    assert told[0] >= takes_s
+    assert least_s <= paced.commit_interval <= most_s
+    paced.store_offset("t", 0, 0)
+    assert paced.patience() <= paced.commit_interval
+    if takes_s >= 0.03:
+        assert paced.patience() > 0.005

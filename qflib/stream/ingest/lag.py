@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 IN_FLIGHT = 256
 #: Seconds between two looks.
 EVERY_S = 0.1
+#: While there is room for more than half of what may be ahead.
+SELDOM_S = 1.0
 ARCHIVE = f"{GROUP_PREFIX}archive"
 #: The archive commits every second or two: what came since so many seconds is not held against it.
 _ARCHIVE_GRACE_S = 6.0
@@ -180,7 +182,15 @@ class Gate:
                 with self._changed:
                     self._limit = sent + max(0, self._room(lags) - pending)
                     self._changed.notify_all()
-            self._done.wait(EVERY_S)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Until another look can let more through, or is due."""
+        looked = time.monotonic()
+        while not self._done.wait(EVERY_S):
+            scarce = self._limit - self._sent < self._groups[0].bound // 2
+            if scarce or time.monotonic() - looked >= SELDOM_S:
+                return
 
     def _room(self, lags: Mapping[str, int]) -> int:
         first, *others = self._groups
