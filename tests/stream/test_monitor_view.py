@@ -116,3 +116,25 @@ def test_gaps_and_dead_letters_are_counted(ran: Any) -> None:
     for one in records[:at] + records[at + 1 :]:
         observed.take(one)
     assert observed.gaps == {RISK_METRICS: 1}
+
+
+def test_what_a_desk_opens_on_is_no_delay(ran: Any) -> None:
+    """Reports on events that the desk opened on came late, and say nothing of how late the desk is."""
+    batches, _, _, deployment = ran
+    records = seen(deployment, batches)
+    reports = [r for r in records if r.topic == RISK_METRICS]
+    late = [r._replace(append_ms=r.append_ms + 60_000) if r in reports[:3] else r for r in records]
+    begins = records.index(reports[2]) + 1
+    marked = [r._replace(headers=[*r.headers, ("opening", b"1")]) if i < begins else r for i, r in enumerate(late)]
+    found = []
+    for told in (late, marked):
+        observed = Observed(deployment)
+        for one in told:
+            observed.take(one)
+        observed.settle(all_of_them=True)
+        found.append(observed)
+    counted, opened = found
+    assert counted.total.latency.max >= 60_000
+    assert 0 < opened.total.latency.max < 60_000
+    assert counted.opened_ns == counted.first_ns == opened.first_ns < opened.opened_ns
+    assert counted.reports == opened.reports

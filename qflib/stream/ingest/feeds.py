@@ -20,10 +20,10 @@ FOREVER = "5D"
 
 _MS = 1_000_000
 #: Wall time of a batch, at a pace: rows are gathered for a while, but not for long.
-_SHORTEST_NS, _LONGEST_NS = 10 * _MS, 50 * _MS
+_SHORTEST_NS, _LONGEST_NS = 10 * _MS, 63 * _MS
 #: Of a recording, whose rate is not known.
 _RECORDED_NS = 20 * _MS
-_CLOCK_NS = 100 * _MS
+_CLOCK_NS = 125 * _MS
 #: Rows of a batch: at a pace these are enough; flat out a batch has about so many.
 _FEW, _MANY = 1_000, 4_000
 
@@ -50,7 +50,7 @@ def cut_of(period_ns: int, speed: float | None, rate: float | None = None, sourc
     Examples
     --------
     >>> cut_of(250_000_000, 1.0, rate=100_000, sources=4)
-    {'cut_ns': 31250000, 'clock_ns': 62500000}
+    {'cut_ns': 31250000, 'clock_ns': 125000000}
     >>> cut_of(250_000_000, None, rate=20_000, sources=4)
     {'cut_ns': 750000000, 'clock_ns': 750000000}
     """

@@ -13,7 +13,6 @@ from qflib.stream.process import Stop, freeze
 
 if TYPE_CHECKING:
     from qflib.stream.ingest.metrics import Metrics
-    from qflib.stream.ingest.pace import Pace
 
 #: Records after which everything that will live does.
 _WARM = 200
@@ -24,6 +23,13 @@ class Out(Protocol):
 
     def send(self, source: str, value: bytes) -> None:
         """Queue a record."""
+
+
+class Paces(Protocol):
+    """What says when a record is due."""
+
+    def wait(self, time_ns: int, stop: Stop) -> bool:
+        """Wait until a market time has come; False where a stop was asked for."""
 
 
 class Waits(Protocol):
@@ -38,7 +44,7 @@ def play(
     at: dict[str, Position],
     sender: Out,
     gate: Waits,
-    pace: Pace,
+    pace: Paces,
     stop: Stop,
     metrics: Metrics,
 ) -> None:

@@ -13,8 +13,9 @@ from qflib.desk.deployment import Deployment
 from qflib.stream.ingest.feeds import batches_of, speed_of
 from qflib.stream.ingest.lag import IN_FLIGHT, Gate, Lags, followers
 from qflib.stream.ingest.metrics import Metrics
+from qflib.stream.ingest.opened import Quiet, UntilOpened
 from qflib.stream.ingest.pace import Pace
-from qflib.stream.ingest.play import close, play
+from qflib.stream.ingest.play import Paces, close, play
 from qflib.stream.ingest.positions import Position, positions
 from qflib.stream.ingest.sender import Sender
 from qflib.stream.process import Arguments, Stop, serve_metrics
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from qflib.broker.clients import Connection
     from qflib.stream.ingest.live import LiveSource
+
+#: Periods of market time in a part of what a desk opens on: the exchange publishes books at the end of each.
+_PART = 2
 
 _log = structlog.get_logger("qflib.ingest")
 
@@ -90,7 +94,13 @@ def _played(
         for group, lag in lags.items():
             metrics.lag.labels(group).set(lag)
 
-    batches, pace = batches_of(deployment), Pace(speed_of(told))
+    batches, market = batches_of(deployment), Pace(speed_of(told))
+    pace: Paces = market
+    if deployment.risk and not at:
+        look = Lags(c, followers(deployment.stages, archive=False), deployment.partitions).look
+        part_ns = _PART * deployment.config.period_ns
+        sender.opening = True
+        pace = UntilOpened(market, part_ns, Quiet(c, deployment.partitions, look), sender.opened)
     with Gate(groups, Lags(c, groups, deployment.partitions).look, seen, sender.pending) as gate:
         play(batches, at, sender, gate, pace, stop, metrics)
     if stop.ending:

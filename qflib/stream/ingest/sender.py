@@ -38,6 +38,8 @@ class Sender:
         self._table = table
         self._failure: KafkaError | None = None
         self._away = False
+        #: Whether the desk is still opening on what is sent: the records say so in a header.
+        self.opening = False
         overrides = {"queue.buffering.max.messages": QUEUE, "error_cb": self._trouble}
         self._producer = producer(c, client_id="qflib.ingest", overrides=overrides)
 
@@ -50,6 +52,8 @@ class Sender:
             If an earlier record could not be delivered.
         """
         headers: Any = [("ingest_ns", b"%d" % time.time_ns())]
+        if self.opening:
+            headers.append(("opening", b"1"))
         while True:
             try:
                 self._producer.produce(
@@ -60,6 +64,10 @@ class Sender:
                 self._producer.poll(0.1)  # returns at the first delivery
                 self._check()
         self.poll()
+
+    def opened(self) -> None:
+        """What is sent from now on is not for opening."""
+        self.opening = False
 
     def poll(self) -> None:
         """Take note of deliveries.

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,7 +21,7 @@ from qflib.stream.monitor.exported import Exported
 from qflib.stream.monitor.observed import READ, DelayFigures, Observed, Seen
 from qflib.stream.monitor.offsets import Offsets, Place
 from qflib.stream.monitor.processes import Costs, Process
-from qflib.stream.monitor.throughput import Through, through
+from qflib.stream.monitor.throughput import Flow, Through, through
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Monitor:
         self._began = self._scraped_at = 0.0
         self._start: dict[Place, int] = {}
         self._through = Through(0, {})
-        self._risen_ns = 0  # when the least of the stages last rose
+        self._flow = Flow()
         self._window: tuple[int, int] | None = None  # when the window began, and the events through before
         self._windows: deque[dict[str, Any]] = deque(maxlen=_WINDOWS)
         if registry is not None:
@@ -148,13 +149,13 @@ class Monitor:
         """
         with self._lock:
             seen, now = self._observed, self._through
-            seconds = max(self._risen_ns - seen.first_ns, 0) / 1e9 if seen.first_ns else 0.0
             standing, es, es_of = seen.standing, seen.es.median(), seen.es_of
-            stages = {s: self._stage(s, now, seconds) for s in self.stages}
+            stages = {s: self._stage(s, now) for s in self.stages}
             return {
                 "events": now.least,
-                "events_per_s": now.least / seconds if seconds else 0.0,
-                "flow_seconds": seconds,
+                "events_per_s": self._flow.rate(),
+                "flow_seconds": self._flow.seconds,
+                "opening_s": max(seen.opened_ns - seen.first_ns, 0) / 1e9 if seen.opened_ns else None,
                 **seen.total.figures(),
                 "reports": seen.reports,
                 "sequence_gaps": sum(seen.gaps.values()),
@@ -175,13 +176,13 @@ class Monitor:
                 "windows": list(self._windows),
             }
 
-    def _stage(self, stage: str, now: Through, seconds: float) -> dict[str, Any]:
+    def _stage(self, stage: str, now: Through) -> dict[str, Any]:
         """Market stages count market events; the others the rows they say they took in."""
         cost = self._costs.figures(stage)
         events = now.events.get(stage, int(cost["events"]))
         return {
             "events": events,
-            "events_per_s": events / seconds if seconds else 0.0,
+            "events_per_s": self._flow.rate(stage) if stage in now.events else events / (self._flow.seconds or inf),
             "lag": self._offsets.progress.lag(self.groups[stage]) if stage in self.groups else 0,
             "dead_letters": self._observed.dead.get(stage, 0),
             "restarts": int(cost["restarts"]),
@@ -240,10 +241,9 @@ class Monitor:
         archived = bool(progress.committed.get(self.groups["archive"])) or "archive" in self._costs.stages()
         groups = {s: g for s, g in self.groups.items() if s != "archive" or archived}
         now = through(time.time_ns(), seen.events, seen.folded, progress, groups, self._start)
-        if now.least > self._through.least:
-            self._risen_ns = now.at_ns
         self._through = now
-        if not seen.first_ns:
+        self._flow.see(now, seen.opened_ns)
+        if not seen.opened_ns:
             return
         if self._window is None:
             self._window = now.at_ns, now.least

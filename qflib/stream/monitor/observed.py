@@ -38,6 +38,7 @@ DEAD_TOPICS = tuple(dead_letters(t) for t in TOPICS)
 READ = (MARKET_NORMALIZED, ORDERS_INCOMING, ORDERS_EXECUTED, RISK_METRICS, ANALYTICS_RESULTS, *DEAD_TOPICS)
 
 _INGEST_NS = "ingest_ns"  # the Kafka header that ingest sets, and Quix Streams passes on to every output
+_OPENING = "opening"  # the one of what ingest sent while the desk was opening
 _WAIT_S = 2.0  # for market data that came in before a report: a partition may be idle
 _MS = 1_000_000
 _GREEKS = BY_KIND["risk"].by_name["greeks"]
@@ -76,6 +77,11 @@ class Observed:
     ----------
     deployment
         The desk. Of a live one delays count from receipt times, else from the moments of ingest.
+
+    Notes
+    -----
+    A desk that values positions opens first: it books, loads what it needs, makes its first hedges, reports. What its
+    reports say of events that came in before tells how long that took, not how late the desk is: it is not counted.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -83,6 +89,7 @@ class Observed:
         self.events = 0  # market events normalized
         self.folded = [Folded() for _ in range(deployment.partitions)]  # of market.data.normalized
         self.first_ns = 0  # when the first event came in
+        self.opened_ns = 0  # when the first event after the desk had opened came in
         self.market_time_ns = 0
         self.dead: dict[str, int] = {}  # by stage
         self.gaps: dict[str, int] = {}  # by topic
@@ -91,6 +98,7 @@ class Observed:
         self.e2e = Buckets(LONG)  # seconds of latency
         self.es = Thinned(3)
         self.es_of: tuple[float, int] | None = None  # level and horizon
+        self._reports, self._reported_ns = deployment.risk, 0
         self._live = deployment.source not in ("sim", "replay")
         self._delays = Delays()
         self._newest: dict[bytes, int] = {}  # by portfolio: when the newest event reported on came in
@@ -153,13 +161,22 @@ class Observed:
         self.folded[seen.partition].add(seen.offset, rows)
         receipts = np.frombuffer(record.market.events.receipt_ns, np.int64)
         ingest_ns = next((int(v) for k, v in seen.headers if k == _INGEST_NS), 0)
-        self.first_ns = self.first_ns or ingest_ns or seen.append_ms * _MS
+        came_ns = ingest_ns or seen.append_ms * _MS
+        self.first_ns = self.first_ns or came_ns
+        if not self.opened_ns and self._is_open(seen.headers, came_ns):
+            self.opened_ns = came_ns
         name, source = name_of(seen.key or b""), record.header.source
         if self._live:
             for ns in np.unique(receipts).tolist():
                 self._delays.add(name, source, ns, ns, ns)
         elif ingest_ns and len(receipts):
             self._delays.add(name, source, int(receipts[0]), int(receipts[-1]), ingest_ns)
+
+    def _is_open(self, headers: Sequence[tuple[str, bytes]], came_ns: int) -> bool:
+        """Whether an event found the desk open: a market that can wait says so, of a live one the first report does."""
+        if self._live and self._reports:
+            return 0 < self._reported_ns < came_ns
+        return not any(name == _OPENING for name, _ in headers)
 
     def _risk(self, seen: Seen, record: Any) -> None:
         body = record.risk
@@ -170,6 +187,7 @@ class Observed:
         if not len(risk.level):
             return
         self.reports += 1
+        self._reported_ns = self._reported_ns or seen.append_ms * _MS
         portfolio = name_of(seen.key or b"")
         if portfolio == self.standing.portfolio:
             self._report = seen.value
@@ -184,6 +202,8 @@ class Observed:
         if (made := self._delays.of(as_of, append_ms * _MS)) is None:
             return
         newest, latency, staleness = made
+        if not self.opened_ns or newest < self.opened_ns:
+            return
         for figures in (self.total, self.window):
             figures.staleness.add(staleness / _MS)
             if newest > self._newest.get(portfolio, 0):

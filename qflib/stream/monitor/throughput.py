@@ -70,3 +70,46 @@ def through(
     for p, f in enumerate(folded):
         f.forget(min((o.get((MARKET_NORMALIZED, p), 0) for o in slowest), default=0))
     return Through(at_ns, events)
+
+
+class Flow:
+    """The rate of events from the slowest stage's first rise to its last.
+
+    Both ends are moments of the same kind: what a desk took to open, and what the last event took on its way, are no
+    part of it. Where the slowest stage rose but once, it is what came through since the market went on.
+    """
+
+    def __init__(self) -> None:
+        self._begun: Through | None = None  # when the market went on
+        self._first: Through | None = None
+        self._last: Through | None = None
+
+    def see(self, now: Through, opened_ns: int) -> None:
+        """Take note of where the stages stand; `opened_ns` is when the market went on, 0 while it has not."""
+        if not opened_ns:
+            self._begun = now
+            return
+        begun = self._begun or Through(0, dict.fromkeys(now.events, 0))
+        self._begun = Through(opened_ns, begun.events)
+        if now.least > (self._last or self._begun).least:
+            self._first, self._last = self._first or now, now
+
+    @property
+    def seconds(self) -> float:
+        """From the first rise to the last."""
+        return 0.0 if self._last is None else (self._last.at_ns - self._from.at_ns) / 1e9
+
+    def rate(self, stage: str | None = None) -> float:
+        """Events a second, of a stage or of the slowest."""
+        if self._last is None or self.seconds <= 0.0:
+            return 0.0
+        if stage is None:
+            rose = self._last.least - self._from.least
+        else:
+            rose = self._last.events.get(stage, 0) - self._from.events.get(stage, 0)
+        return max(rose, 0) / self.seconds
+
+    @property
+    def _from(self) -> Through:
+        assert self._begun is not None
+        return self._begun if self._first is self._last or self._first is None else self._first
