@@ -1,6 +1,6 @@
 """The whole desk on real Kafka, killed and scaled: nothing lost, nothing doubled, every byte as it should be.
 
-QFLIB_FAULT_KILLS says how often each stage is killed (default: once); the recovery times are printed (``pytest -s``).
+FAULT_KILLS says how often each stage is killed (default: once); the recovery times are printed (``pytest -s``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from qflib.stream.opening import opening
 from qflib.stream.running import RunningDesk
 from qflib.stream.stages import STAGES
 
-KILLS = int(os.environ.get("QFLIB_FAULT_KILLS", "1"))
+KILLS = int(os.environ.get("FAULT_KILLS", "1"))
 SPAN_S = 30 + 30 * KILLS  # of market time, at the wall's speed: longer than the faults take
 RATE = 4_000.0
 _SEEN_S = 60.0
