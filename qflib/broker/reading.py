@@ -14,7 +14,6 @@ from qflib.errors import BrokerError, DataError
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
-    from confluent_kafka.admin import AdminClient
 
 _PATIENCE_S = 30.0  # a broker killed under load is back within 6 s
 _AT_ONCE = 500
@@ -300,10 +299,8 @@ def _ends(
             wrong, error, what = None, e.args[0], "the ends of its topics"
         # a topic just created, a broker just back: its leader is about to be known
         waited, unknown = time.monotonic() - began, error.code() in _unknown()
-        if unknown and waited > min(_CREATED_S, timeout_s):
-            gone = next((at for at in partitions if not _is_there(admin(c), *at)), None)
-            if gone is not None:
-                raise _no_topic(*gone)
+        if unknown and waited > min(_CREATED_S, timeout_s) and (gone := _missing(c, partitions)) is not None:
+            raise _no_topic(*gone)
         if waited > timeout_s or not (unknown or _passes(error)):
             raise _refused(c, what, KafkaException(error)) from None
         time.sleep(_PAUSE_S)
@@ -322,9 +319,15 @@ def _unknown() -> tuple[int, ...]:
     )
 
 
-def _is_there(client: AdminClient, topic: str, partition: int) -> bool:
-    there = client.list_topics(timeout=5.0).topics
-    return topic in there and partition in there[topic].partitions
+def _missing(c: Connection, partitions: Collection[tuple[str, int]]) -> tuple[str, int] | None:
+    """A partition that the cluster says it does not have; None where it has all, or says nothing."""
+    from confluent_kafka import KafkaException
+
+    try:
+        there = admin(c).list_topics(timeout=5.0).topics
+    except KafkaException:  # gone again: whoever asks will be told so
+        return None
+    return next(((t, p) for t, p in partitions if t not in there or p not in there[t].partitions), None)
 
 
 def _look(c: Connection, topic: str, partition: int) -> None:

@@ -51,10 +51,6 @@ SERVER = {
     # threads beyond the cores of a small machine only hand requests to each other
     "num.network.threads": "1",
     "num.io.threads": "2",
-    # A check against records of a transaction that has ended: a request more for each partition of each transaction, a
-    # fifth of all there are. librdkafka sends none before the coordinator has taken the partition in, and every
-    # transaction that is aborted for its producer gets a new epoch, which fences what comes late.
-    "transaction.partition.verification.enable": "false",
 }
 
 _LOG4J = """\

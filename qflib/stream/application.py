@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from confluent_kafka import TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from qflib.broker.clients import Connection, consumer_config, producer_config
 from qflib.errors import BrokerError
@@ -29,12 +29,15 @@ from qflib.stream.restore import Kept, restore
 from qflib.stream.schedule import Schedule
 from qflib.stream.stages import Stage
 from qflib.stream.trimming import Trimming
+from qflib.stream.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 #: A worker whose partitions were taken from it: what it has in hand must not be written.
 LOST = 3
 #: The broker's time to complete a transaction after it has answered the commit: 1 to 3 ms on two shared cores.
 _SETTLE_S = 0.003
+#: How long an answer may take that nobody waits for in vain: beyond a transaction's time-out, a commit hangs.
+_PATIENCE_S = 15.0
 
 
 class StageApplication(Application):
@@ -82,15 +85,16 @@ class StageApplication(Application):
         kept: Kept | None = None,
     ) -> None:
         name = stage.instance(ordinal)
+        timeout_ms = transaction_timeout_ms or stage.transaction_timeout_ms
         consumer = consumer_config(c, group=stage.group, instance=name)
         producer = producer_config(
             c, client_id=name, transactional_id=name if exactly_once else None,
-            transaction_timeout_ms=transaction_timeout_ms or stage.transaction_timeout_ms,
+            transaction_timeout_ms=timeout_ms,
         )  # fmt: skip
         super().__init__(
             broker_address=c.bootstrap,
             consumer_group=stage.group,
-            auto_offset_reset="earliest",
+            auto_offset_reset="error",  # a record that retention took before it was read: the next would be another one
             commit_interval=commit_s,
             consumer_extra_config=_extra(
                 consumer, "bootstrap.servers", "group.id", "enable.auto.commit", "auto.offset.reset"
@@ -104,7 +108,8 @@ class StageApplication(Application):
             processing_guarantee="exactly-once" if exactly_once else "at-least-once",
             broker_availability_timeout=0,  # a stage waits for its broker as long as it takes
         )
-        self._processing_context = PacedContext.of(self._processing_context, metrics.checkpoint)
+        watchdog = Watchdog(timeout_ms / 1000 + _PATIENCE_S)
+        self._processing_context = PacedContext.of(self._processing_context, metrics.checkpoint, watchdog.over)
         self._processing_context.listen(self._consumer)
         self.stage, self.version = stage, version
         self.folds: dict[int, Fold] = {}
@@ -174,7 +179,7 @@ class StageApplication(Application):
     # ---- the hooks
 
     def _on_assign(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
-        super()._on_assign(consumer, topic_partitions)
+        took_over = []
         for p in sorted({tp.partition for tp in topic_partitions}):
             began = time.monotonic()
             committed = partial(self._committed, p)
@@ -186,16 +191,22 @@ class StageApplication(Application):
             self._schedule.begin(p, restored.fold.batches, time.monotonic(), restored.journal_offset)
             if restored.graceful:
                 self._graceful[p] = restored.fold.batches
+            if restored.takes_over and restored.fold.batches:
+                took_over.append(p)
             self._metrics.restore(time.monotonic() - began)
-            if restored.takes_over:
-                self._snapshot(p, graceful=False)
-                self._touch(p)
+        for tp in topic_partitions:
+            tp.offset = self.folds[tp.partition].next[tp.topic] or OFFSET_BEGINNING
+        super()._on_assign(consumer, topic_partitions)
+        for p in took_over:  # only now: while partitions are restored the transaction is empty, however long it takes
+            self._snapshot(p, graceful=False)
+            self._touch(p)
 
     def _on_revoke(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
         partitions = sorted({tp.partition for tp in topic_partitions} & self.folds.keys())
         if not self._failed:
             for p in partitions:
-                if self._graceful.get(p) != self.folds[p].batches:  # else one that nothing follows stands already
+                taken = self.folds[p].batches
+                if taken and self._graceful.get(p) != taken:  # else there is none to keep, or one that nothing follows
                     self._snapshot(p, graceful=True)
                     self._touch(p)
         super()._on_revoke(consumer, topic_partitions)
@@ -210,7 +221,7 @@ class StageApplication(Application):
 
     def _committed(self, partition: int) -> dict[str, int]:
         asked = [TopicPartition(t, partition) for t in self.stage.inputs]
-        told = self._consumer.committed(asked, timeout=30)
+        told = self._consumer.committed(asked, timeout=_PATIENCE_S)
         for tp in told:
             if tp.error is not None:
                 raise BrokerError(f"the offset of {tp.topic}[{tp.partition}] cannot be asked for: {tp.error.str()}")

@@ -179,7 +179,15 @@ class ArchiveApplication(Application):
                     tp.offset = low[tp.topic, tp.partition]
             _log.info("assigned", partitions=len(logs), seconds=round(time.monotonic() - began, 3))
         super()._on_assign(consumer, topic_partitions)
+        self._tell([tp for tp in topic_partitions if tp.offset > 0])
         freeze()
+
+    def _tell(self, stored: list[TopicPartition]) -> None:
+        """Commit what the history holds and the group does not: a store whose commit failed, and nothing after it."""
+        told = {(tp.topic, tp.partition): tp.offset for tp in self._consumer.committed(stored, timeout=_PATIENCE_S)}
+        ahead = [tp for tp in stored if tp.offset > told[tp.topic, tp.partition]]
+        if ahead:
+            self._consumer.commit(offsets=ahead, asynchronous=False)
 
     def _on_revoke(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
         """Quix Streams stores and commits, in a thread that it may leave behind: that one then finds itself retired."""

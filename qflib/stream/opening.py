@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_MS = 2_000  # of the transaction: a committed reader of the topic waits for it at most so long
 _ATTEMPTS = 5
-_ANSWER_S = 10.0
+_ANSWER_S = 4.0
 
 
 def opening(desk: Deployment, positions: pd.DataFrame | None, scenarios: ScenarioSet | None) -> list[Batch]:
@@ -68,7 +68,7 @@ def addressed(batches: Iterable[Batch], table: Partitions, epoch: int) -> list[B
     return made
 
 
-def publish(c: Connection, batches: Sequence[Batch], table: Partitions) -> int:
+def publish(c: Connection, batches: Sequence[Batch], table: Partitions, *, attempts: int = _ATTEMPTS) -> int:
     """Send batches in one transaction: a reader sees all of them or none.
 
     Parameters
@@ -79,6 +79,8 @@ def publish(c: Connection, batches: Sequence[Batch], table: Partitions) -> int:
         As `opening` gives them.
     table
         Where names lie.
+    attempts
+        How often to try.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def publish(c: Connection, batches: Sequence[Batch], table: Partitions) -> int:
     Raises
     ------
     BrokerError
-        If the broker took none of five attempts.
+        If the broker took none of the attempts.
 
     Notes
     -----
@@ -98,7 +100,7 @@ def publish(c: Connection, batches: Sequence[Batch], table: Partitions) -> int:
     from confluent_kafka import KafkaException
 
     reason, epoch = "", 0
-    for _ in range(_ATTEMPTS):
+    for _ in range(attempts):
         epoch = max(epoch + 1, time.time_ns() // 1_000_000)
         sent = addressed(batches, table, epoch)
         name = f"qflib.opening.{uuid.uuid4().hex}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import Any
 
@@ -15,6 +16,10 @@ _LONGEST_S = 0.2
 _GATHER_S = 0.03
 #: Where nothing is to be committed, a stage looks up so often: for a signal, and for what nobody wakes it for.
 _IDLE_S = 0.1
+
+
+def _unwatched(_: str) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 class PacedContext(ProcessingContext):
@@ -29,15 +34,21 @@ class PacedContext(ProcessingContext):
     """
 
     @classmethod
-    def of(cls, context: ProcessingContext, told: Callable[[float], object] = lambda _: None) -> PacedContext:
-        """The same context, paced; `told` is called with what each commit took."""
+    def of(
+        cls,
+        context: ProcessingContext,
+        told: Callable[[float], object] = lambda _: None,
+        watch: Callable[[str], AbstractContextManager[object]] = _unwatched,
+    ) -> PacedContext:
+        """The same context, paced; `told` is called with what each commit took, `watch` stands around each."""
         made = cls(**{f.name: getattr(context, f.name) for f in fields(context) if f.init})
         made.shortest_s = context.commit_interval
-        made.told = told
+        made.told, made.watch = told, watch
         return made
 
     shortest_s: float = 0.0
     told: Callable[[float], object] = staticmethod(lambda _: None)  # what a commit took
+    watch: Callable[[str], AbstractContextManager[object]] = staticmethod(_unwatched)
     drained: bool = False  # the last look at the input found nothing
     _first_s: float = 0.0  # when the transaction's first record was taken in
 
@@ -69,9 +80,10 @@ class PacedContext(ProcessingContext):
         if not force and (self.checkpoint.empty() or not self._is_time(time.monotonic())):
             return
         began = time.monotonic()
-        super().commit_checkpoint(force=True, revoking=revoking)
+        with self.watch("a commit"):
+            super().commit_checkpoint(force=True, revoking=revoking)
         took = time.monotonic() - began
-        self.commit_interval = min(max(self.shortest_s, took), _LONGEST_S)
+        self.commit_interval = max(self.shortest_s, min(took, _LONGEST_S))
         self.told(took)
 
     def _is_time(self, now: float) -> bool:

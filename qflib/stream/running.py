@@ -15,10 +15,11 @@ from qflib.broker import topics
 from qflib.broker.clients import Connection
 from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
-from qflib.broker.reading import ends
+from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment
-from qflib.errors import BrokerError, DataError, InputError, MissingPartError
+from qflib.errors import BrokerError, DataError, InputError, MissingPartError, QflibError
 from qflib.records import Batch
+from qflib.records.partitions import name_of
 from qflib.records.topics import EXCHANGE_MARKS
 from qflib.settings import Settings
 from qflib.stream import opening
@@ -181,11 +182,15 @@ class RunningDesk:
             self.open()
 
     def open(self) -> None:
-        """Publish what the desk opens with."""
-        batches = list(self.batches())
+        """Publish what the desk opens with; where the broker does not take it, at the next `tend`."""
+        batches = self._opening
         if batches:
             ids = opening.booking_ids(batches)
-            sent = opening.publish(self.connection, batches, self.desk.table)
+            try:
+                sent = opening.publish(self.connection, batches, self.desk.table, attempts=1)
+            except BrokerError as e:  # it is this thread that starts a broker again; ids make a second time harmless
+                _log.warning("not opened yet", reason=str(e))
+                return
             self.folder.book(ids)
             _log.info("opened", records=sent, bookings=len(ids))
         self.opened = True
@@ -263,17 +268,29 @@ class RunningDesk:
         return {f"{stage}-{k}": port for (stage, k), port in sorted(self.ports.taken.items())}
 
     @cached_property
+    def _opening(self) -> list[Batch]:
+        return list(self.batches())
+
+    @cached_property
     def _drain(self) -> Drain:
         return Drain(self.connection, self.groups, self.desk.partitions)
 
     def _begun(self) -> bool:
         """Whether the exchange has published books of every underlying: then positions can be valued."""
-        table = self.desk.table
-        places = {(EXCHANGE_MARKS, table.place(u)) for u in self.desk.instruments.underlyings}
+        table, wanted = self.desk.table, set(self.desk.instruments.underlyings)
+        places = {(EXCHANGE_MARKS, table.place(u)) for u in wanted}
         try:
-            return all(end > 0 for end in ends(self.connection, places).values())
-        except BrokerError:  # away for a moment
+            found = ends(self.connection, places)
+            if not all(found.values()) or not self.new:  # a desk that goes on has had them
+                return all(found.values())
+            for topic, p in places:
+                for record in read(self.connection, topic, p, 0, patience_s=_ASK_S):
+                    wanted.discard(name_of(record.key() or b""))
+                    if not wanted:
+                        return True
+        except QflibError:  # away for a moment
             return False
+        return False
 
     def _program(self, stage: str) -> Program:
         script = PIPELINES / f"{stage}.py"

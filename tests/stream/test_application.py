@@ -237,3 +237,29 @@ def wait_for(condition, timeout_s: float = 40.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"
         time.sleep(0.05)
+
+
+def test_a_record_that_retention_takes_before_it_is_read_ends_the_worker(own_kafka: Connection, tmp_path: Path) -> None:
+    """It would jump to the next one, and every output after it would be wrong."""
+    from confluent_kafka import TopicPartition
+
+    from qflib.broker.clients import admin
+
+    desk = Desk(own_kafka, tmp_path)
+    desk.produce(40)
+    desk.start(0)
+    desk.drained()
+    worker = desk.workers[0]
+    worker.send_signal(signal.SIGSTOP)  # it stands before records that go meanwhile
+    desk.produce(400)
+    gone = [
+        TopicPartition(t, p, reading.watermarks(own_kafka, t, p)[1]) for t in INPUTS for p in range(toy.PARTITIONS.n)
+    ]
+    for future in admin(own_kafka).delete_records(gone).values():
+        future.result()
+    desk.produce(40)
+    worker.send_signal(signal.SIGCONT)
+    assert worker.wait(30) not in (0, None)
+    desk.start(0)
+    assert desk.workers[0].wait(60) == 2
+    assert "retention has taken" in desk.log(0)

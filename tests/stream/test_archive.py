@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from qflib.broker import reading, topics
-from qflib.broker.clients import Connection, producer
+from qflib.broker.clients import Connection, consumer_config, producer
 from qflib.broker.local import LocalBroker
 from qflib.desk.deployment import Deployment
 from qflib.history import DeltaHistory
@@ -192,6 +193,31 @@ def test_one_that_wakes_after_its_successor_stores_nothing_nor_does_a_broker_s_d
     assert archive.process.poll() is None
     own_broker.start()
     archive.send(5)
+    archive.drained()
+    assert archive.stop() == 0
+    archive.check()
+
+
+def _committed(client: Consumer, offsets: list[TopicPartition]) -> bool:
+    try:
+        client.commit(offsets=offsets, asynchronous=False)
+    except KafkaException as e:
+        assert e.args[0].code() == KafkaError.UNKNOWN_MEMBER_ID
+        return False
+    return True
+
+
+def test_what_was_stored_and_not_committed_is_committed_at_the_next_start(archive: Archive) -> None:
+    """Else a desk whose sources have ended would wait for its archive for ever."""
+    archive.start()
+    archive.send(5)
+    archive.drained()
+    assert archive.stop() == 0
+    client = Consumer(consumer_config(archive.c, group=GROUP))
+    back = [TopicPartition(MARKET_RAW, p, 1) for p in range(PARTITIONS)]
+    archive.wait(lambda: _committed(client, back))  # once the stopped one's session is over
+    client.close()
+    archive.start()  # and nothing comes any more
     archive.drained()
     assert archive.stop() == 0
     archive.check()

@@ -30,6 +30,7 @@ from qflib.stream.stages import STAGES
 KILLS = int(os.environ.get("FAULT_KILLS", "1"))
 SPAN_S = 30 + 30 * KILLS  # of market time, at the wall's speed: longer than the faults take
 RATE = 4_000.0
+STOPPED_S = 12.0
 _SEEN_S = 60.0
 
 
@@ -124,3 +125,25 @@ def test_kills_scaling_and_a_stopped_worker_change_nothing(watched: Watched) -> 
     replay = report.document["replay"]
     assert (replay["unequal"], replay["state_equal"]) == (0, True)
     assert replay["records"] > 1_000
+
+
+def test_a_broker_that_stands_still_stops_nothing_for_good(watched: Watched) -> None:
+    """Longer than sessions and transactions last: whoever lost his transaction or his partitions begins again."""
+    desk = watched.desk
+    watched.until(lambda: desk.opened and watched.committed("portfolio") > 10, "no report came")
+    own = desk.broker.pid
+    assert own is not None
+    before = {stage: watched.committed(stage) for stage in desk.desk.stages}
+    os.kill(own, signal.SIGSTOP)
+    end = time.monotonic() + STOPPED_S
+    desk.wait(lambda: time.monotonic() >= end, 2 * STOPPED_S)
+    os.kill(own, signal.SIGCONT)
+    began = time.monotonic()
+    for stage in desk.desk.stages:
+        watched.until(lambda s=stage: watched.committed(s) > before[s] + 3, f"{stage} does not go on")
+        print(f"broker stopped for {STOPPED_S:g} s: {stage} goes on after {time.monotonic() - began:.1f} s")
+    desk.end_sources()
+    assert desk.wait_drained(90), str(desk.lag())
+    assert desk.stop_stages() == []
+    report = audit(desk.connection, desk.desk, history=DeltaHistory(watched.folder.history), replay=True)
+    assert report.ok, report.document["findings"]

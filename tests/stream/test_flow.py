@@ -13,9 +13,9 @@ def at(second: float, exchange: int, archive: int) -> Through:
     return Through(round(second * S), {"exchange": exchange, "archive": archive})
 
 
-def told(flow: Flow, *looks: Through, opened_ns: int = S) -> Flow:
+def told(flow: Flow, *looks: Through, opened_ns: int = S, ended_ns: int = 4 * S) -> Flow:
     for look in looks:
-        flow.see(look, opened_ns if look.at_ns >= opened_ns else 0)
+        flow.see(look, opened_ns if look.at_ns >= opened_ns else 0, over=look.at_ns > ended_ns)
     return flow
 
 
@@ -36,8 +36,16 @@ def test_neither_the_opening_nor_the_way_through_bends_it() -> None:
 
 
 def test_one_that_rose_once_counts_from_the_beginning() -> None:
-    flow = told(Flow(), at(0, 0, 0), at(2, 800, 0), at(3, 800, 800))
+    flow = told(Flow(), at(0, 0, 0), at(2, 800, 0), at(3, 800, 800), at(9, 800, 800), ended_ns=2 * S)
     assert (flow.seconds, flow.rate()) == (2.0, 400.0)
+
+
+def test_a_desk_that_stands_still_gets_no_rate_for_it() -> None:
+    rising = [at(s, 1_000 * s, 1_000 * s) for s in range(12)]
+    hung = [at(s, 11_000, 11_000) for s in (30, 61)]
+    assert told(Flow(), *rising, *hung, ended_ns=61 * S).rate() == 10_000 / 60
+    later = at(62, 12_000, 12_000)
+    assert told(Flow(), *rising, *hung, later, ended_ns=30 * S).rate() == 11_000 / 61
 
 
 @pytest.mark.parametrize("looks", [(), (at(0, 5, 5),), (at(0, 5, 5), at(2, 9, 5))], ids=["none", "opening", "no rise"])

@@ -73,7 +73,7 @@ def test_quiet_is_what_two_looks_in_a_row_say(monkeypatch: pytest.MonkeyPatch) -
     lags = iter([{"a": 0}, {"a": 3}, {"a": 0}, {"a": 0}, {"a": 0}])
     written = {"orders.incoming": 5, "risk.metrics": 0}
 
-    def ends(_: object, places: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def ends(_: object, places: list[tuple[str, int]], timeout_s: float) -> dict[tuple[str, int], int]:
         if written["risk.metrics"] < 0:
             raise BrokerError("away")
         return {(t, p): written[t] if p == 1 else 0 for t, p in places}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -154,3 +156,25 @@ def test_a_commit_says_when_the_next_may_be(
     assert paced.patience() <= paced.commit_interval
     if takes_s >= 0.03:
         assert paced.patience() > 0.005
+
+
+def test_a_setting_above_what_a_commit_can_need_holds(paced: PacedContext) -> None:
+    paced.shortest_s = 1.0
+    paced.store_offset("t", 0, 0)
+    paced.commit_checkpoint(force=True)
+    assert paced.commit_interval == 1.0
+
+
+def test_every_commit_is_watched_over(paced: PacedContext) -> None:
+    seen: list[tuple[str, int]] = []
+
+    @contextmanager
+    def watch(what: str) -> Iterator[None]:
+        yield
+        seen.append((what, len(Counted.committed)))
+
+    paced.watch = watch
+    for revoking in (False, True):
+        paced.store_offset("t", 0, 0)
+        paced.commit_checkpoint(force=True, revoking=revoking)
+    assert seen == [("a commit", 1), ("a commit", 2)]

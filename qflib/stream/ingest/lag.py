@@ -143,6 +143,7 @@ class Gate:
         self._changed = threading.Condition()
         self._sent = self._limit = 0
         self._done = threading.Event()
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._watch, name="lag", daemon=True)
 
     def __enter__(self) -> Gate:
@@ -161,11 +162,21 @@ class Gate:
         began = time.monotonic()
         with self._changed:
             while self._sent >= self._limit and not stop.asked:
+                if self._failure is not None:
+                    raise self._failure
                 self._changed.wait(0.5)  # a signal does not notify
             self._sent += 1  # only now: a record that waits is not on its way
         return time.monotonic() - began
 
     def _watch(self) -> None:
+        try:
+            self._look_on()
+        except BaseException as e:
+            self._failure = e  # whoever waits at the gate would wait for ever
+            with self._changed:
+                self._changed.notify_all()
+
+    def _look_on(self) -> None:
         away = False
         while not self._done.is_set():
             # In this order: a record delivered meanwhile counts twice, none is overlooked.

@@ -1,4 +1,4 @@
-"""Holds a market that can wait until the desk has opened: positions booked, scenario set there, hedged, reported."""
+"""Holds a market that can wait until the desk has opened: positions booked, hedged, reported on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qflib.stream.process import Stop
 
 _ASK_S = 0.05
+_ANSWER_S = 1.0
 #: A desk that has not opened by then is not waited for: its market shows why.
 _PATIENCE_S = 30.0
 #: Parts of the market's beginning: books, on which positions are booked; on the next the first hedges are sent; on the
@@ -76,6 +77,17 @@ class UntilOpened:
         return True
 
 
+def has_reported(c: Connection, partitions: int) -> bool:
+    """Whether a desk has reported before: it has opened.
+
+    Raises
+    ------
+    BrokerError
+        If the broker does not answer.
+    """
+    return any(ends(c, [(RISK_METRICS, p) for p in range(partitions)]).values())
+
+
 class Quiet:
     """Whether a desk has been published what it opens with, has reported, and has nothing left before any stage.
 
@@ -97,7 +109,7 @@ class Quiet:
     def __call__(self) -> bool:
         """Whether it is; False while the broker is away."""
         try:
-            written = {topic for (topic, _), end in ends(self._c, self._places).items() if end}
+            written = {topic for (topic, _), end in ends(self._c, self._places, timeout_s=_ANSWER_S).items() if end}
             quiet = len(written) == 2 and not any(self._look().values())
         except BrokerError:
             quiet = False

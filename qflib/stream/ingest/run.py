@@ -13,7 +13,7 @@ from qflib.desk.deployment import Deployment
 from qflib.stream.ingest.feeds import batches_of, speed_of
 from qflib.stream.ingest.lag import IN_FLIGHT, Gate, Lags, followers
 from qflib.stream.ingest.metrics import Metrics
-from qflib.stream.ingest.opened import Quiet, UntilOpened
+from qflib.stream.ingest.opened import Quiet, UntilOpened, has_reported
 from qflib.stream.ingest.pace import Pace
 from qflib.stream.ingest.play import Paces, close, play
 from qflib.stream.ingest.positions import Position, positions
@@ -96,7 +96,7 @@ def _played(
 
     batches, market = batches_of(deployment), Pace(speed_of(told))
     pace: Paces = market
-    if deployment.risk and not at:
+    if deployment.risk and not has_reported(c, deployment.partitions):
         look = Lags(c, followers(deployment.stages, archive=False), deployment.partitions).look
         part_ns = _PART * deployment.config.period_ns
         sender.opening = True

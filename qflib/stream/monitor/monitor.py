@@ -21,6 +21,7 @@ from qflib.stream.monitor.exported import Exported
 from qflib.stream.monitor.observed import READ, DelayFigures, Observed, Seen
 from qflib.stream.monitor.offsets import Offsets, Place
 from qflib.stream.monitor.processes import Costs, Process
+from qflib.stream.monitor.stalls import Stalls
 from qflib.stream.monitor.throughput import Flow, Through, through
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 
@@ -88,7 +89,7 @@ class Monitor:
         self._began = self._scraped_at = 0.0
         self._start: dict[Place, int] = {}
         self._through = Through(0, {})
-        self._flow = Flow()
+        self._flow, self._stalls = Flow(), Stalls()
         self._window: tuple[int, int] | None = None  # when the window began, and the events through before
         self._windows: deque[dict[str, Any]] = deque(maxlen=_WINDOWS)
         if registry is not None:
@@ -229,6 +230,7 @@ class Monitor:
             self._scraped_at = time.monotonic()
             self.look()
         known = self._offsets.ask()
+        self._stalls.see(self._offsets.progress if known else None, time.monotonic())
         with self._lock:
             self._costs.see(processes)
             if known:
@@ -242,7 +244,7 @@ class Monitor:
         groups = {s: g for s, g in self.groups.items() if s != "archive" or archived}
         now = through(time.time_ns(), seen.events, seen.folded, progress, groups, self._start)
         self._through = now
-        self._flow.see(now, seen.opened_ns)
+        self._flow.see(now, seen.opened_ns, over=seen.closed)
         if not seen.opened_ns:
             return
         if self._window is None:

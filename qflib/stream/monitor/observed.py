@@ -91,6 +91,7 @@ class Observed:
         self.first_ns = 0  # when the first event came in
         self.opened_ns = 0  # when the first event after the desk had opened came in
         self.market_time_ns = 0
+        self.closed = False  # whether a source has ended
         self.dead: dict[str, int] = {}  # by stage
         self.gaps: dict[str, int] = {}  # by topic
         self.reports = 0
@@ -154,6 +155,7 @@ class Observed:
         self._append_ms[seen.partition] = seen.append_ms
         if record.HasField("clock"):
             tick = record.clock.tick.time_ns
+            self.closed = self.closed or any(record.clock.tick.closing)
             self.market_time_ns = max(self.market_time_ns, int.from_bytes(tick[:8], "little", signed=True))
         if not record.HasField("market") or not (rows := record.header.count):
             return

@@ -76,16 +76,28 @@ class Flow:
     """The rate of events from the slowest stage's first rise to its last.
 
     Both ends are moments of the same kind: what a desk took to open, and what the last event took on its way, are no
-    part of it. Where the slowest stage rose but once, it is what came through since the market went on.
+    part of it. Where the slowest stage rose but once, it is what came through since the market went on; where nothing
+    rises while the market has not ended, that time counts too.
     """
 
     def __init__(self) -> None:
         self._begun: Through | None = None  # when the market went on
         self._first: Through | None = None
         self._last: Through | None = None
+        self._until_ns = 0  # the last look at which the market had not ended
 
-    def see(self, now: Through, opened_ns: int) -> None:
-        """Take note of where the stages stand; `opened_ns` is when the market went on, 0 while it has not."""
+    def see(self, now: Through, opened_ns: int, *, over: bool = False) -> None:
+        """Take note of where the stages stand.
+
+        Parameters
+        ----------
+        now
+            Events through each.
+        opened_ns
+            When the market went on; 0 while it has not.
+        over
+            Whether the market has ended.
+        """
         if not opened_ns:
             self._begun = now
             return
@@ -93,11 +105,13 @@ class Flow:
         self._begun = Through(opened_ns, begun.events)
         if now.least > (self._last or self._begun).least:
             self._first, self._last = self._first or now, now
+        if not over:
+            self._until_ns = now.at_ns
 
     @property
     def seconds(self) -> float:
         """From the first rise to the last."""
-        return 0.0 if self._last is None else (self._last.at_ns - self._from.at_ns) / 1e9
+        return 0.0 if self._last is None else (max(self._last.at_ns, self._until_ns) - self._from.at_ns) / 1e9
 
     def rate(self, stage: str | None = None) -> float:
         """Events a second, of a stage or of the slowest."""
