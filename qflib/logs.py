@@ -28,10 +28,13 @@ def set_up(settings: LogSettings | None = None) -> None:
     """
     settings = settings or LogSettings()
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    # without local variables, which hold passwords: a client's settings, a repository's address
+    traces = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    plain = structlog.dev.plain_traceback
     shown: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(traces), structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     )
     structlog.configure(
         processors=[

@@ -199,6 +199,6 @@ def _sentence(e: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"setting {name!r} does not exist; take it out ({where})"
     what = first["msg"][:1].lower() + first["msg"][1:]
-    secret = name.startswith(("broker.options", "broker.repository"))
+    secret = name == "broker" or name.startswith(("broker.options", "broker.repository"))
     shown = "not shown" if secret else repr(first["input"])
     return f"setting {name!r} is {shown}: {what}; set it right ({where})"

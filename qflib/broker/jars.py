@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from qflib.errors import ChecksumError, MissingPartError, SettingsError
 
@@ -167,10 +167,8 @@ def _fetch_one(source: _Repository, folder: Path, jar: Jar, on_bytes: Callable[[
 
 class _Repository:
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
+        parts = _parts(address)
         host = parts.netloc.rpartition("@")[2]
-        if parts.scheme not in ("https", "http") or not host:
-            raise SettingsError(f"Maven repository {address!r} is no https address; set {_SETTING} right")
         self.shown = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))  # without the password
         login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
         self._login = f"Basic {base64.b64encode(login).decode()}" if parts.username else None
@@ -208,6 +206,23 @@ class _Repository:
                 file.write(chunk)
                 on_bytes(len(chunk))
         return None
+
+
+def _parts(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        # an @ after the host: a password with a slash, whose beginning would pass for the host and be shown
+        behind = f"{parts.path}{parts.query}{parts.fragment}"
+        right = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0 and "@" not in behind
+    except ValueError:  # its words hold the address
+        right = None
+    if not right:
+        raise SettingsError(
+            "the address of the Maven repository is not shown, since it may hold a password: it is no https address as "
+            f"https://user:password@host/path, or its password has a / or @ that is not written as %2F, %40; set "
+            f"{_SETTING} right"
+        )
+    return parts
 
 
 def _certificates() -> ssl.SSLContext:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
 _PATIENCE_S = 30.0  # a broker killed under load is back within 6 s
+_ANSWER_S, _LOOK_S = 10.0, 4.0
 _AT_ONCE = 500
 _PAUSE_S = 0.05  # before asking again
 _CREATED_S = 1.0  # a topic just created is known everywhere within
@@ -82,7 +83,7 @@ def read(
                     raise _silent(c, f"reading {topic}[{partition}]", patience_s)
                 if silence > 1.0 and not looked:  # a consumer says nothing of a topic that is not there
                     looked = True
-                    _look(c, topic, partition)
+                    _look(c, topic, partition, min(_LOOK_S, patience_s))
                 continue
             heard = time.monotonic()
             for message in (first, *consumer.consume(_AT_ONCE, 0)):
@@ -189,7 +190,7 @@ def last_record(
     -----
     The end itself may be control markers and aborted records, so ever wider windows are read: 8 records, 64, 512 …
     """
-    low, high = watermarks(c, topic, partition, committed=committed)
+    low, high = watermarks(c, topic, partition, committed=committed, timeout_s=min(_ANSWER_S, patience_s))
     width = 8
     while high > low:
         start = max(low, high - width)
@@ -330,10 +331,10 @@ def _missing(c: Connection, partitions: Collection[tuple[str, int]]) -> tuple[st
     return next(((t, p) for t, p in partitions if t not in there or p not in there[t].partitions), None)
 
 
-def _look(c: Connection, topic: str, partition: int) -> None:
+def _look(c: Connection, topic: str, partition: int, timeout_s: float) -> None:
     """Refuse a topic or partition that the cluster, if it answers, does not have."""
     with contextlib.suppress(BrokerError):
-        watermarks(c, topic, partition, timeout_s=4.0)
+        watermarks(c, topic, partition, timeout_s=timeout_s)
 
 
 @lru_cache(maxsize=32)

@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Take opening positions; the desk starts with them, and one that runs books them.
 
-    Loading the same file again changes nothing.
+    Loading the same file again changes nothing. A desk that runs takes further rows, and refuses changed ones.
     """
     frame = read(file)
     if instrument_file is not None:
@@ -93,7 +93,9 @@ def _book(file: Path, frame: pd.DataFrame) -> int | None:
     Raises
     ------
     InputError
-        If the desk that runs measures no risk.
+        If the desk that runs measures no risk, or has not opened.
+    DataError
+        If rows that it has booked were changed.
     """
     from qflib import settings
     from qflib.stream.folder import DeskFolder
@@ -117,7 +119,14 @@ def _book(file: Path, frame: pd.DataFrame) -> int | None:
     check(file, frame, desk.instruments, "the running desk", "mend the file")
     batches = list(bookings(desk.instruments, desk.portfolio, frame))
     ids = booking_ids(batches)
-    new = ids - folder.booked
+    booked = folder.booked
+    if not booked:  # what it opens with was read at its start: it would book both
+        raise InputError(
+            f"the desk that runs in {folder.path} has not booked its own opening positions yet, and these would add up "
+            "with them; load them once it has opened, or stop it first"
+        )
+    folder.check_bookings(ids)
+    new = ids - booked
     if new:
         publish(Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items()))), batches, desk.table)
         folder.book(ids)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+import structlog
+
 from qflib.broker.clients import Connection
 from qflib.broker.reading import last_data_offset
+from qflib.errors import QflibError
 from qflib.stream.monitor.offsets import Offsets
 
 APART_S = 0.2
+_PATIENCE_S = 2.0  # who asks also starts a broker again: it is asked anew soon
 Place = tuple[str, int]
+
+_log = structlog.get_logger(__name__)
 
 
 class Drain:
@@ -55,17 +61,21 @@ class Drain:
         if not self._offsets.ask():
             return None
         committed = self._offsets.progress.committed
-        return {
-            group: sum(self._behind(place, committed.get(group, {}).get(place, 0)) for place in places)
-            for group, places in self._places.items()
-        }
+        try:
+            return {
+                group: sum(self._behind(place, committed.get(group, {}).get(place, 0)) for place in places)
+                for group, places in self._places.items()
+            }
+        except QflibError as e:  # it went away since, or trimmed what was looked at
+            _log.info("broker does not give the last data records", error=str(e))
+            return None
 
     def _behind(self, place: Place, offset: int) -> int:
         end = self._offsets.progress.ends[place]
         if offset >= end:
             return 0
         if self._data.get(place, (-1, 0))[0] != end:  # looking back for it is the slow part
-            self._data[place] = end, last_data_offset(self._c, *place) + 1
+            self._data[place] = end, last_data_offset(self._c, *place, patience_s=_PATIENCE_S) + 1
         return max(0, self._data[place][1] - offset)
 
 

@@ -84,12 +84,15 @@ class Stop:
     """What signals ask of a process.
 
     SIGTERM and SIGINT: leave off, to go on at the next start. SIGUSR1, which ingest alone heeds: end the market with
-    closing clocks, then leave off. The first that comes counts.
+    closing clocks, then leave off. The first that comes counts; but who waits for the broker on the way to an end gives
+    up at a SIGTERM that follows it.
     """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         self.ending = False
+        #: Whether to leave off at once, whatever cannot be sent.
+        self.leaving = False
         #: Called once when something is asked for, in the main thread.
         self.notify: Callable[[], object] = lambda: None
 
@@ -105,6 +108,7 @@ class Stop:
 
     def ask(self, *, end: bool = False) -> None:
         """As if a signal had come."""
+        self.leaving = self.leaving or not end
         if not self.asked:
             self.ending = end
             self._asked.set()

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -128,8 +129,25 @@ def test_a_missing_file(maven: Maven, tmp_path: Path) -> None:
 def test_no_repository(tmp_path: Path) -> None:
     with pytest.raises(MissingPartError, match=r"cannot be fetched from http://127\.0\.0\.1:1 .*refused"):
         jars.fetch(tmp_path, "http://127.0.0.1:1", JARS)
-    with pytest.raises(SettingsError, match="'somewhere' is no https address"):
-        jars.fetch(tmp_path, "somewhere", JARS)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3cret",
+        "htp://user:s3cret@mirror/",
+        "http://user:s3cret@/maven2",
+        "http://user:s3cret",
+        "http://user:s3cret@[mirror/",
+        "http://user:s3cret@mirror\u2100/",  # urlsplit's own words name the user and the password
+        "http://user:/s3cret@mirror/maven2",
+        "http://user:#s3cret@mirror/maven2",
+    ],
+)
+def test_a_wrong_address_is_not_shown(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"not shown.* is no https address .*QFLIB_BROKER__REPOSITORY") as e:
+        jars.fetch(tmp_path, address, JARS)
+    assert "s3cret" not in "".join(traceback.format_exception(e.value))
 
 
 def test_a_password_is_sent_and_not_shown(maven: Maven, tmp_path: Path) -> None:

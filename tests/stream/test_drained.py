@@ -1,5 +1,6 @@
 """Drained: every group past the last data record of its inputs, control markers aside."""
 
+import time
 import uuid
 
 from confluent_kafka import Consumer, TopicPartition
@@ -64,3 +65,30 @@ def test_what_comes_between_two_looks_begins_anew(own_kafka, monkeypatch):
     assert not drain.ask()  # caught up, and yet a record went through since
     now[0] += 1.0
     assert drain.ask()
+
+
+def test_a_broker_that_goes_away_while_it_is_asked_gives_no_lag(own_broker, monkeypatch):
+    c = own_broker.connection
+    topics.create(c, N)
+    commit(c, "a", ORDERS_EXECUTED, 0, 0)
+    send(c, ORDERS_EXECUTED, 0, n=3)
+    drain = Drain(c, {"a": (ORDERS_EXECUTED,)}, N)
+    ask = drain._offsets.ask
+
+    def and_die():
+        answered = ask()
+        own_broker.crash()
+        return answered
+
+    with monkeypatch.context() as m:
+        m.setattr(drain._offsets, "ask", and_die)
+        began = time.monotonic()
+        assert drain.lag() is None
+        assert time.monotonic() - began < 9  # whoever asks also starts the broker again
+        m.setattr(drain._offsets, "ask", lambda: True)
+        assert not drain.ask()
+    own_broker.start()
+    end = time.monotonic() + 30
+    while (lag := drain.lag()) is None and time.monotonic() < end:
+        time.sleep(0.1)
+    assert lag == {"a": 3}

@@ -6,19 +6,31 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import islice
 from pathlib import Path
 
+import pytest
+
 from qflib.broker.clients import Connection
+from qflib.broker.local import LocalBroker
 from qflib.broker.reading import read, watermarks
 from qflib.broker.topics import create
 from qflib.desk.deployment import Deployment
+from qflib.errors import BrokerError
 from qflib.market.instruments import simulated_instruments
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_RAW
+from qflib.stream.ingest import sender
 from qflib.stream.ingest.feeds import batches_of
-from qflib.stream.ingest.positions import ended
+from qflib.stream.ingest.lag import Gate
+from qflib.stream.ingest.metrics import Metrics
+from qflib.stream.ingest.pace import Pace
+from qflib.stream.ingest.play import play
+from qflib.stream.ingest.positions import Position, ended, position_of
 from qflib.stream.ingest.run import ingest
-from qflib.stream.process import Stop
+from qflib.stream.ingest.sender import LeftOff, Sender
+from qflib.stream.process import FAILED, Stop
+from qflib.stream.running import _STAGES_S
 
 FLAT_OUT = 1_000_000
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "ingest.py"
@@ -74,3 +86,91 @@ def test_without_consumers_it_stops_at_the_bound_and_ends_with_closing_clocks(ow
     stop.ask(end=True)
     work.join(10)
     assert _count(own_kafka) == 36
+
+
+def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(own_broker: LocalBroker, tmp_path: Path) -> None:
+    c = own_broker.connection
+    create(c, 4)
+    desk = _deployment(speed=5, duration="20s")
+    desk.save(tmp_path / "desk.json")
+    short = "from qflib.stream.ingest import sender; sender.QUEUE = 20; import runpy, sys; del sys.argv[0]; "
+    command = [sys.executable, "-c", f"{short}runpy.run_path(sys.argv[0], run_name='__main__')", str(PIPELINE)]
+    log = tmp_path / "log"
+    told = ["--deployment", str(tmp_path / "desk.json"), "--bootstrap", c.bootstrap]
+    with log.open("w") as err, subprocess.Popen([*command, *told], stderr=err) as process:
+        until = time.monotonic() + 60
+        while _count(c) < 40 and time.monotonic() < until:
+            time.sleep(0.02)
+        own_broker.crash()
+        while "broker is gone" not in log.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1.0)  # 320 records, of which the queue takes 20
+        process.terminate()
+        try:
+            process.wait(_STAGES_S)
+        finally:
+            process.kill()
+    assert process.returncode == FAILED
+    assert "20 records were not delivered in 1.5 s" in log.read_text().splitlines()[-1]
+    own_broker.start()
+    ingest(_deployment(duration="20s"), c, Stop())
+    assert sorted(_sent(c)) == sorted(encode(b) for b in batches_of(desk))
+
+
+def _full(monkeypatch: pytest.MonkeyPatch, stop: Stop) -> Sender:
+    """A sender whose broker is away and whose queue has room for two more."""
+    monkeypatch.setattr(sender, "QUEUE", 2)
+    return Sender(Connection("127.0.0.1:1"), _deployment().table, lambda: stop.leaving)
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_what_a_stop_leaves_in_hand_does_not_count_as_sent(ending: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, desk, at = Stop(), _deployment(), dict[str, Position]()
+    out, said = _full(monkeypatch, stop), list[BaseException]()
+
+    def work() -> None:
+        try:
+            play(batches_of(desk), at, out, Gate([], dict), Pace(None), stop, Metrics())
+        except LeftOff as e:
+            said.append(e)
+
+    monkeypatch.setattr(Gate, "wait", lambda *_: 0.0)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    until = time.monotonic() + 10
+    while out.pending() < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    if ending:
+        stop.ask(end=True)  # closing clocks would wait for the broker too: it takes a signal more
+        thread.join(0.5)
+        assert thread.is_alive()
+    stop.ask()
+    thread.join(10)
+    assert said
+    first = list(islice(batches_of(desk), 2))
+    assert at == {b.header.source: position_of(b) for b in first}
+    with pytest.raises(LeftOff):  # nor is a later record sent, that would pass over its number
+        out.send(first[0].header.source, b"")
+    with pytest.raises(BrokerError, match=r"2 records were not delivered in 0\.1 s"):
+        out.flush(0.1)
+
+
+def test_an_end_waits_for_the_broker_until_a_stop_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, said = Stop(), list[BaseException]()
+    out = _full(monkeypatch, stop)
+    out.send("sim:ACME", b"a closing clock")
+    stop.ask(end=True)
+
+    def work() -> None:
+        try:
+            out.flush(0.1)
+        except BrokerError as e:
+            said.append(e)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(0.5)
+    assert thread.is_alive()  # another process would not know that the market is to end
+    stop.ask()
+    thread.join(10)
+    assert said

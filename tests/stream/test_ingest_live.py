@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from qflib.records import Instrument, Instruments
+from qflib.broker.clients import Connection
+from qflib.records import Instrument, Instruments, Partitions
 from qflib.records.codec import decode
 from qflib.steps.normalize import Normalize
+from qflib.stream.ingest import sender
 from qflib.stream.ingest.live import LiveSource, listen
 from qflib.stream.ingest.metrics import Metrics
 from qflib.stream.ingest.positions import Position
+from qflib.stream.ingest.sender import LeftOff, Sender
 from qflib.stream.process import Stop
 from qflib.venues.kraken import LIVE, Decoder
 from qflib.venues.session import Session
@@ -86,3 +92,30 @@ def test_a_broken_connection_opens_an_epoch_that_names_the_former_one() -> None:
     assert step.checks["gaps"] == 0
     book = step._sources["kraken:0"].decoder.books["XBT/USD"]  # type: ignore[union-attr]
     assert (book.live, book.checksum()) == (True, pair.checksum())
+
+
+def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "QUEUE", 2)
+    table = Instruments((Instrument("XBT/USD", venue="kraken", source="kraken:0", levels=True),))
+    stop, said = Stop(), list[BaseException]()
+    out = Sender(Connection("127.0.0.1:1"), Partitions.spread(1, ["XBT/USD"], ["kraken:0"]), lambda: stop.leaving)
+    venue = LiveVenue("ws://127.0.0.1:1", LIVE.subscribe, 5.0, LIVE.source, LIVE.discover)
+    session = Session(venue, ["XBT/USD"], (0.05, 0.2))
+    source = LiveSource("kraken:0", "kraken", session, Decoder(table, "kraken:0"), Position(), out, Metrics())
+
+    def work() -> None:
+        try:
+            asyncio.run(listen([source], stop))
+        except LeftOff as e:
+            said.append(e)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    until = time.monotonic() + 20
+    while out.pending() < 2 and time.monotonic() < until:  # clocks
+        time.sleep(0.02)
+    thread.join(0.5)  # the third one holds the loop
+    stop.ask()
+    thread.join(10)
+    assert said
+    assert source.position.seq == 1

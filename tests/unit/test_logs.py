@@ -30,6 +30,24 @@ def test_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> Non
     assert "venue=kraken" in err
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_local_variables(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(LogSettings.model_validate({"format": form}))
+
+    def connect(config: dict[str, str]) -> None:
+        raise OSError("no connection to " + config["bootstrap.servers"])
+
+    for log in (structlog.get_logger().exception, logging.getLogger("quixstreams.app").exception):
+        try:
+            connect({"bootstrap.servers": "desk", "sasl.password": "".join(("s3", "cret"))})
+        except OSError:
+            log("ended")
+    err = capsys.readouterr().err
+    assert err.count("no connection to desk") == 2
+    assert "connect" in err
+    assert "s3cret" not in err
+
+
 def test_what_clients_of_kafka_log_is_an_event_too(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(LogSettings(level="info", format="json"))
     logs.set_up(LogSettings(level="info", format="json"))  # once more: still one line

@@ -43,6 +43,22 @@ def test_a_wrong_setting_is_named(text: str, said: str) -> None:
     assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[broker.repository]\nurl = 'http://user:s3cret@mirror/'",
+        "[[broker]]\nrepository = 'http://user:s3cret@mirror/'",
+        "broker = 'http://user:s3cret@mirror/'",
+        "[broker]\noptions = 's3cret'",
+    ],
+)
+def test_what_may_hold_a_password_is_not_shown(text: str) -> None:
+    Path("qflib.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"setting 'broker.*' is not shown: ") as e:
+        settings.load()
+    assert "s3cret" not in str(e.value)
+
+
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QFLIB_DESK__RATE", "fast")
     with pytest.raises(SettingsError, match="QFLIB_DESK__RATE"):

@@ -29,6 +29,7 @@ ARCHIVE = f"{GROUP_PREFIX}archive"
 #: The archive commits every second or two: what came since so many seconds is not held against it.
 _ARCHIVE_GRACE_S = 6.0
 _ANSWER_S = 2.0
+_JOIN_S = 0.2
 #: What Kafka's ListOffsets takes as a time.
 
 _log = structlog.get_logger("qflib.ingest")
@@ -152,7 +153,7 @@ class Gate:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(_JOIN_S)  # a look at a broker that is away takes many seconds, and may end without us
 
     def wait(self, stop: Stop) -> float:
         """Wait until one more record may go, or a stop is asked for; seconds waited."""

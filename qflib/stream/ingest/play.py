@@ -22,7 +22,7 @@ class Out(Protocol):
     """Where records go."""
 
     def send(self, source: str, value: bytes) -> None:
-        """Queue a record."""
+        """Queue a record; what it raises says that it did not."""
 
 
 class Paces(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from qflib.stream.ingest.opened import Quiet, UntilOpened, has_reported
 from qflib.stream.ingest.pace import Pace
 from qflib.stream.ingest.play import Paces, close, play
 from qflib.stream.ingest.positions import Position, positions
-from qflib.stream.ingest.sender import Sender
+from qflib.stream.ingest.sender import LeftOff, Sender
 from qflib.stream.process import Arguments, Stop, serve_metrics
 from qflib.stream.waiting import await_topics
 
@@ -71,13 +72,14 @@ def ingest(deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics |
     if all(s in at and at[s].closed for s in sources):
         _log.info("every source has ended; there is nothing to send")
         return
-    sender = Sender(c, deployment.table)
-    if deployment.source in ("sim", "replay"):
-        _played(deployment, c, at, sender, stop, metrics)
-    else:
-        # Retention took the source's numbers: an epoch above any that it can have had.
-        at |= {s: Position(time.time_ns() // 10**9) for s in trimmed}
-        _listened(deployment, at, sender, stop, metrics)
+    sender = Sender(c, deployment.table, lambda: stop.leaving)
+    with suppress(LeftOff):  # the broker is away: the next start goes on after what it has
+        if deployment.source in ("sim", "replay"):
+            _played(deployment, c, at, sender, stop, metrics)
+        else:
+            # Retention took the source's numbers: an epoch above any that it can have had.
+            at |= {s: Position(time.time_ns() // 10**9) for s in trimmed}
+            _listened(deployment, at, sender, stop, metrics)
     sender.flush()
     _log.info("left off", at={s: (p.epoch, p.seq, p.closed) for s, p in at.items()})
 

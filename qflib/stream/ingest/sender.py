@@ -1,8 +1,9 @@
-"""The producer: every record is sent once, in order; nothing is dropped."""
+"""The producer: every record is sent once, in order; none is dropped, but for a stop while the broker is away."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
 #: Records in the producer's queue at most; its bytes are bounded beside (`producer_config`).
 QUEUE = 10_000
-#: How long a stop waits for what is queued: a process has 5 s to end.
-FLUSH_S = 4.0
+#: How long a stop waits for what is queued: the supervisor kills a process after 3 s.
+FLUSH_S = 1.5
+_TURN_S = 0.1  # between two looks whether a stop was asked for
 
 _log = structlog.get_logger("qflib.ingest")
+
+
+class LeftOff(Exception):
+    """A stop was asked for while the queue was full: the record was not sent, nor will any be."""
 
 
 class Sender:
@@ -32,10 +38,13 @@ class Sender:
         The cluster.
     table
         Where names lie: the key decides the partition.
+    leaving
+        Whether not to wait for the broker any longer.
     """
 
-    def __init__(self, c: Connection, table: Partitions) -> None:
-        self._table = table
+    def __init__(self, c: Connection, table: Partitions, leaving: Callable[[], bool] = lambda: False) -> None:
+        self._table, self._leaving = table, leaving
+        self._left_off = False
         self._failure: KafkaError | None = None
         self._away = False
         #: Whether the desk is still opening on what is sent: the records say so in a header.
@@ -50,20 +59,25 @@ class Sender:
         ------
         BrokerError
             If an earlier record could not be delivered.
+        LeftOff
+            If the queue is full and a stop is asked for; from then on always, so that no number is passed over.
         """
         headers: Any = [("ingest_ns", b"%d" % time.time_ns())]
         if self.opening:
             headers.append(("opening", b"1"))
-        while True:
+        while not self._left_off:
             try:
                 self._producer.produce(
                     MARKET_RAW, value, self._table.key(source), headers=headers, on_delivery=self._delivered
                 )
-                break
             except BufferError:
-                self._producer.poll(0.1)  # returns at the first delivery
+                self._left_off = self._leaving()
+                self._producer.poll(_TURN_S)  # returns at the first delivery
                 self._check()
-        self.poll()
+            else:
+                self.poll()
+                return
+        raise LeftOff
 
     def opened(self) -> None:
         """What is sent from now on is not for opening."""
@@ -86,17 +100,22 @@ class Sender:
         return len(self._producer)
 
     def flush(self, seconds: float = FLUSH_S) -> None:
-        """Wait until all is delivered.
+        """Wait until all is delivered; once a stop is asked for, so many seconds at most.
 
         Raises
         ------
         BrokerError
-            If it is not after so many seconds.
+            If it was not by then.
         """
-        left = self._producer.flush(seconds)
+        end = float("inf")
+        while left := self._producer.flush(_TURN_S):
+            self._check()
+            now = time.monotonic()
+            if self._leaving():
+                end = min(end, now + seconds)
+            if now >= end:
+                raise BrokerError(f"{left} records were not delivered in {seconds:g} s; see whether the broker runs")
         self._check()
-        if left:
-            raise BrokerError(f"{left} records were not delivered in {seconds:g} s; see whether the broker runs")
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:
