@@ -15,6 +15,10 @@ class ConflictError(Exception):
     """Another archive has stored the same partitions meanwhile: this one has lost them and must end."""
 
 
+class RetiredError(Exception):
+    """The assignment is over and what was held is not stored: its offsets must not be committed."""
+
+
 class Log(NamedTuple):
     """One partition of one topic of one cluster: what offsets count in.
 
