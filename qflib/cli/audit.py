@@ -59,7 +59,7 @@ def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: 
     from qflib.history import DeltaHistory
     from qflib.stream.audit.report import audit, parts_of
 
-    history = DeltaHistory(folder / "history") if (folder / "history").is_dir() else None
+    history = DeltaHistory(folder / "history")  # also where it is gone: what its group has committed is asked for
     connection, stop = _cluster(settings, folder)
     try:
         with _bar(parts_of(deployment, replay)) as told:

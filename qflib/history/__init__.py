@@ -9,7 +9,8 @@ _NAMES = {
     "History": "store",
     "Kept": "kept",
     "Log": "store",
+    "RetiredError": "store",
     "Stored": "store",
 }
-__all__ = ["Archiver", "ConflictError", "DeltaHistory", "History", "Kept", "Log", "Stored"]
+__all__ = ["Archiver", "ConflictError", "DeltaHistory", "History", "Kept", "Log", "RetiredError", "Stored"]
 __getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from qflib.errors import DataError, MalformedRecordError, TornBatchError
 from qflib.history.kept import BATCHES, Kept, kept_of
 from qflib.history.rows import BatchRows, ColumnRows
-from qflib.history.store import Handle, History, Log
+from qflib.history.store import Handle, History, Log, RetiredError
 from qflib.records.codec import decode
 
 #: Bytes held before they are stored without waiting for the interval, and rows.
@@ -60,13 +60,14 @@ class Archiver:
     Notes
     -----
     One lock is held by whoever stores. `retire` takes none: a store that has begun and outlives its assignment ends
-    at its next table, and the next assignment waits until it has.
+    at its next table with an error, so that nobody commits what it did not store, and the next assignment waits until
+    it has.
     """
 
     def __init__(self, history: History, max_bytes: int = MAX_BYTES, max_rows: int = MAX_ROWS) -> None:
         self._history, self._max_bytes, self._max_rows = history, max_bytes, max_rows
         self._lock = Lock()
-        self._generation = 0
+        self._generation = self._assigned = 0
         self._logs: dict[tuple[str, int], Log] = {}
         self._columns: dict[str, list[tuple[Kept, _Open]]] = {}
         self._batches: _Open | None = None
@@ -94,12 +95,13 @@ class Archiver:
                     (k, _Open(self._history.handle(k.name), ColumnRows(k), of)) for k in kept_of(topic)
                 ]
             self._batches = _Open(self._history.handle(BATCHES), BatchRows(), assigned) if assigned else None
+            self._assigned = self._generation
             return dict(self._batches.next) if self._batches else {}
         finally:
             self._lock.release()
 
     def retire(self) -> None:
-        """The assignment is over: nothing held is stored any more."""
+        """The assignment is over: nothing held is stored any more, and whoever asks for it is told."""
         self._generation += 1
 
     def take(
@@ -116,7 +118,7 @@ class Archiver:
 
         Raises
         ------
-        ConflictError, DataError
+        ConflictError, DataError, RetiredError
             As `store`, where too much is held.
         """
         with self._lock:
@@ -142,13 +144,15 @@ class Archiver:
             If another archive has stored the same partitions.
         DataError
             If the disk is full or cannot be written.
+        RetiredError
+            If the assignment is over before all is stored: to return would say that the offsets may be committed.
         """
         generation = self._generation
         with self._lock:
             tables = [o for kept in self._columns.values() for _, o in kept]
             for o in [*tables, *([self._batches] if self._batches else [])]:
-                if self._generation != generation:
-                    return
+                if not generation == self._generation == self._assigned:
+                    raise RetiredError("the assignment is over; its successor stores these records")
                 self._store(o)
             self._held = self._rows = 0
 

@@ -23,6 +23,7 @@ from deltalake import (
     write_deltalake,
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError
 from qflib.history import runs
@@ -214,12 +215,12 @@ class DeltaHistory(History):
     ) -> Iterator[Stored]:
         """Records of a partition by rising offset, some 32 MB of values in memory at a time."""
         data = self.dataset(BATCHES)
-        known = self.clusters
+        known = (cluster,) if cluster else self.clusters
         if data is None or not known:
             return
         where = (
             (ds.field("topic") == topic)
-            & (ds.field("cluster") == (cluster or known[-1]))
+            & (ds.field("cluster") == known[-1])
             & (ds.field("partition") == partition)
             & (ds.field("offset") >= start)
         )
@@ -232,6 +233,25 @@ class DeltaHistory(History):
         for first, last in _windows(index["length"].to_numpy(), WINDOW_BYTES):
             inside = (ds.field("offset") >= int(offsets[first])) & (ds.field("offset") <= int(offsets[last - 1]))
             yield from _stored(topic, data.to_table(filter=where & inside).sort_by("offset"))
+
+    def rows_of(
+        self, table: str, partition: int, *, cluster: str, start: int, stop: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Offsets that have rows, and how many each; O(rows), of which a batch is in memory at a time."""
+        data = self.dataset(table)
+        where = (ds.field("cluster") == cluster) & (ds.field("partition") == partition)
+        where &= (ds.field("offset") >= start) & (ds.field("offset") < stop)
+        found = [
+            np.unique(part.column("offset").to_numpy(), return_counts=True)
+            for part in (() if data is None else data.to_batches(columns=["offset"], filter=where))
+            if part.num_rows
+        ]
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        offsets, place = np.unique(np.concatenate([o for o, _ in found]), return_inverse=True)
+        counts = np.zeros(len(offsets), np.int64)
+        np.add.at(counts, place, np.concatenate([n for _, n in found]))
+        return offsets, counts
 
     def partitions(self, topic: str, cluster: str | None = None) -> list[int]:
         """Partitions of a topic that have records."""

@@ -6,13 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from qflib.records import Instruments
 
 
 class ConflictError(Exception):
     """Another archive has stored the same partitions meanwhile: this one has lost them and must end."""
+
+
+class RetiredError(Exception):
+    """The assignment is over and what was held is not stored: its offsets must not be committed."""
 
 
 class Log(NamedTuple):
@@ -119,6 +125,20 @@ class History(ABC):
             Default: the last one.
         date
             Only what was appended on this day (UTC), as 2026-01-05.
+        start, stop
+            Offsets from `start` to before `stop`.
+        """
+
+    @abstractmethod
+    def rows_of(
+        self, table: str, partition: int, *, cluster: str, start: int, stop: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which records have rows in a column table, by rising offset, and how many each.
+
+        Parameters
+        ----------
+        table, partition, cluster
+            Whose rows.
         start, stop
             Offsets from `start` to before `stop`.
         """

@@ -1,7 +1,8 @@
 """The archive: every topic into the history, on Quix Streams, each record once.
 
 The application runs at-least-once; the history's own offsets make it exact. They also say where to begin: an assignment
-starts from what the history holds, the group's committed offsets only tell others how far it is.
+starts from what the history holds, the group's committed offsets only tell others how far it is, and never more than is
+stored: the audit demands all below them.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from qflib.history.store import Log
 from qflib.records import Instruments
 from qflib.stream.process import Arguments, freeze, serve_metrics
 from qflib.stream.quix import Application, BaseSink
+from qflib.stream.stages import ARCHIVE_GROUP
 from qflib.stream.upkeep import Upkeep
 from qflib.stream.waiting import await_topics
 
 _log = structlog.get_logger("qflib.archive")
 
-GROUP = "qflib.archive"
+GROUP = ARCHIVE_GROUP
 TOPICS = tuple(spec.name for spec in TOPIC_TABLE)
 #: Between two commits: a file a day and table each time, so not the stages' 5 ms; the hot tail comes from the topics.
 COMMIT_S = 1.5
@@ -93,7 +95,10 @@ class ArchiveSink(BaseSink):
         self._metrics.batch.observe(time.perf_counter() - began)
 
     def flush(self) -> None:
-        """Store what is held; Quix Streams commits the group's offsets after it."""
+        """Store what is held; Quix Streams commits the group's offsets after it, unless this raises.
+
+        In the thread of a revoke what it raises is noted and goes no further: a graceful stop stays one.
+        """
         began = time.perf_counter()
         counts, told = self._archiver.counts, self._told
         self._archiver.store()
@@ -197,8 +202,10 @@ class ArchiveApplication(Application):
             self._archiver.retire()
 
     def _on_lost(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        """What is held goes with the partitions; its offsets too, or the next assignment would commit them."""
         self._archiver.retire()
         super()._on_lost(consumer, topic_partitions)
+        self._processing_context.init_checkpoint()  # type: ignore[no-untyped-call]
 
 
 def run(told: Arguments) -> None:

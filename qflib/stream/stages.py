@@ -17,6 +17,8 @@ from qflib.records.topics import (
 )
 
 GROUP_PREFIX = "qflib."
+#: The archive's consumer group; what lies below its offsets is stored.
+ARCHIVE_GROUP = f"{GROUP_PREFIX}archive"
 
 
 @dataclass(frozen=True, slots=True)

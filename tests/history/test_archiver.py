@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qflib.history import Archiver, ConflictError, DeltaHistory, Log
+from qflib.history import Archiver, ConflictError, DeltaHistory, Log, RetiredError
 from qflib.records import MARKET_EVENTS, TICK, Batch, Header, Instrument, Instruments
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
@@ -149,25 +149,38 @@ def test_a_late_writer_is_refused(tmp_path: Path, there: bool) -> None:
     assert third.assign([log()]) == {log(): 10}
 
 
-def test_a_store_that_outlives_its_assignment_commits_nothing(tmp_path: Path) -> None:
+def test_a_store_that_outlives_its_assignment_stores_nothing_and_says_so(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
     history = DeltaHistory(tmp_path)
     archiver = Archiver(history)
     archiver.assign([log()])
     feed(archiver, range(5))
     taken = archiver._lock.acquire()
     assert taken
-    from threading import Thread
-
-    flush = Thread(target=archiver.store)
-    flush.start()
-    archiver.retire()
-    archiver._lock.release()
-    flush.join()
+    with ThreadPoolExecutor(1) as pool:
+        flush = pool.submit(archiver.store)
+        archiver.retire()
+        archiver._lock.release()
+        with pytest.raises(RetiredError):
+            flush.result()
     assert stored(history) == []
     archiver.assign([log()])
     feed(archiver, range(5))
     archiver.store()
     assert len(stored(history)) == 5
+
+
+def test_a_store_that_begins_after_its_assignment_is_refused(tmp_path: Path) -> None:
+    history = DeltaHistory(tmp_path)
+    archiver = Archiver(history)
+    archiver.store()  # nothing was ever held
+    archiver.assign([log()])
+    feed(archiver, range(5))
+    archiver.retire()
+    with pytest.raises(RetiredError, match="the assignment is over"):
+        archiver.store()
+    assert stored(history) == []
 
 
 def test_a_fresh_cluster_begins_anew(tmp_path: Path) -> None:

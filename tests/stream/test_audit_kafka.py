@@ -1,4 +1,4 @@
-"""The audit on a real Kafka, by the command: clean, then with a record too many."""
+"""The audit on a real Kafka, by the command: clean, with a record too many, without the archive its group tells of."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from qflib.broker import topics
 from qflib.broker.clients import Connection, producer
 from qflib.records.topics import RISK_METRICS
+from qflib.stream.stages import ARCHIVE_GROUP
 from tests.stream.chain import Lists, run
 
 PARTITIONS = 2
@@ -34,6 +35,16 @@ def test_the_command_audits_a_cluster(own_kafka: Connection, tmp_path: Path) -> 
     code, told = _audit(own_kafka, tmp_path)
     assert (code, told["ok"], told["topics"][RISK_METRICS]["duplicated"]) == (1, False, 1)
     assert told["findings"][0]["offset"] == len(records)
+
+    claimed = Lists()
+    claimed.groups[ARCHIVE_GROUP, topic, p] = 1
+    _send(own_kafka, claimed)
+    code, told = _audit(own_kafka, tmp_path)
+    assert code == 1
+    assert told["topics"][RISK_METRICS]["lost"] >= 1  # the record, and its rows
+    assert {(f["topic"], f["partition"], f["offset"]) for f in told["findings"] if f["fault"] == "lost"} == {
+        (topic, p, 0)
+    }
 
 
 def _audit(c: Connection, state: Path, *flags: str) -> tuple[int, dict[str, object]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from qflib.desk.datasets import load
 from qflib.desk.deployment import Deployment
 from qflib.errors import DataError
-from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history import DeltaHistory
 from qflib.orderbook.books import Books
 from qflib.records.topics import MARKET_RAW, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, journal
 from qflib.stream import snapshots as snapshot_records
@@ -20,6 +19,7 @@ from qflib.stream.audit.books import books_digest, final_books
 from qflib.stream.audit.records import Place, Record
 from qflib.stream.audit.replay import Replay, replay_topics
 from qflib.stream.audit.tally import Tally
+from tests.stream.archived import stored
 from tests.stream.chain import Lists, run
 
 Good = tuple[Deployment, Lists]
@@ -139,19 +139,6 @@ def kept() -> Good:
 @pytest.fixture(scope="module")
 def archived(kept: Good, tmp_path_factory: pytest.TempPathFactory) -> tuple[DeltaHistory, str]:
     return stored(*kept, tmp_path_factory.mktemp("history"))
-
-
-def stored(desk: Deployment, lists: Lists, folder: Path) -> tuple[DeltaHistory, str]:
-    history, now = DeltaHistory(folder), time.time_ns()
-    history.register("c1", desk.instruments)
-    archiver = Archiver(history)
-    history_of = {place: Log("c1", place[0], f"id-{place[0]}", place[1]) for place in lists.topics}
-    archiver.assign(history_of.values())
-    for (topic, p), records in lists.topics.items():
-        for r in records:
-            archiver.take(topic, p, r.offset, now, r.key, r.value)
-    archiver.store()
-    return history, time.strftime("%Y-%m-%d", time.gmtime(now // 10**9))
 
 
 def from_archive(archived: tuple[DeltaHistory, str], desk: Deployment) -> Replay:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qflib.errors import DataError
 from qflib.history.kept import is_exact
+from qflib.stream.audit.columns import Columns
 from qflib.stream.audit.index import Entry, Index
 from qflib.stream.audit.pool import run
 from qflib.stream.audit.records import Place, Record, Records
@@ -18,18 +19,15 @@ from qflib.stream.audit.refold import Extent, states
 from qflib.stream.audit.replay import Replay, Replayed, index, outputs_of, replay_part
 from qflib.stream.audit.scan import all_topics
 from qflib.stream.audit.spool import Spool
-from qflib.stream.audit.tally import Tally
-from qflib.stream.stages import STAGES
+from qflib.stream.audit.tally import Stretch, Tally
+from qflib.stream.stages import ARCHIVE_GROUP, STAGES
 
 if TYPE_CHECKING:
-    from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
     from qflib.history.store import History, Stored
 
 
-def check_history(
-    records: Records, history: History, connection: Connection, deployment: Deployment, tally: Tally
-) -> None:
+def check_history(records: Records, history: History, cluster: str, deployment: Deployment, tally: Tally) -> None:
     """Compare what the archive has stored of a cluster's topics, by offset. O(bytes).
 
     Parameters
@@ -38,24 +36,46 @@ def check_history(
         Where the topics are.
     history
         The archive.
-    connection, deployment
-        The cluster, and the desk.
+    cluster
+        Whose topics they are, as the archive names it.
+    deployment
+        The desk.
     tally
-        Takes what is found.
-    """
-    from qflib.broker.reading import cluster_id
+        Takes what is found; of column tables, rows are counted.
 
-    cluster = cluster_id(connection)
+    Notes
+    -----
+    Demanded is what the topics still hold below the offsets that the archive's group has committed, whatever the
+    archive itself says of its end: else one that has lost its tail, or all of a partition, would pass. What it has
+    stored beyond is compared too; of an archive that has committed nothing, that alone.
+
+    The desk may be running. The offsets are asked first, then the ends of `batches`, then the column tables: each was
+    stored before the one asked before it.
+    """
     for topic in all_topics(deployment.stages):
+        places = [(topic, p) for p in range(deployment.partitions)]
+        committed = records.committed(ARCHIVE_GROUP, places)
         ends = history.offsets(topic)
-        for p in range(deployment.partitions):
-            stop = ends.get((cluster, p), 0)
-            if not stop:
-                continue
-            low, high = records.spans([(topic, p)])[topic, p]
-            stored = ((s.offset, s.sha256 or hashlib.sha256(s.value or b"").digest()) for s in
-                      history.batches(topic, p, cluster=cluster, start=low, stop=stop))  # fmt: skip
-            compare_stored(tally, topic, p, records.read(topic, p, low, min(stop, high)), stored)
+        for place in places:
+            (low, high), stored = records.spans([place])[place], ends.get((cluster, place[1]), 0)
+            stop = max(stored, min(committed[place], high))
+            if stop > low:
+                _check_partition(records, history, cluster, place, (low, min(stop, high), stop), tally)
+
+
+def _check_partition(
+    records: Records, history: History, cluster: str, place: Place, extent: tuple[int, int, int], tally: Tally
+) -> None:
+    """The records from the first to before the second offset; stored ones may stand up to the third."""
+    topic, p = place
+    start, end, stop = extent
+    there = records.read(topic, p, start, end)
+    stored = (
+        (s.offset, s.sha256 or hashlib.sha256(s.value or b"").digest())
+        for s in history.batches(topic, p, cluster=cluster, start=start, stop=stop)
+    )
+    columns = Columns(history, cluster, topic, p, start, stop)
+    compare_stored(tally, topic, p, columns.compared(there, tally), stored)
 
 
 def compare_stored(
@@ -72,7 +92,7 @@ def compare_stored(
     there, stored
         The records, and (offset, SHA-256) of those stored; both by rising offset.
     """
-    kept = iter(stored)
+    kept, lost = iter(stored), Stretch(tally, topic, partition, "lost", "not stored in the archive")
     row, last = next(kept, None), -1
     for r in there:
         while row is not None and row[0] < r.offset:
@@ -80,11 +100,13 @@ def compare_stored(
             tally.found(topic, partition, row[0], "duplicated", what)
             row = next(kept, None)
         if row is None or row[0] != r.offset:
-            tally.found(topic, partition, r.offset, "lost", "not stored in the archive")
+            lost.add(r.offset)
             continue
+        lost.end()
         if row[1] != hashlib.sha256(r.value or b"").digest():
             tally.found(topic, partition, r.offset, "torn", "stored with another content")
         last, row = row[0], next(kept, None)
+    lost.end()
     while row is not None:
         what = "stored twice" if row[0] == last else "stored, and not on the topic"
         tally.found(topic, partition, row[0], "duplicated", what)

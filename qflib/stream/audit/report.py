@@ -79,7 +79,9 @@ def audit(
     jobs = processors() if jobs is None else jobs
     tally = check_topics(records, deployment.stages, deployment.partitions, jobs=jobs, told=told)
     if history is not None:
-        check_history(records, history, connection, deployment, tally)
+        from qflib.broker.reading import cluster_id
+
+        check_history(records, history, cluster_id(connection), deployment, tally)
     if not replay:
         return Report(tally)
     return Report(tally, replay_topics(records, deployment, jobs=jobs, told=told))

@@ -77,3 +77,40 @@ class Tally:
     def ok(self) -> bool:
         """Whether nothing was found."""
         return not any(c.faults for c in self.counts.values())
+
+
+class Stretch:
+    """One fault over neighbouring records, told as one finding: a lost tail leaves room for others.
+
+    Parameters
+    ----------
+    tally
+        Takes what is found.
+    topic, partition, fault, what
+        As `Tally.found`.
+
+    Examples
+    --------
+    >>> tally = Tally()
+    >>> stretch = Stretch(tally, "risk.metrics", 0, "lost", "not stored in the archive")
+    >>> for offset in (7, 8, 10):
+    ...     stretch.add(offset)
+    >>> stretch.end()
+    >>> tally.findings[0].offset, tally.findings[0].what
+    (7, 'not stored in the archive: 3 up to offset 10')
+    """
+
+    def __init__(self, tally: Tally, topic: str, partition: int, fault: Fault, what: str) -> None:
+        self._tally, self._topic, self._partition, self._fault, self._what = tally, topic, partition, fault, what
+        self._first, self._last, self._n = -1, -1, 0
+
+    def add(self, offset: int, n: int = 1) -> None:
+        """The fault at a record, `n` times."""
+        self._first, self._last, self._n = self._first if self._n else offset, offset, self._n + n
+
+    def end(self) -> None:
+        """A record without the fault, or no more records."""
+        if self._n:
+            what = self._what if self._n == 1 else f"{self._what}: {self._n:,} up to offset {self._last:,}"
+            self._tally.found(self._topic, self._partition, self._first, self._fault, what, self._n)
+            self._n = 0
