@@ -143,12 +143,15 @@ def create(c: Connection, partitions: int, replication: int = 1, *, timeout_s: f
         ]
         if not wanted:
             return
-        for future in client.create_topics(wanted, request_timeout=timeout_s).values():
+        others = []
+        for name, future in client.create_topics(wanted, request_timeout=timeout_s).items():
             try:
                 future.result()
             except KafkaException as e:
-                if e.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another start was quicker
+                if e.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
+                others += [spec for spec in specs if spec.name == name]  # another's, made since the topics were listed
+        _check_config(client, others, timeout_s)
         _check_counts(specs, client.list_topics(timeout=timeout_s).topics)
     except KafkaException as e:
         raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}") from None

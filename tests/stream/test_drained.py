@@ -5,7 +5,7 @@ import uuid
 
 from confluent_kafka import Consumer, TopicPartition
 
-from qflib.broker import topics
+from qflib.broker import reading, topics
 from qflib.broker.clients import consumer_config, producer
 from qflib.records.topics import EXCHANGE_MARKS, ORDERS_EXECUTED
 from qflib.stream.drained import Drain, drained
@@ -15,13 +15,19 @@ GROUPS = {"a": (ORDERS_EXECUTED,), "b": (ORDERS_EXECUTED, EXCHANGE_MARKS)}
 
 
 def send(c, topic, partition, n=1):
-    """Records in a transaction: a control marker follows them."""
+    """Records in a transaction, and the control marker that follows them: a commit returns before it stands."""
+    place = topic, partition
+    end = reading.ends(c, [place])[place] + n + 1
     p = producer(c, client_id="test", transactional_id=uuid.uuid4().hex)
     p.init_transactions(30)
     p.begin_transaction()
     for _ in range(n):
         p.produce(topic, b"value", key=b"key", partition=partition)
     p.commit_transaction(30)
+    deadline = time.monotonic() + 20
+    while reading.ends(c, [place])[place] < end:
+        assert time.monotonic() < deadline, "the transaction is not through"
+        time.sleep(0.01)
 
 
 def commit(c, group, topic, partition, offset):

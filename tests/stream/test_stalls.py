@@ -22,10 +22,7 @@ def test_a_group_that_commits_nothing_while_records_wait_stands_still() -> None:
         assert stalls.see(progress(5, 30), 21.0) == {"qflib.exchange"}
         assert stalls.see(progress(5, 40), 60.0) == {"qflib.exchange"}
         assert not stalls.see(progress(7, 40), 61.0)
-    assert [(e["event"], e["log_level"]) for e in logs] == [
-        ("a stage stands still", "warning"),
-        ("a stage goes on", "info"),
-    ]
+    assert [e["event"] for e in logs] == ["a stage stands still", "a stage goes on"]
     assert (logs[0]["group"], logs[0]["behind"]) == ("qflib.exchange", 50)
 
 

@@ -55,6 +55,8 @@ def fold(partition: int, padding: int = 0) -> Fold:
 
 
 def main() -> None:
+    from confluent_kafka import KafkaException
+
     from qflib.broker.clients import Connection
     from qflib.stream.application import StageApplication
     from qflib.stream.metrics import StageMetrics
@@ -70,14 +72,19 @@ def main() -> None:
         time.sleep(slow)  # a restore of many seconds
         return fold(partition)
 
-    c = Connection(bootstrap)
-    await_topics(c)
-    run_to_end(
-        StageApplication(
+    def application() -> StageApplication:
+        return StageApplication(
             c, STAGE, make, version, ordinal, StageMetrics("exchange", ordinal),
             schedule=Schedule(every_s=1.0, every_batches=499), transaction_timeout_ms=3_000,
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+
+    c = Connection(bootstrap)
+    await_topics(c)
+    try:
+        made = application()
+    except KafkaException:  # a broker short of time told of no controller; on a desk the supervisor starts it again
+        made = application()
+    run_to_end(made)
 
 
 if __name__ == "__main__":

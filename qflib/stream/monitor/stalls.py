@@ -33,7 +33,7 @@ class Stalls:
             self._moved = {g: (at, now) for g, (at, _) in self._moved.items()}  # nobody can commit
             return self._still
         if self._silent:
-            _log.info("the broker answers again")
+            _log.warning("the broker answers again")
         self._answered, self._silent = now, False
         for group, offsets in progress.committed.items():
             behind = progress.lag(group) > len(offsets)  # a transactional topic keeps its last marker
@@ -42,7 +42,7 @@ class Stalls:
                 self._moved[group] = offsets, now
                 if group in self._still:
                     self._still.discard(group)
-                    _log.info("a stage goes on", group=group)
+                    _log.warning("a stage goes on", group=group)
             elif now - since > _STILL_S and group not in self._still:
                 self._still.add(group)
                 mend = "look at its log; a kill -9 of its process costs nothing"
