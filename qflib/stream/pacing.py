@@ -29,8 +29,8 @@ class PacedContext(ProcessingContext):
     nothing more is: of a burst that leaves the stage before all in one, and comes as one. Where a commit takes 30 ms,
     one every 5 ms would leave five parts in six of a worker's time to waiting, at a record or two a transaction: from
     the end of a commit to the next one passes at least as long as it took. Where the input does not end, the
-    transaction does after as long. And where nothing came there is nothing to end: Quix Streams itself would abort an
-    empty transaction and begin another at every interval.
+    transaction does after as long, or 30 ms. And where nothing came there is nothing to end: Quix Streams itself would
+    abort an empty transaction and begin another at every interval.
     """
 
     @classmethod

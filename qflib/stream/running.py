@@ -17,7 +17,7 @@ from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment
-from qflib.errors import BrokerError, DataError, InputError, MissingPartError, QflibError
+from qflib.errors import BrokerError, DataError, InputError, MissingPartError
 from qflib.records import Batch
 from qflib.records.partitions import name_of
 from qflib.records.topics import EXCHANGE_MARKS
@@ -35,6 +35,7 @@ from qflib.stream.supervisor import Program, Supervisor, python
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 INGEST, ARCHIVE = "ingest", "archive"
 _ASK_S = 0.2
+_PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
 _BULK_COMMIT_MS = 25.0
@@ -284,11 +285,11 @@ class RunningDesk:
             if not all(found.values()) or not self.new:  # a desk that goes on has had them
                 return all(found.values())
             for topic, p in places:
-                for record in read(self.connection, topic, p, 0, patience_s=_ASK_S):
+                for record in read(self.connection, topic, p, 0, patience_s=_PATIENCE_S):
                     wanted.discard(name_of(record.key() or b""))
                     if not wanted:
                         return True
-        except QflibError:  # away for a moment
+        except BrokerError:  # away for a moment
             return False
         return False
 
