@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gc
 import signal
 import sys
@@ -150,6 +151,7 @@ def main(prog: str, work: Callable[[Arguments], None]) -> NoReturn:
     0: it left off as asked. 2: wrong use, or a refused state. Anything else: start it again.
     """
     told = arguments(prog)
+    faulthandler.enable()  # a crash below Python would leave nothing in the log
     try:
         logging = settings.load().log
         logs.set_up(LogSettings(level="info" if logging.level == "warning" else logging.level, format="json"))

@@ -94,11 +94,14 @@ class Archive:
             (t, p) for t in (MARKET_RAW, MARKET_NORMALIZED, ORDERS_EXECUTED, journal("exchange")) for p in range(4)
         ]
         last = {(t, p): reading.last_data_offset(self.c, t, p) for t, p in places}
-        self.wait(
-            lambda: all(
-                at > last[place] for place, at in reading.committed(self.c, GROUP, places).items() if last[place] >= 0
-            )
-        )
+
+        def committed() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log()[-2000:]}"
+            at = reading.committed(self.c, GROUP, places)
+            return all(at[place] > offset for place, offset in last.items() if offset >= 0)
+
+        self.wait(committed)
 
     def check(self) -> int:
         """The history holds what the topics hold, offset by offset; returns how many."""

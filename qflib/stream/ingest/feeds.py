@@ -20,12 +20,12 @@ FOREVER = "5D"
 
 _MS = 1_000_000
 #: Wall time of a batch, at a pace: rows are gathered for a while, but not for long.
-_SHORTEST_NS, _LONGEST_NS = 10 * _MS, 63 * _MS
+_SHORTEST_NS, _LONGEST_NS = 10 * _MS, 126 * _MS
 #: Of a recording, whose rate is not known.
 _RECORDED_NS = 20 * _MS
 _CLOCK_NS = 125 * _MS
 #: Rows of a batch: at a pace these are enough; flat out a batch has about so many.
-_FEW, _MANY = 1_000, 4_000
+_FEW, _MANY = 4_000, 4_000
 
 
 def cut_of(period_ns: int, speed: float | None, rate: float | None = None, sources: int = 1) -> dict[str, int]:
