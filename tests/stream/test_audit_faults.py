@@ -43,6 +43,17 @@ def test_a_good_run_is_clean(good: Good) -> None:
     assert set(TOPICS) < set(tally.counts)
 
 
+def test_a_desk_of_one_partition_has_its_clocks_counted_too() -> None:
+    desk, lists = run(1, duration="500ms")
+    tally = tally_of(desk, lists)
+    assert tally.ok, tally.findings
+    records = lists.topics[MARKET_NORMALIZED, 0]
+    clock = next(r for r in records if decode(r.value or b"").kind == "clock")
+    records.remove(clock)
+    found = [f for f in tally_of(desk, lists).findings if "clocks of" in f.what]
+    assert [(f.topic, f.fault) for f in found] == [(MARKET_NORMALIZED, "lost")]
+
+
 def numbered(lists: Lists) -> list[tuple[Place, int, int]]:
     """Places and indexes of records that have a successor of the same source, with the successor's."""
     out = []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from qflib.errors import QflibError
 from qflib.records.checking import check
 from qflib.records.codec import decode, decode_checked
-from qflib.records.topics import MARKET_RAW, TOPICS, dead_letters, journal, snapshots
+from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, TOPICS, dead_letters, journal, snapshots
 from qflib.stream import snapshots as snapshot_records
 from qflib.stream.audit.fanout import Fanouts
 from qflib.stream.audit.journals import Marked, Offsets, taken_in
@@ -142,7 +142,7 @@ def _topic(records: Records, plan: Plan, made: Scan, topic: str, seen: Offsets |
             fresh = numbering.take(at, kind, header, value or b"")
             if kind == "dead" and letters_of != topic:
                 _letter(made, letters_of, header.source, value or b"")
-            elif header.parts > 1:
+            elif header.parts > 1 or (kind == "clock" and topic == MARKET_NORMALIZED):  # fanned out, be it to one
                 made.fanouts.take(topic, decode(value or b""), at < demanded)
             elif kind == "clock" and topic == MARKET_RAW and fresh and at < clocks_below:
                 made.fanouts.clock(decode(value or b""))
