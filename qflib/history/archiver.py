@@ -17,8 +17,8 @@ from qflib.history.store import Handle, History, Log, RetiredError
 from qflib.records.codec import decode
 
 #: Bytes held before they are stored without waiting for the interval, and rows.
-MAX_BYTES = 32 << 20
-MAX_ROWS = 300_000
+MAX_BYTES = 64 << 20
+MAX_ROWS = 1_000_000
 _PATIENCE_S = 30.0
 
 

@@ -38,7 +38,7 @@ _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
-_BULK_COMMIT_MS = 25.0
+_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -309,8 +309,10 @@ class RunningDesk:
         """Settings that flags changed, for the processes: they read the file and the environment."""
         chosen = self.settings.stream
         # nobody waits for the reports of a market that runs as fast as it can: fewer transactions leave more for it
-        bulk = _BULK_COMMIT_MS if self.desk.feed.get("speed") == "max" else 0.0
+        bulk = self.desk.feed.get("speed") == "max"
+        commit_ms, archive_s = (_BULK_COMMIT_MS, _BULK_ARCHIVE_S) if bulk else (0.0, 0.0)
         return {
             "QFLIB_STREAM__DELIVERY": chosen.delivery,
-            "QFLIB_STREAM__COMMIT_MS": str(max(chosen.commit_ms, bulk)),
+            "QFLIB_STREAM__COMMIT_MS": str(max(chosen.commit_ms, commit_ms)),
+            "QFLIB_STREAM__ARCHIVE_COMMIT_S": str(max(chosen.archive_commit_s, archive_s)),
         }
