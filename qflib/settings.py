@@ -81,7 +81,7 @@ class BrokerSettings(_Part):
 
     bootstrap: str | None = None  # an existing cluster; None: the local broker
     options: dict[str, str] = Field(default_factory=dict, repr=False)  # to every client: SASL, TLS; may hold secrets
-    partitions: Annotated[int, Field(gt=0, le=1_000)] = 2
+    partitions: Annotated[int, Field(gt=0, le=1_000)] | None = None  # None: as they are, else one for two processors
     replication: Annotated[int, Field(gt=0)] = 1
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None  # the local broker's; None: a free one, kept
     heap: Annotated[str, Field(pattern=r"^[1-9][0-9]*[mg]$")] = "1g"  # the local broker's at most

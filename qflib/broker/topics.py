@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +107,16 @@ def retention_ms(topic: str) -> int:
     return next(spec.retention_ms for spec in TOPIC_TABLE if spec.name == topic)
 
 
-def create(c: Connection, partitions: int, replication: int = 1, *, timeout_s: float = 30.0) -> None:
+def default_partitions() -> int:
+    """One for two processors, four at most: every partition has five stages and the broker work for it.
+
+    On two, a second one made the desk a fifth slower.
+    """
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(4, max(1, mine // 2))
+
+
+def create(c: Connection, partitions: int | None, replication: int = 1, *, timeout_s: float = 30.0) -> None:
     """Create the topics that are not there; those that are must agree where disagreement would be silent.
 
     Parameters
@@ -114,7 +124,7 @@ def create(c: Connection, partitions: int, replication: int = 1, *, timeout_s: f
     c
         The cluster.
     partitions, replication
-        Of every topic.
+        Of every topic; None: as many partitions as those that are there have, else `default_partitions`.
     timeout_s
         How long to wait for each answer.
 
@@ -130,9 +140,10 @@ def create(c: Connection, partitions: int, replication: int = 1, *, timeout_s: f
     from confluent_kafka.admin import NewTopic
 
     client = admin(c)
-    specs = topic_specs(partitions, replication)
     try:
         there = client.list_topics(timeout=timeout_s).topics
+        found = (len(there[spec.name].partitions) for spec in TOPIC_TABLE if spec.name in there)
+        specs = topic_specs(partitions or next(found, default_partitions()), replication)
         known = [s for s in specs if s.name in there]
         _check_counts(known, there)
         _check_config(client, known, timeout_s)

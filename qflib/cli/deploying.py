@@ -144,7 +144,7 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
     return Market(instruments(wanted.source, wanted.symbols or SYMBOLS, url=wanted.url))
 
 
-def deployment(wanted: Wanted, settings: Settings, told: Market) -> Deployment:
+def deployment(wanted: Wanted, settings: Settings, told: Market, partitions: int) -> Deployment:
     """The desk: its steps' settings from the settings tree, as `qflib desk` has them."""
     import qflib as qf
     from qflib.cli.durations import nanoseconds
@@ -172,10 +172,19 @@ def deployment(wanted: Wanted, settings: Settings, told: Market) -> Deployment:
         _strategy(wanted, settings),
         risk=told.positions is not None and told.history is not None,
         portfolio=PORTFOLIO,
-        partitions=settings.broker.partitions,
+        partitions=partitions,
         source=wanted.source,
         feed=feed,
     )
+
+
+def partitions(chosen: Settings, kept: Deployment | None, workers: dict[str, int]) -> int:
+    """What is set; else what the desk kept here has; else as many as processors and workers asked for need."""
+    from qflib.broker.topics import default_partitions
+
+    if chosen.broker.partitions is not None:
+        return chosen.broker.partitions
+    return max([default_partitions(), *workers.values()]) if kept is None else kept.partitions
 
 
 def scenario_set(told: Market, settings: Settings) -> ScenarioSet | None:

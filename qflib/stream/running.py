@@ -93,7 +93,8 @@ class RunningDesk:
                     f"--workers {stage}={n}: there is no such stage; it is one of {', '.join(self.stages)}"
                 )
             if not 1 <= n <= most:
-                raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers (partitions)")
+                more = "" if stage in (INGEST, ARCHIVE) else "; for more begin anew with --fresh"
+                raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers{more}")
         self._asked_at = 0.0
         self.ports = Ports(self.settings.stream.metrics_port)
         own: LocalBroker | None = None

@@ -28,6 +28,7 @@ def test_a_record_fits_everywhere() -> None:
 
 def test_created_as_the_table_says(kafka: Connection) -> None:
     topics.create(kafka, 4)  # a second time: nothing changes
+    topics.create(kafka, None)  # as they are
     client = admin(kafka)
     there = client.list_topics(timeout=10).topics
     assert {spec.name: len(there[spec.name].partitions) for spec in topics.TOPIC_TABLE} == dict.fromkeys(

@@ -31,23 +31,35 @@ def test_wrong_flags_get_a_sentence(wanted, sentence):
 def test_the_simulated_desk_measures_and_hedges():
     chosen, wanted = settings.load(desk={"rate": 100_000.0}), Wanted("sim")
     told = deploying.market(wanted, chosen)
-    desk = deploying.deployment(wanted, chosen, told)
+    desk = deploying.deployment(wanted, chosen, told, 3)
     assert desk.stages == ("normalize", "exchange", "exposures", "portfolio")
     assert desk.hedger is not None
     assert desk.feed["speed"] == 1.0
     assert desk.feed["rate"] == 100_000.0
     assert desk.config.period_ns % desk.feed["cut_ns"] == 0
-    assert desk.partitions == chosen.broker.partitions
+    assert desk.partitions == 3
     scenarios = deploying.scenario_set(told, chosen)
     assert scenarios is not None
     assert scenarios.set_id == deploying.scenario_set(told, chosen).set_id
-    assert deploying.deployment(Wanted("sim", hedge=False), chosen, told).hedger is None
+    assert deploying.deployment(Wanted("sim", hedge=False), chosen, told, 1).hedger is None
 
 
 def test_a_recording_runs_flat_out_without_risk(test_data):
     file = test_data / "crypto/cryptofeed_KRAKEN.ws.50.0.gz"
     wanted = Wanted("replay", file=file, venue="kraken")
-    desk = deploying.deployment(wanted, settings.load(), deploying.market(wanted, settings.load()))
+    desk = deploying.deployment(wanted, settings.load(), deploying.market(wanted, settings.load()), 1)
     assert desk.stages == ("normalize", "exchange")
     assert desk.feed["speed"] == "max"
     assert desk.feed["file"] == str(file.resolve())
+
+
+def test_partitions_as_set_as_kept_or_as_many_as_workers_ask_for(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(6), raising=False)
+    chosen = settings.load()
+    kept = deploying.deployment(Wanted("sim"), chosen, deploying.market(Wanted("sim"), chosen), 7)
+    assert deploying.partitions(chosen, None, {}) == 3
+    assert deploying.partitions(chosen, None, {"exchange": 5, "portfolio": 2}) == 5
+    assert deploying.partitions(chosen, kept, {"exchange": 5}) == 7
+    assert deploying.partitions(settings.load(broker={"partitions": 2}), kept, {"exchange": 5}) == 2
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64), raising=False)
+    assert deploying.partitions(chosen, None, {}) == 4
