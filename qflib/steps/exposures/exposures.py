@@ -31,12 +31,16 @@ from qflib.records.topics import RISK_EXPOSURES
 from qflib.steps.exposures.hedge_orders import HedgeOrders
 from qflib.steps.exposures.ledger import Ledger
 from qflib.steps.exposures.quotes import Quotes
-from qflib.steps.exposures.revaluation import SUMMED, Revaluation, Shocks, Valued
+from qflib.steps.exposures.revaluation import Revaluation, Shocks, Valued
 from qflib.steps.state import State
 from qflib.steps.step import Outbox
 
 BOOKS = (Book.CLIENT, Book.HEDGE)
 _BOOK_COLUMN = frozen(np.array(BOOKS, np.uint32))
+_OF_POSITIONS = (
+    "avg_price", "mark", "value", "delta", "gamma", "vega", "theta", "unrealised", "realised", "fees", "lot_value",
+    "fx",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +200,13 @@ class Exposures:
         v = self._revaluation.value(entries, u, mine.time_ns)
         if v is None:  # never quoted
             return None
-        pnl = float((entries["realised"] * v.fx + v.unrealised - entries["fees"] * v.fx).sum())
+        pnl = float(v.sums["realised"].sum() + v.sums["unrealised"].sum())
         tables = {"exposure": self._head(u, portfolio, shocks, v, pnl)}
         if not light:
             tables |= {
                 "vectors": self._vectors(v, shocks),
-                "greeks": self._greeks(u, portfolio, entries, v),
-                "positions": self._positions(portfolio, entries, v),
+                "greeks": self._greeks(u, portfolio, v),
+                "positions": self._positions(portfolio, v),
             }
             tables |= self._hedge_instruments(u, portfolio, v)
             if mine.time_ns // self._config.outcome_ns != sent.forecast:
@@ -235,47 +239,26 @@ class Exposures:
             outcome_ns=self._config.outcome_ns,
         )
 
-    def _greeks(self, u: int, portfolio: str, entries: NDArray[Any], v: Valued) -> Any:
-        figures = [v.greeks[name] for name in SUMMED]
-        figures += [v.value, (entries["realised"] - entries["fees"]) * v.fx, v.unrealised]
-        sums = np.zeros((len(BOOKS), len(figures)))
-        for book, row in zip(v.book.tolist(), np.stack(figures, axis=1), strict=True):
-            sums[BOOKS.index(book)] += row
-        named = dict(zip((*SUMMED, "value", "realised", "unrealised"), sums.T, strict=True))
+    def _greeks(self, u: int, portfolio: str, v: Valued) -> Any:
         return GREEKS.make(
             portfolio=_text(portfolio, len(BOOKS)),
             underlying=_text(self._instruments.underlyings[u], len(BOOKS)),
             book=_BOOK_COLUMN,
-            cash_delta=named["delta"] * v.forward,
+            cash_delta=v.sums["delta"] * v.forward,
             forward=v.forward,
             time_ns=v.time_ns,
             as_of_ns=self._underlyings[u].as_of_ns,
-            **named,
+            **v.sums,
         )
 
-    def _positions(self, portfolio: str, entries: NDArray[Any], v: Valued) -> Any:
-        inverse_future = self._revaluation.is_inverse_future(v.instrument)
-        units = self._revaluation.units(v.instrument)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            average = np.where(inverse_future, -units / entries["avg_value"], entries["avg_value"] / units)
+    def _positions(self, portfolio: str, v: Valued) -> Any:
         return POSITIONS.make(
-            portfolio=_text(portfolio, len(entries)),
-            instrument=v.instrument.astype(np.uint32),
-            book=v.book.astype(np.uint32),
-            qty=v.qty,
-            avg_price=np.where(entries["qty"] == 0, 0.0, average),
-            mark=v.mark,
+            portfolio=_text(portfolio, len(v.entries)),
+            instrument=v.entries["instrument"].astype(np.uint32),
+            book=v.entries["book"].astype(np.uint32),
+            qty=v.entries["qty"],
             implied_vol=v.vol,
-            value=v.value,
-            delta=v.greeks["delta"],
-            gamma=v.greeks["gamma"],
-            vega=v.greeks["vega"],
-            theta=v.greeks["theta"],
-            unrealised=v.unrealised,
-            realised=entries["realised"] * v.fx,
-            fees=entries["fees"] * v.fx,
-            lot_value=v.lot_value,
-            fx=v.fx,
+            **{name: getattr(v, name) for name in _OF_POSITIONS},
         )
 
     def _hedge_instruments(self, u: int, portfolio: str, v: Valued) -> dict[str, Any]:
@@ -284,7 +267,7 @@ class Exposures:
             return {}
         top = self._quotes.tops[at]
         last_no, rejected, working = self._hedges.of(portfolio.encode(), at)
-        held = v.qty[(v.instrument == at) & (v.book == Book.HEDGE)]
+        held = v.entries["qty"][(v.entries["instrument"] == at) & (v.entries["book"] == Book.HEDGE)]
         unit = self._revaluation.unit_delta(at, v.forward)
         return {
             "hedge_instruments": HEDGE_INSTRUMENTS.make(

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.implied_vol import OK, lognormal_implied_vol_batch
+from qflib.kernels.position_values import YEAR_NS
 from qflib.records import DEPTH, Instruments, TradingStatus
 from qflib.steps.state import State
-
-YEAR_NS = 365 * 86_400 * 10**9  # ACT/365
 
 
 class Quotes:
@@ -36,10 +35,10 @@ class Quotes:
         self._spots = [
             [i for i, r in enumerate(rows) if r.kind == "spot" and of[i] == u] for u in range(len(self._hedges))
         ]
-        self._carrier = np.full(n, -1, np.int64)
+        self.carrier = np.full(n, -1, np.int64)
         for i in np.flatnonzero(self.is_option).tolist():
             later = [f for f, expiry_ns in self._hedges[int(of[i])] if expiry_ns >= instruments.expiry_ns[i]]
-            self._carrier[i] = later[0] if later else -1
+            self.carrier[i] = later[0] if later else -1
         self.inverse = np.array([r.inverse for r in rows], bool)
         self.strike = np.array([r.strike for r in rows], np.float64)
         self.right = np.array([{"call": 1.0, "put": -1.0}.get(r.right, 0.0) for r in rows], np.float64)
@@ -77,7 +76,7 @@ class Quotes:
 
     def forwards(self, instruments: NDArray[np.int64], forward: float) -> NDArray[np.float64]:
         """Each option's own forward: the mid of the future it expires with or before, else the underlying's mark."""
-        own = self._carrier[instruments]
+        own = self.carrier[instruments]
         mids = self.mid[np.maximum(own, 0)]
         return np.where((own >= 0) & np.isfinite(mids), mids, forward)
 
@@ -105,10 +104,6 @@ class Quotes:
             )
         )
         return float(self.vol[quoted[away[0]]])
-
-    def years(self, instruments: NDArray[np.int64], time_ns: int) -> NDArray[np.float64]:
-        """ACT/365 years to expiry, 0 once past."""
-        return np.maximum(self.expiry_ns[instruments] - time_ns, 0) / YEAR_NS
 
     def state(self) -> State:
         """Everything folded so far."""

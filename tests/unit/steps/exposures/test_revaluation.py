@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qflib.kernels.position_values import YEAR_NS
 from qflib.pricing import black76
 from qflib.records import DEPTH, EXECUTIONS, TOPS, ExecType, Instrument, Instruments
 from qflib.steps.exposures.ledger import Ledger
-from qflib.steps.exposures.quotes import YEAR_NS, Quotes
+from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import Revaluation, Shocks, Valued
 
 NOW = pd.Timestamp("2026-01-05T14:30Z").value

@@ -1,0 +1,201 @@
+"""Positions in one underlying at the quotes known: value, Greeks, and P&L in scenarios, position after position.
+
+What a contract is (`Terms`) and what was last quoted are arrays over the instrument table; positions are the ledger's
+rows. Inverse contracts pay in coin, which is converted at the scenario's own spot: a coin premium held moves with the
+coin, so the delta is premium-adjusted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.kernels.black_scholes_greeks import GREEKS, greeks
+from qflib.kernels.jit import kernel
+from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
+
+F = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+YEAR_NS = 365 * 86_400 * 10**9  # ACT/365
+HEDGE = 2  # the book whose sums stand second
+#: Greeks that add up over positions.
+SUMMED = ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")
+#: Rows of `value_positions`' output, a figure a position.
+FIGURES = (
+    "mark", "price", "forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price", "cash_qty",
+    "linear", *SUMMED,
+)  # fmt: skip
+#: Columns of its sums, a row a book.
+SUMS = (*SUMMED, "value", "realised", "unrealised")
+
+_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
+_DELTA, _GAMMA, _VEGA, _THETA, _RHO, _VANNA, _VOLGA = (GREEKS.index(name) for name in SUMMED)
+
+_NO_GREEKS = (0.0,) * len(GREEKS)
+
+
+class Terms(NamedTuple):
+    """What each instrument of the table is.
+
+    Parameters
+    ----------
+    right, strike, expiry_ns
+        float64 (m,), +1 call, −1 put, 0 no option; float64 (m,); int64 (m,), 0: never.
+    units
+        float64 (m,): what a lot stands for, in underlying; of an inverse future in quote currency.
+    fx
+        float64 (m,): reporting currency a unit of quote currency; NaN: not known.
+    carrier
+        int64 (m,): the future that carries an option's forward; −1: none.
+    inverse, inverse_future, valued, unpriced
+        bool (m,): settled in coin; and linear; worth what it fetches, not what it has gained; not to be priced.
+    """
+
+    right: F
+    strike: F
+    expiry_ns: I8
+    units: F
+    fx: F
+    carrier: I8
+    inverse: NDArray[np.bool_]
+    inverse_future: NDArray[np.bool_]
+    valued: NDArray[np.bool_]
+    unpriced: NDArray[np.bool_]
+
+
+@kernel
+def value_positions(
+    entries: NDArray[Any], terms: Terms, mid: F, vol: F, forward: float, time_ns: int, rate: float, out: F, sums: F
+) -> int:
+    """Value n positions in one underlying; how many nothing quoted prices: they weigh nothing.
+
+    Parameters
+    ----------
+    entries
+        The ledger's rows (n,): instrument, book, qty, avg_value, realised, fees.
+    terms, mid
+        Of the m instruments; `mid` float64 (m,), NaN: never quoted.
+    vol
+        float64 (n,): each option's volatility, NaN: not known.
+    forward
+        The underlying's mark, above 0; of an option whose future is not quoted, too.
+    time_ns
+        Now.
+    rate
+        Continuously compounded, a year.
+    out, sums
+        float64 (len(FIGURES), n) and (2, len(SUMS)): overwritten; reporting currency where not said otherwise. `mark`
+        is as quoted (coin for inverse options), `price` and `forward` in quote currency, `fx` reporting currency a unit
+        of settlement currency, `lot_value` in settlement currency, `cash_qty` in underlying times the quote currency's
+        rate, `linear` P&L a 1.00 of relative move.
+
+    Notes
+    -----
+    O(n). Black (1976), which is Black–Scholes–Merton on a forward that pays the rate.
+    """
+    sums[:] = 0.0
+    missing = 0
+    for i in range(len(entries)):
+        entry = entries[i]
+        at, qty = entry.instrument, float(entry.qty)
+        option, coin, coins = terms.right[at] != 0.0, terms.inverse[at], terms.inverse_future[at]
+        carrier = terms.carrier[at]
+        years = max(terms.expiry_ns[at] - time_ns, 0) / YEAR_NS
+        sigma, quote_fx, units = vol[i], terms.fx[at], terms.units[at]
+        unknown = (option and years > 0.0 and math.isnan(sigma)) or terms.unpriced[at] or math.isnan(quote_fx)
+        weight = 0.0 if unknown else qty
+        missing += unknown and qty != 0.0
+        if math.isnan(quote_fx):
+            quote_fx = 0.0
+        row = _NO_GREEKS
+        if option:
+            own = mid[carrier] if carrier >= 0 and math.isfinite(mid[carrier]) else forward
+            known = 0.0 if math.isnan(sigma) else sigma
+            row = greeks(terms.right[at], own, terms.strike[at], years, rate, rate, known)
+            price = row[_PRICE]
+        else:
+            price = mid[at] if math.isfinite(mid[at]) else forward
+            own = price
+        mark = price / own if option and coin else price
+        lot_value = -units / price if coins else units * mark
+        fx = quote_fx * (forward if coin else 1.0)
+        cash_qty = weight * quote_fx * (units / own if coins else units)
+        unrealised = weight * (lot_value - entry.avg_value) * fx
+        premium = price if option and coin else 0.0
+        average = -units / entry.avg_value if coins else entry.avg_value / units
+        out[0, i], out[1, i], out[2, i], out[3, i], out[4, i] = mark, price, own, fx, lot_value
+        out[5, i] = weight * lot_value * fx if terms.valued[at] else unrealised
+        out[6, i], out[7, i], out[8, i] = unrealised, entry.realised * fx, entry.fees * fx
+        out[9, i] = 0.0 if entry.qty == 0 else average
+        out[10, i], out[11, i] = cash_qty, cash_qty * (-premium if option else own)
+        held = cash_qty if option else 0.0
+        out[12, i] = cash_qty * (row[_DELTA] - premium / own if option else 1.0)
+        out[13, i], out[14, i], out[15, i] = held * row[_GAMMA], held * row[_VEGA], held * row[_THETA]
+        out[16, i] = held * (row[_RHO] + row[_DIVIDEND_RHO])  # at a fixed forward only the discounting moves
+        out[17, i], out[18, i] = held * row[_VANNA], held * row[_VOLGA]
+        of_book = sums[1 if entry.book == HEDGE else 0]
+        for k in range(7):
+            of_book[k] += out[12 + k, i]
+        of_book[7] += out[5, i]
+        of_book[8] += (entry.realised - entry.fees) * fx
+        of_book[9] += unrealised
+    return missing
+
+
+@kernel
+def positions_pnl(
+    entries: NDArray[Any],
+    book: int,
+    terms: Terms,
+    figures: F,
+    vol: F,
+    time_ns: int,
+    horizon_ns: int,
+    rate: float,
+    log_growth: F,
+    spot_return: F,
+    vol_shift: F,
+    vol_floor: float,
+    out: F,
+) -> None:
+    """Scenario P&L of one book's positions, gains positive, added to `out`.
+
+    Parameters
+    ----------
+    entries, terms, vol, time_ns, rate
+        As `value_positions` had them.
+    book
+        Which positions.
+    figures
+        What it made of them.
+    horizon_ns
+        How long the scenarios take.
+    log_growth, spot_return, vol_shift, vol_floor, out
+        As of `option_pnl`.
+
+    Notes
+    -----
+    O(n · scenarios), options first, in the order of the entries; what is linear is summed before.
+    """
+    one = np.empty((7, 1))
+    linear = 0.0
+    for i in range(len(entries)):
+        at, cash_qty = entries[i].instrument, figures[10, i]
+        if entries[i].book != book or cash_qty == 0.0:
+            continue
+        linear += figures[11, i]
+        if terms.right[at] == 0.0:
+            continue
+        years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
+        one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
+        one[4, 0], one[5, 0], one[6, 0] = cash_qty, math.exp(-rate * years), figures[1, i]
+        option_pnl(
+            figures[2, i], log_growth, spot_return, vol_shift,
+            one[0], one[1], one[2], one[3], one[4], one[5], one[6], vol_floor, out,
+        )  # fmt: skip
+    if linear != 0.0:
+        linear_pnl(linear, spot_return, out)
