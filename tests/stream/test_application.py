@@ -14,14 +14,15 @@ import pytest
 
 from qflib.broker import reading, topics
 from qflib.broker.clients import Connection, producer
-from qflib.records import TICK, Batch, Header
-from qflib.records.codec import encode
+from qflib.records import TICK, Batch, DeadReason, Header
+from qflib.records.codec import decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING, dead_letters, journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
 from tests.stream import toy
 
 INPUTS = (MARKET_NORMALIZED, ORDERS_INCOMING)
+OUTPUTS = (ANALYTICS_RESULTS, *map(dead_letters, (ANALYTICS_RESULTS, *INPUTS)))
 POISON = b"\xff\x00 no record"
 
 
@@ -67,6 +68,13 @@ class Desk:
                 break
         p.flush()
 
+    def send(self, value: bytes) -> None:
+        """One record."""
+        p = producer(self.c, client_id="test")
+        p.produce(INPUTS[0], value, key=toy.PARTITIONS.key("k0"))
+        p.flush()
+        self.sent[INPUTS[0]] += 1
+
     def produce_on(self, n: int, pause: float) -> None:
         self._thread = threading.Thread(target=self.produce, args=(n, 101, pause))
         self._thread.start()
@@ -95,20 +103,19 @@ class Desk:
         total, letters = 0, 0
         for p in range(toy.PARTITIONS.n):
             inputs = {t: {m.offset(): (m.key(), m.value()) for m in reading.read(self.c, t, p, 0)} for t in INPUTS}
-            outputs = iter([m.value() for m in reading.read(self.c, ANALYTICS_RESULTS, p, 0)])
-            dead = {t: iter([m.value() for m in reading.read(self.c, dead_letters(t), p, 0)]) for t in INPUTS}
+            outputs = {t: iter([m.value() for m in reading.read(self.c, t, p, 0)]) for t in OUTPUTS}
             fold = toy.fold(p)
             records = [(m.offset(), m.value()) for m in reading.read(self.c, journal("exchange"), p, 0)]
             for mark in marks.read("journal", records):
                 taken = fold.take(mark.input, mark.offset, *inputs[mark.input].pop(mark.offset))
                 assert taken.crc == mark.crc
                 for out in taken.outputs:
-                    assert next(dead[mark.input] if taken.dead else outputs) == out.value
-                letters += taken.dead is not None
+                    assert next(outputs[out.topic]) == out.value
+                letters += len(taken.letters)
                 total += 1
             assert not inputs[MARKET_NORMALIZED]  # every input stands in one mark
             assert not inputs[ORDERS_INCOMING]
-            assert next(outputs, None) is None  # and made no output twice
+            assert [t for t, rest in outputs.items() if next(rest, None) is not None] == []  # and made none twice
         assert total == sum(self.sent.values())
         self.letters = letters
         return total
@@ -146,6 +153,25 @@ def test_poison_and_refused_inputs_become_dead_letters_and_the_rest_goes_on(desk
         last = desk.last_snapshot(p)
         assert last.graceful
         assert last.next == reading_next(desk.c, p)
+
+
+def test_an_output_too_long_to_be_sent_becomes_a_dead_letter_and_the_rest_goes_on(desk: Desk) -> None:
+    desk.start(0)
+    desk.send(encode(Batch.of("clock", Header("wide", 0, 0), tick=TICK.make(time_ns=[777]))))
+    desk.produce(200)
+    desk.drained()
+    assert desk.stop(0) == 0
+    desk.check()
+    assert desk.letters == 1
+    [letter] = letters(desk, ANALYTICS_RESULTS)
+    assert (letter.reason[0], letter.topic[0].decode()) == (DeadReason.UNSENT, ANALYTICS_RESULTS)
+    assert "reason=unsent" in desk.log(0)
+
+
+def letters(desk: Desk, topic: str) -> list:
+    """The rows of a topic's dead letters."""
+    places = range(toy.PARTITIONS.n)
+    return [decode(m.value()).dead for p in places for m in reading.read(desk.c, dead_letters(topic), p, 0)]
 
 
 def test_workers_come_go_and_are_killed(desk: Desk) -> None:
