@@ -10,12 +10,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qflib.broker import reading, topics
+from qflib.broker.clients import MAX_BYTES as BROKER_MAX_BYTES
 from qflib.broker.clients import Connection, producer
 from qflib.records import TICK, Batch, DeadReason, Header
-from qflib.records.codec import decode, encode
+from qflib.records.codec import MAX_BYTES, decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING, dead_letters, journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
@@ -86,17 +88,18 @@ class Desk:
 
     def drained(self, timeout_s: float = 40.0) -> None:
         """Wait until the group has committed every input."""
-        every = [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)]
         deadline = time.monotonic() + timeout_s
-        while True:
-            ends = reading.ends(self.c, every)
-            done = reading.committed(self.c, toy.STAGE.group, every)
-            if all(done[tp] >= end for tp, end in ends.items() if end):
-                return
+        while any((lag := self.lag()).values()):
             dead = {k: w.returncode for k, w in self.workers.items() if w.poll() not in (None, 0, -9)}
             assert not dead, (dead, [self.log(k)[-2000:] for k in dead])
-            assert time.monotonic() < deadline, (done, ends, [self.log(k)[-3000:] for k in self.workers])
+            assert time.monotonic() < deadline, (lag, [self.log(k)[-3000:] for k in self.workers])
             time.sleep(0.05)
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Records that the group is behind, by partition."""
+        ends = reading.ends(self.c, [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)])
+        done = reading.committed(self.c, toy.STAGE.group, list(ends))
+        return {tp: end - max(done[tp], 0) for tp, end in ends.items()}
 
     def check(self) -> int:
         """Recompute everything in journalled order; how many inputs there were."""
@@ -166,6 +169,24 @@ def test_an_output_too_long_to_be_sent_becomes_a_dead_letter_and_the_rest_goes_o
     [letter] = letters(desk, ANALYTICS_RESULTS)
     assert (letter.reason[0], letter.topic[0].decode()) == (DeadReason.UNSENT, ANALYTICS_RESULTS)
     assert "reason=unsent" in desk.log(0)
+
+
+def test_an_input_longer_than_a_record_may_be_becomes_a_dead_letter_and_the_lag_goes_back_to_none(desk: Desk) -> None:
+    rows = TICK.make(time_ns=np.arange(MAX_BYTES // 12 + 1))
+    value = encode(Batch.of("clock", Header("wide", 0, 0), tick=rows), max_bytes=BROKER_MAX_BYTES)
+    assert MAX_BYTES < len(value) < BROKER_MAX_BYTES - 1_000
+    desk.start(0)
+    desk.send(value)
+    desk.produce(200)
+    desk.drained()
+    assert set(desk.lag().values()) == {0}
+    assert desk.stop(0) == 0
+    desk.check()
+    assert desk.letters == 1
+    [letter] = letters(desk, INPUTS[0])
+    assert (letter.reason[0], letter.topic[0].decode(), letter.position[0]) == (DeadReason.OVERSIZED, INPUTS[0], 0)
+    assert letter.payload.tobytes() == value[: MAX_BYTES // 2]
+    assert "reason=oversized" in desk.log(0)
 
 
 def letters(desk: Desk, topic: str) -> list:
