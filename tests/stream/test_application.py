@@ -29,11 +29,13 @@ POISON = b"\xff\x00 no record"
 
 
 class Desk:
-    """A broker with the toy stage's inputs being written, and its workers."""
+    """A broker with the toy stage's inputs being written, and its workers, which may reach it by another way."""
 
-    def __init__(self, c: Connection, folder: Path) -> None:
-        self.c, self.folder = c, folder
+    def __init__(self, c: Connection, folder: Path, way: Connection | None = None) -> None:
+        self.c, self.folder, self._way = c, folder, way or c
         topics.create(c, toy.PARTITIONS.n)
+        # to leaders that are there: of a new one's first records, one sent away and sent again counts as doubled
+        reading.ends(c, [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)])
         self.sent = dict.fromkeys(INPUTS, 0)
         self.epoch = 0
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
@@ -41,7 +43,7 @@ class Desk:
         self._thread: threading.Thread | None = None
 
     def start(self, ordinal: int, slow: float = 0.0, version: str = toy.VERSION) -> None:
-        command = [sys.executable, "-m", "tests.stream.toy", self.c.bootstrap, str(ordinal), str(slow), version]
+        command = [sys.executable, "-m", "tests.stream.toy", self._way.bootstrap, str(ordinal), str(slow), version]
         with (self.folder / f"worker{ordinal}.log").open("ab") as log:  # the logger writes to stdout here
             self.workers[ordinal] = subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
 
