@@ -159,3 +159,4 @@ class DeadReason(IntEnum):
     BAD_VALUE = 7
     BEFORE_SNAPSHOT = 8
     UNKNOWN_KIND = 9
+    UNSENT = 10  # an output too long for a record; source, epoch and seq are its own

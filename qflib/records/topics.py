@@ -16,8 +16,8 @@ TOPICS = (*PUBLIC_TOPICS, EXCHANGE_MARKS, RISK_EXPOSURES)
 
 
 def dead_letters(topic: str) -> str:
-    """The topic of a topic's dead letters."""
-    return f"{topic}.dead"
+    """The topic of a topic's dead letters; one of dead letters is its own."""
+    return topic if topic.endswith(".dead") else f"{topic}.dead"
 
 
 def journal(stage: str) -> str:

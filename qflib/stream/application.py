@@ -18,7 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
 from qflib.broker.clients import Connection, consumer_config, producer_config
 from qflib.errors import BrokerError
-from qflib.records.topics import dead_letters, journal, snapshots
+from qflib.records.topics import journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
 from qflib.stream.fold import Fold, Output
@@ -123,7 +123,7 @@ class StageApplication(Application):
 
     def _wire(self) -> None:
         written = {t: self._bytes(t) for t in self.stage.outputs}
-        written |= {dead_letters(t): self._bytes(dead_letters(t)) for t in self.stage.inputs}
+        written |= {t: self._bytes(t) for t in self.stage.letters if t not in written}
         for topic in self.stage.inputs:
             frame = self.dataframe(self._bytes(topic))
             frame = frame.apply(self._take, expand=True, metadata=True)
@@ -152,8 +152,8 @@ class StageApplication(Application):
         self._metrics.batch(time.perf_counter() - began, taken.events)
         if taken.gap:
             self._metrics.gap(taken.gap)
-        if taken.dead is not None:
-            reason = taken.dead.name.lower()
+        for dead in taken.letters:
+            reason = dead.name.lower()
             self._metrics.dead(reason)
             _log.warning(
                 "dead letter", stage=self.stage.name, topic=topic, partition=at.partition, offset=offset, reason=reason

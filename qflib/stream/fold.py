@@ -5,13 +5,14 @@ A stage on Kafka and the audit that recomputes it run the same object.
 
 from __future__ import annotations
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
 from qflib.errors import MalformedRecordError, QflibError, TornBatchError
 from qflib.records import Batch, DeadReason, Header, Partitions
-from qflib.records.codec import dead_row, decode_checked, encode
+from qflib.records.codec import MAX_BYTES, dead_row, decode_checked, encode
 from qflib.records.partitions import name_of
 from qflib.records.schema import TEXT_BYTES
 from qflib.records.topics import dead_letters
@@ -37,6 +38,12 @@ class Taken(NamedTuple):
     dead: DeadReason | None
     events: int
     gap: int  # numbers missing before it in its own stream
+    unsent: int = 0  # outputs that were too long
+
+    @property
+    def letters(self) -> list[DeadReason]:
+        """Why there are dead letters among the outputs."""
+        return [*([] if self.dead is None else [self.dead]), *[DeadReason.UNSENT] * self.unsent]
 
 
 class Fold:
@@ -66,6 +73,9 @@ class Fold:
         An input that cannot be read, or that the step refuses, becomes a dead letter with the reason. One that repeats
         a number of its stream is passed over: where delivery is at least once, a crash sends records twice.
 
+        An output too long for a record becomes a dead letter of its own topic, under its own number: the step has
+        taken the input in, and would make the same again at every start.
+
         Raises
         ------
         AssertionError
@@ -89,8 +99,16 @@ class Fold:
             reason = e.reason if isinstance(e, MalformedRecordError | TornBatchError) else DeadReason.BAD_VALUE
             outputs = [self._letter(topic, offset, name, value or b"", reason, str(e), header)]
             return Taken(outputs, header, crc, reason, 0, 0)
-        outputs = [Output(b.topic, self._partitions.key(b.key), encode(b)) for b in made]
-        return Taken(outputs, header, crc, None, batch.count, gap)
+        unsent, outputs = 0, []
+        for b in made:
+            sent = encode(b, max_bytes=sys.maxsize)
+            if len(sent) <= MAX_BYTES:
+                outputs.append(Output(b.topic, self._partitions.key(b.key), sent))
+                continue
+            unsent += 1
+            detail = f"{len(sent)} bytes, caused by {topic}"
+            outputs.append(self._letter(b.topic, offset, b.key, sent, DeadReason.UNSENT, detail, b.header))
+        return Taken(outputs, header, crc, None, batch.count, gap, unsent)
 
     def _hear(self, topic: str, h: Header) -> int:
         """Numbers missing before a record in its stream; -1 where it comes again."""

@@ -111,7 +111,7 @@ class StageMetrics(Collector):
         yield _counter("qflib_events", "Rows of the inputs taken in.", names, [(values, self.events)])
         yield _counter("qflib_sequence_gaps", "Numbers missing in the inputs.", names, [(values, self._gaps)])
         dead = [([*values, reason], n) for reason, n in self._dead.copy().items()]
-        yield _counter("qflib_dlq", "Inputs that became dead letters.", [*names, "reason"], dead)
+        yield _counter("qflib_dlq", "Dead letters.", [*names, "reason"], dead)
         yield _histogram("qflib_batch_seconds", "What the step costs, an input.", self._labels, self._batch)
         yield _histogram("qflib_checkpoint_seconds", "What a commit takes.", self._labels, self._checkpoint)
         yield _histogram("qflib_snapshot_seconds", "What a partition's snapshot takes.", self._labels, self._snapshot)

@@ -35,6 +35,11 @@ class Stage:
         return len(self.inputs) > 1
 
     @property
+    def letters(self) -> tuple[str, ...]:
+        """Where its dead letters go: inputs that it cannot use, outputs too long to be sent."""
+        return tuple(dict.fromkeys(map(dead_letters, (*self.inputs, *self.outputs))))
+
+    @property
     def group(self) -> str:
         """Its consumer group."""
         return f"{GROUP_PREFIX}{self.name}"
@@ -57,5 +62,5 @@ _STRATEGY = Stage("strategy", (MARKET_NORMALIZED, ORDERS_EXECUTED, EXCHANGE_MARK
 _EXPOSURES = Stage("exposures", (ORDERS_EXECUTED, EXCHANGE_MARKS), (RISK_EXPOSURES,))
 _PORTFOLIO = Stage("portfolio", (RISK_EXPOSURES,), (RISK_METRICS, ANALYTICS_RESULTS, ORDERS_INCOMING))
 
-#: In the order of the flow. Each also writes its inputs' dead letters, its journal and its snapshots.
+#: In the order of the flow. Each also writes dead letters, its journal and its snapshots.
 STAGES: dict[str, Stage] = {s.name: s for s in (_NORMALIZE, _EXCHANGE, _STRATEGY, _EXPOSURES, _PORTFOLIO)}

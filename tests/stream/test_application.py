@@ -10,27 +10,32 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qflib.broker import reading, topics
+from qflib.broker.clients import MAX_BYTES as BROKER_MAX_BYTES
 from qflib.broker.clients import Connection, producer
-from qflib.records import TICK, Batch, Header
-from qflib.records.codec import encode
+from qflib.records import TICK, Batch, DeadReason, Header
+from qflib.records.codec import MAX_BYTES, decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING, dead_letters, journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
 from tests.stream import toy
 
 INPUTS = (MARKET_NORMALIZED, ORDERS_INCOMING)
+OUTPUTS = (ANALYTICS_RESULTS, *map(dead_letters, (ANALYTICS_RESULTS, *INPUTS)))
 POISON = b"\xff\x00 no record"
 
 
 class Desk:
-    """A broker with the toy stage's inputs being written, and its workers."""
+    """A broker with the toy stage's inputs being written, and its workers, which may reach it by another way."""
 
-    def __init__(self, c: Connection, folder: Path) -> None:
-        self.c, self.folder = c, folder
+    def __init__(self, c: Connection, folder: Path, way: Connection | None = None) -> None:
+        self.c, self.folder, self._way = c, folder, way or c
         topics.create(c, toy.PARTITIONS.n)
+        # to leaders that are there: of a new one's first records, one sent away and sent again counts as doubled
+        reading.ends(c, [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)])
         self.sent = dict.fromkeys(INPUTS, 0)
         self.epoch = 0
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
@@ -38,7 +43,7 @@ class Desk:
         self._thread: threading.Thread | None = None
 
     def start(self, ordinal: int, slow: float = 0.0, version: str = toy.VERSION) -> None:
-        command = [sys.executable, "-m", "tests.stream.toy", self.c.bootstrap, str(ordinal), str(slow), version]
+        command = [sys.executable, "-m", "tests.stream.toy", self._way.bootstrap, str(ordinal), str(slow), version]
         with (self.folder / f"worker{ordinal}.log").open("ab") as log:  # the logger writes to stdout here
             self.workers[ordinal] = subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).parents[2])
 
@@ -67,6 +72,13 @@ class Desk:
                 break
         p.flush()
 
+    def send(self, value: bytes) -> None:
+        """One record."""
+        p = producer(self.c, client_id="test")
+        p.produce(INPUTS[0], value, key=toy.PARTITIONS.key("k0"))
+        p.flush()
+        self.sent[INPUTS[0]] += 1
+
     def produce_on(self, n: int, pause: float) -> None:
         self._thread = threading.Thread(target=self.produce, args=(n, 101, pause))
         self._thread.start()
@@ -78,37 +90,37 @@ class Desk:
 
     def drained(self, timeout_s: float = 40.0) -> None:
         """Wait until the group has committed every input."""
-        every = [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)]
         deadline = time.monotonic() + timeout_s
-        while True:
-            ends = reading.ends(self.c, every)
-            done = reading.committed(self.c, toy.STAGE.group, every)
-            if all(done[tp] >= end for tp, end in ends.items() if end):
-                return
+        while any((lag := self.lag()).values()):
             dead = {k: w.returncode for k, w in self.workers.items() if w.poll() not in (None, 0, -9)}
             assert not dead, (dead, [self.log(k)[-2000:] for k in dead])
-            assert time.monotonic() < deadline, (done, ends, [self.log(k)[-3000:] for k in self.workers])
+            assert time.monotonic() < deadline, (lag, [self.log(k)[-3000:] for k in self.workers])
             time.sleep(0.05)
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Records that the group is behind, by partition."""
+        ends = reading.ends(self.c, [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)])
+        done = reading.committed(self.c, toy.STAGE.group, list(ends))
+        return {tp: end - max(done[tp], 0) for tp, end in ends.items()}
 
     def check(self) -> int:
         """Recompute everything in journalled order; how many inputs there were."""
         total, letters = 0, 0
         for p in range(toy.PARTITIONS.n):
             inputs = {t: {m.offset(): (m.key(), m.value()) for m in reading.read(self.c, t, p, 0)} for t in INPUTS}
-            outputs = iter([m.value() for m in reading.read(self.c, ANALYTICS_RESULTS, p, 0)])
-            dead = {t: iter([m.value() for m in reading.read(self.c, dead_letters(t), p, 0)]) for t in INPUTS}
+            outputs = {t: iter([m.value() for m in reading.read(self.c, t, p, 0)]) for t in OUTPUTS}
             fold = toy.fold(p)
             records = [(m.offset(), m.value()) for m in reading.read(self.c, journal("exchange"), p, 0)]
             for mark in marks.read("journal", records):
                 taken = fold.take(mark.input, mark.offset, *inputs[mark.input].pop(mark.offset))
                 assert taken.crc == mark.crc
                 for out in taken.outputs:
-                    assert next(dead[mark.input] if taken.dead else outputs) == out.value
-                letters += taken.dead is not None
+                    assert next(outputs[out.topic]) == out.value
+                letters += len(taken.letters)
                 total += 1
             assert not inputs[MARKET_NORMALIZED]  # every input stands in one mark
             assert not inputs[ORDERS_INCOMING]
-            assert next(outputs, None) is None  # and made no output twice
+            assert [t for t, rest in outputs.items() if next(rest, None) is not None] == []  # and made none twice
         assert total == sum(self.sent.values())
         self.letters = letters
         return total
@@ -146,6 +158,43 @@ def test_poison_and_refused_inputs_become_dead_letters_and_the_rest_goes_on(desk
         last = desk.last_snapshot(p)
         assert last.graceful
         assert last.next == reading_next(desk.c, p)
+
+
+def test_an_output_too_long_to_be_sent_becomes_a_dead_letter_and_the_rest_goes_on(desk: Desk) -> None:
+    desk.start(0)
+    desk.send(encode(Batch.of("clock", Header("wide", 0, 0), tick=TICK.make(time_ns=[777]))))
+    desk.produce(200)
+    desk.drained()
+    assert desk.stop(0) == 0
+    desk.check()
+    assert desk.letters == 1
+    [letter] = letters(desk, ANALYTICS_RESULTS)
+    assert (letter.reason[0], letter.topic[0].decode()) == (DeadReason.UNSENT, ANALYTICS_RESULTS)
+    assert "reason=unsent" in desk.log(0)
+
+
+def test_an_input_longer_than_a_record_may_be_becomes_a_dead_letter_and_the_lag_goes_back_to_none(desk: Desk) -> None:
+    rows = TICK.make(time_ns=np.arange(MAX_BYTES // 12 + 1))
+    value = encode(Batch.of("clock", Header("wide", 0, 0), tick=rows), max_bytes=BROKER_MAX_BYTES)
+    assert MAX_BYTES < len(value) < BROKER_MAX_BYTES - 1_000
+    desk.start(0)
+    desk.send(value)
+    desk.produce(200)
+    desk.drained()
+    assert set(desk.lag().values()) == {0}
+    assert desk.stop(0) == 0
+    desk.check()
+    assert desk.letters == 1
+    [letter] = letters(desk, INPUTS[0])
+    assert (letter.reason[0], letter.topic[0].decode(), letter.position[0]) == (DeadReason.OVERSIZED, INPUTS[0], 0)
+    assert letter.payload.tobytes() == value[: MAX_BYTES // 2]
+    assert "reason=oversized" in desk.log(0)
+
+
+def letters(desk: Desk, topic: str) -> list:
+    """The rows of a topic's dead letters."""
+    places = range(toy.PARTITIONS.n)
+    return [decode(m.value()).dead for p in places for m in reading.read(desk.c, dead_letters(topic), p, 0)]
 
 
 def test_workers_come_go_and_are_killed(desk: Desk) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from qflib.errors import InputError, QflibError
 from qflib.records import TICK, Batch, Partitions
+from qflib.records.codec import MAX_BYTES
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING
 from qflib.steps.step import Outbox
 from qflib.stream.fold import Fold
@@ -24,7 +25,7 @@ VERSION = "toy-1"
 
 
 class Toy:
-    """Chains a hash over the inputs; time 666 is refused."""
+    """Chains a hash over the inputs; time 666 is refused, and the output of 777 is too long to be sent."""
 
     name = "exchange"
 
@@ -39,7 +40,8 @@ class Toy:
             raise InputError("666 is refused; send another number")
         said = f"{batch.topic}|{batch.header.source}|{batch.header.seq}|{time_ns}".encode()
         self.hash = hashlib.sha256(self.hash + said).digest()
-        tick = TICK.make(time_ns=np.frombuffer(self.hash[:8], np.int64))
+        rows = MAX_BYTES // 8 if time_ns == 777 else 1
+        tick = TICK.make(time_ns=np.frombuffer(self.hash[:8], np.int64).repeat(rows))
         return [self.out.make(ANALYTICS_RESULTS, batch.key, "clock", tick=tick)]
 
     def state(self) -> dict:

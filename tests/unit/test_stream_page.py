@@ -42,7 +42,7 @@ def topics() -> list[str]:
         rows.append(f"| `{name}` | {s.key} | {s.doc} | {writes} | {reads} | {kept(s)} |")
     for pattern, of, holds, key, writes in (
         ("TOPIC.dead", [dead_letters(t) for t in TOPICS], "what could not be used, with the reason", "the input's",
-         "whoever reads the topic"),
+         "whoever reads or writes the topic"),
         ("STAGE.journal", [journal(s) for s in JOURNALLED], "which inputs, in which order", "partition",
          names(JOURNALLED)),
         ("STAGE.snapshots", [snapshots(s) for s in SNAPSHOT], "the stage's state, in chunks", "partition",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qflib.records import Header
@@ -22,6 +23,14 @@ class _Stream:
     former: int = -2  # last number of the former epoch, until a raw batch has named it; -2: none is awaited
     gaps: list[tuple[int, int, int]] = field(default_factory=list)
 
+    def fill(self, seq: int) -> bool:
+        """Take a number out of the gap that it lies in; whether there was one."""
+        for i, (first, after, at) in enumerate(self.gaps):
+            if first <= seq < after:
+                self.gaps[i : i + 1] = [g for g in ((first, seq, at), (seq + 1, after, at)) if g[0] < g[1]]
+                return True
+        return False
+
 
 class Numbering:
     """Checks that the numbers of each (source, epoch) rise by 1 from 0.
@@ -34,14 +43,20 @@ class Numbering:
         Whether the partition's beginning is kept; else the first number seen is where a source begins.
     tally
         Where faults are counted.
+    unsent
+        (source, epoch, seq) of records that were too long to be sent, as dead letters say; looked at when the numbers
+        of an epoch are over.
 
     Notes
     -----
     O(1) a record; memory is a row a source, and one a gap.
     """
 
-    def __init__(self, topic: str, partition: int, whole: bool, tally: Tally) -> None:
+    def __init__(
+        self, topic: str, partition: int, whole: bool, tally: Tally, unsent: Iterable[tuple[str, int, int]] = ()
+    ) -> None:
         self._topic, self._partition, self._whole, self._tally = topic, partition, whole, tally
+        self._unsent = unsent
         self._streams: dict[str, _Stream] = {}
 
     def take(self, offset: int, kind: str, h: Header, value: bytes) -> bool:
@@ -70,11 +85,9 @@ class Numbering:
             self._missing(source, s)
 
     def _late(self, offset: int, s: _Stream, h: Header) -> bool:
-        for i, (first, after, at) in enumerate(s.gaps):
-            if first <= h.seq < after:
-                s.gaps[i : i + 1] = [g for g in ((first, h.seq, at), (h.seq + 1, after, at)) if g[0] < g[1]]
-                self._found(offset, "reordered", f"seq {h.seq} of {h.source!r} after seq {s.next - 1}")
-                return True
+        if s.fill(h.seq):
+            self._found(offset, "reordered", f"seq {h.seq} of {h.source!r} after seq {s.next - 1}")
+            return True
         self._found(offset, "duplicated", f"seq {h.seq} of {h.source!r}, epoch {h.epoch}")
         return False
 
@@ -87,6 +100,9 @@ class Numbering:
         self._found(offset, "lost" if said > seen else "reordered", what, abs(said - seen))
 
     def _missing(self, source: str, s: _Stream) -> None:
+        for name, epoch, seq in self._unsent if s.gaps else ():
+            if (name, epoch) == (source, s.epoch):
+                s.fill(seq)
         for first, after, at in s.gaps:
             which = f"seq {first}" if after == first + 1 else f"seq {first} to {after - 1}"
             self._found(at, "lost", f"{which} of {source!r}, epoch {s.epoch}, before this offset", after - first)

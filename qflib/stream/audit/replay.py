@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qflib.records.checking import peek
 from qflib.records.partitions import name_of
-from qflib.records.topics import MARKET_RAW, dead_letters
+from qflib.records.topics import MARKET_RAW
 from qflib.steps.state import digest
 from qflib.stream.audit.index import Index, entries
 from qflib.stream.audit.outputs import Difference, Outputs
@@ -252,4 +252,4 @@ def _met(made: Replayed, fold: Fold, due: list[_Due]) -> list[_Due]:
 def outputs_of(deployment: Deployment) -> list[str]:
     """What the stages write, dead letters among it."""
     stages = [STAGES[s] for s in deployment.stages]
-    return list(dict.fromkeys(t for s in stages for t in (*s.outputs, *map(dead_letters, s.inputs))))
+    return list(dict.fromkeys(t for s in stages for t in (*s.outputs, *s.letters)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qflib.errors import QflibError
+from qflib.records import DeadReason
 from qflib.records.checking import check
 from qflib.records.codec import decode, decode_checked
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, TOPICS, dead_letters, journal, snapshots
@@ -72,6 +74,8 @@ class Scan:
         (topic, offset, what) of records that cannot be read.
     letters
         (topic, stage and partition, offset) of inputs that a stage has sent to the dead letters.
+    unsent
+        By topic, (source, epoch, seq) of outputs that were too long to be sent.
     """
 
     partition: int
@@ -79,6 +83,7 @@ class Scan:
     fanouts: Fanouts = field(default_factory=Fanouts)
     torn: list[tuple[str, int, str]] = field(default_factory=list)
     letters: set[tuple[str, str, int]] = field(default_factory=set)
+    unsent: dict[str, set[tuple[str, int, int]]] = field(default_factory=lambda: defaultdict(set))
     dead_marks: set[tuple[str, str, int]] = field(default_factory=set)
 
 
@@ -125,7 +130,7 @@ def _topic(records: Records, plan: Plan, made: Scan, topic: str, seen: Offsets |
     low, high = plan.spans[topic, p]
     demanded = plan.demanded[topic, p]
     clocks_below = plan.committed.get(("normalize", topic, p), 0)
-    numbering = Numbering(topic, p, low == 0, made.tally)
+    numbering = Numbering(topic, p, low == 0, made.tally, made.unsent[topic])
     counts, letters_of = made.tally.of(topic), topic.removesuffix(".dead")
     for at, _, value in records.read(topic, p, low, high):
         counts.batches += 1
@@ -154,9 +159,18 @@ def _topic(records: Records, plan: Plan, made: Scan, topic: str, seen: Offsets |
 
 
 def _letter(made: Scan, topic: str, source: str, value: bytes) -> None:
-    """A stage's own dead letter names its input by offset; those of normalize's connections name frames."""
-    if source.rsplit("/", 1)[0] in STAGES:
-        made.letters |= {(topic, source, int(o)) for o in decode(value).dead.position}
+    """A stage's own dead letter names its input by offset, or the output it could not send by its number.
+
+    Those of normalize's connections name frames.
+    """
+    if source.rsplit("/", 1)[0] not in STAGES:
+        return
+    d = decode(value).dead
+    for i in range(len(d.reason)):
+        if d.reason[i] == DeadReason.UNSENT:
+            made.unsent[d.topic[i].decode()].add((d.source[i].decode(), int(d.epoch[i]), int(d.seq[i])))
+        else:
+            made.letters.add((topic, source, int(d.position[i])))
 
 
 def _snapshots(records: Records, made: Scan, topic: str, low: int, high: int) -> list[Snapshot]:
