@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qflib.broker.clients import MAX_BYTES, Connection, admin
+from qflib.broker.reading import ends
 from qflib.errors import BrokerError, DataError
 from qflib.records import topics as names
 
@@ -119,6 +120,10 @@ def default_partitions() -> int:
 def create(c: Connection, partitions: int | None, replication: int = 1, *, timeout_s: float = 30.0) -> None:
     """Create the topics that are not there; those that are must agree where disagreement would be silent.
 
+    Every partition answers when this returns. To one that does not yet, an idempotent producer's first request in
+    flight is refused and its second taken; the first, sent again, then counts as a repeat: reported as delivered, and
+    not there.
+
     Parameters
     ----------
     c
@@ -152,10 +157,9 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
             for s in specs
             if s.name not in there
         ]
-        if not wanted:
-            return
         others = []
-        for name, future in client.create_topics(wanted, request_timeout=timeout_s).items():
+        made = client.create_topics(wanted, request_timeout=timeout_s) if wanted else {}
+        for name, future in made.items():
             try:
                 future.result()
             except KafkaException as e:
@@ -166,6 +170,12 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
         _check_counts(specs, client.list_topics(timeout=timeout_s).topics)
     except KafkaException as e:
         raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}") from None
+    ends(c, places(specs), timeout_s=timeout_s)
+
+
+def places(specs: list[TopicSpec]) -> list[tuple[str, int]]:
+    """Every partition."""
+    return [(spec.name, p) for spec in specs for p in range(spec.partitions)]
 
 
 def _check_counts(specs: list[TopicSpec], there: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from qflib.records.codec import decode
 
 #: Bytes held before they are stored without waiting for the interval, and rows.
 MAX_BYTES = 64 << 20
-MAX_ROWS = 1_000_000
+MAX_ROWS = 500_000
 _PATIENCE_S = 30.0
 
 

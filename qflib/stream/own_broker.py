@@ -12,11 +12,9 @@ import structlog
 from qflib.broker import topics
 from qflib.broker.clients import Connection
 from qflib.broker.local import LocalBroker, Status
-from qflib.broker.reading import ends
 from qflib.errors import BrokerError, QflibError
 from qflib.stream.restarts import CRASHES, WINDOW_S, Restarts
 
-_READY_S = 30.0  # after the topics were created, until their partitions have leaders
 _KILLED = -9  # whatever ended a broker that had started came from outside
 
 _log = structlog.get_logger(__name__)
@@ -118,20 +116,4 @@ class OwnBroker:
     def _start(self, fresh: bool) -> Status | None:
         status = None if self._broker is None else self._broker.start(fresh=fresh)
         topics.create(self._connection, self._partitions, self._replication)
-        self._await_leaders()
         return status
-
-    def _await_leaders(self) -> None:
-        """Topics are there before their partitions can be asked for anything."""
-        places = [(spec.name, p) for spec in topics.TOPIC_TABLE for p in range(self._partitions)]
-        end, pause = time.monotonic() + _READY_S, 0.02
-        while True:
-            try:
-                ends(self._connection, places)
-            except BrokerError:
-                if time.monotonic() >= end:
-                    raise
-                time.sleep(pause)
-                pause = min(2 * pause, 0.5)
-            else:
-                return

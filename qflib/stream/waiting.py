@@ -8,16 +8,19 @@ from collections.abc import Callable
 import structlog
 
 from qflib.broker.clients import Connection, admin
+from qflib.broker.reading import ends
 from qflib.broker.topics import TOPIC_TABLE
+from qflib.errors import QflibError
 
 _LONGEST_S = 0.2  # between two looks: what is awaited is the start of a desk
 _SAY_S = 5.0
+_ANSWER_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
 
 def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -> bool:
-    """Wait, for as long as it takes, until the broker answers and each topic has all its leaders.
+    """Wait, for as long as it takes, until each partition of each topic answers.
 
     A broker that is gone later on is waited for by the clients themselves.
 
@@ -42,10 +45,13 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
             there = client.list_topics(timeout=0.5).topics
             missing = sum(t not in there or not _led(there[t]) for t in wanted)
             if not missing:
+                ends(c, [(t, p) for t in wanted for p in there[t].partitions], timeout_s=_ANSWER_S)
                 return True
             reason = f"{missing} topics are not there yet"
         except KafkaException as e:
             reason = e.args[0].str()
+        except QflibError as e:  # told of, and not there yet
+            reason = str(e)
         if time.monotonic() - said >= _SAY_S:
             said = time.monotonic()
             _log.warning("waits for the broker", bootstrap=c.bootstrap, reason=reason)

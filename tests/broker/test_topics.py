@@ -1,7 +1,8 @@
 """The table of topics, on a broker."""
 
 import pytest
-from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from qflib.broker import topics
 from qflib.broker.clients import MAX_BYTES, Connection, admin
@@ -39,6 +40,14 @@ def test_created_as_the_table_says(kafka: Connection) -> None:
     for resource, future in client.describe_configs(asked).items():
         found = future.result()
         assert {name: found[name].value for name in specs[resource.name].config} == specs[resource.name].config
+
+
+def test_what_is_sent_to_topics_just_made_is_there(own_kafka: Connection) -> None:
+    """A partition without its leader yet refuses a first request and takes the next: what is sent again is lost."""
+    topics.create(own_kafka, 4)
+    client = admin(own_kafka)
+    every = {TopicPartition(spec.name, p): OffsetSpec.latest() for spec in topics.TOPIC_TABLE for p in range(4)}
+    assert {future.result().offset for future in client.list_offsets(every).values()} == {0}
 
 
 def test_another_count_of_partitions_is_refused(kafka: Connection) -> None:

@@ -34,8 +34,6 @@ class Desk:
     def __init__(self, c: Connection, folder: Path, way: Connection | None = None) -> None:
         self.c, self.folder, self._way = c, folder, way or c
         topics.create(c, toy.PARTITIONS.n)
-        # to leaders that are there: of a new one's first records, one sent away and sent again counts as doubled
-        reading.ends(c, [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)])
         self.sent = dict.fromkeys(INPUTS, 0)
         self.epoch = 0
         self.workers: dict[int, subprocess.Popen[bytes]] = {}

@@ -25,7 +25,7 @@ _SHORTEST_NS, _LONGEST_NS = 10 * _MS, 126 * _MS
 _RECORDED_NS = 20 * _MS
 _CLOCK_NS = 125 * _MS
 #: Rows of a batch: at a pace these are enough; flat out a batch has about so many.
-_FEW, _MANY = 4_000, 4_000
+_FEW, _MANY = 4_000, 10_000
 
 
 def cut_of(period_ns: int, speed: float | None, rate: float | None = None, sources: int = 1) -> dict[str, int]:
@@ -52,7 +52,7 @@ def cut_of(period_ns: int, speed: float | None, rate: float | None = None, sourc
     >>> cut_of(250_000_000, 1.0, rate=100_000, sources=4)
     {'cut_ns': 31250000, 'clock_ns': 125000000}
     >>> cut_of(250_000_000, None, rate=20_000, sources=4)
-    {'cut_ns': 750000000, 'clock_ns': 750000000}
+    {'cut_ns': 2000000000, 'clock_ns': 2000000000}
     """
     a_row = 1e9 * sources / rate if rate else 0.0
     if speed is None:
