@@ -147,8 +147,8 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
     client = admin(c)
     try:
         there = client.list_topics(timeout=timeout_s).topics
-        found = (len(there[spec.name].partitions) for spec in TOPIC_TABLE if spec.name in there)
-        specs = topic_specs(partitions or next(found, default_partitions()), replication)
+        count = partitions if partitions is not None else _count(there) or default_partitions()
+        specs = topic_specs(count, replication)
         known = [s for s in specs if s.name in there]
         _check_counts(known, there)
         _check_config(client, known, timeout_s)
@@ -170,12 +170,27 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
         _check_counts(specs, client.list_topics(timeout=timeout_s).topics)
     except KafkaException as e:
         raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}") from None
-    ends(c, places(specs), timeout_s=timeout_s)
+    ends(c, [(spec.name, p) for spec in specs for p in range(spec.partitions)], timeout_s=timeout_s)
 
 
-def places(specs: list[TopicSpec]) -> list[tuple[str, int]]:
-    """Every partition."""
-    return [(spec.name, p) for spec in specs for p in range(spec.partitions)]
+def partitions_of(c: Connection, *, timeout_s: float = 30.0) -> int | None:
+    """How many partitions the topics of a cluster have; None where there are none yet.
+
+    Raises
+    ------
+    BrokerError
+        If the cluster cannot be reached.
+    """
+    from confluent_kafka import KafkaException
+
+    try:
+        return _count(admin(c).list_topics(timeout=timeout_s).topics)
+    except KafkaException as e:
+        raise BrokerError(f"the topics of {c.bootstrap} cannot be listed: {e.args[0].str()}") from None
+
+
+def _count(there: dict[str, Any]) -> int | None:
+    return next((len(there[spec.name].partitions) for spec in TOPIC_TABLE if spec.name in there), None)
 
 
 def _check_counts(specs: list[TopicSpec], there: dict[str, Any]) -> None:

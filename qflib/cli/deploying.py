@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: What `up` follows of a live venue where nobody says otherwise.
 SYMBOLS = ("XBT/USD", "ETH/USD")
 PORTFOLIO = "DESK1"
+#: Workers of a stage that `--workers` makes partitions for; more need the setting.
+MOST_WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -179,12 +181,25 @@ def deployment(wanted: Wanted, settings: Settings, told: Market, partitions: int
 
 
 def partitions(chosen: Settings, kept: Deployment | None, workers: dict[str, int]) -> int:
-    """What is set; else what the desk kept here has; else as many as processors and workers asked for need."""
-    from qflib.broker.topics import default_partitions
+    """What is set; else what the desk kept here, or an existing cluster, has; else as many as are needed.
+
+    Needed is one for two processors, and one for each worker asked for, up to `MOST_WORKERS`.
+
+    Raises
+    ------
+    BrokerError
+        If the existing cluster cannot be reached.
+    """
+    from qflib.broker import topics
+    from qflib.broker.clients import Connection
 
     if chosen.broker.partitions is not None:
         return chosen.broker.partitions
-    return max([default_partitions(), *workers.values()]) if kept is None else kept.partitions
+    if kept is not None:
+        return kept.partitions
+    existing = Connection.of(chosen.broker)
+    found = None if existing is None else topics.partitions_of(existing)
+    return found or max([topics.default_partitions(), *(min(n, MOST_WORKERS) for n in workers.values())])
 
 
 def scenario_set(told: Market, settings: Settings) -> ScenarioSet | None:

@@ -26,8 +26,8 @@ HEDGE = 2  # the book whose sums stand second
 SUMMED = ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")
 #: Rows of `value_positions`' output, a figure a position.
 FIGURES = (
-    "mark", "price", "forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price", "cash_qty",
-    "linear", *SUMMED,
+    "mark", "price", "own_forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price",
+    "cash_qty", "linear", *SUMMED,
 )  # fmt: skip
 #: Columns of its sums, a row a book.
 SUMS = (*SUMMED, "value", "realised", "unrealised")
@@ -89,9 +89,9 @@ def value_positions(
         Continuously compounded, a year.
     out, sums
         float64 (len(FIGURES), n) and (2, len(SUMS)): overwritten; reporting currency where not said otherwise. `mark`
-        is as quoted (coin for inverse options), `price` and `forward` in quote currency, `fx` reporting currency a unit
-        of settlement currency, `lot_value` in settlement currency, `cash_qty` in underlying times the quote currency's
-        rate, `linear` P&L a 1.00 of relative move.
+        is as quoted (coin for inverse options); `price` and `own_forward` (a future's own price) in quote currency;
+        `fx` reporting currency a unit of settlement currency; `lot_value` in settlement currency; `cash_qty` in
+        underlying times the quote currency's rate; `linear` P&L a 1.00 of relative move.
 
     Notes
     -----

@@ -38,7 +38,7 @@ _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
-_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 5.0
+_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 3.0
 
 _log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ class RunningDesk:
                     f"--workers {stage}={n}: there is no such stage; it is one of {', '.join(self.stages)}"
                 )
             if not 1 <= n <= most:
-                more = "" if stage in (INGEST, ARCHIVE) else "; for more begin anew with --fresh"
+                more = "" if stage in (INGEST, ARCHIVE) else "; for more, QFLIB_BROKER__PARTITIONS and a new beginning"
                 raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers{more}")
         self._asked_at = 0.0
         self.ports = Ports(self.settings.stream.metrics_port)

@@ -42,12 +42,14 @@ def test_created_as_the_table_says(kafka: Connection) -> None:
         assert {name: found[name].value for name in specs[resource.name].config} == specs[resource.name].config
 
 
-def test_what_is_sent_to_topics_just_made_is_there(own_kafka: Connection) -> None:
-    """A partition without its leader yet refuses a first request and takes the next: what is sent again is lost."""
+def test_every_partition_answers_once_topics_are_made(own_kafka: Connection) -> None:
+    """One without its leader yet refuses a producer's first request and takes the next: what is sent again is lost."""
+    assert topics.partitions_of(own_kafka) is None
     topics.create(own_kafka, 4)
     client = admin(own_kafka)
     every = {TopicPartition(spec.name, p): OffsetSpec.latest() for spec in topics.TOPIC_TABLE for p in range(4)}
     assert {future.result().offset for future in client.list_offsets(every).values()} == {0}
+    assert topics.partitions_of(own_kafka) == 4
 
 
 def test_another_count_of_partitions_is_refused(kafka: Connection) -> None:

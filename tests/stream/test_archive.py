@@ -89,15 +89,19 @@ class Archive:
         return lambda: self.history.offsets(MARKET_RAW) != stored
 
     def drained(self, again: bool = False) -> None:
-        """Wait until the group has committed every last data record; `again`: one that dies is started again."""
+        """Wait until the group has committed every last data record; `again`: one that dies is started again, once."""
         places = [
             (t, p) for t in (MARKET_RAW, MARKET_NORMALIZED, ORDERS_EXECUTED, journal("exchange")) for p in range(4)
         ]
         last = {(t, p): reading.last_data_offset(self.c, t, p) for t, p in places}
 
+        starts = int(again)
+
         def committed() -> bool:
+            nonlocal starts
             assert self.process is not None
-            if again and self.process.poll() not in (None, 0, 2):  # as the supervisor would
+            if starts and self.process.poll() not in (None, 0, 2):  # as the supervisor would
+                starts -= 1
                 print(f"the archive ended with {self.process.returncode}")
                 self.start()
             assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log()[-2000:]}"

@@ -188,8 +188,8 @@ def test_a_strategy_is_killed_while_it_follows_signals(tmp_path: Path) -> None:
 
 
 def test_at_least_once_a_crash_doubles_records_and_no_effect(tmp_path: Path) -> None:
-    """What comes twice is passed over by whoever reads it: nothing is lost, books and fills are what they were."""
-    watched = Watched(tmp_path, SHORT_S, delivery="at-least-once")
+    """What comes twice is passed over by whoever reads it: nothing is lost, the books are what they were."""
+    watched = Watched(tmp_path, SHORT_S, delivery="at-least-once", commit_ms=300.0)  # a kill falls between two
     desk = watched.desk
     try:
         desk.start()
@@ -204,6 +204,7 @@ def test_at_least_once_a_crash_doubles_records_and_no_effect(tmp_path: Path) -> 
     finally:
         desk.stop()
     counts = report.document["topics"].values()
+    assert sum(c["duplicated"] for c in counts)
     assert {c["lost"] for c in counts} | {c["torn"] for c in counts} == {0}, report.document["findings"]
     undisturbed = Books((feed := load("sim", seed=7, duration=f"{SHORT_S}s", rate=RATE)).instruments)
     for events in feed.events():

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from qflib.records import Book, ExecType, Instruments, Side
 from qflib.steps.state import State
 
-_ENTRY = np.dtype(
+#: A position: quantity, average cost, realised P&L and fees, of an instrument in one book of a portfolio.
+ENTRY = np.dtype(
     [
         ("portfolio", "i8"),
         ("instrument", "i8"),
@@ -39,7 +40,7 @@ class Ledger:
     def __init__(self, instruments: Instruments) -> None:
         self._instruments = instruments
         self._units = lot_units(instruments)
-        self._entries = np.zeros(16, _ENTRY)
+        self._entries = np.zeros(16, ENTRY)
         self._n = 0
         self._index: dict[tuple[int, int, int], int] = {}
         self._order: dict[tuple[int, int], NDArray[np.int64]] = {}  # of entries, until one is added
@@ -89,7 +90,7 @@ class Ledger:
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._n = len(state["ledger.entries"])
-        self._entries = np.zeros(max(16, 2 * self._n), _ENTRY)
+        self._entries = np.zeros(max(16, 2 * self._n), ENTRY)
         self._entries[: self._n] = state["ledger.entries"]
         self.portfolios = [p.decode() for p in state["ledger.portfolios"].tolist()]
         keys = self._entries[: self._n][["portfolio", "instrument", "book"]].tolist()
@@ -104,7 +105,7 @@ class Ledger:
         if at is None:
             at = self._index[key] = self._n
             if at == len(self._entries):
-                self._entries = np.concatenate([self._entries, np.zeros(at, _ENTRY)])
+                self._entries = np.concatenate([self._entries, np.zeros(at, ENTRY)])
             self._entries[at] = (*key, 0, 0.0, 0.0, 0.0)
             self._n += 1
             self._order = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.position_values import FIGURES, SUMMED, SUMS, Terms, positions_pnl, value_positions
+from qflib.kernels.position_values import FIGURES, SUMS, Terms, positions_pnl, value_positions
 from qflib.records import Instruments
 from qflib.records.schema import frozen
 from qflib.steps.exposures.ledger import is_inverse_future, lot_units
@@ -77,11 +77,6 @@ class Valued:
             raise AttributeError(f"valued positions have no {name!r}; they have {', '.join(FIGURES)}") from None
         return row
 
-    @property
-    def greeks(self) -> dict[str, F8]:
-        """Those that add up, by name."""
-        return {name: self.figures[_ROW[name]] for name in SUMMED}
-
 
 class Revaluation:
     """Values entries of the ledger at the quotes known."""
@@ -106,7 +101,7 @@ class Revaluation:
             # on a future, early exercise is worth nothing at a zero rate; else an American option is more than Black-76
             unpriced=np.array([r.style == "american" and rate != 0.0 for r in instruments], bool),
         )
-        self._terms = Terms(*(frozen(a) for a in self._terms))
+        self._terms = Terms(*(frozen(a) for a in self._terms))  # the quotes' own columns too: nobody writes to them
 
     def value(self, entries: NDArray[Any], underlying: int, time_ns: int) -> Valued | None:
         """Marks, values and Greeks of entries of one underlying; None while it has never been quoted.

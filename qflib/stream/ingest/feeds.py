@@ -49,7 +49,7 @@ def cut_of(period_ns: int, speed: float | None, rate: float | None = None, sourc
 
     Examples
     --------
-    >>> cut_of(250_000_000, 1.0, rate=100_000, sources=4)
+    >>> cut_of(250_000_000, 1.0, rate=100_000)
     {'cut_ns': 31250000, 'clock_ns': 125000000}
     >>> cut_of(250_000_000, None, rate=20_000, sources=4)
     {'cut_ns': 2000000000, 'clock_ns': 2000000000}

@@ -61,5 +61,6 @@ def test_partitions_as_set_as_kept_or_as_many_as_workers_ask_for(monkeypatch):
     assert deploying.partitions(chosen, None, {"exchange": 5, "portfolio": 2}) == 5
     assert deploying.partitions(chosen, kept, {"exchange": 5}) == 7
     assert deploying.partitions(settings.load(broker={"partitions": 2}), kept, {"exchange": 5}) == 2
+    assert deploying.partitions(chosen, None, {"exchange": 5_000}) == deploying.MOST_WORKERS
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64), raising=False)
     assert deploying.partitions(chosen, None, {}) == 4

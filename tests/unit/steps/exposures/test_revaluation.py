@@ -84,10 +84,10 @@ def test_greeks_are_the_slopes_of_scenario_pnl(inverse: bool) -> None:
     up, down = bumped(revaluation, v, h), bumped(revaluation, v, -h)
     slope = (up - down) / (2 * h * v.forward)
     curve = (up + down) / (h * v.forward) ** 2
-    assert v.greeks["delta"].sum() == pytest.approx(slope, rel=1e-6)
-    assert v.greeks["gamma"].sum() == pytest.approx(curve, rel=1e-4)
+    assert v.delta.sum() == pytest.approx(slope, rel=1e-6)
+    assert v.gamma.sum() == pytest.approx(curve, rel=1e-4)
     vega = (bumped(revaluation, v, 0.0, h) - bumped(revaluation, v, 0.0, -h)) / (2 * h)
-    assert v.greeks["vega"].sum() == pytest.approx(vega, rel=1e-6)
+    assert v.vega.sum() == pytest.approx(vega, rel=1e-6)
 
 
 def test_an_unshocked_scenario_without_decay_gains_nothing() -> None:
@@ -103,7 +103,7 @@ def test_an_inverse_option_has_the_premium_adjusted_delta() -> None:
     black = (
         float(black76("call", 100 + h, 105.0, years, vol)) - float(black76("call", 100 - h, 105.0, years, vol))
     ) / (2 * h)
-    assert v.greeks["delta"][0] == pytest.approx(black - v.mark[0], rel=1e-3)
+    assert v.delta[0] == pytest.approx(black - v.mark[0], rel=1e-3)
     assert v.mark[0] == pytest.approx(float(black76("call", 100.0, 105.0, years, vol)) / 100.0, rel=1e-3)
 
 
