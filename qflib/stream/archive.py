@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from qflib.stream.quix import Application, BaseSink
 from qflib.stream.stages import ARCHIVE_GROUP
 from qflib.stream.upkeep import Upkeep
 from qflib.stream.waiting import await_topics
+from qflib.stream.watchdog import Watchdog
 
 _log = structlog.get_logger("qflib.archive")
 
@@ -161,7 +163,8 @@ class ArchiveApplication(Application):
         self._cluster = cluster_id(c)
         self._ids = _topic_ids(c, topics)
         self._sink = ArchiveSink(archiver, metrics or Metrics())
-        self._consumer.commit = _patient(self._consumer.commit)  # type: ignore[method-assign]
+        watch = Watchdog(2 * _PATIENCE_S).over
+        self._consumer.commit = _patient(self._consumer.commit, watch)  # type: ignore[method-assign]
         for topic in topics:
             made = self.topic(topic, key_deserializer="bytes", value_deserializer="bytes")
             self.dataframe(made).sink(self._sink)
@@ -261,14 +264,15 @@ def _topic_ids(c: Connection, topics: Iterable[str]) -> Mapping[str, str]:
         ) from None
 
 
-def _patient(commit: Callable[..., Any]) -> Callable[..., Any]:
-    """A commit of offsets that waits for a broker: what they tell is stored already."""
+def _patient(commit: Callable[..., Any], watch: Callable[[str], AbstractContextManager[None]]) -> Callable[..., Any]:
+    """A commit of offsets that waits for a broker, for what they tell is stored; one that hangs ends the process."""
 
     def tried(*args: Any, **kwargs: Any) -> Any:
         until = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                return commit(*args, **kwargs)
+                with watch("a commit of offsets"):
+                    return commit(*args, **kwargs)
             except KafkaException as e:
                 fault: KafkaError = e.args[0]
                 if not (fault.retriable() or fault.code() in _PASSING) or time.monotonic() > until:

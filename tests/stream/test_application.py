@@ -279,7 +279,7 @@ def committed_sum(desk: Desk) -> int:
     return sum(max(o, 0) for o in reading.committed(desk.c, toy.STAGE.group, every).values())
 
 
-def wait_for(condition, timeout_s: float = 40.0) -> None:
+def wait_for(condition, timeout_s: float = 90.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"

@@ -11,9 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 
 from qflib import settings
@@ -23,7 +21,6 @@ from qflib.desk.datasets import load
 from qflib.errors import BrokerError
 from qflib.history import DeltaHistory
 from qflib.orderbook.books import Books
-from qflib.records.topics import ORDERS_EXECUTED
 from qflib.stream.audit import audit, final_books
 from qflib.stream.folder import DeskFolder
 from qflib.stream.opening import opening
@@ -35,20 +32,18 @@ SPAN_S = 30 + 30 * KILLS  # of market time, at the wall's speed: longer than the
 RATE = 4_000.0
 PARTITIONS = 2
 STOPPED_S = 12.0
-SHORT_S = 40
 _SEEN_S = 60.0
 
 
 class Watched:
     """A running desk, with what a test asks of it."""
 
-    def __init__(self, folder: Path, span_s: float = SPAN_S, signals: Path | None = None, **stream: Any) -> None:
-        wanted = deploying.Wanted("sim", rate=RATE, seed=7, signals=signals)
-        scenarios = {"n_historical": 300, "n_simulated": 700}
-        chosen = settings.load(state=folder, desk={"rate": RATE, **scenarios}, stream=stream)
+    def __init__(self, folder: Path) -> None:
+        wanted = deploying.Wanted("sim", rate=RATE, seed=7)
+        chosen = settings.load(state=folder, desk={"rate": RATE, "n_historical": 300, "n_simulated": 700})
         market = deploying.market(wanted, chosen)
         made = deploying.deployment(wanted, chosen, market, PARTITIONS)
-        made = replace(made, feed={**made.feed, "duration": f"{span_s}s"})
+        made = replace(made, feed={**made.feed, "duration": f"{SPAN_S}s"})
         self.folder = DeskFolder(folder / "up")
         self.desk = RunningDesk(
             made, self.folder, chosen, lambda: opening(made, market.positions, deploying.scenario_set(market, chosen))
@@ -63,11 +58,6 @@ class Watched:
         except BrokerError:
             return 0
         return sum(max(o, 0) for o in told.values())
-
-    def ended(self) -> None:
-        """The market's end, worked off by every stage."""
-        assert self.desk.wait_drained(120), str(self.desk.lag())
-        assert self.desk.stop_stages() == []
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         assert self.desk.wait(condition, _SEEN_S), what
@@ -158,55 +148,3 @@ def test_a_broker_that_stands_still_stops_nothing_for_good(watched: Watched) -> 
     assert desk.stop_stages() == []
     report = audit(desk.connection, desk.desk, history=DeltaHistory(watched.folder.history), replay=True)
     assert report.ok, report.document["findings"]
-
-
-def test_a_strategy_is_killed_while_it_follows_signals(tmp_path: Path) -> None:
-    """Its orders go out once, and what it holds is its own portfolio's."""
-    feed, file = load("sim", seed=7, duration="1s", rate=RATE), tmp_path / "signals.csv"
-    every = pd.date_range(feed.start + pd.Timedelta("2s"), periods=SHORT_S - 4, freq="1s")
-    said = {"instrument": "ACME.F", "direction": ["buy", "sell"] * (len(every) // 2), "strength": 1.0, "horizon": "30s"}
-    pd.DataFrame({"time": every, **said}).to_csv(file, index=False)
-    watched = Watched(tmp_path, SHORT_S, file)
-    desk = watched.desk
-    try:
-        desk.start()
-        watched.until(lambda: desk.opened and watched.committed("strategy") > 100, "the strategy takes nothing in")
-        for stage in ("strategy", "exchange", "strategy"):
-            before = watched.committed(stage)
-            desk.kill(stage)
-            watched.goes_on(stage, before, 20)
-        watched.ended()
-        report = audit(desk.connection, desk.desk, history=DeltaHistory(watched.folder.history), replay=True)
-        fills = DeltaHistory(watched.folder.history).read(ORDERS_EXECUTED)
-    finally:
-        desk.stop()
-    assert report.ok, report.document["findings"]
-    assert report.document["replay"]["unequal"] == 0
-    own = fills[(fills["exec_type"] == "FILL") & (fills["account"] == "STRATEGY")]
-    assert len(own) > 10
-    assert not own.duplicated(["order_id", "exec_id"]).any()
-
-
-def test_at_least_once_a_crash_doubles_records_and_no_effect(tmp_path: Path) -> None:
-    """What comes twice is passed over by whoever reads it: nothing is lost, the books are what they were."""
-    watched = Watched(tmp_path, SHORT_S, delivery="at-least-once", commit_ms=300.0)  # a kill falls between two
-    desk = watched.desk
-    try:
-        desk.start()
-        watched.until(lambda: desk.opened and watched.committed("portfolio") > 10, "no report came")
-        for stage in desk.desk.stages:
-            before = watched.committed(stage)
-            desk.kill(stage)
-            watched.goes_on(stage, before, 3)
-        watched.ended()
-        report = audit(desk.connection, desk.desk, history=DeltaHistory(watched.folder.history))
-        digest = final_books(desk.connection, desk.desk)
-    finally:
-        desk.stop()
-    counts = report.document["topics"].values()
-    assert sum(c["duplicated"] for c in counts)
-    assert {c["lost"] for c in counts} | {c["torn"] for c in counts} == {0}, report.document["findings"]
-    undisturbed = Books((feed := load("sim", seed=7, duration=f"{SHORT_S}s", rate=RATE)).instruments)
-    for events in feed.events():
-        undisturbed.apply(events)
-    assert digest == undisturbed.digest()
