@@ -6,12 +6,13 @@ spread over processes, because compiling is what a first start waits for.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+from qflib.machine import processors
 
 
 def market_data() -> None:
@@ -135,7 +136,7 @@ def main() -> None:
     """Call the families of ``desk`` or ``notebooks``, or of both; tell what each took."""
     groups = {"desk": DESK, "notebooks": NOTEBOOKS}
     chosen = [family for name in sys.argv[1:] or groups for family in groups[name]]
-    with ProcessPoolExecutor(max_workers=min(len(chosen), os.cpu_count() or 1)) as pool:
+    with ProcessPoolExecutor(max_workers=min(len(chosen), processors())) as pool:
         for name, seconds in pool.map(timed, chosen):
             print(f"compiled {name}: {seconds:.1f} s", flush=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from qflib.broker.clients import MAX_BYTES, Connection, admin
 from qflib.broker.reading import ends
 from qflib.errors import BrokerError, DataError
+from qflib.machine import processors
 from qflib.records import topics as names
 
 #: The stages that merge several inputs, and so keep the order they took them in.
@@ -113,8 +113,7 @@ def default_partitions() -> int:
 
     On two, a second one made the desk a fifth slower.
     """
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, max(1, mine // 2))
+    return min(4, max(1, processors() // 2))
 
 
 def create(c: Connection, partitions: int | None, replication: int = 1, *, timeout_s: float = 30.0) -> None:

@@ -72,13 +72,13 @@ def _archived(folder: Path, deployment: Deployment, date: str) -> Report:
     from qflib.errors import DataError
     from qflib.history import DeltaHistory
     from qflib.stream.audit.archive import replay_archive
-    from qflib.stream.audit.report import Report, processors
+    from qflib.stream.audit.report import Report, jobs_here
 
     if not (folder / "history").is_dir():
         raise DataError(f"{folder / 'history'} does not exist: nothing was archived; `qflib up` archives")
     history = DeltaHistory(folder / "history")
     with _bar(len(deployment.stages)) as told:
-        return Report(replay=replay_archive(history, deployment, date, jobs=processors(), told=told))
+        return Report(replay=replay_archive(history, deployment, date, jobs=jobs_here(), told=told))
 
 
 def _cluster(settings: Settings, folder: Path) -> tuple[Connection, Callable[[], None]]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.hedging.portfolio_greeks import Units, portfolio_greeks
-from qflib.hedging.revaluation import YEAR_NS, Moves, Valued, value
+from qflib.hedging.revaluation import Moves, Valued, value
 from qflib.kernels.expected_shortfall import es_var, tail_weights
+from qflib.kernels.position_values import YEAR_NS
 from qflib.records.schema import frozen
 from qflib.shortfall.decomposition import ComponentES
 from qflib.shortfall.inputs import levels_of

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 VOL_FLOOR = 0.01  # after a scenario's shift
-YEAR_NS = 365 * 86_400_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

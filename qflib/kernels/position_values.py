@@ -29,10 +29,18 @@ FIGURES = (
     "mark", "price", "own_forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price",
     "cash_qty", "linear", *SUMMED,
 )  # fmt: skip
+(
+    _MARK, _PRICE, _OWN_FORWARD, _FX, _LOT_VALUE, _VALUE, _UNREALISED, _REALISED, _FEES, _AVG_PRICE, _CASH_QTY, _LINEAR,
+) = range(12)  # fmt: skip
+_FIRST_GREEK = 12
 #: Columns of its sums, a row a book.
 SUMS = (*SUMMED, "value", "realised", "unrealised")
 
-_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
+_SUMMED = len(SUMMED)
+_VALUED, _BOOKED, _OPEN = range(_SUMMED, len(SUMS))
+
+# of what `greeks` returns
+_UNIT_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
 _DELTA, _GAMMA, _VEGA, _THETA, _RHO, _VANNA, _VOLGA = (GREEKS.index(name) for name in SUMMED)
 
 _NO_GREEKS = (0.0,) * len(GREEKS)
@@ -116,7 +124,7 @@ def value_positions(
             own = mid[carrier] if carrier >= 0 and math.isfinite(mid[carrier]) else forward
             known = 0.0 if math.isnan(sigma) else sigma
             row = greeks(terms.right[at], own, terms.strike[at], years, rate, rate, known)
-            price = row[_PRICE]
+            price = row[_UNIT_PRICE]
         else:
             price = mid[at] if math.isfinite(mid[at]) else forward
             own = price
@@ -127,22 +135,24 @@ def value_positions(
         unrealised = weight * (lot_value - entry.avg_value) * fx
         premium = price if option and coin else 0.0
         average = -units / entry.avg_value if coins else entry.avg_value / units
-        out[0, i], out[1, i], out[2, i], out[3, i], out[4, i] = mark, price, own, fx, lot_value
-        out[5, i] = weight * lot_value * fx if terms.valued[at] else unrealised
-        out[6, i], out[7, i], out[8, i] = unrealised, entry.realised * fx, entry.fees * fx
-        out[9, i] = 0.0 if entry.qty == 0 else average
-        out[10, i], out[11, i] = cash_qty, cash_qty * (-premium if option else own)
+        out[_MARK, i], out[_PRICE, i], out[_OWN_FORWARD, i], out[_FX, i] = mark, price, own, fx
+        out[_LOT_VALUE, i], out[_UNREALISED, i] = lot_value, unrealised
+        out[_VALUE, i] = weight * lot_value * fx if terms.valued[at] else unrealised
+        out[_REALISED, i], out[_FEES, i] = entry.realised * fx, entry.fees * fx
+        out[_AVG_PRICE, i] = 0.0 if entry.qty == 0 else average
+        out[_CASH_QTY, i], out[_LINEAR, i] = cash_qty, cash_qty * (-premium if option else own)
         held = cash_qty if option else 0.0
-        out[12, i] = cash_qty * (row[_DELTA] - premium / own if option else 1.0)
-        out[13, i], out[14, i], out[15, i] = held * row[_GAMMA], held * row[_VEGA], held * row[_THETA]
-        out[16, i] = held * (row[_RHO] + row[_DIVIDEND_RHO])  # at a fixed forward only the discounting moves
-        out[17, i], out[18, i] = held * row[_VANNA], held * row[_VOLGA]
+        g = out[_FIRST_GREEK:, i]
+        g[0] = cash_qty * (row[_DELTA] - premium / own if option else 1.0)
+        g[1], g[2], g[3] = held * row[_GAMMA], held * row[_VEGA], held * row[_THETA]
+        g[4] = held * (row[_RHO] + row[_DIVIDEND_RHO])  # at a fixed forward only the discounting moves
+        g[5], g[6] = held * row[_VANNA], held * row[_VOLGA]
         of_book = sums[1 if entry.book == HEDGE else 0]
-        for k in range(7):
-            of_book[k] += out[12 + k, i]
-        of_book[7] += out[5, i]
-        of_book[8] += (entry.realised - entry.fees) * fx
-        of_book[9] += unrealised
+        for k in range(_SUMMED):
+            of_book[k] += g[k]
+        of_book[_VALUED] += out[_VALUE, i]
+        of_book[_BOOKED] += (entry.realised - entry.fees) * fx
+        of_book[_OPEN] += unrealised
     return missing
 
 
@@ -184,17 +194,17 @@ def positions_pnl(
     one = np.empty((7, 1))
     linear = 0.0
     for i in range(len(entries)):
-        at, cash_qty = entries[i].instrument, figures[10, i]
+        at, cash_qty = entries[i].instrument, figures[_CASH_QTY, i]
         if entries[i].book != book or cash_qty == 0.0:
             continue
-        linear += figures[11, i]
+        linear += figures[_LINEAR, i]
         if terms.right[at] == 0.0:
             continue
         years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
         one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
-        one[4, 0], one[5, 0], one[6, 0] = cash_qty, math.exp(-rate * years), figures[1, i]
+        one[4, 0], one[5, 0], one[6, 0] = cash_qty, math.exp(-rate * years), figures[_PRICE, i]
         option_pnl(
-            figures[2, i], log_growth, spot_return, vol_shift,
+            figures[_OWN_FORWARD, i], log_growth, spot_return, vol_shift,
             one[0], one[1], one[2], one[3], one[4], one[5], one[6], vol_floor, out,
         )  # fmt: skip
     if linear != 0.0:

@@ -311,9 +311,9 @@ class RunningDesk:
         chosen = self.settings.stream
         # nobody waits for the reports of a market that runs as fast as it can: fewer transactions leave more for it
         bulk = self.desk.feed.get("speed") == "max"
-        commit_ms, archive_s = (_BULK_COMMIT_MS, _BULK_ARCHIVE_S) if bulk else (0.0, 0.0)
+        least_ms, least_s = (_BULK_COMMIT_MS, _BULK_ARCHIVE_S) if bulk else (0.0, 0.0)
         return {
             "QFLIB_STREAM__DELIVERY": chosen.delivery,
-            "QFLIB_STREAM__COMMIT_MS": str(max(chosen.commit_ms, commit_ms)),
-            "QFLIB_STREAM__ARCHIVE_COMMIT_S": str(max(chosen.archive_commit_s, archive_s)),
+            "QFLIB_STREAM__COMMIT_MS": str(max(chosen.commit_ms, least_ms)),
+            "QFLIB_STREAM__ARCHIVE_COMMIT_S": str(max(chosen.archive_commit_s, least_s)),
         }

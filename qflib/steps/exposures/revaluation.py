@@ -87,7 +87,7 @@ class Revaluation:
         self._quotes = quotes
         self._rate = rate
         rates = {currency: 1.0, **fx}
-        self._terms = Terms(
+        terms = Terms(
             right=quotes.right,
             strike=quotes.strike,
             expiry_ns=quotes.expiry_ns,
@@ -101,7 +101,7 @@ class Revaluation:
             # on a future, early exercise is worth nothing at a zero rate; else an American option is more than Black-76
             unpriced=np.array([r.style == "american" and rate != 0.0 for r in instruments], bool),
         )
-        self._terms = Terms(*(frozen(a) for a in self._terms))  # the quotes' own columns too: nobody writes to them
+        self._terms = Terms(*(frozen(a) for a in terms))  # the quotes' own columns too: nobody writes to them
 
     def value(self, entries: NDArray[Any], underlying: int, time_ns: int) -> Valued | None:
         """Marks, values and Greeks of entries of one underlying; None while it has never been quoted.

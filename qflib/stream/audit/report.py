@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from qflib.machine import processors
 from qflib.stream.audit.archive import check_history
 from qflib.stream.audit.check import check_topics
 from qflib.stream.audit.records import KafkaRecords
@@ -76,7 +76,7 @@ def audit(
         Called after each part of the work; there are `parts_of(deployment, replay)`.
     """
     records = KafkaRecords(connection)
-    jobs = processors() if jobs is None else jobs
+    jobs = jobs_here() if jobs is None else jobs
     tally = check_topics(records, deployment.stages, deployment.partitions, jobs=jobs, told=told)
     if history is not None:
         from qflib.broker.reading import cluster_id
@@ -94,7 +94,6 @@ def parts_of(deployment: Deployment, replay: bool) -> int:
     return deployment.partitions + (parts_of_replay(deployment) if replay else 0)
 
 
-def processors() -> int:
+def jobs_here() -> int:
     """As many processes as there are processors for us, four at most."""
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, mine)
+    return min(4, processors())

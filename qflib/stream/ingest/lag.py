@@ -26,7 +26,7 @@ EVERY_S = 0.1
 #: While there is room for more than half of what may be ahead.
 SELDOM_S = 1.0
 ARCHIVE = f"{GROUP_PREFIX}archive"
-#: The archive commits every second or two, or three: what came since so many seconds is not held against it.
+#: The archive commits every one to three seconds: what came since so many seconds is not held against it.
 _ARCHIVE_GRACE_S = 6.0
 _ANSWER_S = 2.0
 _JOIN_S = 0.2
