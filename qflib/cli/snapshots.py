@@ -110,13 +110,13 @@ def _hedges(standing: Standing) -> tuple[HedgeCount, list[HedgeTrade]]:
     table = standing.instruments
     trades: list[HedgeTrade] = [
         {
-            "time": f"{pd.Timestamp(time_ns, unit='ns'):%H:%M:%S.%f}"[:-3],
-            "instrument": table[i].symbol,
-            "qty": float(table.to_qty(i, lots)),
-            "price": float(table.to_price(i, ticks)),
-            "fee": fee,
+            "time": f"{pd.Timestamp(f.time_ns, unit='ns'):%H:%M:%S.%f}"[:-3],
+            "instrument": table[f.instrument].symbol,
+            "qty": float(table.to_qty(f.instrument, f.qty)),
+            "price": float(table.to_price(f.instrument, f.price_ticks)),
+            "fee": f.fee,
         }
-        for time_ns, i, lots, ticks, fee in reversed(standing.trades)
+        for f in reversed(standing.trades)
     ]
     count: HedgeCount = {
         "orders": standing.hedge_orders,

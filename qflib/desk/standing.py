@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,18 @@ _DECIDED = 4_096  # hedge orders whose expected price is kept: a fill comes whil
 _TOP = ("bid_ticks", "bid_qty", "ask_ticks", "ask_qty", "last_ticks", "last_qty")
 
 
+@dataclass(slots=True)
+class HedgeFill:
+    """A fill of a hedge order; `qty` in signed lots, `cost` against the mid at its decision, NaN until that is told."""
+
+    time_ns: int
+    instrument: int
+    qty: int
+    price_ticks: int
+    fee: float
+    cost: float = float("nan")
+
+
 class Standing:
     """Tops, the latest risk report, hedges so far.
 
@@ -25,9 +38,11 @@ class Standing:
         The instrument table.
     portfolio
         The desk's own, whose reports are shown.
+    trades
+        Hedge fills kept.
     """
 
-    def __init__(self, instruments: Instruments, portfolio: str) -> None:
+    def __init__(self, instruments: Instruments, portfolio: str, trades: int = TRADES) -> None:
         self.instruments, self.portfolio = instruments, portfolio
         self.latest: dict[str, Any] = {}
         self.tops = np.zeros((len(instruments), len(_TOP)), np.int64)  # columns of `_TOP`
@@ -36,9 +51,9 @@ class Standing:
         self.hedge_orders = self.hedge_fills = self.hedge_rejects = 0
         self.expected_cost = 0.0  # of the orders decided on
         self.realised_cost = 0.0  # of what was filled: the expected share, and what was paid beyond
-        self.trades: deque[tuple[int, int, int, int, float]] = deque(maxlen=TRADES)
+        self.trades: deque[HedgeFill] = deque(maxlen=trades)
         self._decided: dict[tuple[int, int], tuple[int, float, float]] = {}
-        self._early: dict[tuple[int, int], list[tuple[int, float]]] = {}  # fills told before their order's decision
+        self._early: dict[tuple[int, int], list[HedgeFill]] = {}  # fills told before their order's decision
 
     def take(self, batch: Batch) -> None:
         """Note one batch."""
@@ -68,8 +83,9 @@ class Standing:
             i, lots, ticks = int(x.instrument[k]), int(x.qty[k]), int(x.price_ticks[k])
             self.hedge_fills += 1
             signed = lots if x.side[k] == Side.BID else -lots
-            self.trades.append((int(x.time_ns[k]), i, signed, ticks, float(x.fee[k])))
-            self._pay((i, int(x.hedge_no[k])), lots, float(self.instruments.to_price(i, ticks)))
+            fill = HedgeFill(int(x.time_ns[k]), i, signed, ticks, float(x.fee[k]))
+            self.trades.append(fill)
+            self._pay((i, int(x.hedge_no[k])), fill)
 
     def take_hedges(self, h: Any) -> None:
         """Hedge decisions; an order still alive is told again without a price."""
@@ -77,21 +93,23 @@ class Standing:
             self.expected_cost += float(h.cost[k])
             order = int(h.instrument[k]), int(h.hedge_no[k])
             self._decided[order] = int(h.qty[k]), float(h.price[k]), float(h.cost[k])
-            for lots, price in self._early.pop(order, ()):
-                self._pay(order, lots, price)
+            for fill in self._early.pop(order, ()):
+                self._pay(order, fill)
         for kept in (self._decided, self._early):
             while len(kept) > _DECIDED:
                 del kept[next(iter(kept))]
 
-    def _pay(self, order: tuple[int, int], lots: int, price: float) -> None:
+    def _pay(self, order: tuple[int, int], fill: HedgeFill) -> None:
         """The expected cost knows the mid; what was paid beyond the expected price comes on top."""
         if (decided := self._decided.get(order)) is None:
-            self._early.setdefault(order, []).append((lots, price))
+            self._early.setdefault(order, []).append(fill)
             return
         qty, expected, cost = decided
         if qty:
-            units = self.instruments[order[0]].multiplier * self.instruments.to_qty(order[0], lots)
-            self.realised_cost += cost * lots / abs(qty) + np.sign(qty) * (price - expected) * units
+            lots, price = abs(fill.qty), float(self.instruments.to_price(fill.instrument, fill.price_ticks))
+            units = self.instruments[fill.instrument].multiplier * self.instruments.to_qty(fill.instrument, lots)
+            fill.cost = float(cost * lots / abs(qty) + np.sign(qty) * (price - expected) * units)
+            self.realised_cost += fill.cost
 
     def copy(self) -> Standing:
         """As it stands now; what comes later does not change it."""

@@ -1,0 +1,302 @@
+"""Our orders and what became of them: from orders.incoming and orders.executed, whichever is read first."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
+from qflib.records.tables import ORDERS
+from qflib.views.executions import Execution, rows_of
+from qflib.views.stamp import Executions, Stamp
+
+Cursor = tuple[int, int, int, int]
+Key = tuple[str, str]  # account, client_order_id
+_KEPT = 200_000  # ended orders, and executions
+_LIVE = frozenset((OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED))
+_ENDED = frozenset((OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED))
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """One request of ours and where it stands; ticks and lots.
+
+    Parameters
+    ----------
+    account, client_order_id
+        Its name: an id is used once an account.
+    cursor
+        Orders requests by when Kafka had them; it stays what it is over restarts.
+    action
+        New, cancel or replace. Of a cancel or replace request the order meant is `orig_client_order_id`.
+    ord_status
+        None: sent, the exchange has not answered yet.
+    replaced_by
+        The id under which a replaced order goes on.
+    avg_price
+        Of its fills, quote currency; 0: none.
+    known
+        Whether the request itself has been read: without it type and time in force are not known.
+    """
+
+    account: str
+    client_order_id: str
+    cursor: Cursor
+    stamp: Stamp
+    action: int = int(OrderAction.NEW)
+    instrument: int = 0
+    portfolio: str = ""
+    book: int = 0
+    side: int = 0
+    ord_type: int = 0
+    time_in_force: int = 0
+    price_ticks: int = 0
+    qty: int = 0
+    orig_client_order_id: str = ""
+    hedge_no: int = 0
+    request_hash: int = 0
+    sent_ns: int = 0
+    known: bool = False
+    order_id: int = 0
+    ord_status: int | None = None
+    reason: int = 0
+    cum_qty: int = 0
+    leaves_qty: int = 0
+    avg_price: float = 0.0
+    fees: float = 0.0
+    replaced_by: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Account and client_order_id."""
+        return self.account, self.client_order_id
+
+    @property
+    def live(self) -> bool:
+        """Whether it may still trade."""
+        is_order = self.action != OrderAction.CANCEL
+        return is_order and not self.replaced_by and (self.ord_status is None or self.ord_status in _LIVE)
+
+
+class OrdersView:
+    """Orders and executions of all accounts.
+
+    Parameters
+    ----------
+    instruments
+        The instrument table.
+    kept
+        How many ended orders, and how many executions, are kept at most; older ones are in the history.
+
+    Examples
+    --------
+    >>> from qflib.records import Instruments
+    >>> view = OrdersView(Instruments())
+    >>> view.order("DESK1", "a-1") is None, view.orders()
+    (True, [])
+    """
+
+    def __init__(self, instruments: Instruments, kept: int = _KEPT) -> None:
+        self.instruments = instruments
+        self._kept = kept
+        self._orders: dict[Key, OrderState] = {}
+        self._by_cursor: list[tuple[Cursor, Key]] = []
+        self._live: set[Key] = set()
+        self._executions: list[Execution] = []
+        self._last_seq: dict[str, int] = {}  # by underlying: the record of executions before
+        self._lock = Lock()
+
+    def order(self, account: str, client_order_id: str) -> OrderState | None:
+        """One request; None where it was never heard of, or ended long ago."""
+        return self._orders.get((account, client_order_id))
+
+    def orders(
+        self,
+        *,
+        where: Callable[[OrderState], bool] = lambda o: True,
+        before: Cursor | None = None,
+        limit: int = 100,
+    ) -> list[OrderState]:
+        """Orders (not cancel requests), newest first.
+
+        Parameters
+        ----------
+        where
+            Which of them.
+        before
+            Only those older than this cursor.
+        limit
+            How many at most.
+        """
+        made: list[OrderState] = []
+        with self._lock:
+            stop = len(self._by_cursor) if before is None else bisect_left(self._by_cursor, (before, ("", "")))
+            for at in range(stop - 1, -1, -1):
+                o = self._orders.get(self._by_cursor[at][1])
+                if o is not None and o.action != OrderAction.CANCEL and where(o):
+                    made.append(o)
+                    if len(made) >= limit:
+                        break
+        return made
+
+    def executions(
+        self,
+        *,
+        where: Callable[[Execution], bool] = lambda x: True,
+        before: Cursor | None = None,
+        after: Cursor | None = None,
+        limit: int = 100,
+    ) -> list[Execution]:
+        """Executions, newest first; `before` and `after` are cursors."""
+        made: list[Execution] = []
+        with self._lock:
+            rows = self._executions
+            stop = len(rows) if before is None else bisect_left(rows, before, key=lambda x: x.cursor)
+            first = 0 if after is None else bisect_right(rows, after, key=lambda x: x.cursor)
+            for at in range(stop - 1, first - 1, -1):
+                if where(rows[at]):
+                    made.append(rows[at])
+                    if len(made) >= limit:
+                        break
+        return made
+
+    def resting(self, instrument: int) -> list[OrderState]:
+        """Orders that lie in an instrument's book."""
+        with self._lock:
+            live = (self._orders[key] for key in self._live)
+            return [o for o in live if o.instrument == instrument and o.leaves_qty > 0]
+
+    def take_orders(self, batch: Batch, partition: int, offset: int, append_ms: int) -> None:
+        """Fold an OrderBatch in. The reader alone calls it."""
+        for k, row in enumerate(_rows(batch.orders)):
+            key = row["account"], row["client_order_id"]
+            there = self._orders.get(key)
+            if there is not None and there.known:
+                continue  # the same id again: the exchange refuses it, the first stands
+            cursor = append_ms, partition, offset, k
+            stamp = Stamp(offset, -1, row["sent_ns"], append_ms * 1_000_000) if there is None else there.stamp
+            told = {n: v for n, v in row.items() if n not in ("account", "client_order_id")}
+            if there is None:
+                leaves = 0 if row["action"] == OrderAction.CANCEL else row["qty"]
+                self._put(OrderState(*key, cursor, stamp, known=True, leaves_qty=leaves, **told))
+            else:
+                self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
+        self._forget()
+
+    def take_executions(self, batch: Batch, underlying: str, partition: int, offset: int, append_ms: int) -> Executions:
+        """Fold an ExecutionBatch in; its rows. The reader alone calls it."""
+        rows = list(rows_of(batch.executions, append_ms, partition, offset))
+        prev = self._last_seq.get(underlying, -1)
+        self._last_seq[underlying] = offset
+        time_ns = rows[-1].time_ns if rows else 0
+        stamp = Stamp(offset, prev, time_ns, append_ms * 1_000_000)
+        with self._lock:
+            for x in rows:
+                if self._executions and x.cursor < self._executions[-1].cursor:
+                    insort(self._executions, x, key=lambda e: e.cursor)
+                else:
+                    self._executions.append(x)
+            if len(self._executions) > self._kept + self._kept // 8:
+                del self._executions[: -self._kept]
+        for x in rows:
+            if x.client_order_id:
+                self._apply(x, Stamp(offset, -1, x.time_ns, stamp.append_ns))
+        self._forget()
+        return Executions(underlying, stamp, rows)
+
+    def _apply(self, x: Execution, stamp: Stamp) -> None:
+        """What an execution says of the request it names, and of the order that was meant."""
+        if x.exec_type == ExecType.REJECTED:
+            there = self._orders.get((x.account, x.client_order_id))
+            if x.reason == Reason.DUPLICATE_CLIENT_ORDER_ID and there is not None:
+                return  # it speaks of a second request of that name
+            self._set(x, stamp, ord_status=int(OrderStatus.REJECTED), reason=x.reason, leaves_qty=0)
+        elif x.exec_type == ExecType.CANCELLED and x.orig_client_order_id:
+            self._set(x, stamp, action=int(OrderAction.CANCEL), ord_status=int(OrderStatus.CANCELLED), leaves_qty=0,
+                      orig_client_order_id=x.orig_client_order_id)  # fmt: skip
+            self._end(x, x.orig_client_order_id, stamp)
+        elif x.exec_type == ExecType.REPLACED:
+            before = self._orders.get((x.account, x.orig_client_order_id))
+            paid = {} if before is None else {"avg_price": before.avg_price, "fees": before.fees}
+            self._set(x, stamp, qty=x.qty, ord_status=x.ord_status, cum_qty=x.cum_qty, leaves_qty=x.leaves_qty,
+                      action=int(OrderAction.REPLACE), orig_client_order_id=x.orig_client_order_id, **paid)  # fmt: skip
+            if before is not None:
+                status = int(OrderStatus.REPLACED)
+                self._put(replace(before, stamp=_after(before, stamp), ord_status=status, leaves_qty=0,
+                                  replaced_by=x.client_order_id))  # fmt: skip
+        elif x.exec_type == ExecType.FILL:
+            there = self._orders.get((x.account, x.client_order_id))
+            had, avg, fees = (0, 0.0, 0.0) if there is None else (there.cum_qty, there.avg_price, there.fees)
+            cum = max(x.cum_qty, 1)
+            self._set(x, stamp, ord_status=x.ord_status, cum_qty=x.cum_qty, leaves_qty=x.leaves_qty,
+                      avg_price=(avg * had + x.price * x.qty) / cum, fees=fees + x.fee)  # fmt: skip
+        elif x.exec_type in (ExecType.CANCELLED, ExecType.EXPIRED):
+            self._set(x, stamp, ord_status=x.ord_status, reason=x.reason, cum_qty=x.cum_qty, leaves_qty=0)
+        elif x.exec_type == ExecType.NEW:
+            self._set(x, stamp, qty=x.qty, price_ticks=x.price_ticks, ord_status=x.ord_status,
+                      leaves_qty=x.leaves_qty)  # fmt: skip
+
+    def _set(self, x: Execution, stamp: Stamp, **told: Any) -> None:
+        key = x.account, x.client_order_id
+        there = self._orders.get(key)
+        if there is None:
+            there = OrderState(*key, x.cursor, stamp, instrument=x.instrument, portfolio=x.portfolio, book=x.book,
+                               side=x.side, hedge_no=x.hedge_no, request_hash=x.request_hash)  # fmt: skip
+        self._put(replace(there, stamp=_after(there, stamp), order_id=x.order_id or there.order_id, **told))
+
+    def _end(self, x: Execution, client_order_id: str, stamp: Stamp) -> None:
+        if (there := self._orders.get((x.account, client_order_id))) is not None:
+            status = int(OrderStatus.CANCELLED)
+            self._put(replace(there, stamp=_after(there, stamp), ord_status=status, reason=x.reason, leaves_qty=0,
+                              cum_qty=x.cum_qty))  # fmt: skip
+
+    def _put(self, o: OrderState) -> None:
+        with self._lock:
+            if o.key not in self._orders:
+                insort(self._by_cursor, (o.cursor, o.key))
+            self._note(o)
+
+    def _move(self, o: OrderState, former: Cursor) -> None:
+        """An order known from its executions gets the place of its request."""
+        with self._lock:
+            del self._by_cursor[bisect_left(self._by_cursor, (former, o.key))]
+            insort(self._by_cursor, (o.cursor, o.key))
+            self._note(o)
+
+    def _note(self, o: OrderState) -> None:
+        self._orders[o.key] = o
+        (self._live.add if o.live else self._live.discard)(o.key)
+
+    def _forget(self) -> None:
+        """Drop the oldest ended requests where there are too many."""
+        if len(self._orders) <= self._kept + self._kept // 8:
+            return
+        with self._lock:
+            surplus, stay = len(self._orders) - self._kept, []
+            for cursor, key in self._by_cursor:
+                o = self._orders[key]
+                if surplus > 0 and (o.ord_status in _ENDED or o.replaced_by):
+                    del self._orders[key]
+                    surplus -= 1
+                else:
+                    stay.append((cursor, key))
+            self._by_cursor = stay
+
+
+def _after(there: OrderState, stamp: Stamp) -> Stamp:
+    return stamp if there.stamp.seq == stamp.seq else stamp._replace(prev_seq=there.stamp.seq)
+
+
+def _rows(orders: Any) -> Iterator[dict[str, Any]]:
+    names = [c.name for c in ORDERS.columns]
+    lists = [
+        [v.decode(errors="replace") for v in getattr(orders, c.name).tolist()]
+        if c.type == "text"
+        else getattr(orders, c.name).tolist()
+        for c in ORDERS.columns
+    ]
+    for row in zip(*lists, strict=True):
+        yield dict(zip(names, row, strict=True))

@@ -1,0 +1,178 @@
+"""All views of a desk in this process, and the one thread that feeds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import structlog
+
+from qflib.broker.seen import Seen
+from qflib.errors import MalformedRecordError, TornBatchError
+from qflib.records.codec import decode
+from qflib.records.partitions import name_of
+from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters
+from qflib.views.books import BookView
+from qflib.views.health import HealthView
+from qflib.views.orders import OrdersView
+from qflib.views.risk import RiskView
+from qflib.views.shortfall import ShortfallView
+from qflib.views.stamp import Changed
+
+if TYPE_CHECKING:
+    from qflib.broker.clients import Connection
+    from qflib.desk.deployment import Deployment
+    from qflib.history import History
+    from qflib.views.reader import Reader
+
+#: What the reader reads, and how many records of a partition back it begins; None: at its beginning.
+READ: dict[str, int | None] = {
+    ORDERS_INCOMING: None,
+    ORDERS_EXECUTED: None,
+    RISK_METRICS: 20_000,
+    ANALYTICS_RESULTS: 20_000,
+    **{dead_letters(t): 500 for t in TOPICS},
+}
+_log = structlog.get_logger(__name__)
+
+
+class Views:
+    """What is known of a running desk.
+
+    Parameters
+    ----------
+    deployment
+        The desk: its instrument table, its portfolio.
+    connection
+        The cluster; None: nothing is read, `take` is called by hand.
+    history
+        What is older than the views' memory; None: nothing is.
+    endpoints
+        Where the processes' metrics are (`HealthView`).
+
+    Attributes
+    ----------
+    books, orders, risk, shortfall, health
+        The views.
+
+    Examples
+    --------
+    >>> from qflib.desk.deployment import Deployment
+    >>> from qflib.records import Instrument, Instruments
+    >>> views = Views(Deployment(Instruments((Instrument("ACME.F", kind="future", underlying="ACME"),))))
+    >>> views.books.latest("ACME.F") is None, views.ready
+    (True, False)
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        connection: Connection | None = None,
+        history: History | None = None,
+        endpoints: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self.deployment, self.history = deployment, history
+        self.instruments = deployment.instruments
+        self.books = BookView(self.instruments)
+        self.orders = OrdersView(self.instruments)
+        self.risk = RiskView(self.instruments, deployment.portfolio)
+        self.shortfall = ShortfallView()
+        self.health = HealthView(endpoints)
+        self.unreadable = 0  # records that were passed over: their stage and the audit tell of them
+        self._connection = connection
+        self._reader: Reader | None = None
+        self._listeners: tuple[Callable[[Changed], None], ...] = ()
+        self._lock = Lock()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all that was there at the start has been read."""
+        return self._reader is not None and self._reader.caught_up
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker answers."""
+        return self.health.connected
+
+    def start(self) -> None:
+        """Begin to read; this returns at once, and `ready` tells when the views are.
+
+        Raises
+        ------
+        BrokerError
+            If there is no connection to read from.
+        """
+        from qflib.errors import BrokerError
+        from qflib.views.reader import Reader
+
+        if self._connection is None:
+            raise BrokerError("these views have no broker to read from; give a connection")
+        self._reader = Reader(self._connection, self.deployment.partitions, READ, self.take, self.health)
+        self._reader.start()
+        self.health.start()
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self._reader is not None:
+            self._reader.stop()
+        self.health.stop()
+
+    def wait_ready(self, timeout_s: float = 30.0) -> bool:
+        """Wait until the views are ready; whether they are."""
+        end = time.monotonic() + timeout_s
+        while not self.ready and time.monotonic() < end:
+            time.sleep(0.02)
+        return self.ready
+
+    def listen(self, listener: Callable[[Changed], None]) -> Callable[[], None]:
+        """Have a function called with what each record changed, from the reader's thread; what is returned ends it."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def end() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return end
+
+    def take(self, seen: Seen) -> None:
+        """Fold one record in, and tell the listeners; the reader's thread alone calls it, or a test."""
+        if seen.value is None:
+            return
+        try:
+            changed = self._fold(seen)
+        except (MalformedRecordError, TornBatchError):
+            self.unreadable += 1
+            return
+        if changed is not None:
+            for listener in self._listeners:
+                try:
+                    listener(changed)
+                except Exception:  # one listener's fault is not the others'
+                    _log.exception("listener failed", topic=seen.topic, offset=seen.offset)
+
+    def _fold(self, seen: Seen) -> Changed | None:
+        assert seen.value is not None
+        batch, name = decode(seen.value), name_of(seen.key or b"")
+        at = seen.partition, seen.offset, seen.append_ms
+        if seen.topic == ANALYTICS_RESULTS:
+            self.shortfall.take_rolling(batch, name)
+            books, trades = self.books.take(batch, seen.offset, seen.append_ms)
+            return Changed(books=books, trades=trades) if books or trades else None
+        if seen.topic == RISK_METRICS:
+            report = self.risk.take(batch, name, seen.offset, seen.append_ms)
+            return None if report is None else Changed(report=report)
+        if seen.topic == ORDERS_EXECUTED and batch.kind == "execution":
+            self.risk.take_executions(batch.executions)
+            return Changed(executions=(self.orders.take_executions(batch, name, *at),))
+        if seen.topic == ORDERS_INCOMING:
+            if batch.kind == "order":
+                self.risk.take_orders(batch.orders)
+                self.orders.take_orders(batch, *at)
+            elif batch.kind == "control":
+                self.shortfall.take_controls(batch)
+        elif batch.kind == "dead":
+            self.health.take(batch, seen.topic, seen.append_ms)
+        return None
