@@ -1,0 +1,1 @@
+"""REST and WebSocket over the views; `qf.connect()` is the client."""
