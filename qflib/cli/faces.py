@@ -1,0 +1,86 @@
+"""What `qflib up` starts for people beside the stages: the API and the dashboard."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qflib.broker.data_folder import is_free
+from qflib.errors import MissingPartError, SettingsError
+from qflib.stream.running import Face
+
+if TYPE_CHECKING:
+    from qflib.settings import Settings
+    from qflib.stream.folder import DeskFolder
+
+DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
+TICKET = "dash.ticket"
+_TRIED = 50  # ports from the setting's own on
+
+
+class Faces:
+    """The two processes, their addresses, and how one gets in.
+
+    Parameters
+    ----------
+    settings
+        Hosts and ports.
+    folder
+        The desk's.
+
+    Raises
+    ------
+    SettingsError
+        If no port is free.
+    MissingPartError
+        If this is no whole checkout.
+    """
+
+    def __init__(self, settings: Settings, folder: DeskFolder) -> None:
+        if not DASHBOARD.is_file():
+            raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
+        self._host, self._folder = settings.api.host, folder
+        self._api = _free("api", settings.api.port)
+        self._dash = _free("dash", settings.dash.port, self._api)
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self._host}:{self._api}"
+
+    @property
+    def dash_url(self) -> str:
+        """Where the dashboard is."""
+        return f"http://{self._host}:{self._dash}"
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """As the supervisor takes them."""
+        api = (sys.executable, "-m", "qflib.api", "--host", self._host, "--port", str(self._api))
+        dash = (sys.executable, str(DASHBOARD), "--host", self._host, "--port", str(self._dash), "--api", self.api_url)
+        return Face("api", api), Face("dash", dash)
+
+    def prepare(self) -> str:
+        """Write down how to get in: the development key, and a ticket for the browser; its address."""
+        from qflib.api.keys import development_key
+
+        self.key = development_key(self._folder.path, self.api_url)
+        ticket = secrets.token_urlsafe(24)
+        place = self._folder.path / TICKET
+        half = place.with_suffix(".part")
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+            f.write(ticket)
+        half.replace(place)
+        return f"{self.dash_url}/login?ticket={ticket}"
+
+
+def _free(name: str, first: int, *taken: int) -> int:
+    for port in range(first, first + _TRIED):
+        if port not in taken and is_free(port):
+            return port
+    raise SettingsError(
+        f"ports {first} to {first + _TRIED - 1} are all in use; set QFLIB_{name.upper()}__PORT to one that is free"
+    )
