@@ -14,7 +14,6 @@ from qflib.stream.running import Face
 
 if TYPE_CHECKING:
     from qflib.settings import Settings
-    from qflib.stream.folder import DeskFolder
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
 TICKET = "dash.ticket"
@@ -28,8 +27,6 @@ class Faces:
     ----------
     settings
         Hosts and ports.
-    folder
-        The desk's.
 
     Raises
     ------
@@ -39,12 +36,13 @@ class Faces:
         If this is no whole checkout.
     """
 
-    def __init__(self, settings: Settings, folder: DeskFolder) -> None:
+    def __init__(self, settings: Settings) -> None:
         if not DASHBOARD.is_file():
             raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
-        self._host, self._folder = settings.api.host, folder
+        self._host = settings.api.host
         self._api = _free("api", settings.api.port)
         self._dash = _free("dash", settings.dash.port, self._api)
+        self.key = ""
 
     @property
     def api_url(self) -> str:
@@ -52,29 +50,35 @@ class Faces:
         return f"http://{self._host}:{self._api}"
 
     @property
-    def dash_url(self) -> str:
-        """Where the dashboard is."""
-        return f"http://{self._host}:{self._dash}"
+    def addresses(self) -> dict[str, str]:
+        """Of both, as the desk's folder tells them."""
+        return {"api": self.api_url, "dash": f"http://{self._host}:{self._dash}"}
 
     @property
-    def faces(self) -> tuple[Face, ...]:
+    def processes(self) -> tuple[Face, ...]:
         """As the supervisor takes them."""
         api = (sys.executable, "-m", "qflib.api", "--host", self._host, "--port", str(self._api))
         dash = (sys.executable, str(DASHBOARD), "--host", self._host, "--port", str(self._dash), "--api", self.api_url)
         return Face("api", api), Face("dash", dash)
 
-    def prepare(self) -> str:
-        """Write down how to get in: the development key, and a ticket for the browser; its address."""
+    def open(self, folder: Path) -> str:
+        """Write down how to get in, for this machine's user alone: the development key and a ticket for the browser.
+
+        Returns
+        -------
+        str
+            The address that lets a browser in.
+        """
         from qflib.api.keys import development_key
 
-        self.key = development_key(self._folder.path, self.api_url)
-        ticket = secrets.token_urlsafe(24)
-        place = self._folder.path / TICKET
+        self.key = development_key(folder, self.api_url)
+        ticket = secrets.token_urlsafe(16)  # short enough for a line of a terminal
+        place = folder / TICKET
         half = place.with_suffix(".part")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
             f.write(ticket)
         half.replace(place)
-        return f"{self.dash_url}/login?ticket={ticket}"
+        return f"{self.addresses['dash']}/login?ticket={ticket}"
 
 
 def _free(name: str, first: int, *taken: int) -> int:
