@@ -72,7 +72,7 @@ class BookView:
     Examples
     --------
     >>> from qflib.records import Instrument, Instruments
-    >>> view = BookView(Instruments((Instrument("ACME.F", kind="future", underlying="ACME"),)))
+    >>> view = BookView(Instruments((Instrument("ACME.F", kind="spot"),)))
     >>> view.latest("ACME.F") is None, view.trades("ACME.F").size
     (True, 0)
     """

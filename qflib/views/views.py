@@ -61,7 +61,7 @@ class Views:
     --------
     >>> from qflib.desk.deployment import Deployment
     >>> from qflib.records import Instrument, Instruments
-    >>> views = Views(Deployment(Instruments((Instrument("ACME.F", kind="future", underlying="ACME"),))))
+    >>> views = Views(Deployment(Instruments((Instrument("ACME.F", kind="spot"),))))
     >>> views.books.latest("ACME.F") is None, views.ready
     (True, False)
     """
