@@ -80,6 +80,7 @@ def test_resting_orders_are_the_exchanges(requests: list[Any], turns: list[bool]
             views.take(seen)
     held = {o.client_order_id: (o.price_ticks, o.qty, o.leaves_qty) for o in views.orders.resting(0)}
     assert held == _exchange_side(scene)
+    assert {o.client_order_id for o in views.orders.orders(limit=10_000) if o.live} == set(held)
     fills = [x for x in views.orders.executions(limit=10_000) if x.exec_type == ExecType.FILL]
     for o in views.orders.orders(limit=10_000):
         if not o.replaced_by and o.reason == 0 and not o.orig_client_order_id:
