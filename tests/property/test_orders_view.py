@@ -16,20 +16,20 @@ from qflib.views import Views
 from tests.unit.steps.exchange.conftest import Scene
 
 NEW, CANCEL, REPLACE = 1, 2, 3
-PICK = st.integers(0, 60)
+PICK = st.integers(0, 3)  # so many ids back
 REQUEST = st.tuples(
     st.sampled_from((NEW, NEW, NEW, CANCEL, REPLACE)),
     st.sampled_from((1, 2)),
     st.integers(9_996, 10_004),
     st.integers(1, 9),
-    st.sampled_from((1, 1, 1, 3, 4)),  # GTC, IOC, FOK
-    PICK,  # which id is meant, of those that were sent
-    st.booleans(),  # the same id again
+    st.sampled_from((1, 1, 1, 1, 3, 4)),  # GTC, IOC, FOK
+    PICK,
+    st.sampled_from((False, False, False, False, True)),  # the same id again
 )
 
 
 def _answered(requests: list[Any]) -> tuple[Scene, list[Seen]]:
-    scene, records, ids = Scene(), [], []
+    scene, records, ids, sides = Scene(), [], [], {}
     scene.market(*((1, 0, side, n, price, 4) for n, (side, price) in enumerate(
         [(1, 9_999 - k) for k in range(3)] + [(2, 10_001 + k) for k in range(3)], start=1)))  # fmt: skip
     offsets = {ORDERS_INCOMING: 0, ORDERS_EXECUTED: 0}
@@ -40,11 +40,14 @@ def _answered(requests: list[Any]) -> tuple[Scene, list[Seen]]:
         offsets[topic] += 1
 
     for k, (action, side, price, qty, tif, pick, again) in enumerate(requests):
-        name = ids[pick % len(ids)] if again and ids else f"id{k}"
-        meant = ids[pick % len(ids)] if ids and action != NEW else ("none" if action != NEW else "")
+        back = ids[-1 - pick % len(ids)] if ids else "none"
+        name = back if again and ids else f"id{k}"
+        meant = "" if action == NEW else back
+        own_side = sides.get(meant, side)  # a replace keeps its order's
         ids.append(name)
+        sides.setdefault(name, own_side)
         columns = {
-            "action": action, "instrument": 0, "side": side, "ord_type": 2, "time_in_force": tif, "price_ticks": price,
+            "action": action, "instrument": 0, "side": own_side, "ord_type": 2, "time_in_force": tif, "price_ticks": price,
             "qty": qty, "account": "A", "portfolio": "DESK1", "book": 1, "client_order_id": name,
             "orig_client_order_id": meant, "request_hash": k + 1,
         }  # fmt: skip
