@@ -47,9 +47,9 @@ def _answered(requests: list[Any]) -> tuple[Scene, list[Seen]]:
         ids.append(name)
         sides.setdefault(name, own_side)
         columns = {
-            "action": action, "instrument": 0, "side": own_side, "ord_type": 2, "time_in_force": tif, "price_ticks": price,
-            "qty": qty, "account": "A", "portfolio": "DESK1", "book": 1, "client_order_id": name,
-            "orig_client_order_id": meant, "request_hash": k + 1,
+            "action": action, "instrument": 0, "side": own_side, "ord_type": 2, "time_in_force": tif,
+            "price_ticks": price, "qty": qty, "account": "A", "portfolio": "DESK1", "book": 1,
+            "client_order_id": name, "orig_client_order_id": meant, "request_hash": k + 1,
         }  # fmt: skip
         batch = Batch.of("order", Header("test", 0, k), orders=ORDERS.make(**{n: [v] for n, v in columns.items()}))
         record(ORDERS_INCOMING, batch)
