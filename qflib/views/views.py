@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 READ: dict[str, int | None] = {
     ORDERS_INCOMING: None,
     ORDERS_EXECUTED: None,
-    RISK_METRICS: 20_000,
-    ANALYTICS_RESULTS: 20_000,
+    RISK_METRICS: 8_000,
+    ANALYTICS_RESULTS: 8_000,
     **{dead_letters(t): 500 for t in TOPICS},
 }
 _log = structlog.get_logger(__name__)
