@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qflib.settings import Settings
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
-TICKET = "dash.ticket"
+TICKET, CLIENT = "dash.ticket", "client.toml"
 _TRIED = 50  # ports from the setting's own on
 
 
@@ -42,7 +42,7 @@ class Faces:
         self._host = settings.api.host
         self._api = _free("api", settings.api.port)
         self._dash = _free("dash", settings.dash.port, self._api)
-        self.key = ""
+        self.key = ""  # what is said of the development key
 
     @property
     def api_url(self) -> str:
@@ -71,7 +71,9 @@ class Faces:
         """
         from qflib.api.keys import development_key
 
-        self.key = development_key(folder, self.api_url)
+        known = (folder / CLIENT).is_file()
+        key = development_key(folder, self.api_url)
+        self.key = f"kept in {folder / CLIENT}" if known else f"{key}  (for development; kept in {folder / CLIENT})"
         ticket = secrets.token_urlsafe(16)  # short enough for a line of a terminal
         place = folder / TICKET
         half = place.with_suffix(".part")

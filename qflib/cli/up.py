@@ -95,18 +95,18 @@ def command(
         budget: list[float] = []  # until when an interrupted desk has to be gone
         try:
             desk.start()
-            address: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
+            way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
             monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new)
             monitor.start()
             serve(desk.ports.take(("up", 0)))
             desk.tell(**({} if faces is None else faces.addresses))
-            _say(desk, faces, json)
+            _say(desk, faces, way_in, json)
             show, stop_view = live(json)
             begun = time.monotonic()
             try:
-                _run(desk, lambda: show(snapshot(monitor.progressed()) | address), span, until_drained)
+                _run(desk, lambda: show(snapshot(monitor.progressed()) | way_in), span, until_drained)
                 result = _ended(desk, monitor, begun)
             except _Asked:
                 budget.append(time.monotonic() + _STOP_S)
@@ -242,7 +242,7 @@ def _counts(told: list[str]) -> dict[str, int]:
     return made
 
 
-def _say(desk: RunningDesk, faces: Faces | None, json: bool) -> None:
+def _say(desk: RunningDesk, faces: Faces | None, way_in: Snapshot, json: bool) -> None:
     """Where everything is."""
     out = sys.stderr if json else sys.stdout
     version = "broker" if desk.broker.first is None else f"Apache Kafka {desk.broker.first.version}"
@@ -250,7 +250,8 @@ def _say(desk: RunningDesk, faces: Faces | None, json: bool) -> None:
     print("metrics  " + "  ".join(f"{name} :{port}" for name, port in desk.metrics.items()), file=out)
     print(f"logs     {desk.folder.logs}\nhistory  {desk.folder.history}", file=out, flush=True)
     if faces is not None:
-        print(f"API      {faces.api_url}  documented at {faces.api_url}/schema  {faces.key}", file=out, flush=True)
+        print(f"API      {faces.api_url}  documented at {faces.api_url}/schema\nkey      {faces.key}", file=out)
+        print(way_in["address"], file=out, flush=True)
 
 
 def _report(figures: dict[str, Any], json: bool) -> None:
