@@ -1,0 +1,89 @@
+"""The pictures of the daily risk report, by hvPlot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from qflib.desk.plots import currency, explained
+from qflib.jobs.daily_risk import DailyRisk, Unavailable
+
+_WIDTH = 900
+_LINES = {"ES unhedged": "#b0413e", "ES current": "#1d3557", "ES target": "#8cb369", "VaR current": "#8a8f98"}
+
+
+def shortfall(report: DailyRisk) -> Any:
+    """ES unhedged, current and target, and VaR, through the day against the limit."""
+    import holoviews as hv
+    import hvplot.pandas  # noqa: F401
+
+    rows = _plain(report.through_the_day())
+    top = float(np.nanmax([rows.to_numpy().max(), report.limit if np.isfinite(report.limit) else np.nan]))
+    made = rows.hvplot.line(
+        color=list(_LINES.values()), line_width=2, width=_WIDTH, height=340, legend="bottom", grid=True,
+        title=f"VaR and expected shortfall, {report.level:.1%}", xlabel="UTC", group_label="figure",
+        ylabel=f"loss, {currency(report.run)}", ylim=(0.0, 1.08 * top or 1.0), yformatter=_money(),
+    )  # fmt: skip
+    if not np.isfinite(report.limit):
+        return made
+    limit = hv.HLine(report.limit).opts(color="#c1272d", line_dash="dashed", line_width=2)
+    label = hv.Text(rows.index[0], report.limit, " limit", halign="left", valign="bottom").opts(color="#c1272d")
+    return made * limit * label
+
+
+def greeks(report: DailyRisk) -> Any:
+    """Cash delta, vega and theta by underlying, an expiry a colour."""
+    import hvplot.pandas  # noqa: F401
+
+    made = report.greeks()
+    if isinstance(made, Unavailable):
+        return made
+    rows = made.reset_index()
+    rows["expiry"] = pd.to_datetime(rows["expiry"]).dt.strftime("%Y-%m-%d").fillna("none")
+    panels = [
+        rows.hvplot.bar(
+            x="underlying", y=name, by="expiry", stacked=True, title=title, ylabel=currency(report.run), width=420,
+            height=300, yformatter=_money(), legend="bottom", xlabel="",
+        )
+        for name, title in (("delta", "Cash delta"), ("vega", "Vega, a point of volatility"),
+                            ("gamma", "Cash gamma, a move of 1 %"), ("theta", "Theta, a calendar day"))
+    ]  # fmt: skip
+    return sum(panels[1:], panels[0]).cols(2).opts(shared_axes=False)
+
+
+def cost(report: DailyRisk) -> Any:
+    """What hedging has cost against the mid, so far."""
+    import hvplot.pandas  # noqa: F401
+
+    fills = report.hedges()
+    if fills.empty:
+        return Unavailable("there was no hedge fill")
+    total = _plain(fills.groupby(level="time")["cost"].sum().cumsum().to_frame("cost"))
+    total.loc[report.run.end.tz_convert("UTC").tz_localize(None)] = total["cost"].iloc[-1]
+    return total.hvplot.step(
+        where="post", width=_WIDTH, height=240, color="#555555", line_width=2, grid=True, xlabel="UTC",
+        ylabel=f"cost, {currency(report.run)}", title="Cost of hedge fills against the mid, so far",
+        yformatter=_money(), ylim=(min(0.0, 1.1 * float(total["cost"].min())), 1.1 * float(total["cost"].max()) or 1.0),
+    )  # fmt: skip
+
+
+def explain(report: DailyRisk) -> Any:
+    """P&L of each outcome period by Greek."""
+    rows = report.explain()
+    if rows.empty:
+        return Unavailable("no outcome period has ended")
+    return explained(rows, currency(report.run), report.run.start).opts(responsive=False, width=_WIDTH)
+
+
+def _plain(rows: pd.DataFrame) -> pd.DataFrame:
+    """Bokeh shows naive times as they are."""
+    index = pd.DatetimeIndex(rows.index)
+    return rows.set_axis(index.tz_convert("UTC").tz_localize(None), axis=0)
+
+
+def _money() -> Any:
+    from bokeh.models import NumeralTickFormatter
+
+    return NumeralTickFormatter(format="0,0.[00]")
