@@ -27,7 +27,7 @@ VOL = (-0.05, 0.0, 0.05)
 POINTS = 600  # of a line through the day: more are not seen
 _GREEKS = ["value", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga"]
 #: The simulated market of a date without history: prices move by the clock, so a slow one has the same volatility.
-_RATE, _PERIOD_NS = 2_000.0, 1_000_000_000
+_RATE, _PERIOD_NS = 2_000.0, 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -286,8 +286,8 @@ def daily_risk(
     else:
         made = _simulated(as_of, portfolio, level, seed, duration)
         if source == "auto":
-            has = f"none on {as_of}, its last are of {days[-1]}" if days else "none"
-            made = replace(made, note=f"The desk's history has no reports of this date ({has}). {made.note}")
+            has = f"the last ones are of {days[-1]}" if days else "nor of any other"
+            made = replace(made, note=f"The desk's history has no reports of this date, {has}. {made.note}")
     if not len(made.risk):
         known = sorted(set(made.run.risk["level"]))
         raise InputError(f"level {level:g} is not reported; give one of {', '.join(f'{c:g}' for c in known)}")

@@ -21,10 +21,14 @@ def shortfall(report: DailyRisk) -> Any:
 
     rows = _plain(report.through_the_day())
     top = float(np.nanmax([rows.to_numpy().max(), report.limit if np.isfinite(report.limit) else np.nan]))
-    made = rows.hvplot.line(
-        color=list(_LINES.values()), line_width=2, width=_WIDTH, height=340, legend="bottom", grid=True,
-        title=f"VaR and expected shortfall, {report.level:.1%}", xlabel="UTC", group_label="figure",
-        ylabel=f"loss, {currency(report.run)}", ylim=(0.0, 1.08 * top or 1.0), yformatter=_money(),
+    # the target first and wide: where it is the current one both are seen
+    target = rows[["ES target"]].hvplot.line(color=_LINES["ES target"], line_width=6, line_dash="dashed")
+    rest = [c for c in _LINES if c != "ES target"]
+    lines = rows[rest].hvplot.line(color=[_LINES[c] for c in rest], line_width=2, group_label="figure")
+    made = (target.relabel("ES target") * lines).opts(
+        width=_WIDTH, height=360, show_grid=True, xlabel="UTC", ylabel=f"loss, {currency(report.run)}",
+        title=f"VaR and expected shortfall, {report.level:.1%}", ylim=(0.0, 1.08 * top or 1.0),
+        yformatter=_money(), legend_position="top", legend_cols=4,
     )  # fmt: skip
     if not np.isfinite(report.limit):
         return made

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from traitlets.config import Config
 
 _log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
 START_S = 60
+#: Runner and kernel speak over a port of this machine, which others on it can read: enciphered where the kernel can.
+_SEALED = Config({"KernelManager": {"transport_encryption": "auto"}})
 #: What jupyter_client says of a kernel that does not start; it has no class of its own for it.
 _NOT_STARTED = ("Kernel didn't respond", "Kernel died before")
 
@@ -63,6 +66,7 @@ def execute(
                 progress_bar=progress,
                 start_timeout=start_s,
                 execution_timeout=max(1, round(timeout_s)),
+                config=_SEALED,
             )
         except PapermillExecutionError as e:
             raise FailedError(f"cell {e.cell_index} raised {e.ename}: {' '.join(str(e.evalue).split())}") from None

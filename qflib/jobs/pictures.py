@@ -32,8 +32,9 @@ def start() -> Any:
     from bokeh.resources import Resources
     from IPython.utils.capture import capture_output
 
-    with capture_output():  # hvPlot would show scripts that load others from elsewhere
-        import hvplot.pandas  # noqa: F401
+    with capture_output():  # hvPlot shows scripts that load others from elsewhere,
+        import hvplot.pandas
+    hvplot._module_extensions.clear()  # and forgets before every cell that it has
 
     return _Html("".join(f"<script>{script}</script>" for script in Resources("inline", components=["bokeh"]).js_raw))
 
