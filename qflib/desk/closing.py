@@ -89,7 +89,9 @@ def closing(report: Batch, instruments: Instruments, currency: str = "USD") -> C
     held = frame["qty"].to_numpy() != 0
     left_out = tuple(dict.fromkeys(frame.loc[held & ~able, "instrument"]))
     frame = frame[held & able]
-    return Closing(_portfolio(frame, name, currency), _portfolio(frame[frame["client"]], name, currency), market, left_out)
+    return Closing(
+        _portfolio(frame, name, currency), _portfolio(frame[frame["client"]], name, currency), market, left_out
+    )
 
 
 def _portfolio(frame: pd.DataFrame, name: str, currency: str) -> Portfolio | None:

@@ -71,7 +71,9 @@ def days_of(path: str | Path, portfolio: str | None = None) -> tuple[str, ...]:
         return ()
     if portfolio is None:
         return tuple(sorted({ds.get_partition_keys(f.partition_expression)["date"] for f in data.get_fragments()}))
-    return tuple(sorted(pc.unique(data.to_table(["date"], filter=ds.field("portfolio") == portfolio)["date"]).to_pylist()))
+    return tuple(
+        sorted(pc.unique(data.to_table(["date"], filter=ds.field("portfolio") == portfolio)["date"]).to_pylist())
+    )
 
 
 def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:

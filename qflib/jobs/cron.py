@@ -6,8 +6,8 @@ import re
 
 from qflib.errors import InputError
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS = "mon tue wed thu fri sat sun".split()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: name, least, greatest, and names that stand for numbers. Days of the week go by name alone: 0 is Sunday to cron and
 #: Monday to Python's schedulers.
 _FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (

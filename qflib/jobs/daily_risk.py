@@ -1,33 +1,30 @@
-"""The daily risk report: a desk's day from the history, or where there is none of it a simulated one that says so."""
+"""The daily risk report: every table of it, from what a desk did that day."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
-import qflib as qf
-from qflib import settings
 from qflib.desk.closing import Closing, closing
 from qflib.desk.hedge_fills import hedge_fills
-from qflib.desk.history_day import day_of, days_of
 from qflib.desk.run import Run
-from qflib.errors import InputError, QflibError
+from qflib.errors import QflibError
 from qflib.hedging.ladder import Ladder
 from qflib.jobs.provenance import FACTS
-from qflib.shortfall import BacktestResult, ComponentES, ScenarioSet
+from qflib.shortfall import BacktestResult, ComponentES, ScenarioSet, backtest, expected_shortfall
+
+T = TypeVar("T")
 
 SPOT = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
 VOL = (-0.05, 0.0, 0.05)
 POINTS = 600  # of a line through the day: more are not seen
 _GREEKS = ["value", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga"]
-#: The simulated market of a date without history: prices move by the clock, so a slow one has the same volatility.
-_RATE, _PERIOD_NS = 2_000.0, 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class DailyRisk:
 
     Examples
     --------
-    >>> from qflib.jobs.daily_risk import daily_risk
+    >>> from qflib.jobs.daily_risk_source import daily_risk
     >>> report = daily_risk("2024-01-03", source="sim", duration="3s")
     >>> report.source, list(report.close().columns)
     ('simulated', ['unhedged', 'current', 'target'])
@@ -129,7 +126,7 @@ class DailyRisk:
     def positions(self) -> pd.DataFrame:
         """Positions at the close, a row an instrument: client, hedge and net quantity, marks, figures of both."""
         held = self.run.positions
-        qty = held.set_index("book", append=True)["qty"].groupby(level=[0, 1]).sum().unstack(fill_value=0.0)
+        qty = held.pivot_table(index="instrument", columns="book", values="qty", aggfunc="sum", fill_value=0.0)
         qty = qty.reindex(columns=["client", "hedge"], fill_value=0.0)
         by = held.groupby(level=0)
         sums = by[["value", "delta", "gamma", "vega", "theta", "unrealised", "realised"]].sum()
@@ -178,7 +175,7 @@ class DailyRisk:
     def backtest(self) -> BacktestResult | Unavailable:
         """Every test of the day's forecasts at the first level."""
         horizon = pd.Timedelta(self.run.recorder.outcome_ns, unit="ns")
-        return _or_reason(lambda: qf.backtest(self.run.forecasts, horizon=horizon))
+        return _or_reason(lambda: backtest(self.run.forecasts, horizon=horizon))
 
     def quality(self) -> pd.DataFrame:
         """What a reader must know before believing the rest."""
@@ -203,7 +200,9 @@ class DailyRisk:
     def facts(self) -> dict[str, Any]:
         """Source and chief figures, for the run's record."""
         last = self.risk.iloc[-1]
-        figures = {f"{m}_{k}": float(last[f"{m}_{k}"]) for m in ("es", "var") for k in ("unhedged", "current", "target")}
+        figures = {
+            f"{m}_{k}": float(last[f"{m}_{k}"]) for m in ("es", "var") for k in ("unhedged", "current", "target")
+        }
         told = {"kind": self.source, "note": self.note, "portfolio": self.run.recorder.portfolio}
         span = {"start": self.run.start.isoformat(), "end": self.run.end.isoformat()}
         return {"source": told | span, "figures": {"level": self.level, **figures}}
@@ -216,7 +215,7 @@ class DailyRisk:
         told = float(self.risk["es_current"].iloc[-1])
         try:
             pnl = pf.scenario_pnl(self.closing.market, self.scenarios)
-            es = float(qf.expected_shortfall(pnl, level=self.level, kind="pnl").es)
+            es = float(expected_shortfall(pnl, level=self.level, kind="pnl").es)
         except QflibError as e:
             return f"not possible: {e}"
         return f"{es:,.2f}, reported {told:,.2f}"
@@ -234,93 +233,7 @@ class DailyRisk:
         return {"text/html": self._repr_html_(), "text/plain": self.note, FACTS: self.facts()}
 
 
-def daily_risk(
-    as_of: str,
-    portfolio: str = "DESK1",
-    level: float = 0.975,
-    source: str = "auto",
-    seed: int = 7,
-    duration: str = "10min",
-) -> DailyRisk:
-    """The report of a date.
-
-    Parameters
-    ----------
-    as_of
-        UTC date, as 2026-01-05.
-    portfolio
-        Whose.
-    level
-        Confidence: one that the desk reports.
-    source
-        "history" (setting `state`, below ``up/history``), "sim", or "auto": the history where it has the date.
-    seed, duration
-        Of the simulated market.
-
-    Returns
-    -------
-    DailyRisk
-
-    Raises
-    ------
-    InputError
-        If the source or the level is none.
-    DataError
-        If the history is asked for and has no such day.
-
-    Examples
-    --------
-    >>> from qflib.jobs.daily_risk import daily_risk
-    >>> daily_risk("2024-01-03", source="sim", duration="3s").as_of
-    '2024-01-03'
-    """
-    if source not in ("auto", "history", "sim"):
-        raise InputError(f"source {source!r} is unknown; give auto, history or sim")
-    history = settings.load().state / "up" / "history"
-    days = days_of(history) if source != "sim" else ()
-    if source == "history" or as_of in days:
-        day = day_of(history, as_of, portfolio)
-        span = f"{day.run.start:%H:%M:%S} to {day.run.end:%H:%M:%S} UTC"
-        note = f"Reports of cluster {day.cluster}, {span}, in the market's time."
-        made = DailyRisk(as_of, level, day.run, day.scenarios, "history", note, day.dead_letters)
-    else:
-        made = _simulated(as_of, portfolio, level, seed, duration)
-        if source == "auto":
-            has = f"the last ones are of {days[-1]}" if days else "nor of any other"
-            made = replace(made, note=f"The desk's history has no reports of this date, {has}. {made.note}")
-    if not len(made.risk):
-        known = sorted(set(made.run.risk["level"]))
-        raise InputError(f"level {level:g} is not reported; give one of {', '.join(f'{c:g}' for c in known)}")
-    return made
-
-
-def _simulated(as_of: str, portfolio: str, level: float, seed: int, duration: str) -> DailyRisk:
-    chosen = settings.load()
-    feed = qf.datasets.load("sim", seed=seed, duration=duration, rate=_RATE)
-    scenarios = qf.scenarios.default(
-        feed.history,
-        horizon=chosen.desk.horizon,
-        n_historical=chosen.desk.n_historical,
-        n_simulated=chosen.desk.n_simulated,
-        seed=chosen.desk.seed,
-    )
-    limits = {} if chosen.limits.es is None else {"max_es": chosen.limits.es}
-    run = qf.Desk(
-        feed,
-        portfolio=qf.Portfolio.from_frame(feed.positions, name=portfolio),
-        hedger=qf.hedgers.Band(chosen.desk.risk_aversion, max_order=chosen.limits.order_qty),
-        scenarios=scenarios,
-        config=qf.DeskConfig(period_ns=_PERIOD_NS, levels=chosen.desk.levels, limits=limits),
-    ).run(digests=False)
-    note = (
-        f"Figures are of the seeded simulated market (seed {seed}, {duration}), whose clock says "
-        f"{run.start:%Y-%m-%d %H:%M} to {run.end:%H:%M} UTC."
-    )
-    dead = {"simulated": run.recorder.dead_letters} if run.recorder.dead_letters else {}
-    return DailyRisk(as_of, level, run, scenarios, "simulated", note, dead)
-
-
-def _or_reason(make: Callable[[], Any]) -> Any:
+def _or_reason(make: Callable[[], T]) -> T | Unavailable:
     try:
         return make()
     except QflibError as e:

@@ -11,7 +11,12 @@ from qflib.desk.plots import currency, explained
 from qflib.jobs.daily_risk import DailyRisk, Unavailable
 
 _WIDTH = 900
-_LINES = {"ES unhedged": "#b0413e", "ES current": "#1d3557", "ES target": "#8cb369", "VaR current": "#8a8f98"}
+_LINES = {  # the target first and wide: where it is the current one both are seen
+    "ES target": ("#8cb369", 6, "dashed"),
+    "ES unhedged": ("#b0413e", 2, "solid"),
+    "ES current": ("#1d3557", 2, "solid"),
+    "VaR current": ("#8a8f98", 2, "solid"),
+}
 
 
 def shortfall(report: DailyRisk) -> Any:
@@ -21,20 +26,19 @@ def shortfall(report: DailyRisk) -> Any:
 
     rows = _plain(report.through_the_day())
     top = float(np.nanmax([rows.to_numpy().max(), report.limit if np.isfinite(report.limit) else np.nan]))
-    # the target first and wide: where it is the current one both are seen
-    target = rows[["ES target"]].hvplot.line(color=_LINES["ES target"], line_width=6, line_dash="dashed")
-    rest = [c for c in _LINES if c != "ES target"]
-    lines = rows[rest].hvplot.line(color=[_LINES[c] for c in rest], line_width=2, group_label="figure")
-    made = (target.relabel("ES target") * lines).opts(
+    lines = [
+        rows.hvplot.line(y=name, color=color, label=name, line_width=width, line_dash=dash)
+        for name, (color, width, dash) in _LINES.items()
+    ]
+    if np.isfinite(report.limit):
+        limit = hv.HLine(report.limit).opts(color="#c1272d", line_dash="dashed", line_width=2)
+        label = hv.Text(rows.index[0], report.limit, " limit", halign="left", valign="bottom")
+        lines += [limit, label.opts(color="#c1272d", text_font_size="9pt")]
+    return hv.Overlay(lines).opts(
         width=_WIDTH, height=360, show_grid=True, xlabel="UTC", ylabel=f"loss, {currency(report.run)}",
         title=f"VaR and expected shortfall, {report.level:.1%}", ylim=(0.0, 1.08 * top or 1.0),
         yformatter=_money(), legend_position="top", legend_cols=4,
     )  # fmt: skip
-    if not np.isfinite(report.limit):
-        return made
-    limit = hv.HLine(report.limit).opts(color="#c1272d", line_dash="dashed", line_width=2)
-    label = hv.Text(rows.index[0], report.limit, " limit", halign="left", valign="bottom").opts(color="#c1272d")
-    return made * limit * label
 
 
 def greeks(report: DailyRisk) -> Any:
@@ -79,6 +83,22 @@ def explain(report: DailyRisk) -> Any:
     if rows.empty:
         return Unavailable("no outcome period has ended")
     return explained(rows, currency(report.run), report.run.start).opts(responsive=False, width=_WIDTH)
+
+
+def figures(table: Any, decimals: int = 0) -> Any:
+    """A table with its figures rounded, for the eye; what is no table is given back."""
+    if not isinstance(table, pd.DataFrame):
+        return table
+    shown = table.select_dtypes("number").columns
+    made = table.style.format(f"{{:,.{decimals}f}}", subset=shown, na_rep="–")
+    for level in range(table.index.nlevels):
+        if isinstance(table.index.get_level_values(level).dtype, pd.DatetimeTZDtype):
+            made = made.format_index(_instant, level=level)
+    return made
+
+
+def _instant(at: Any) -> str:
+    return "–" if at is pd.NaT else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:

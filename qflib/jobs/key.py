@@ -13,9 +13,19 @@ from qflib.errors import DataError
 
 #: Rooms whose code and data decide what a notebook shows. Commands, stages and servers do not.
 ROOMS = (
-    "kernels", "records", "venues", "orderbook", "pricing", "shortfall", "hedging", "market", "steps", "history", "desk",
+    "kernels",
+    "records",
+    "venues",
+    "orderbook",
+    "pricing",
+    "shortfall",
+    "hedging",
+    "market",
+    "steps",
+    "history",
+    "desk",
     "jobs",
-)  # fmt: skip
+)
 DIGITS = 16
 
 

@@ -36,7 +36,7 @@ def page(notebook: Path, title: str) -> str:
     from nbconvert import HTMLExporter
 
     # the larger templates load MathJax and RequireJS from elsewhere: this one has neither
-    exporter = HTMLExporter(
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         template_name="basic",
         exclude_input=True,
         exclude_input_prompt=True,
@@ -44,7 +44,7 @@ def page(notebook: Path, title: str) -> str:
         exclude_anchor_links=True,
         embed_images=True,
     )
-    read = nbformat.read(notebook, as_version=4)
+    read = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
     for cell in read.cells:  # what shows nothing has no place on a page, and nbconvert warns of it
         cell.outputs = [o for o in cell.get("outputs", []) if o.output_type == "stream" or o.get("data", True)]
     body, _ = exporter.from_notebook_node(read)

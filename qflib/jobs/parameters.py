@@ -60,8 +60,9 @@ def checked(job: str, name: str, parameter: Parameter, value: Any) -> Value:
     1.0
     """
     kind = _TYPES[parameter.type]
-    made = float(value) if kind is float and type(value) is int else value
-    if type(made) is not kind or (kind is float and not math.isfinite(made)):
+    made: Any = float(value) if kind is float and type(value) is int else value
+    finite = not isinstance(made, float) or math.isfinite(made)
+    if not finite or type(made).__name__ != parameter.type:  # by name: true is no whole number
         raise _wrong(job, name, parameter, value)
     if parameter.choices and made not in parameter.choices:
         raise InputError(

@@ -144,9 +144,7 @@ def date_of(as_of: str | dt.date) -> str:
     raise InputError(f"as-of {str(as_of)!r} is no date; give one as 2026-01-05")
 
 
-def _run(
-    job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, began: float, progress: bool
-) -> JobRun:
+def _run(job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, began: float, progress: bool) -> JobRun:
     started = dt.datetime.now(dt.UTC)
     made = out.begin() / f"{out.run_id}.ipynb"
     shown = made.with_suffix(".html")
