@@ -89,8 +89,8 @@ def figures(table: Any, decimals: int = 0) -> Any:
     """A table with its figures rounded, for the eye; what is no table is given back."""
     if not isinstance(table, pd.DataFrame):
         return table
-    shown = table.select_dtypes("number").columns
-    made = table.style.format(f"{{:,.{decimals}f}}", subset=shown, na_rep="–")
+    whole, real = (table.select_dtypes(kind).columns for kind in ("integer", "float"))
+    made = table.style.format("{:,}", subset=whole).format(f"{{:,.{decimals}f}}", subset=real, na_rep="–")
     for level in range(table.index.nlevels):
         if isinstance(table.index.get_level_values(level).dtype, pd.DatetimeTZDtype):
             made = made.format_index(_instant, level=level)
