@@ -17,11 +17,14 @@ class _Html:
         return self._html
 
     def __repr__(self) -> str:
-        return ""
+        return "<pictures' script>"
 
 
 def start() -> Any:
-    """What the pictures of a notebook need, once, in its first cell that shows something.
+    """Put Bokeh's script into the notebook, and show every HoloViews or hvPlot picture by it.
+
+    A report's first cell ends with this. Without it a page has tables and words alone: HoloViews shows its pictures by
+    scripts and styles that are fetched from elsewhere.
 
     Examples
     --------
@@ -30,35 +33,48 @@ def start() -> Any:
     True
     """
     from bokeh.resources import Resources
+    from IPython.core.getipython import get_ipython
     from IPython.utils.capture import capture_output
 
     with capture_output():  # hvPlot shows scripts that load others from elsewhere,
         import hvplot.pandas
     hvplot._module_extensions.clear()  # and forgets before every cell that it has
-
+    shell = get_ipython()
+    if shell is not None and shell.display_formatter is not None:
+        _show_by(shell.display_formatter.mimebundle_formatter)
     return _Html("".join(f"<script>{script}</script>" for script in Resources("inline", components=["bokeh"]).js_raw))
 
 
-def picture(plot: Any) -> Any:
-    """A HoloViews or hvPlot picture that shows itself where `start` was shown; what is no picture is given back.
+def markup(plot: Any) -> str:
+    """A HoloViews picture as HTML, drawn where the page has Bokeh's script.
 
     Examples
     --------
     >>> import pandas as pd, hvplot.pandas
     >>> from qflib.jobs import pictures
-    >>> "embed_item" in pictures.picture(pd.DataFrame({"a": [1, 2]}).hvplot.line())._repr_html_()
+    >>> "embed_item" in pictures.markup(pd.DataFrame({"a": [1, 2]}).hvplot.line())
     True
     """
     import holoviews as hv
     from bokeh.embed import json_item
 
-    if not isinstance(plot, hv.core.Dimensioned | hv.Layout):
-        return plot
     place = f"picture-{uuid4().hex[:12]}"
     item = json.dumps(json_item(hv.render(plot, backend="bokeh"))).replace("</", "<\\/")
     missing = "This picture is drawn by Bokeh: run the notebook, or open its page."
-    return _Html(
+    return (
         f'<div id="{place}"></div>\n<script>\n'
         f'if (window.Bokeh) Bokeh.embed.embed_item({item}, "{place}");\n'
         f'else document.getElementById("{place}").textContent = "{missing}";\n</script>'
     )
+
+
+def _show_by(formatter: Any) -> None:
+    """In the place of HoloViews' own, which are told for each kind of picture."""
+    from holoviews.core import Dimensioned
+
+    def bundle(plot: Any, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"text/html": markup(plot), "text/plain": repr(plot)}, {}
+
+    for kind in [Dimensioned, *formatter.type_printers]:
+        if isinstance(kind, type) and issubclass(kind, Dimensioned):
+            formatter.for_type(kind, bundle)
