@@ -24,11 +24,15 @@ def sources(tagged: bool) -> list[str]:
 
 
 def statements(code: str) -> list[str]:
-    """Each statement, and each part of a tuple shown, without what only a notebook shows."""
+    """Each statement, each part of a tuple shown and each import by itself; without the bars that a notebook shows."""
     out: list[str] = []
     for node in ast.parse(code).body:
-        parts = node.value.elts if isinstance(node, ast.Expr) and isinstance(node.value, ast.Tuple) else [node]
-        out += [re.sub(r", progress=True", "", ast.unparse(part)) for part in parts]
+        parts: list[ast.AST] = [node]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Tuple):
+            parts = list(node.value.elts)
+        elif isinstance(node, ast.Import):
+            parts = [ast.Import([name]) for name in node.names]
+        out += [ast.unparse(part).replace(", progress=True", "") for part in parts]
     return out
 
 
