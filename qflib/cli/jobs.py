@@ -27,6 +27,7 @@ def run(
     name: Annotated[str, typer.Argument(help="The job; `qflib jobs list` tells which there are.")],
     as_of: Annotated[str, typer.Option("--as-of", help="The date (UTC) it is about, as 2026-01-05.")],
     parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="name=value, any number.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Although it is done: its data have changed since.")] = False,
     json: _Json = False,
 ) -> None:
     """Run a job for a date; one that is done already is not run again."""
@@ -35,7 +36,7 @@ def run(
 
     job = load_job(name)
     given = from_text(job.name, job.parameters, parameter or [])
-    made = run_job(job, as_of, given, progress=not json and sys.stderr.isatty())
+    made = run_job(job, as_of, given, progress=not json and sys.stderr.isatty(), again=again)
     if json:
         emit({k: getattr(made, k) for k in ("job", "run_id", "status", "notebook", "html", "seconds")})
     elif made.status != "failed":

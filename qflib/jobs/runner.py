@@ -67,6 +67,7 @@ def run_job(
     *,
     state: Path | None = None,
     progress: bool = False,
+    again: bool = False,
 ) -> JobRun:
     """Run a job for a date, if it has not been run.
 
@@ -82,6 +83,8 @@ def run_job(
         Where outputs go: ``STATE/jobs/JOB/AS_OF/KEY.{ipynb,html,json}``; default: the setting.
     progress
         Show a bar, a cell a step.
+    again
+        Run it although it was done: its data have changed since, as those of a day that was not over.
 
     Returns
     -------
@@ -108,10 +111,10 @@ def run_job(
     code = code_hash(told.notebook)
     key = run_key(told.name, day, values, code)
     out = Outputs((settings.load().state if state is None else state) / "jobs" / told.name / day, key)
-    if out.done() is not None:
+    if not again and out.done() is not None:
         return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
     with lease(out.lease, told.timeout_s):
-        if out.done() is not None:  # while this one waited
+        if not again and out.done() is not None:  # while this one waited
             return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
         try:
             return _run(told, day, values, code, out, began, progress)

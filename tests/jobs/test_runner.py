@@ -53,6 +53,9 @@ def test_done_and_done_already(project: Project, monkeypatch: pytest.MonkeyPatch
     assert run_job("tiny", "2026-01-05", {"n": 1}).status == "already_done"
     assert run_job("tiny", "2026-01-05").run_id == run.run_id
     assert "already_done" in run_job("tiny", "2026-01-05")._repr_html_()
+    with pytest.raises(TypeError):  # it is run, and what was done stays until there is another
+        run_job("tiny", "2026-01-05", again=True)
+    assert run_job("tiny", "2026-01-05").status == "already_done"
 
 
 def test_failed(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
