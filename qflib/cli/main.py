@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qflib import __version__
-from qflib.cli import audit, bench, broker, desk, doctor, positions, record, replay, up, verify
+from qflib.cli import audit, bench, broker, desk, doctor, jobs, positions, record, replay, up, verify
 from qflib.errors import QflibError
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")
+app.add_typer(jobs.app, name="jobs")
 
 
 def run() -> None:
