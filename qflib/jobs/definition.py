@@ -35,6 +35,7 @@ class _Told(BaseModel):
     time_zone: str = "UTC"
     calendar: str = "24/7"
     timeout_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    history: bool = False
     parameters: dict[str, Parameter] = Field(default_factory=dict)
 
 
@@ -54,6 +55,8 @@ class Job(BaseModel):
         without a cron is run by hand.
     timeout_s
         Seconds that a cell may take, and that another runner of the same key waits.
+    history
+        Whether it reads the desk's history: a run on a date before the history has it is another than one after.
     parameters
         By name; ``as_of`` is every job's own.
 
@@ -74,6 +77,7 @@ class Job(BaseModel):
     time_zone: str
     calendar: str
     timeout_s: float
+    history: bool
     parameters: dict[str, Parameter]
 
 

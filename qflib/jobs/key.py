@@ -82,13 +82,13 @@ def cells_of(notebook: Path) -> list[dict[str, Any]]:
     raise DataError(f"{notebook} is no notebook; save it from Jupyter, in format 4")
 
 
-def run_key(job: str, as_of: str, parameters: Mapping[str, Any], code: str) -> str:
-    """The key of a run, 16 hexadecimal digits.
+def run_key(job: str, as_of: str, parameters: Mapping[str, Any], code: str, data: str = "") -> str:
+    """The key of a run, 16 hexadecimal digits; `data` says which data there are for it, where that decides.
 
     Examples
     --------
     >>> run_key("daily_risk", "2026-01-05", {"seed": 7, "level": 0.975}, "ab")
     '...'
     """
-    told = json.dumps([job, as_of, dict(parameters), code], sort_keys=True, allow_nan=False)
+    told = json.dumps([job, as_of, dict(parameters), code, data], sort_keys=True, allow_nan=False)
     return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]

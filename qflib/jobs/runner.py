@@ -109,8 +109,9 @@ def run_job(
     values = resolved(told.name, told.parameters, parameters or {})
     _takes(told)
     code = code_hash(told.notebook)
-    key = run_key(told.name, day, values, code)
-    out = Outputs((settings.load().state if state is None else state) / "jobs" / told.name / day, key)
+    place = settings.load().state if state is None else state
+    key = run_key(told.name, day, values, code, _data(place, day) if told.history else "")
+    out = Outputs(place / "jobs" / told.name / day, key)
     if not again and out.done() is not None:
         return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
     with lease(out.lease, told.timeout_s):
@@ -145,6 +146,13 @@ def date_of(as_of: str | dt.date) -> str:
     except ValueError:
         pass
     raise InputError(f"as-of {str(as_of)!r} is no date; give one as 2026-01-05")
+
+
+def _data(state: Path, day: str) -> str:
+    """Whether the desk's history has a date: a report made before it had is not that of the desk."""
+    from qflib.desk.history_day import days_of
+
+    return "history" if day in days_of(state / "up" / "history") else "none"
 
 
 def _run(job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, began: float, progress: bool) -> JobRun:

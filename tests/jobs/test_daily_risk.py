@@ -17,6 +17,7 @@ from qflib.errors import DataError, InputError
 from qflib.jobs import JobRun, daily_risk_pictures, run_job
 from qflib.jobs.daily_risk import DailyRisk, Unavailable
 from qflib.jobs.daily_risk_source import daily_risk
+from qflib.jobs.runner import _data
 from tests.jobs.conftest import DATE, Day
 
 LEVEL = 0.975
@@ -157,3 +158,6 @@ def test_the_job_and_its_page(job: JobRun, day: Day, monkeypatch: pytest.MonkeyP
     assert told["figures"]["es_current"] == day.run.risk.query("level == @LEVEL")["es_current"].iloc[-1]
     monkeypatch.setenv("QFLIB_STATE", str(day.state))
     assert run_job("daily_risk", DATE).status == "already_done"
+    # a report made before the history had the date was another run: it is not taken for the desk's
+    assert _data(day.state, DATE) == "history"
+    assert _data(day.state, "2024-01-03") == _data(day.state / "none", DATE) == "none"
