@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 from websockets.sync.client import connect
 
-from tests.browser.running import Up, answered, positions, wait
+from tests.browser.desk_up import Up, answered, positions, wait
 
 SIZE = 40
 
