@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -98,6 +102,25 @@ def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -
     assert not errors
     with capsys.disabled():
         print("\norder's way, ms: " + ", ".join(f"{name} {1e3 * s:.0f}" for name, s in hops.items()))
+
+
+def test_readme_examples_on_the_running_desk(up: Up) -> None:
+    """The lines of the README's four ways that ask a desk."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    answered(up.client(), "/v1/portfolios/DESK1/risk", lambda r: r, 120)
+    curls = re.findall(r"^curl .*?(?<!\\)$", readme, re.MULTILINE | re.DOTALL)
+    assert len(curls) == 2
+    price = up.client().get("/v1/books/ACME.F").json()["bids"][5][0]
+    for line in curls:
+        asked = line.replace("http://127.0.0.1:8000", up.api).replace("99.5", price)
+        told = subprocess.run(
+            ["bash", "-c", asked], env=up.environment | {"KEY": up.key}, capture_output=True, check=True
+        )
+        assert json.loads(told.stdout)["instrument"] == "ACME.F", told.stdout
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "live." in b]
+    assert len(blocks) == 1
+    code = "import qflib as qf\n" + blocks[0]
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], env=up.environment, check=True)
 
 
 def test_the_brokers_death_shows_and_heals(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -> None:
