@@ -13,7 +13,8 @@ from qflib.records import BookingAction, ControlKind, Instrument, Instruments
 from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ORDERS_INCOMING
-from qflib.stream.opening import addressed, booking_ids, opening, publish
+from qflib.broker.publishing import addressed, publish
+from qflib.stream.opening import booking_ids, opening
 
 NAMES = ("ACME", "BETA", "GAMA")
 N = 4
