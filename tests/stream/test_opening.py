@@ -8,12 +8,12 @@ import pytest
 
 import qflib as qf
 from qflib.broker import reading, topics
+from qflib.broker.publishing import addressed, publish
 from qflib.desk.deployment import Deployment
 from qflib.records import BookingAction, ControlKind, Instrument, Instruments
 from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ORDERS_INCOMING
-from qflib.broker.publishing import addressed, publish
 from qflib.stream.opening import booking_ids, opening
 
 NAMES = ("ACME", "BETA", "GAMA")
