@@ -22,10 +22,10 @@ def book_checksum(bids: Iterable[tuple[str, str]], asks: Iterable[tuple[str, str
     Examples
     --------
     >>> book_checksum([("100.5", "3"), ("100.4", "1")], [("100.6", "2")])
-    2316898137
+    2403563349
     >>> import zlib
     >>> zlib.crc32(b"100.5:3,100.4:1|100.6:2")
-    2316898137
+    2403563349
     """
     sides = (",".join([f"{price}:{qty}" for price, qty in side]) for side in (bids, asks))
     return zlib.crc32("|".join(sides).encode())

@@ -130,7 +130,7 @@ class ChannelLog(Generic[Told]):
         """Place of the message that follows a sequence; None where that is not known. O(log kept)."""
         if seq == self.last_seq:
             return self.end
-        if self._kept and seq == self._kept[0].prev_seq:
+        if self._kept and seq == self._kept[0].prev_seq != -1:  # -1: what came before is not known
             return self.first
         at = bisect_left(self._kept, seq, key=lambda m: m.seq)
         return self.first + at + 1 if at < len(self._kept) and self._kept[at].seq == seq else None
@@ -176,6 +176,8 @@ class Cursor:
     def __init__(
         self, log: ChannelLog[Any], resume_from: int | None = None, settled: Callable[[], bool] = lambda: True
     ) -> None:
+        if resume_from == -1:  # it has nothing
+            resume_from = None
         self.log, self._settled = log, settled
         self._resume = resume_from
         self._sent = -1 if resume_from is None else resume_from
