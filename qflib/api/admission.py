@@ -69,7 +69,9 @@ class Admission:
         """
         table = self._views.instruments
         if body.instrument not in table:
-            raise refused(Reason.UNKNOWN_INSTRUMENT, f"instrument {body.instrument!r} is not in the table; see /v1/instruments")
+            raise refused(
+                Reason.UNKNOWN_INSTRUMENT, f"instrument {body.instrument!r} is not in the table; see /v1/instruments"
+            )
         i = table.id(body.instrument)
         if (body.price is None) != (body.ord_type == "market"):
             raise refused(Reason.BAD_PRICE, "a limit order needs a price, and a market order has none")
@@ -136,7 +138,9 @@ class Admission:
         if own is not None and now - own.stamp.append_ns <= self._stale_ns:
             return 0  # the usual case, without a look at its neighbours
         underlying = table[i].underlying
-        newest = max((b.stamp.append_ns for b in books.every() if table[b.instrument].underlying == underlying), default=now)
+        newest = max(
+            (b.stamp.append_ns for b in books.every() if table[b.instrument].underlying == underlying), default=now
+        )
         return now - newest
 
 
@@ -153,4 +157,4 @@ def _around(book: BookState) -> tuple[int | None, int | None, int | None]:
     )
 
 
-assert Side.BID == SIDE_CODES["buy"]
+assert SIDE_CODES["buy"] == Side.BID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import time
 from collections.abc import AsyncIterator
@@ -10,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.middleware import DefineMiddleware
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
-from qflib import __version__
 from qflib.api.auth import Door
 from qflib.api.entry import OrderEntry
+from qflib.api.openapi import complete, config
 from qflib.api.problems import reply
 from qflib.api.request_id import HEADER, request_id_of
 from qflib.api.routes import computing, controls, health, history, market, orders, portfolios, signals
@@ -60,6 +59,8 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.api = state
         state.sender.start()
+        if state.owns_views:
+            state.views.start()
         if state.hub is not None:
             await state.hub.start()
         try:
@@ -68,6 +69,8 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
             if state.hub is not None:
                 await state.hub.stop()
             await state.sender.stop()
+            if state.owns_views:
+                await asyncio.to_thread(state.views.stop)
 
     app = Litestar(
         [*HANDLERS, *_stream(), *(more or [])],
@@ -80,11 +83,12 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
         before_send=[_finisher(state)],
         lifespan=[lifespan],
         request_max_body_size=state.settings.body_bytes,
-        openapi_config=_openapi(),
+        openapi_config=config(),
         debug=False,
         logging_config=None,
     )
     app.state.api = state
+    complete(app.openapi_schema)
     return app
 
 
@@ -101,7 +105,7 @@ def _finisher(state: ApiState) -> Any:
     """Every reply carries its request's id and is counted."""
 
     async def finish(message: Message, scope: Scope) -> None:
-        if message["type"] != "http.response.start" or scope["type"] != "http":
+        if message["type"] != "http.response.start" or scope["type"] != ScopeType.HTTP:
             return
         message["headers"] = [*message["headers"], (HEADER, request_id_of(scope).encode())]
         began = scope.get("state", {}).get("began")
@@ -113,20 +117,3 @@ def _finisher(state: ApiState) -> Any:
         )
 
     return finish
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="qflib",
-        version=__version__,
-        path="/schema",
-        render_plugins=[SwaggerRenderPlugin(path="/"), JsonRenderPlugin()],
-        components=Components(
-            security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="a key of `qflib keys`")}
-        ),
-        security=[{"key": []}],
-        description=(
-            "Books, orders, executions, risk and history of a running desk. Prices and quantities are decimal strings; "
-            "times are nanoseconds UTC and RFC 3339; every error is a problem document (RFC 9457) with a stable code."
-        ),
-    )

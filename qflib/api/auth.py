@@ -6,10 +6,13 @@ import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from litestar.enums import ScopeType
 
 from qflib.api.keys import KeyStore
 from qflib.api.problems import ProblemError
-from qflib.api.rates import Rates, retry_after
+from qflib.api.rates import retry_after
 
 if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
@@ -86,20 +89,33 @@ class Door:
 
     def __init__(self, app: ASGIApp, state: ApiState) -> None:
         self.app, self._state = app, state
+        self._methods: dict[str, set[str]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or raise its problem."""
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         scope["state"]["began"] = time.perf_counter()
         handler: Any = scope["route_handler"]
         if not is_public(scope["path"]):
-            self._admit(scope, str(handler.opt.get("scope", "read")))
+            self._admit(scope, handler)
+        if scope["method"] == "OPTIONS":
+            await self._tell_methods(scope, send)
+            return
         await self.app(scope, receive, send)
 
-    def _admit(self, scope: Any, needed: str) -> None:
-        state = self._state
+    async def _tell_methods(self, scope: Any, send: Send) -> None:
+        """What an address takes: Litestar tells the methods of one handler, where several share a path."""
+        if not self._methods:
+            for r in scope["litestar_app"].routes:
+                self._methods.setdefault(r.path_format, set()).update(getattr(r, "methods", ()))
+        allow = ", ".join(sorted(self._methods.get(scope["path_template"], {"OPTIONS"}))).encode()
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow)]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _admit(self, scope: Any, handler: Any) -> None:
+        state, needed = self._state, str(handler.opt.get("scope", "read"))
         try:
             who = principal_of(scope, state.keys)
         except ProblemError:
@@ -115,11 +131,26 @@ class Door:
             detail = f"this needs the scope {needed}, and key {who.key_id} has {', '.join(sorted(who.scopes))}"
             raise ProblemError(403, "missing_scope", detail)
         scope["user"] = who
+        if scope["query_string"]:
+            _check_query(scope["query_string"], handler)
         if scope["method"] in ("POST", "PUT"):
             kind = _header(scope, b"content-type")
             if kind is None or not _JSON.fullmatch(kind):
                 detail = f"content type {kind or 'none'!r}; send the body as application/json"
                 raise ProblemError(415, "unsupported_media_type", detail)
+
+
+def _check_query(query: bytes, handler: Any) -> None:
+    """Each parameter once, and none that the route does not know: a slip must not run the defaults."""
+    known = handler.parsed_fn_signature.parameters
+    told: set[str] = set()
+    for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name not in known or name in told:
+            what = "twice" if name in told else "and is unknown"
+            raise ProblemError(
+                400, "bad_parameter", f"parameter {name[:40]!r} is given {what}; see /schema for what is"
+            )
+        told.add(name)
 
 
 def _shown(scope: Any) -> str | None:

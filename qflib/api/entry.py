@@ -8,8 +8,6 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from qflib.api.admission import Admission, request_hash
 from qflib.api.problems import ProblemError, away
 from qflib.api.requests import NewOrder
@@ -145,9 +143,10 @@ class OrderEntry:
             columns[name] = columns[name].decode()
         stamp = Stamp(ack.offset, -1, r.sent_ns, ack.append_ms * 1_000_000)
         leaves = 0 if r.action == OrderAction.CANCEL else r.qty
-        state = OrderState(*key, (cursor[0], cursor[1], cursor[2], cursor[3]), stamp, known=True, leaves_qty=leaves, **columns)
+        state = OrderState(
+            *key, (cursor[0], cursor[1], cursor[2], cursor[3]), stamp, known=True, leaves_qty=leaves, **columns
+        )
         self._recent[key] = state
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
         return state
-

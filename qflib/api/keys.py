@@ -150,7 +150,9 @@ class KeyStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = self.path.with_suffix(".lock").open("w")
         except OSError as e:
-            raise DataError(f"{self.path} cannot be written ({e.strerror}); set QFLIB_STATE to another folder") from None
+            raise DataError(
+                f"{self.path} cannot be written ({e.strerror}); set QFLIB_STATE to another folder"
+            ) from None
         with self._lock, lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             keys = _read(self.path)
@@ -208,7 +210,9 @@ def _read(path: Path) -> dict[str, Key]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError) as e:
-        raise DataError(f"{path} is not readable as keys ({type(e).__name__}); move it away and make new ones") from None
+        raise DataError(
+            f"{path} is not readable as keys ({type(e).__name__}); move it away and make new ones"
+        ) from None
     return {key.key_id: key for key in keys}
 
 

@@ -57,19 +57,19 @@ class ApiMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """What is scraped."""
         requests = CounterMetricFamily("qflib_api_requests", "requests", labels=("route", "status"))
-        for (route, status), n in list(self._requests.items()):
-            requests.add_metric((route, str(status)), n)
+        for (route, status), count in list(self._requests.items()):
+            requests.add_metric((route, str(status)), count)
         yield requests
         seconds = HistogramMetricFamily("qflib_api_seconds", "from the door to the reply", labels=("route",))
         for route, row in list(self._seconds.items()):
             n, buckets = 0.0, []
-            for bound, count in zip((*map(str, _BOUNDS), "+Inf"), row, strict=False):
-                n += count
+            for bound, more in zip((*map(str, _BOUNDS), "+Inf"), row, strict=False):
+                n += more
                 buckets.append((bound, n))
             seconds.add_metric((route,), buckets, row[-1])
         yield seconds
         sent = CounterMetricFamily("qflib_api_sent", "records' rows that Kafka has confirmed", labels=("kind",))
-        for kind, n in self.sent.items():
-            sent.add_metric((kind,), n)
+        for kind, rows in self.sent.items():
+            sent.add_metric((kind,), rows)
         yield sent
         yield CounterMetricFamily("qflib_api_unknown_outcomes", "sent, and not confirmed in time", value=self.unknown)

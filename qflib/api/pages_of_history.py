@@ -87,7 +87,7 @@ def page(
 def shown(rows: pa.Table, instruments: Instruments) -> list[dict[str, Any]]:
     """Rows as JSON shows them: symbols, and decimal strings where a row names its instrument; the rest as inside."""
     names = rows.column_names
-    made = rows.to_pylist()
+    made: list[dict[str, Any]] = rows.to_pylist()
     if "instrument" not in names:
         return made
     texts = instruments.decimals
@@ -124,7 +124,11 @@ def _kept(topic: str, table: str | None) -> Kept:
     of = kept_of(topic)
     named = [k for k in of if table in (None, k.name)]
     if not named:
-        which = f"topic {topic!r} has no table {table!r}; it has" if of else f"topic {topic!r} has no column tables; they are of"
+        which = (
+            f"topic {topic!r} has no table {table!r}; it has"
+            if of
+            else f"topic {topic!r} has no column tables; they are of"
+        )
         raise InputError(f"{which} {', '.join(k.name for k in of) or ', '.join(topics())}")
     return named[0]
 
@@ -143,7 +147,9 @@ def _stop(history: History, kept: Kept, instrument: int | None, first: int, last
 
 
 def _count(history: History, kept: Kept, instrument: int | None, start: int, stop: int) -> int:
-    where = (ds.field("cluster") == history.clusters[-1]) & (ds.field(kept.time) >= start) & (ds.field(kept.time) < stop)
+    where = (
+        (ds.field("cluster") == history.clusters[-1]) & (ds.field(kept.time) >= start) & (ds.field(kept.time) < stop)
+    )
     where &= (ds.field("date") >= _day(start)) & (ds.field("date") <= _day(stop))
     if instrument is not None and "instrument" in kept.schema.names:
         where &= ds.field("instrument") == instrument

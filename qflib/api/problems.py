@@ -103,9 +103,7 @@ def problem_of(error: Exception) -> ProblemError:
         return away("the broker did not answer; the same request may be sent again")
     if isinstance(error, DataError):
         return ProblemError(503, "no_data", str(error), headers={"retry-after": "1"})
-    return ProblemError(
-        500, "internal", "something went wrong inside; tell the request id to whoever runs this desk"
-    )
+    return ProblemError(500, "internal", "something went wrong inside; tell the request id to whoever runs this desk")
 
 
 def away(detail: str, code: str = "broker_unavailable") -> ProblemError:
@@ -128,7 +126,7 @@ def malformed(error: Exception) -> ProblemError:
     field = where.rstrip("`").lstrip(".")
     detail = f"the body is not what the schema says: {text}"
     if field.rpartition(".")[2] in _DECIMAL_FIELDS and ("got `int`" in message or "got `float`" in message):
-        detail = f"{field} is a JSON number, which cannot hold every price exactly; give a decimal string as \"100.25\""
+        detail = f'{field} is a JSON number, which cannot hold every price exactly; give a decimal string as "100.25"'
     errors = [{"field": field, "message": message}] if field else []
     return ProblemError(400, "malformed", detail, errors=errors)
 
@@ -163,10 +161,13 @@ def _of_framework(error: HTTPException) -> ProblemError:
     if isinstance(error, ValidationException):
         told = error.extra if isinstance(error.extra, list) else []
         errors = [
-            {"field": str(e.get("key", "")), "message": _fit(str(e.get("message", "")))} for e in told if isinstance(e, dict)
+            {"field": str(e.get("key", "")), "message": _fit(str(e.get("message", "")))}
+            for e in told
+            if isinstance(e, dict)
         ]
         named = "; ".join(f"{e['field']}: {e['message']}" for e in errors if e["field"]) or "see the schema"
-        return ProblemError(400, "bad_parameter", f"a parameter is not what the schema says: {named}", errors=errors)
+        code = "bad_cursor" if any(e["field"] == "cursor" for e in errors) else "bad_parameter"
+        return ProblemError(400, code, f"a parameter is not what the schema says: {named}", errors=errors)
     if status >= 500:
         return ProblemError(status, code, "something went wrong inside; tell the request id to whoever runs this desk")
     return ProblemError(status, code, _SENTENCES.get(status, HTTPStatus(status).phrase), headers=headers)

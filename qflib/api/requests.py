@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from qflib.api.shapes import BookName, OrderTypeName, SideName, TimeInForceName
 
 #: A positive decimal number: the wire's form of prices and quantities.
-Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", description="decimal number, as \"100.25\"")]
+Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", description='decimal number, as "100.25"')]
 SignedDecimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$")]
 #: An account or portfolio: printable ASCII, as the exchange takes it.
 Name = Annotated[str, Meta(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
@@ -17,6 +17,8 @@ Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 #: An id of ours: it stands in an address too.
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
 Level = Annotated[float, Meta(ge=0.5, lt=1.0)]
+#: RFC 3339 with a zone.
+INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
@@ -46,8 +48,8 @@ class NewSignal(Body, frozen=True, kw_only=True):
     signal_id: Id | None = None
     strategy: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 ._:-]{0,64}$")] = ""
     strength: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
-    horizon_ns: Annotated[int, Meta(ge=0, le=10**18)] = 0
-    valid_until_ns: Annotated[int, Meta(ge=0, le=2**62)] | None = None
+    horizon: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(ns|us|ms|s|min|h|D)$", description="as 5min")] | None = None
+    valid_until: Annotated[str, Meta(pattern=INSTANT, description="RFC 3339")] | None = None
 
 
 class NewBooking(Body, frozen=True, kw_only=True):

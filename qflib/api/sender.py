@@ -255,5 +255,3 @@ def _frames(source: str, signals: Sequence[tuple[bytes, int]]) -> dict[str, Any]
         payload=payload,
     )
     return {"connection": connection, "frames": frames}
-
-

@@ -270,9 +270,10 @@ def order_form(o: OrderState, instruments: Instruments, now_ns: int | None = Non
         return texts.qty(i, lots) if known else str(lots)
 
     price = texts.price(i, o.price_ticks) if known and o.price_ticks else None
+    whole = o.known and o.action != OrderAction.CANCEL
     return OrderForm(
         o.account, o.client_order_id, o.portfolio, BOOKS.get(o.book), symbol_of(i, instruments), SIDES.get(o.side),
-        ORD_TYPES.get(o.ord_type), TIMES_IN_FORCE.get(o.time_in_force) if o.known and o.action != OrderAction.CANCEL else None, price, qty(o.qty),
+        ORD_TYPES.get(o.ord_type), TIMES_IN_FORCE.get(o.time_in_force) if whole else None, price, qty(o.qty),
         o.orig_client_order_id or None, _named(_ACTIONS, o.action),
         "pending_new" if o.ord_status is None else _named(_STATUSES, o.ord_status), _named(_REASONS, o.reason),
         qty(o.cum_qty), qty(o.leaves_qty), decimal_text(o.avg_price) if o.cum_qty else None, decimal_text(o.fees),

@@ -69,6 +69,8 @@ class ApiState:
         The wall clock; for tests.
     registry
         Where metrics are scraped from.
+    owns_views
+        Whether views are started and stopped with the application.
     """
 
     def __init__(
@@ -83,7 +85,9 @@ class ApiState:
         connected: Callable[[], bool] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         registry: CollectorRegistry | None = None,
+        owns_views: bool = False,
     ) -> None:
+        self.owns_views = owns_views
         self.views, self.sender, self.keys, self.hub = views, sender, keys, hub
         self.settings = s = settings or ApiSettings()
         self.now_ns = now_ns

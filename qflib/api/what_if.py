@@ -86,7 +86,9 @@ def weigh(views: Views, report: Report, body: WhatIfBody) -> WhatIfForm:
     try:
         portfolio = portfolio_of(report, body.book, views.deployment.config.currency)
     except InputError:
-        raise ProblemError(422, "no_positions", f"portfolio {report.portfolio} holds nothing in book {body.book}") from None
+        raise ProblemError(
+            422, "no_positions", f"portfolio {report.portfolio} holds nothing in book {body.book}"
+        ) from None
     trades = pd.DataFrame(
         [(t.instrument, float(t.qty), t.cost) for t in body.trades], columns=["instrument", "qty", "cost"]
     )

@@ -56,5 +56,3 @@ class ControlsView:
             self._controls.set(called, portfolio, instrument, value)
             at = Bound(called.decode(errors="replace"), portfolio.decode(errors="replace"), instrument, value)
             self._bounds = self._bounds | {at[:3]: at}  # readers of another thread see one table or the other
-
-

@@ -76,8 +76,9 @@ def _priced(b: PricingBody, n: int) -> PricingForm:
     from qflib.pricing import bachelier, black76, black_scholes, greeks, implied_vol
 
     right: Any = b.right if isinstance(b.right, list) else [b.right] * n
-    on = {"spot": b.spot} if b.model == "black_scholes" else {"forward": b.forward}
-    rates: dict[str, Any] = {"rate": b.rate}
+    on: Any = {"spot": b.spot} if b.model == "black_scholes" else {"forward": b.forward}
+    forward: Any = b.forward  # there, where the model is on it
+    rates: Any = {"rate": b.rate}
     if b.model == "black_scholes":
         rates["dividend_yield"] = b.dividend_yield
     # extreme numbers overflow on the way to an answer that is null
@@ -88,11 +89,11 @@ def _priced(b: PricingBody, n: int) -> PricingForm:
             return PricingForm(n, iv=iv.tolist(), iv_status=status.tolist())
         assert b.vol is not None
         if b.model == "bachelier":
-            return PricingForm(n, bachelier(right, b.forward, b.strike, b.years, b.vol, b.rate).tolist())
+            return PricingForm(n, bachelier(right, forward, b.strike, b.years, b.vol, b.rate).tolist())
         price = (
             black_scholes(right, b.spot, b.strike, b.years, b.rate, b.dividend_yield, b.vol)  # type: ignore[arg-type]
             if b.model == "black_scholes"
-            else black76(right, b.forward, b.strike, b.years, b.vol, b.rate)  # type: ignore[arg-type]
+            else black76(right, forward, b.strike, b.years, b.vol, b.rate)
         )
         frame = greeks(right, b.strike, b.years, b.vol, units=b.units, **on, **rates)
     return PricingForm(n, price.tolist(), {c: frame[c].tolist() for c in frame.columns if c != "price"})

@@ -57,6 +57,6 @@ async def readyz(state_of: ApiState) -> Response[Ready]:
 
 
 @get("/metrics", media_type=CONTENT_TYPE_LATEST, **route("read", "health"))
-async def metrics(state_of: ApiState) -> Response[str]:
+async def metrics(state_of: ApiState) -> Response[bytes]:
     """The process's metrics for Prometheus; they are on the metrics port too, without a key, on this machine alone."""
     return Response(state_of.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
 from qflib.api.problems import ProblemError
-from qflib.api.routes.route import Filter, Limit, PageCursor, before, json, named, route
+from qflib.api.routes.route import Filter, Limit, PageCursor, before, json, named, not_modified, route
 from qflib.api.shapes import BookForm, book_form, rfc3339
 from qflib.api.state import ApiState
 from qflib.records import Instrument, Instruments
@@ -54,7 +53,7 @@ class InstrumentList(Struct, frozen=True):
 async def instruments(
     state_of: ApiState,
     underlying: Filter = None,
-    kind: Annotated[Literal["spot", "future", "perpetual", "option"] | None, Parameter()] = None,
+    kind: Literal["any", "spot", "future", "perpetual", "option"] = "any",
     cursor: PageCursor = None,
     limit: Limit = 500,
 ) -> Response[InstrumentList]:
@@ -65,16 +64,13 @@ async def instruments(
     rows = [
         (i, r)
         for i, r in enumerate(table.rows)
-        if i >= first and underlying in (None, r.underlying) and kind in (None, r.kind)
+        if i >= first and underlying in (None, r.underlying) and kind in ("any", r.kind)
     ]
     more = cursor_text((0, 0, rows[limit][0], 0)) if len(rows) > limit else None
     return json(InstrumentList([instrument_form(r) for _, r in rows[:limit]], more))
 
 
-@get(
-    "/v1/books/{instrument:path}",
-    **(route("read", "market") | {"responses": {**route("read", "market")["responses"], 304: ResponseSpec(None, description="It is as you have it")}}),  # type: ignore[arg-type]
-)
+@get("/v1/books/{instrument:path}", **route("read", "market", same=True))
 async def book(
     state_of: ApiState,
     request: Request[Any, Any, Any],
@@ -91,7 +87,7 @@ async def book(
     tag = f'"{told.stamp.seq}-{told.stamp.append_ns // 1_000_000}-{levels}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     if matches(request.headers.get("if-none-match"), tag):
-        return Response(None, status_code=304, headers=headers)
+        return not_modified(headers)
     return json(book_form(told, table, levels, state_of.now_ns()), headers=headers)
 
 

@@ -23,9 +23,11 @@ from qflib.views.orders import OrderState
 
 Account = Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 CancelId = Annotated[str | None, Parameter(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
-Status = Literal["pending_new", "new", "partially_filled", "filled", "cancelled", "replaced", "rejected", "expired"]
-Kind = Literal["new", "fill", "cancelled", "replaced", "rejected", "expired", "booking", "transfer", "settlement",
-               "exercise", "assignment", "variation_margin", "bust", "delivery"]  # fmt: skip
+Status = Literal[
+    "any", "pending_new", "new", "partially_filled", "filled", "cancelled", "replaced", "rejected", "expired"
+]
+Kind = Literal["any", "new", "fill", "cancelled", "replaced", "rejected", "expired", "booking", "transfer",
+               "settlement", "exercise", "assignment", "variation_margin", "bust", "delivery"]  # fmt: skip
 
 
 class OrderList(Struct, frozen=True):
@@ -54,26 +56,26 @@ async def listed(
     account: Filter = None,
     portfolio: Filter = None,
     instrument: Filter = None,
-    ord_status: Annotated[Status | None, Parameter()] = None,
-    live: Annotated[bool | None, Parameter(description="those that may still trade, or those that may not")] = None,
+    ord_status: Status = "any",
+    live: Annotated[Literal["any", "true", "false"], Parameter(description="that may still trade")] = "any",
     cursor: PageCursor = None,
     limit: Limit = 100,
 ) -> Response[OrderList]:
     """Orders, newest first."""
     table, start = state_of.views.instruments, before(cursor)
     row = _row(state_of, instrument)
-    status = None if ord_status in (None, "pending_new") else int(OrderStatus[str(ord_status).upper()])
+    status = None if ord_status in ("any", "pending_new") else int(OrderStatus[ord_status.upper()])
 
     def wanted(o: OrderState) -> bool:
         return (
             account in (None, o.account)
             and portfolio in (None, o.portfolio)
             and row in (None, o.instrument)
-            and (ord_status is None or o.ord_status == status)
-            and live in (None, o.live)
+            and (ord_status == "any" or o.ord_status == status)
+            and live in ("any", str(o.live).lower())
         )
 
-    filtered = any(f is not None for f in (account, portfolio, instrument, ord_status, live))
+    filtered = any((account, portfolio, instrument, ord_status != "any", live != "any"))
     found = await _looked_up(state_of, state_of.views.orders.orders, wanted if filtered else None, start, limit)
     now = state_of.now_ns()
     more = cursor_text(found[-1].cursor) if len(found) == limit else None
@@ -94,7 +96,7 @@ async def one(state_of: ApiState, entry: OrderEntry, client_order_id: str, accou
 async def cancel(
     entry: OrderEntry, client_order_id: str, account: Account, cancel_id: CancelId = None
 ) -> Response[OrderForm]:
-    """Ask for an order to be cancelled. 202: Kafka has the request, which is told; the order tells what became of it."""
+    """Ask for an order to be cancelled. 202: Kafka has the request; the order itself tells what became of it."""
     return json(await entry.cancel(account, named(client_order_id), cancel_id), 202)
 
 
@@ -105,14 +107,14 @@ async def executions(
     portfolio: Filter = None,
     instrument: Filter = None,
     client_order_id: Filter = None,
-    exec_type: Annotated[Kind | None, Parameter()] = None,
+    exec_type: Kind = "any",
     cursor: PageCursor = None,
     limit: Limit = 100,
 ) -> Response[ExecutionList]:
     """Executions, newest first: what the exchange told of orders and positions."""
     table, start = state_of.views.instruments, before(cursor)
     row = _row(state_of, instrument)
-    kind = None if exec_type is None else int(ExecType[exec_type.upper()])
+    kind = None if exec_type == "any" else int(ExecType[exec_type.upper()])
 
     def wanted(x: Execution) -> bool:
         return (
@@ -123,7 +125,7 @@ async def executions(
             and kind in (None, x.exec_type)
         )
 
-    filtered = any(f is not None for f in (account, portfolio, instrument, client_order_id, exec_type))
+    filtered = any((account, portfolio, instrument, client_order_id, exec_type != "any"))
     found = await _looked_up(state_of, state_of.views.orders.executions, wanted if filtered else None, start, limit)
     more = cursor_text(found[-1].cursor) if len(found) == limit else None
     return json(ExecutionList([execution_form(x, table) for x in found], more))

@@ -111,7 +111,9 @@ async def positions(state_of: ApiState, portfolio: PortfolioId) -> Response[Posi
     names = PositionRow.__struct_fields__[5:]
     columns = [getattr(p, n).tolist() for n in names]
     rows = [
-        PositionRow(table[i].symbol, table[i].underlying, table[i].kind, BOOKS.get(b), table.decimals.qty(i, q), *figures)
+        PositionRow(
+            table[i].symbol, table[i].underlying, table[i].kind, BOOKS.get(b), table.decimals.qty(i, q), *figures
+        )
         for i, b, q, *figures in zip(p.instrument.tolist(), p.book.tolist(), p.qty.tolist(), *columns, strict=True)
     ]
     s = report.stamp

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter
 from litestar.response import Response
 
@@ -15,14 +16,12 @@ from qflib.api.problems import ProblemError, declared
 from qflib.errors import InputError
 
 if TYPE_CHECKING:
-    from litestar.openapi.datastructures import ResponseSpec
-
     from qflib.api.keys import Scope
 
 #: How many items a page may have.
 Limit = Annotated[int, Parameter(ge=1, le=1_000, description="items at most")]
 #: Where a page begins.
-PageCursor = Annotated[str | None, Parameter(max_length=64, pattern=r"^[A-Za-z0-9_=-]*$", description="`next` of the page before")]
+PageCursor = Annotated[str | None, Parameter(pattern=r"^[A-Za-z0-9_-]{32}$", description="`next` of the page before")]
 #: A name to filter by.
 Filter = Annotated[str | None, Parameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 
@@ -38,9 +37,17 @@ class Declared(TypedDict, total=False):
     raises: list[Any]
 
 
-def route(scope: Scope, tag: str, body: type[Any] | None = None, more: tuple[int, ...] = ()) -> Declared:
-    """What a route declares: the scope it needs, every error it may answer, and the struct of its body."""
-    made = Declared(opt={"scope": scope}, responses=declared(*more), tags=[tag], return_dto=None)
+def route(
+    scope: Scope, tag: str, body: type[Any] | None = None, more: tuple[int, ...] = (), same: bool = False
+) -> Declared:
+    """What a route declares: the scope it needs, every error it may answer, and the struct of its body.
+
+    `more` are further errors; with `same` it may answer that what the caller has is still right (304).
+    """
+    responses = declared(*more)
+    if same:
+        responses[304] = ResponseSpec(None, description="it is as you have it")
+    made = Declared(opt={"scope": scope}, responses=responses, tags=[tag], return_dto=None)
     if body is not None:
         made["dto"] = StrictBody[body]  # type: ignore[valid-type]
     return made
@@ -49,6 +56,11 @@ def route(scope: Scope, tag: str, body: type[Any] | None = None, more: tuple[int
 def json(made: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[Any]:
     """A reply encoded here: Litestar's own way through its type encoders takes twice as long."""
     return Response(msgspec.json.encode(made), status_code=status, media_type="application/json", headers=headers)
+
+
+def not_modified(headers: dict[str, str]) -> Response[Any]:
+    """304: it is as the caller has it."""
+    return Response(None, status_code=304, headers=headers)
 
 
 def before(cursor: str | None) -> Cursor | None:

@@ -9,6 +9,7 @@ from litestar import post
 from litestar.response import Response
 from msgspec import Struct
 
+from qflib.api.instants import duration, nanoseconds
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewSignal
 from qflib.api.routes.route import json, route
@@ -32,10 +33,10 @@ async def send(data: NewSignal, state_of: ApiState) -> Response[SignalAccepted]:
     signal_id = data.signal_id or uuid4().hex
     told = {
         "signal_id": signal_id, "strategy": data.strategy, "instrument": data.instrument, "direction": data.direction,
-        "strength": data.strength, "horizon_ns": data.horizon_ns,
+        "strength": data.strength, "horizon_ns": duration(data.horizon),
     }  # fmt: skip
-    if data.valid_until_ns is not None:
-        told["valid_until_ns"] = data.valid_until_ns
+    if (until := nanoseconds("valid_until", data.valid_until)) is not None:
+        told["valid_until_ns"] = until
     now = state_of.views.books.market_time_ns()
     await state_of.sender.signal(msgspec.json.encode(told), now)
     return json(SignalAccepted(signal_id, data.instrument, now), 202)
