@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qflib.api.stream.hub import Hub
 
 MALFORMED, UNKNOWN, UNSCOPED, SLOW, FLOOD = 4400, 4401, 4403, 4408, 4429
+_QUIET_S = 0.05
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)  # what a transport raises whose other end has left
 
 
@@ -178,7 +179,22 @@ class Connection:
         try:
             async with asyncio.timeout(self._limits.close_s):
                 while self._answers:
-                    await self._socket.send(self._answers.popleft())  # type: ignore[arg-type]
+                    await self._send(self._answers.popleft())
+            if self._close[0] == FLOOD:
+                await self._let_run_dry()
+            async with asyncio.timeout(self._limits.close_s):
                 await self._socket.close(*self._close)
         except (TimeoutError, *_GONE):
+            return
+
+    async def _let_run_dry(self) -> None:
+        """Read what a flood has left: TCP resets a socket closed over unread data, and the client sees no reason."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._limits.close_s
+        try:
+            while loop.time() < end:
+                async with asyncio.timeout(_QUIET_S):
+                    if (await self._socket.receive())["type"] != "websocket.receive":
+                        return
+        except TimeoutError:
             return

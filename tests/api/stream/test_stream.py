@@ -200,7 +200,7 @@ def test_a_sequence_that_is_not_kept_is_a_gap(server: Playing, ws: ClientConnect
     [
         ("{", "malformed_json"),
         (b"\xff\xfe", "malformed_json"),
-        ("[" * 4_000, "malformed_json"),
+        ("[" * 4_000, "bad_request"),
         ("null", "bad_request"),
         ('{"op":"buy"}', "unknown_op"),
         ("{}", "unknown_op"),
@@ -209,7 +209,7 @@ def test_a_sequence_that_is_not_kept_is_a_gap(server: Playing, ws: ClientConnect
         ('{"op":"subscribe","channel":"risk","subject":"NONE"}', "unknown_subject"),
         ('{"op":"subscribe","channel":"book","subject":7}', "bad_request"),
         ('{"op":"subscribe","channel":"book","subject":"ACME.F","x":1}', "unknown_field"),
-        ('{"op":"subscribe","channel":"book","subject":"ACME.F","resume_from":1e400}', "malformed_json"),
+        ('{"op":"subscribe","channel":"book","subject":"ACME.F","resume_from":1e400}', "bad_request"),
         ('{"op":"subscribe","channel":"book","subject":"ACME.F","resume_from":99999999999999999999}', "bad_request"),
         ('{"op":"subscribe","channel":"book","subject":"ACME.F","resume_from":NaN}', "malformed_json"),
         ('{"op":"unsubscribe","channel":"book","subject":"ACME.F"}', "not_subscribed"),
@@ -232,7 +232,7 @@ def test_a_huge_request_ends_the_connection(ws: ClientConnection) -> None:
 def test_a_flood_ends_the_connection_and_nobody_elses(server: Playing, ws: ClientConnection) -> None:
     with connect(server.ws, additional_headers=server.headers) as other:
         try:
-            for k in range(20_000):
+            for k in range(3_000):
                 ask(ws, "ping", id=k)
         except ConnectionClosed:
             pass
