@@ -166,6 +166,8 @@ def _of_framework(error: HTTPException) -> ProblemError:
             if isinstance(e, dict)
         ]
         named = "; ".join(f"{e['field']}: {e['message']}" for e in errors if e["field"]) or "see the schema"
+        if any(e["field"] == "data" for e in errors):
+            return malformed(ValueError("it is empty"))
         code = "bad_cursor" if any(e["field"] == "cursor" for e in errors) else "bad_parameter"
         return ProblemError(400, code, f"a parameter is not what the schema says: {named}", errors=errors)
     if status >= 500:

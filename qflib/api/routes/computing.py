@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 from litestar import post
+from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.problems import ProblemError
 from qflib.api.requests import PricingBody, ShortfallBody
-from qflib.api.routes.route import json, route
-from qflib.api.state import ApiState
+from qflib.api.routes.route import State, json, route
 
 _ARRAYS = ("right", "strike", "years", "spot", "forward", "vol", "price", "rate", "dividend_yield")
 
@@ -49,7 +49,7 @@ class ShortfallForm(Struct, frozen=True):
 
 
 @post("/v1/pricing", status_code=200, **route("read", "computing", PricingBody))
-async def pricing(data: PricingBody, state_of: ApiState) -> Response[PricingForm]:
+async def pricing(data: JSONBody[PricingBody], state_of: State) -> Response[PricingForm]:
     """European options: prices and Greeks of vols, or implied vols of prices."""
     most = state_of.settings.array
     lengths = {len(v) for name in _ARRAYS if isinstance(v := getattr(data, name), list)}
@@ -64,7 +64,7 @@ async def pricing(data: PricingBody, state_of: ApiState) -> Response[PricingForm
 
 
 @post("/v1/shortfall", status_code=200, **route("read", "computing", ShortfallBody))
-async def shortfall(data: ShortfallBody, state_of: ApiState) -> Response[ShortfallForm]:
+async def shortfall(data: JSONBody[ShortfallBody], state_of: State) -> Response[ShortfallForm]:
     """Expected shortfall and value at risk of a sample."""
     if len(data.values) > state_of.settings.array:
         detail = f"the sample has {len(data.values)} values; give {state_of.settings.array} at most"

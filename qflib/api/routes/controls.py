@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from litestar import get, put
+from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.bookings import kill_batch, limit_batch
 from qflib.api.requests import KillSwitch, NewLimit
-from qflib.api.routes.route import json, route
+from qflib.api.routes.route import State, json, route
 from qflib.api.shapes import symbol_of
 from qflib.api.state import ApiState
 from qflib.records import ALL_INSTRUMENTS
@@ -63,7 +64,7 @@ class ControlAccepted(Struct, frozen=True):
 
 
 @get("/v1/limits", **route("read", "controls"))
-async def limits(state_of: ApiState) -> Response[Limits]:
+async def limits(state_of: State) -> Response[Limits]:
     """The limits in force."""
     views = state_of.views
     items = [
@@ -81,7 +82,7 @@ async def limits(state_of: ApiState) -> Response[Limits]:
 
 
 @put("/v1/limits", status_code=202, **route("admin", "controls", NewLimit))
-async def set_limit(data: NewLimit, state_of: ApiState) -> Response[ControlAccepted]:
+async def set_limit(data: JSONBody[NewLimit], state_of: State) -> Response[ControlAccepted]:
     """Set a limit. 202: Kafka has it."""
     batch, control_id = limit_batch(data, state_of.views.instruments)
     state_of.accepts()
@@ -90,7 +91,7 @@ async def set_limit(data: NewLimit, state_of: ApiState) -> Response[ControlAccep
 
 
 @get("/v1/kill-switch", **route("read", "controls"))
-async def switches(state_of: ApiState) -> Response[Switches]:
+async def switches(state_of: State) -> Response[Switches]:
     """The kill switches."""
     items = [
         Switch(b.portfolio or None, _shown(b.instrument, state_of), b.value != 0)
@@ -101,7 +102,7 @@ async def switches(state_of: ApiState) -> Response[Switches]:
 
 
 @put("/v1/kill-switch", status_code=202, **route("admin", "controls", KillSwitch))
-async def set_switch(data: KillSwitch, state_of: ApiState) -> Response[ControlAccepted]:
+async def set_switch(data: JSONBody[KillSwitch], state_of: State) -> Response[ControlAccepted]:
     """Set or release a kill switch. 202: Kafka has it."""
     batch, control_id = kill_batch(data, state_of.views.instruments)
     state_of.accepts()

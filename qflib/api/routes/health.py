@@ -8,8 +8,7 @@ from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from qflib.api.problems import ProblemError
-from qflib.api.routes.route import json, route
-from qflib.api.state import ApiState
+from qflib.api.routes.route import State, json, route
 
 
 class Alive(Struct, frozen=True):
@@ -36,7 +35,7 @@ async def healthz() -> Response[Alive]:
 
 
 @get("/readyz", **route("read", "health"))
-async def readyz(state_of: ApiState) -> Response[Ready]:
+async def readyz(state_of: State) -> Response[Ready]:
     """Whether it can serve: 503 while the broker is away or the views have not caught up; it needs no key."""
     views = state_of.views
     heard = views.health.heard_ns
@@ -57,6 +56,6 @@ async def readyz(state_of: ApiState) -> Response[Ready]:
 
 
 @get("/metrics", media_type=CONTENT_TYPE_LATEST, **route("read", "health"))
-async def metrics(state_of: ApiState) -> Response[bytes]:
+async def metrics(state_of: State) -> Response[bytes]:
     """The process's metrics for Prometheus; they are on the metrics port too, without a key, on this machine alone."""
     return Response(state_of.metrics.text(), media_type=CONTENT_TYPE_LATEST)

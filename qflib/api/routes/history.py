@@ -7,7 +7,7 @@ import struct
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
@@ -15,8 +15,7 @@ from qflib.api.instants import nanoseconds
 from qflib.api.pages_of_history import page, shown, stream_of, topics
 from qflib.api.problems import ProblemError
 from qflib.api.requests import INSTANT
-from qflib.api.routes.route import Filter, json, route
-from qflib.api.state import ApiState
+from qflib.api.routes.route import Filter, State, json, route
 from qflib.errors import DataError
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -25,7 +24,7 @@ _PLACE = struct.Struct(">QI")
 _SKIPPED = 1_000_000  # rows of one instant
 _COLUMNS = r"^[a-z_0-9]+(,[a-z_0-9]+)*$"
 Instant = Annotated[
-    str | None, Parameter(max_length=40, pattern=INSTANT, description="RFC 3339, as 2026-01-05T14:30:00Z")
+    str | None, QueryParameter(max_length=40, pattern=INSTANT, description="RFC 3339, as 2026-01-05T14:30:00Z")
 ]
 
 
@@ -38,16 +37,16 @@ class HistoryPage(Struct, frozen=True):
 
 @get("/v1/history/{topic:str}", **route("read", "history"))
 async def history(
-    state_of: ApiState,
+    state_of: State,
     request: Request[Any, Any, Any],
-    topic: Annotated[str, Parameter(max_length=64)],
-    table: Annotated[str | None, Parameter(max_length=32, pattern=r"^[a-z_]+$")] = None,
+    topic: Annotated[str, PathParameter(max_length=64)],
+    table: Annotated[str | None, QueryParameter(max_length=32, pattern=r"^[a-z_]+$")] = None,
     instrument: Filter = None,
     start: Instant = None,
     end: Instant = None,
-    columns: Annotated[str | None, Parameter(max_length=1_000, pattern=_COLUMNS, description="a,b,c")] = None,
-    cursor: Annotated[str | None, Parameter(pattern=r"^[A-Za-z0-9_-]{16}$")] = None,
-    limit: Annotated[int, Parameter(ge=1, le=100_000, description="rows at most")] = 1_000,
+    columns: Annotated[str | None, QueryParameter(max_length=1_000, pattern=_COLUMNS, description="a,b,c")] = None,
+    cursor: Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9_-]{16}$")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=100_000, description="rows at most")] = 1_000,
 ) -> Response[HistoryPage]:
     """Rows of a topic's table by rising time: JSON, or an Arrow stream where Accept names its media type."""
     if topic not in topics():

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
 from qflib.api.problems import ProblemError
-from qflib.api.routes.route import Filter, Limit, PageCursor, before, json, named, not_modified, route
+from qflib.api.routes.route import Filter, Limit, PageCursor, State, before, json, named, not_modified, route
 from qflib.api.shapes import BookForm, book_form, rfc3339
-from qflib.api.state import ApiState
 from qflib.records import Instrument, Instruments
 from qflib.records.decimals import decimal_text
 
@@ -51,9 +50,9 @@ class InstrumentList(Struct, frozen=True):
 
 @get("/v1/instruments", **route("read", "market"))
 async def instruments(
-    state_of: ApiState,
+    state_of: State,
     underlying: Filter = None,
-    kind: Literal["any", "spot", "future", "perpetual", "option"] = "any",
+    kind: FromQuery[Literal["any", "spot", "future", "perpetual", "option"]] = "any",
     cursor: PageCursor = None,
     limit: Limit = 500,
 ) -> Response[InstrumentList]:
@@ -72,10 +71,10 @@ async def instruments(
 
 @get("/v1/books/{instrument:path}", **route("read", "market", same=True))
 async def book(
-    state_of: ApiState,
+    state_of: State,
     request: Request[Any, Any, Any],
-    instrument: str,
-    levels: Annotated[int, Parameter(ge=1, le=20, description="levels a side")] = 20,
+    instrument: FromPath[str],
+    levels: Annotated[int, QueryParameter(ge=1, le=20, description="levels a side")] = 20,
 ) -> Response[BookForm]:
     """A book as it stands. Its ETag is its sequence: with If-None-Match the answer is 304 while it stands still."""
     table, symbol = state_of.views.instruments, named(instrument)

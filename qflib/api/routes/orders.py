@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
-from qflib.api.entry import OrderEntry
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewOrder
 from qflib.api.routes.market import unknown
-from qflib.api.routes.route import Filter, Limit, PageCursor, before, json, named, route
+from qflib.api.routes.route import Entry, Filter, Limit, PageCursor, State, before, json, named, route
 from qflib.api.shapes import ExecutionForm, OrderForm, execution_form, order_form
 from qflib.api.state import ApiState
 from qflib.records import ExecType, OrderStatus
 from qflib.views.executions import Execution
 from qflib.views.orders import OrderState
 
-Account = Annotated[str, Parameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
-CancelId = Annotated[str | None, Parameter(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+Account = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+CancelId = Annotated[str | None, QueryParameter(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 Status = Literal[
     "any", "pending_new", "new", "partially_filled", "filled", "cancelled", "replaced", "rejected", "expired"
 ]
@@ -45,19 +44,19 @@ class ExecutionList(Struct, frozen=True):
 
 
 @post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,)))
-async def enter(data: NewOrder, entry: OrderEntry) -> Response[OrderForm]:
+async def enter(data: JSONBody[NewOrder], entry: Entry) -> Response[OrderForm]:
     """Send an order. 202: Kafka has it. The same request again gets the same reply."""
     return json(await entry.enter(data), 202)
 
 
 @get("/v1/orders", **route("read", "orders"))
 async def listed(
-    state_of: ApiState,
+    state_of: State,
     account: Filter = None,
     portfolio: Filter = None,
     instrument: Filter = None,
-    ord_status: Status = "any",
-    live: Annotated[Literal["any", "true", "false"], Parameter(description="that may still trade")] = "any",
+    ord_status: FromQuery[Status] = "any",
+    live: Annotated[Literal["any", "true", "false"], QueryParameter(description="that may still trade")] = "any",
     cursor: PageCursor = None,
     limit: Limit = 100,
 ) -> Response[OrderList]:
@@ -83,7 +82,7 @@ async def listed(
 
 
 @get("/v1/orders/{client_order_id:path}", **route("read", "orders"))
-async def one(state_of: ApiState, entry: OrderEntry, client_order_id: str, account: Account) -> Response[OrderForm]:
+async def one(state_of: State, entry: Entry, client_order_id: FromPath[str], account: Account) -> Response[OrderForm]:
     """An order of an account as it stands."""
     name = named(client_order_id)
     order = entry.known((account, name))
@@ -94,7 +93,7 @@ async def one(state_of: ApiState, entry: OrderEntry, client_order_id: str, accou
 
 @delete("/v1/orders/{client_order_id:path}", status_code=202, **route("trade", "orders", more=(409,)))
 async def cancel(
-    entry: OrderEntry, client_order_id: str, account: Account, cancel_id: CancelId = None
+    entry: Entry, client_order_id: FromPath[str], account: Account, cancel_id: CancelId = None
 ) -> Response[OrderForm]:
     """Ask for an order to be cancelled. 202: Kafka has the request; the order itself tells what became of it."""
     return json(await entry.cancel(account, named(client_order_id), cancel_id), 202)
@@ -102,12 +101,12 @@ async def cancel(
 
 @get("/v1/executions", **route("read", "orders"))
 async def executions(
-    state_of: ApiState,
+    state_of: State,
     account: Filter = None,
     portfolio: Filter = None,
     instrument: Filter = None,
     client_order_id: Filter = None,
-    exec_type: Kind = "any",
+    exec_type: FromQuery[Kind] = "any",
     cursor: PageCursor = None,
     limit: Limit = 100,
 ) -> Response[ExecutionList]:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, PathParameter
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.bookings import booking_batches
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewBookings, WhatIfBody
-from qflib.api.routes.route import json, route
+from qflib.api.routes.route import State, json, route
 from qflib.api.shapes import BOOKS, BookName, RiskForm, age_ms, report_form, rfc3339
 from qflib.api.state import ApiState
 from qflib.api.what_if import WhatIfForm, weigh
 from qflib.views.report import Report
 
-PortfolioId = Annotated[str, Parameter(max_length=64, description="a portfolio's name")]
+PortfolioId = Annotated[str, PathParameter(max_length=64, description="a portfolio's name")]
 
 
 class PortfolioRow(Struct, frozen=True):
@@ -81,7 +81,7 @@ class BookingsAccepted(Struct, frozen=True):
 
 
 @get("/v1/portfolios", **route("read", "portfolios"))
-async def listed(state_of: ApiState) -> Response[PortfolioList]:
+async def listed(state_of: State) -> Response[PortfolioList]:
     """The portfolios that are reported on."""
     risk, now = state_of.views.risk, state_of.now_ns()
     reports = [r for name in risk.portfolios() if (r := risk.latest(name)) is not None]
@@ -97,14 +97,14 @@ async def listed(state_of: ApiState) -> Response[PortfolioList]:
 
 
 @get("/v1/portfolios/{portfolio:str}/risk", **route("read", "portfolios"))
-async def risk(state_of: ApiState, portfolio: PortfolioId) -> Response[RiskForm]:
+async def risk(state_of: State, portfolio: PortfolioId) -> Response[RiskForm]:
     """The last report: VaR and ES (unhedged, current, target), Greeks, limits, hedges."""
     report = _report(state_of, portfolio)
     return json(report_form(report, state_of.views.risk, state_of.now_ns()))
 
 
 @get("/v1/portfolios/{portfolio:str}/positions", **route("read", "portfolios"))
-async def positions(state_of: ApiState, portfolio: PortfolioId) -> Response[Positions]:
+async def positions(state_of: State, portfolio: PortfolioId) -> Response[Positions]:
     """The positions of the last report, an instrument and book each."""
     report, table = _report(state_of, portfolio), state_of.views.instruments
     p = report.batch.positions
@@ -122,7 +122,7 @@ async def positions(state_of: ApiState, portfolio: PortfolioId) -> Response[Posi
 
 
 @post("/v1/portfolios/{portfolio:str}/positions", status_code=202, **route("admin", "portfolios", NewBookings))
-async def book(data: NewBookings, state_of: ApiState, portfolio: PortfolioId) -> Response[BookingsAccepted]:
+async def book(data: JSONBody[NewBookings], state_of: State, portfolio: PortfolioId) -> Response[BookingsAccepted]:
     """Book positions, or transfer them to another portfolio: in one transaction, each id once. 202: Kafka has them."""
     batches = booking_batches(data.bookings, portfolio, state_of.views.instruments)
     state_of.accepts()
@@ -131,7 +131,7 @@ async def book(data: NewBookings, state_of: ApiState, portfolio: PortfolioId) ->
 
 
 @post("/v1/portfolios/{portfolio:str}/what-if", status_code=200, **route("read", "portfolios", WhatIfBody))
-async def what_if(data: WhatIfBody, state_of: ApiState, portfolio: PortfolioId) -> Response[WhatIfForm]:
+async def what_if(data: JSONBody[WhatIfBody], state_of: State, portfolio: PortfolioId) -> Response[WhatIfForm]:
     """Greeks, ES and component ES before and after trades, at the market and scenarios of now."""
     report = _report(state_of, portfolio)
     return json(await state_of.compute(weigh, state_of.views, report, data))

@@ -6,24 +6,33 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import msgspec
+from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter, SkipValidation
 from litestar.response import Response
 
 from qflib.api.body import StrictBody
 from qflib.api.cursors import Cursor, cursor_of
+from qflib.api.entry import OrderEntry
 from qflib.api.problems import ProblemError, declared
+from qflib.api.state import ApiState
 from qflib.errors import InputError
 
 if TYPE_CHECKING:
     from qflib.api.keys import Scope
 
+#: What all routes share.
+State = NamedDependency[SkipValidation[ApiState]]
+#: Order entry.
+Entry = NamedDependency[SkipValidation[OrderEntry]]
 #: How many items a page may have.
-Limit = Annotated[int, Parameter(ge=1, le=1_000, description="items at most")]
+Limit = Annotated[int, QueryParameter(ge=1, le=1_000, description="items at most")]
 #: Where a page begins.
-PageCursor = Annotated[str | None, Parameter(pattern=r"^[A-Za-z0-9_-]{32}$", description="`next` of the page before")]
+PageCursor = Annotated[
+    str | None, QueryParameter(pattern=r"^[A-Za-z0-9_-]{32}$", description="`next` of the page before")
+]
 #: A name to filter by.
-Filter = Annotated[str | None, Parameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
+Filter = Annotated[str | None, QueryParameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 
 
 class Declared(TypedDict, total=False):

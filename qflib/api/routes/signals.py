@@ -6,14 +6,14 @@ from uuid import uuid4
 
 import msgspec
 from litestar import post
+from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.instants import duration, nanoseconds
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewSignal
-from qflib.api.routes.route import json, route
-from qflib.api.state import ApiState
+from qflib.api.routes.route import State, json, route
 
 
 class SignalAccepted(Struct, frozen=True):
@@ -25,7 +25,7 @@ class SignalAccepted(Struct, frozen=True):
 
 
 @post("/v1/signals", status_code=202, **route("trade", "signals", NewSignal))
-async def send(data: NewSignal, state_of: ApiState) -> Response[SignalAccepted]:
+async def send(data: JSONBody[NewSignal], state_of: State) -> Response[SignalAccepted]:
     """Send a signal. 202: Kafka has it. It is received at the market's time, as its validity counts from there."""
     if data.instrument not in state_of.views.instruments:
         raise ProblemError(422, "unknown_instrument", f"instrument {data.instrument!r} is not in the table")
