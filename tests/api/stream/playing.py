@@ -11,11 +11,11 @@ from threading import Event, Thread
 from typing import Any
 
 from granian.constants import Interfaces
-from granian.server.embed import Server
 from prometheus_client import CollectorRegistry
 
 from qflib.api.app import create_app
 from qflib.api.keys import KeyStore
+from qflib.api.listener import BoundedServer
 from qflib.api.state import ApiState
 from qflib.api.stream import Hub, StreamLimits
 from qflib.views import Views
@@ -99,7 +99,7 @@ class Playing:
         self.hub = Hub(self.views, self.limits, settled=lambda: self.settled)
         state = ApiState(self.views, self.sender, self.keys, hub=self.hub, ready=lambda: True, connected=lambda: True,
                          registry=CollectorRegistry())  # fmt: skip
-        server = Server(create_app(state), "127.0.0.1", self.port, interface=Interfaces.ASGI, log_enabled=False)
+        server = BoundedServer(create_app(state), "127.0.0.1", self.port, interface=Interfaces.ASGI, log_enabled=False)
         serving = self.loop.create_task(server.serve())
         while not serving.done():
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +305,10 @@ def test_connections_a_key_are_bounded_and_leave_nothing(server: Playing) -> Non
     text, _ = server.keys.create("many")
     headers = {"Authorization": f"Bearer {text}"}
     for _ in range(200 // LIMITS.connections):
-        many = [connect(server.ws, additional_headers=headers) for _ in range(LIMITS.connections)]
+        stack = ExitStack()
+        many = [
+            stack.enter_context(connect(server.ws, additional_headers=headers)) for _ in range(LIMITS.connections)
+        ]
         for one in many:
             ask(one, "subscribe", channel="book", subject="ACME.F")
             assert told(one)["type"] == "snapshot"
@@ -315,17 +319,19 @@ def test_connections_a_key_are_bounded_and_leave_nothing(server: Playing) -> Non
                 one.close()
             else:
                 one.socket.close()  # without a word
+        stack.close()
         assert settled(before[0])[1:] == before[1:]
     assert settled(before[0]) == before
     assert len(server.views._listeners) == 1
 
 
 def test_the_end_of_the_server_is_told(tmp_path: Path) -> None:
-    with playing(tmp_path, LIMITS) as server:
-        ws = connect(server.ws, additional_headers=server.headers)
-        ask(ws, "ping", id=1)
-        assert told(ws)["type"] == "pong"
-    closed(ws, 1012)
+    with ExitStack() as stack:
+        with playing(tmp_path, LIMITS) as server:
+            ws = stack.enter_context(connect(server.ws, additional_headers=server.headers))
+            ask(ws, "ping", id=1)
+            assert told(ws)["type"] == "pong"
+        closed(ws, 1012)
 
 
 def test_a_closed_socket_is_a_normal_end(server: Playing) -> None:
