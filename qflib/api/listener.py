@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from granian.net import SocketHolder
+from granian._granian import SocketHolder
 from granian.server.embed import Server
 
 #: Unsent bytes that a socket takes before its sender waits; without it 4 MB, half a minute of a busy stream.
@@ -20,9 +20,10 @@ class BoundedServer(Server):
     """
 
     def _init_shared_socket(self) -> None:
-        self._sfd = listening(self.bind_addr, self.bind_port, self.backlog).detach()  # granian closes it
-        self._shd: Any = SocketHolder(self._sfd, False, self.backlog)  # type: ignore[call-arg]
-        self._ssp = None
+        fd = listening(self.bind_addr, self.bind_port, self.backlog).detach()  # granian closes it
+        hold: Any = SocketHolder
+        here: Any = self
+        here._sfd, here._shd, here._ssp = fd, hold(fd, False, self.backlog), None
 
 
 def listening(host: str, port: int, backlog: int = 1_024) -> socket.socket:

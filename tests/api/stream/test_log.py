@@ -1,4 +1,4 @@
-"""Readers of a channel log, at any pace, against a plain model: what a reader holds is what was told, or it was told."""
+"""Readers of a channel log, at any pace, against a plain model: what one holds was told, and what it missed too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qflib.api.stream.log import ChannelLog, Cursor
 State = dict[str, int]
 _KEPT = 6
 
-#: What happens next: a message (its step in sequence, the key and value it changes), a reader reads some, or comes anew.
+#: What happens next: a message (its step in sequence, the key and value it changes); a reader reads, or comes anew.
 _APPEND = st.tuples(st.just("append"), st.integers(1, 3), st.integers(0, 3), st.integers(0, 5))
 _READ = st.tuples(st.just("read"), st.integers(0, 2), st.integers(1, 4), st.just(0))
 _RESUME = st.tuples(st.just("resume"), st.integers(0, 2), st.just(0), st.just(0))

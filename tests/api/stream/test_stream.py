@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
 from websockets.sync.client import ClientConnection, connect
 
 from qflib.api.stream import StreamLimits
-from qflib.api.stream.checksum import book_checksum
 from tests.api.stream.playing import Playing, playing
+from tests.api.stream.talking import Book, ask, closed, drained, due, told
 
 LIMITS = StreamLimits(heartbeat_s=0.3, rate=50.0, burst=80.0, subscriptions=6, connections=40)
 
@@ -30,68 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playing]:
 def ws(server: Playing) -> Iterator[ClientConnection]:
     with connect(server.ws, additional_headers=server.headers) as made:
         yield made
-
-
-def ask(ws: ClientConnection, op: str, **told: Any) -> None:
-    ws.send(json.dumps({"op": op} | told))
-
-
-def told(ws: ClientConnection, timeout: float = 5) -> dict[str, Any]:
-    """The next message that is no heartbeat."""
-    while True:
-        message: dict[str, Any] = json.loads(ws.recv(timeout))
-        if message["type"] != "heartbeat":
-            return message
-
-
-def due(ws: ClientConnection) -> list[dict[str, Any]]:
-    """All that is due now."""
-    ask(ws, "ping", id="now")
-    made = []
-    while (m := told(ws)) != {"type": "pong", "id": "now"}:
-        made.append(m)
-    return made
-
-
-def drained(server: Playing) -> None:
-    """Wait until what was played has gone through the hub."""
-    while not server.call(server.hub.settled):
-        time.sleep(0.005)
-
-
-def closed(ws: ClientConnection, code: int) -> list[dict[str, Any]]:
-    """The messages before the close, which has this code."""
-    made = []
-    with pytest.raises(ConnectionClosed) as e:
-        while True:
-            made.append(told(ws))
-    assert e.value.rcvd is not None
-    assert e.value.rcvd.code == code
-    return made
-
-
-class Book:
-    """A book kept by hand."""
-
-    def __init__(self) -> None:
-        self.sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
-        self.seq = -1
-
-    def take(self, m: dict[str, Any]) -> None:
-        if m["type"] == "snapshot":
-            self.sides = {side: dict(m["data"][side]) for side in self.sides}
-        else:
-            assert m["prev_seq"] == self.seq
-            for side, levels in self.sides.items():
-                levels.update(m["data"][side])
-                for price in [p for p, q in levels.items() if q == "0"]:
-                    del levels[price]
-        self.seq = m["seq"]
-        assert book_checksum(*self.shown()) == m["data"]["checksum"]
-
-    def shown(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        bids = sorted(self.sides["bids"].items(), key=lambda x: -float(x[0]))
-        return bids, sorted(self.sides["asks"].items(), key=lambda x: float(x[0]))
 
 
 def test_a_book_kept_by_deltas_is_the_views(server: Playing, ws: ClientConnection) -> None:
@@ -306,9 +244,7 @@ def test_connections_a_key_are_bounded_and_leave_nothing(server: Playing) -> Non
     headers = {"Authorization": f"Bearer {text}"}
     for _ in range(200 // LIMITS.connections):
         stack = ExitStack()
-        many = [
-            stack.enter_context(connect(server.ws, additional_headers=headers)) for _ in range(LIMITS.connections)
-        ]
+        many = [stack.enter_context(connect(server.ws, additional_headers=headers)) for _ in range(LIMITS.connections)]
         for one in many:
             ask(one, "subscribe", channel="book", subject="ACME.F")
             assert told(one)["type"] == "snapshot"
