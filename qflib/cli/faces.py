@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from qflib.settings import Settings
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
-TICKET, CLIENT = "dash.ticket", "client.toml"
 _TRIED = 50  # ports from the setting's own on
 
 
@@ -58,7 +55,16 @@ class Faces:
     def processes(self) -> tuple[Face, ...]:
         """As the supervisor takes them."""
         api = (sys.executable, "-m", "qflib.api", "--host", self._host, "--port", str(self._api))
-        dash = (sys.executable, str(DASHBOARD), "--host", self._host, "--port", str(self._dash), "--api", self.api_url)
+        dash = (
+            sys.executable,
+            str(DASHBOARD),
+            "--address",
+            self._host,
+            "--port",
+            str(self._dash),
+            "--api",
+            self.api_url,
+        )
         return Face("api", api), Face("dash", dash)
 
     def open(self, folder: Path) -> str:
@@ -69,18 +75,14 @@ class Faces:
         str
             The address that lets a browser in.
         """
-        from qflib.api.keys import development_key
+        from qflib.api import ticket
+        from qflib.api.keys import CLIENT_FILE, development_key
 
-        known = (folder / CLIENT).is_file()
+        place = folder / CLIENT_FILE
+        known = place.is_file()
         key = development_key(folder, self.api_url)
-        self.key = f"kept in {folder / CLIENT}" if known else f"{key}  (for development; kept in {folder / CLIENT})"
-        ticket = secrets.token_urlsafe(16)  # short enough for a line of a terminal
-        place = folder / TICKET
-        half = place.with_suffix(".part")
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
-            f.write(ticket)
-        half.replace(place)
-        return f"{self.addresses['dash']}/login?ticket={ticket}"
+        self.key = f"kept in {place}" if known else f"{key}  (for development; kept in {place})"
+        return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
 
 
 def _free(name: str, first: int, *taken: int) -> int:
