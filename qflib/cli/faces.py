@@ -54,17 +54,10 @@ class Faces:
     @property
     def processes(self) -> tuple[Face, ...]:
         """As the supervisor takes them."""
-        api = (sys.executable, "-m", "qflib.api", "--host", self._host, "--port", str(self._api))
-        dash = (
-            sys.executable,
-            str(DASHBOARD),
-            "--address",
-            self._host,
-            "--port",
-            str(self._dash),
-            "--api",
-            self.api_url,
-        )
+        listen = ("--host", self._host, "--port", str(self._api))
+        shown = ("--address", self._host, "--port", str(self._dash), "--api", self.api_url)
+        api = (sys.executable, "-m", "qflib.api", *listen)
+        dash = (sys.executable, str(DASHBOARD), *shown)
         return Face("api", api), Face("dash", dash)
 
     def open(self, folder: Path) -> str:
