@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -21,7 +22,7 @@ PUBLIC = ("/login", "/logout", "/healthz", "/assets/", "/static/", "/favicon.ico
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -38,10 +39,10 @@ class Door:
     ticket
         What opens the door instead of a key; empty: nothing does.
     ticket_key
-        The key that who comes with the ticket uses.
+        Gives the key that who comes with the ticket uses: the API may make it after this process has started.
     """
 
-    def __init__(self, logins: Logins, port: int, ticket: str = "", ticket_key: str = "") -> None:
+    def __init__(self, logins: Logins, port: int, ticket: str = "", ticket_key: Callable[[], str] = lambda: "") -> None:
         self.logins, self.ticket, self.ticket_key = logins, ticket, ticket_key
         self.cookie = f"qf_dash_{port}"
         self.secret = secrets.token_hex(32)  # of this process: a restart asks for the key again
@@ -121,7 +122,7 @@ class LoginPage(RequestHandler):
         elif self.door.logins.closed:
             self._form("Too many wrong keys; wait a minute.", 429)
         elif same(ticket, self.door.ticket):
-            self._enter(self.door.ticket_key)
+            self._enter(self.door.ticket_key())
         else:
             self._form("This ticket is not in force; take the address that `qflib up` printed last, or a key.", 401)
 

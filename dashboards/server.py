@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 from tornado.ioloop import IOLoop
+from tornado.web import StaticFileHandler
 
 from dashboards.access import Logins
 from dashboards.login import ASSETS, PUBLIC, Door, Health, LoginPage, Logout, Provider, guarded
@@ -33,7 +35,7 @@ class Dashboard:
     address
         Where it listens.
     ticket, ticket_key
-        What opens the door instead of a key, and the key that stands for it.
+        What opens the door instead of a key, and what gives the key that stands for it.
     origins
         More hosts whose pages may open the WebSocket.
     """
@@ -46,19 +48,23 @@ class Dashboard:
         *,
         address: str = "127.0.0.1",
         ticket: str = "",
-        ticket_key: str = "",
+        ticket_key: Callable[[], str] = lambda: "",
         origins: tuple[str, ...] = (),
     ) -> None:
         self.desk, self.logins = desk, Logins(verify)
         self.door = Door(self.logins, port, ticket, ticket_key)
         own = {"door": self.door}
         self.loop = IOLoop.current()
-        logging.getLogger("tornado.access").setLevel(logging.ERROR)
+        for name in ("tornado.access", "bokeh.server.views.ws"):  # a browser that closes is no news
+            logging.getLogger(name).setLevel(logging.ERROR)
         self.server = pn.io.server.get_server(
             {"/": self._session}, port=port, address=address, title="qflib", start=False, show=False,
             websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *origins], cookie_secret=self.door.secret,
-            auth_provider=Provider(self.door), static_dirs={"assets": str(ASSETS)},
-            extra_patterns=[("/login", LoginPage, own), ("/logout", Logout, own), ("/healthz", Health)],
+            auth_provider=Provider(self.door),
+            extra_patterns=[
+                ("/login", LoginPage, own), ("/logout", Logout, own), ("/healthz", Health),
+                ("/assets/(.*)", StaticFileHandler, {"path": str(ASSETS)}),
+            ],
             check_unused_sessions_milliseconds=_CHECK_MS, unused_session_lifetime_milliseconds=_UNUSED_MS,
             session_token_expiration=86_400, keep_alive_milliseconds=10_000, loop=self.loop,
         )  # fmt: skip
@@ -102,4 +108,7 @@ class Dashboard:
         session = Session(self.desk, login)
         session.begin()
         pn.state.on_session_destroyed(lambda _: session.end())
-        return session.template()
+        doc = pn.state.curdoc
+        with doc.models.freeze():  # each of some twenty roots would have all models counted anew: half of the time
+            session.template().server_doc(doc, title="qflib", location=False)
+        return None

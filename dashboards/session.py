@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ class Session:
         self.shell = Shell(heard=self._heard, pages=list(self.pages), sizing_mode="fixed", width=0, height=0)
         self._slow_at = self._ages_at = 0.0
         self._ended = False
+        self._clock: Any = None
 
     def template(self) -> Any:
         """The page, for Panel to serve."""
@@ -63,18 +65,23 @@ class Session:
     def begin(self) -> None:
         """Start the clock of the session that is being made."""
         self.desk.sessions += 1
-        pn.state.add_periodic_callback(self.tick, period=_FAST_MS)
+        self._clock = pn.io.callbacks.PeriodicCallback(callback=self.tick, period=_FAST_MS, log=False)
+        self._clock.start()
 
     def end(self) -> None:
         """The browser is gone."""
         if not self._ended:
             self._ended = True
             self.desk.sessions -= 1
+            if self._clock is not None:
+                self._clock.stop()
 
     def tick(self) -> None:
         """Tell what changed; a fault of one page is logged and leaves the clock alone."""
         if self.login.over or time.monotonic() > self.login.ends:
             self.shell.send({"login": "/login"})
+            return
+        if not _attended():
             return
         now, page = time.monotonic(), self.pages[self.seen]
         try:
@@ -92,16 +99,26 @@ class Session:
     def _tell_ages(self, page: Page) -> None:
         views = self.desk.views
         p50, p99 = views.health.latency_ms
-        delay = "" if p50 != p50 else f" · {p50:,.0f} ms"
-        heard = max(0.0, (time.time_ns() - views.health.heard_ns) / 1e9) if views.health.heard_ns else None
-        away = "broker away" if not views.connected else "reading" if heard is None else "live" if heard < 5 else f"silent {heard:,.0f} s"
+        told = "" if math.isnan(p50) else f" · {p50:,.0f} ms"
+        more = f"from event to report: half within {p50:,.0f} ms, 99 % within {p99:,.0f} ms" if told else ""
         self.shell.send(
             {
-                "now": time.time() * 1e3, "connected": views.connected, "pulse": f"{self.desk.portfolio} · {away}{delay}",
-                "more": "" if p99 != p99 else f"from event to report: half within {p50:,.0f} ms, 99 % within {p99:,.0f} ms",
+                "now": time.time() * 1e3,
+                "connected": views.connected,
+                "pulse": f"{self.desk.portfolio} · {self._liveness()}{told}",
+                "more": more,
                 "tiles": {t.name: t.age().message() for t in page.tiles if t.age is not None},
             }
-        )  # fmt: skip
+        )
+
+    def _liveness(self) -> str:
+        health = self.desk.views.health
+        if not health.connected:
+            return "broker away"
+        if not health.heard_ns:
+            return "reading"
+        silent_s = (time.time_ns() - health.heard_ns) / 1e9
+        return "live" if silent_s < 5 else f"silent {silent_s:,.0f} s"
 
     def _heard(self, message: Message) -> None:
         name = message.get("page")
@@ -109,3 +126,10 @@ class Session:
             self.seen = str(name)
             self._slow_at = self._ages_at = 0.0
             self.tick()
+
+
+def _attended() -> bool:
+    """Whether a browser is connected: a closed one's session lives some seconds on, and needs nothing."""
+    doc = pn.state.curdoc
+    session = None if doc is None or doc.session_context is None else doc.session_context.session
+    return session is None or session.connection_count > 0

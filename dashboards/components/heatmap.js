@@ -80,11 +80,11 @@ export function render({model, el}) {
     const bid = m.q[0] > 0 ? m.px[0] : m.px[LEVELS], ask = m.q[LEVELS] > 0 ? m.px[LEVELS] : bid, mid = (bid + ask) / 2;
     let reach = 8;
     const from = right - span;
-    for (let i = Math.max(0, moments.length - 400); i < moments.length; i += 8) {
+    for (let i = Math.max(0, moments.length - 400); i < moments.length; i += 5) {
       const o = moments[i];
       if (o.t < from) continue;
       for (const side of [0, LEVELS]) {
-        let k = side + 11;
+        let k = side + 8;
         while (k > side && !(o.q[k] > 0)) k--;
         if (o.q[k] > 0) reach = Math.max(reach, Math.abs(o.px[k] - mid));
       }
@@ -155,7 +155,7 @@ export function render({model, el}) {
     g.imageSmoothingEnabled = false;
     g.drawImage(grid, X((grid.head - columns) * grid.step), 0, W, H);
     // prices and times
-    const rows = Math.max(2, Math.floor(H / 46)), raw = (high - low) / rows;
+    const rows = Math.max(2, Math.floor(H / 34)), raw = (high - low) / rows;
     const unit = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6].find((u) => u >= raw) || raw;
     const ticks = [];
     for (let p = Math.ceil((low + info.base) / unit) * unit - info.base; p <= high; p += unit) ticks.push(p);
@@ -193,7 +193,7 @@ export function render({model, el}) {
     g.lineWidth = 1; g.strokeStyle = ink.tile; g.globalAlpha = .92;
     for (const d of dots.values()) {
       g.fillStyle = d.s === 1 ? ink.bid : d.s === 2 ? ink.ask : ink.soft;
-      g.beginPath(); g.arc(X(d.t), Y(d.p), 1.2 + 6.5 * Math.sqrt(d.q / most), 0, 6.2832); g.fill(); g.stroke();
+      g.beginPath(); g.arc(X(d.t), Y(d.p), 1 + 5.5 * Math.sqrt(d.q / most), 0, 6.2832); g.fill(); g.stroke();
     }
     g.globalAlpha = 1;
     g.restore();
@@ -253,7 +253,7 @@ export function render({model, el}) {
       const ahead = Math.min((now - arrived) * speed, Math.max(600, 2 * speed * 50));  // what the clock says meanwhile
       const goal = target + Math.min(ahead, 600 * Math.max(1, speed));
       const move = (goal - right) * Math.min(1, dt / 120);
-      if (Math.abs(move) / span * w > 0.02) { right += move; dirty = true; }
+      if (Math.abs(move) / span * w > 0.15) { right += move; dirty = true; }
     }
     fit();
     if (dirty) { dirty = false; window_(); draw(); el.dataset.seq = info ? info.seq : ""; shown = true; }

@@ -14,8 +14,10 @@ export function render({model, el}) {
   };
   const keys = (e) => {
     const inside = e.composedPath()[0], typing = inside && /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName);
-    if (e.ctrlKey || e.metaKey || e.altKey || typing) return;
-    if (/^[1-9]$/.test(e.key) && pages[e.key - 1]) go(pages[e.key - 1]);
+    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(e.code);  // with Alt from within a field, too
+    if (e.ctrlKey || e.metaKey || (typing && !e.altKey)) return;
+    if (digit && pages[digit[1] - 1]) { e.preventDefault(); go(pages[digit[1] - 1]); }
+    if (e.altKey) return;
     if (e.key === "t") qf.toggle();
   };
   doc.addEventListener("keydown", keys);

@@ -54,7 +54,8 @@ class Wire(JSComponent):
         if self.is_ready:
             self._send_msg(message)
 
-    def _handle_msg(self, data: Any) -> None:
+    def heard(self, data: Any) -> None:
+        """Take a message of the browser; anything may come from there."""
         if not isinstance(data, dict):
             return
         if data.get("op") == "ready":
@@ -63,3 +64,6 @@ class Wire(JSComponent):
                 self._when_ready()
         elif self._when_heard is not None:
             self._when_heard(data)
+
+    def _handle_msg(self, data: Any) -> None:
+        self.heard(data)

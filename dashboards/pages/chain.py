@@ -19,11 +19,16 @@ def _column(k: str, label: str, cls: str = "") -> dict[str, Any]:
 
 COLUMNS = [
     {"k": "expiry", "label": "expiry"},
-    _column("c_bid_qty", "qty", "mid"), _column("c_bid", "call bid", "buy"), _column("c_ask", "call ask", "sell"),
-    _column("c_ask_qty", "qty", "mid"), {"k": "strike", "label": "strike", "f": "each", "align": "center", "cls": "strong"},
-    _column("p_bid_qty", "qty", "mid"), _column("p_bid", "put bid", "buy"), _column("p_ask", "put ask", "sell"),
+    _column("c_bid_qty", "qty", "mid"),
+    _column("c_bid", "call bid", "buy"),
+    _column("c_ask", "call ask", "sell"),
+    _column("c_ask_qty", "qty", "mid"),
+    {"k": "strike", "label": "strike", "f": "each", "align": "center", "cls": "strong"},
+    _column("p_bid_qty", "qty", "mid"),
+    _column("p_bid", "put bid", "buy"),
+    _column("p_ask", "put ask", "sell"),
     _column("p_ask_qty", "qty", "mid"),
-]  # fmt: skip
+]
 
 
 def chain_rows(books: BookView, underlying: str) -> list[dict[str, Any]]:
@@ -44,7 +49,11 @@ def chain_rows(books: BookView, underlying: str) -> list[dict[str, Any]]:
         key = r.expiry, float(r.strike)
         row = rows.setdefault(
             key,
-            {"id": f"{r.expiry:%Y%m%d} {r.strike}", "expiry": f"{r.expiry:%d %b %y}", "strike": [r.strike, _decimals(r.strike)]},
+            {
+                "id": f"{r.expiry:%Y%m%d} {r.strike}",
+                "expiry": f"{r.expiry:%d %b %y}",
+                "strike": [r.strike, _decimals(r.strike)],
+            },
         )
         _quote(row, "c" if r.right == "call" else "p", i, book, books)
     ordered = [rows[k] for k in sorted(rows)]

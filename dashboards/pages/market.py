@@ -180,7 +180,10 @@ class MarketPage(Page):
 
     def _picture(self) -> Any:
         f = lines.made_figure(
-            "market-line", form="0,0.00", x_range=Range1d(name="market-time"), y_range=DataRange1d(only_visible=True, range_padding=0.2)
+            "market-line",
+            form="0,0.00",
+            x_range=Range1d(name="market-time"),
+            y_range=DataRange1d(only_visible=True, range_padding=0.2),
         )
         f.step("time", "last", source=self._line, color=lines.FAINT, alpha=0.7, mode="after")
         f.line("time", "mid", source=self._line, color=lines.ACCENT, line_width=1.8)

@@ -14,23 +14,36 @@ if TYPE_CHECKING:
 
 _ROWS = 200
 BLOTTER = [
-    {"k": "time", "label": "time", "f": "time", "align": "left"}, {"k": "symbol", "label": "instrument"},
-    {"k": "side", "label": "side", "tone": "tone"}, {"k": "qty", "label": "qty", "f": "each"}, {"k": "price", "label": "price", "f": "each"},
-    {"k": "cum", "label": "filled", "f": "each"}, {"k": "avg", "label": "avg price", "f": "each"},
-    {"k": "status", "label": "status", "tone": "status_tone"}, {"k": "terms", "label": "terms", "cls": "mid"},
-    {"k": "account", "label": "account", "cls": "mid"}, {"k": "name", "label": "order id", "cls": "mid"}, {"k": "cancel", "label": "", "f": "act"},
-]  # fmt: skip
+    {"k": "time", "label": "time", "f": "time", "align": "left"},
+    {"k": "symbol", "label": "instrument"},
+    {"k": "side", "label": "side", "tone": "tone"},
+    {"k": "qty", "label": "qty", "f": "each"},
+    {"k": "price", "label": "price", "f": "each"},
+    {"k": "cum", "label": "filled", "f": "each"},
+    {"k": "avg", "label": "avg price", "f": "each"},
+    {"k": "status", "label": "status", "tone": "status_tone"},
+    {"k": "terms", "label": "terms", "cls": "mid"},
+    {"k": "account", "label": "account", "cls": "mid"},
+    {"k": "name", "label": "order id", "cls": "mid"},
+    {"k": "cancel", "label": "", "f": "act"},
+]
 FILLS = [
-    {"k": "time", "label": "time", "f": "ms", "align": "left"}, {"k": "what", "label": "what", "tone": "what_tone"},
-    {"k": "symbol", "label": "instrument"}, {"k": "side", "label": "side", "tone": "tone"}, {"k": "qty", "label": "qty", "f": "each"},
-    {"k": "price", "label": "price", "f": "each"}, {"k": "fee", "label": "fee", "f": "num", "d": 2}, {"k": "book", "label": "book", "cls": "mid"},
-    {"k": "account", "label": "account", "cls": "mid"}, {"k": "name", "label": "order id", "cls": "mid"},
-]  # fmt: skip
+    {"k": "time", "label": "time", "f": "ms", "align": "left"},
+    {"k": "what", "label": "what", "tone": "what_tone"},
+    {"k": "symbol", "label": "instrument"},
+    {"k": "side", "label": "side", "tone": "tone"},
+    {"k": "qty", "label": "qty", "f": "each"},
+    {"k": "price", "label": "price", "f": "each"},
+    {"k": "fee", "label": "fee", "f": "num", "d": 2},
+    {"k": "book", "label": "book", "cls": "mid"},
+    {"k": "account", "label": "account", "cls": "mid"},
+    {"k": "name", "label": "order id", "cls": "mid"},
+]
 _TONES = {"rejected": "bad", "filled": "strong", "cancelled": "mid", "expired": "mid", "replaced": "mid"}
 
 
 def wanted(table: Instruments, show: str, text: str) -> Callable[[OrderState], bool]:
-    """Which orders a filter lets through: `all`, `live`, `mine` (not the hedger's) or `hedges`; and a text in any name."""
+    """Which orders a filter lets through: all, live, mine (not the hedger's) or hedges; with a text in any name."""
 
     def passes(o: OrderState) -> bool:
         if (show == "live" and not o.live) or (show == "hedges" and not o.hedge_no) or (show == "mine" and o.hedge_no):
@@ -51,18 +64,25 @@ def blotter_rows(views: Views, passes: Callable[[OrderState], bool], *, may_canc
         limit = o.ord_type != OrderType.MARKET
         rows.append(
             {
-                "id": f"{o.account}|{o.client_order_id}", "time": o.sent_ns / 1e6 if o.sent_ns else o.stamp.time_ns / 1e6,
-                "symbol": table[o.instrument].symbol, **_side(o.side),
+                "id": f"{o.account}|{o.client_order_id}",
+                "time": o.sent_ns / 1e6 if o.sent_ns else o.stamp.time_ns / 1e6,
+                "symbol": table[o.instrument].symbol,
+                **_side(o.side),
                 "qty": [float(table.to_qty(o.instrument, o.qty)), lots],
                 "price": [float(table.to_price(o.instrument, o.price_ticks)), d] if limit and o.price_ticks else None,
                 "cum": [float(table.to_qty(o.instrument, o.cum_qty)), lots] if o.cum_qty else None,
                 "avg": [o.avg_price, d + 1] if o.avg_price else None,
-                "status": f"{status}: {reason}" if reason else status, "status_tone": _TONES.get(status, ""),
-                "terms": f"{_word(OrderType, o.ord_type)} {_word(TimeInForce, o.time_in_force).upper()}" if o.known else "",
-                "account": o.account, "name": o.client_order_id, "cls": "" if o.live else "over",
+                "status": f"{status}: {reason}" if reason else status,
+                "status_tone": _TONES.get(status, ""),
+                "terms": f"{_word(OrderType, o.ord_type)} {_word(TimeInForce, o.time_in_force).upper()}"
+                if o.known
+                else "",
+                "account": o.account,
+                "name": o.client_order_id,
+                "cls": "" if o.live else "over",
                 "cancel": "cancel" if may_cancel and o.live and o.leaves_qty > 0 else "",
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -75,18 +95,31 @@ def fill_rows(views: Views) -> list[dict[str, Any]]:
         refused = x.exec_type == ExecType.REJECTED
         rows.append(
             {
-                "id": "-".join(map(str, x.cursor)), "time": x.time_ns / 1e6, "symbol": table[x.instrument].symbol,
-                "what": f"{what}: {_word(Reason, x.reason)}" if x.reason else what, "what_tone": "bad" if refused else "",
-                **_side(x.side), "qty": [float(table.to_qty(x.instrument, x.qty)), lots], "price": [x.price, d] if x.price else None,
-                "fee": x.fee, "book": _word(Book, x.book), "account": x.account, "name": x.client_order_id,
+                "id": "-".join(map(str, x.cursor)),
+                "time": x.time_ns / 1e6,
+                "symbol": table[x.instrument].symbol,
+                "what": f"{what}: {_word(Reason, x.reason)}" if x.reason else what,
+                "what_tone": "bad" if refused else "",
+                **_side(x.side),
+                "qty": [float(table.to_qty(x.instrument, x.qty)), lots],
+                "price": [x.price, d] if x.price else None,
+                "fee": x.fee,
+                "book": _word(Book, x.book),
+                "account": x.account,
+                "name": x.client_order_id,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
 def _side(side: int) -> dict[str, str]:
-    return {"side": "buy" if side == Side.BID else "sell" if side == Side.ASK else "", "tone": "buy" if side == Side.BID else "sell"}
+    return {
+        "side": "buy" if side == Side.BID else "sell" if side == Side.ASK else "",
+        "tone": "buy" if side == Side.BID else "sell",
+    }
 
 
 def _word(codes: Any, code: int) -> str:
-    return codes(code).name.replace("_", " ").lower() if code in codes.__members__.values() else str(code) if code else ""
+    return (
+        codes(code).name.replace("_", " ").lower() if code in codes.__members__.values() else str(code) if code else ""
+    )

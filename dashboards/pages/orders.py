@@ -39,9 +39,13 @@ class OrdersPage(Page):
         self.ticket = Ticket(ready=self._about, heard=self._heard)
         self.filters = Filters(heard=self._filtered)
         self.blotter = Table(
-            BLOTTER, ready=self._restart, heard=self._act, sortable=True, empty="No such order.",
+            BLOTTER,
+            ready=self._restart,
+            heard=self._act,
+            sortable=True,
+            empty="No such order.",
             stylesheets=["table { min-width: 760px; }"],
-        )  # fmt: skip
+        )
         self.fills = Table(FILLS, ready=self._restart, sortable=True, empty="Nothing has been filled yet.")
         self._show, self._text = "all", ""
         self._quoted: Message = {}
@@ -61,9 +65,16 @@ class OrdersPage(Page):
             for side, levels in (("bid", book.bids), ("ask", book.asks)):
                 best[side] = float(table.to_price(self.at, int(levels[0, 0]))) if len(levels) else None
         quote = {
-            "op": "quote", "symbol": r.symbol, "tick": tick, "digits": digits(tick), "lot": lot, "lots": digits(lot),
-            "multiplier": float(r.multiplier), "currency": r.quote_currency, **best,
-        }  # fmt: skip
+            "op": "quote",
+            "symbol": r.symbol,
+            "tick": tick,
+            "digits": digits(tick),
+            "lot": lot,
+            "lots": digits(lot),
+            "multiplier": float(r.multiplier),
+            "currency": r.quote_currency,
+            **best,
+        }
         if quote != self._quoted and self.ticket.is_ready:
             self._quoted = quote
             self.ticket.send(quote)
@@ -78,10 +89,14 @@ class OrdersPage(Page):
         self._quoted = {}
         self.ticket.send(
             {
-                "op": "about", "may": self.login.principal.may_trade, "symbols": [r.symbol for r in self.views.instruments],
-                "instrument": self.views.instruments[self.at].symbol, "account": "DASHBOARD", "portfolio": self.desk.portfolio,
+                "op": "about",
+                "may": self.login.principal.may_trade,
+                "symbols": [r.symbol for r in self.views.instruments],
+                "instrument": self.views.instruments[self.at].symbol,
+                "account": "DASHBOARD",
+                "portfolio": self.desk.portfolio,
             }
-        )  # fmt: skip
+        )
         self.fast()
 
     def _restart(self) -> None:
@@ -149,5 +164,3 @@ class OrdersPage(Page):
         if not newest:
             return Age(-1, 0, self.heard_ns())
         return Age(newest[0].cursor[2], newest[0].cursor[0] * 1_000_000, self.heard_ns())
-
-

@@ -32,9 +32,15 @@ def parsed(text: str, views: Views) -> pd.DataFrame:
     for number, cells in _split(text):
         said = f"row {number}"
         if len(cells) not in (2, 3):
-            wrong.append(f"{said} has {len(cells)} field{'' if len(cells) == 1 else 's'}; give instrument, qty and, if you like, price")
+            wrong.append(
+                f"{said} has {len(cells)} field{'' if len(cells) == 1 else 's'}; give instrument, qty and, if you like, price"
+            )
             continue
-        symbol, qty, price = cells[0], _number(cells[1]), _number(cells[2]) if len(cells) == 3 and cells[2] else math.nan
+        symbol, qty, price = (
+            cells[0],
+            _number(cells[1]),
+            _number(cells[2]) if len(cells) == 3 and cells[2] else math.nan,
+        )
         if symbol not in table:
             wrong.append(f"{said}: instrument {symbol[:40]!r} is not in the table{_near(symbol, views)}")
         elif qty is None or qty == 0:

@@ -37,7 +37,9 @@ class RiskPage(Page):
             Tile("outcomes", "Outcomes against VaR", self.pictures.outcomes, self._outcome_age),
             Tile("pnl", "P&L", self.pictures.pnl, self._report_age),
             Tile("ladder2", "P&L by spot and vol", self.moves, self._ladder_age),
-            Tile("greeks", "Greeks", self.greeks, self._report_age, "cash gamma of 1 %, vega of a point, theta of a day"),
+            Tile(
+                "greeks", "Greeks", self.greeks, self._report_age, "cash gamma of 1 %, vega of a point, theta of a day"
+            ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
         ]
 

@@ -68,18 +68,23 @@ class Pictures:
         beyond = frame["exceeded"].to_numpy()
         self.counted = len(frame), int(beyond.sum())
         self._strip.data = {
-            "time": frame.index.as_unit("ns").asi8 / 1e6, "pnl": frame["pnl"].to_numpy(), "var": -frame["forecast_var"].to_numpy(),
-            "colour": np.where(beyond, lines.BAD, lines.BID).tolist(), "size": np.where(beyond, 9.0, 5.0),
-        }  # fmt: skip
+            "time": frame.index.as_unit("ns").asi8 / 1e6,
+            "pnl": frame["pnl"].to_numpy(),
+            "var": -frame["forecast_var"].to_numpy(),
+            "colour": np.where(beyond, lines.BAD, lines.BID).tolist(),
+            "size": np.where(beyond, 9.0, 5.0),
+        }
 
     def _es(self) -> Any:
         f = lines.made_figure("risk-es", y_range=DataRange1d(start=0, range_padding=0.1))
         drawn = [
             f.line("time", f"es_{n}", source=self._series, color=c, line_width=w, line_dash=dash, legend_label=n)
             for n, c, w, dash in (
-                ("unhedged", lines.FAINT, 1.8, "solid"), ("target", lines.ASK, 2.4, [5, 4]), ("current", lines.ACCENT, 2, "solid"),
+                ("unhedged", lines.FAINT, 1.8, "solid"),
+                ("target", lines.ASK, 2.4, [5, 4]),
+                ("current", lines.ACCENT, 2, "solid"),
             )
-        ]  # fmt: skip
+        ]
         f.add_layout(self._limit)
         lines.legend(f)
         told = [("unhedged", "@es_unhedged{0,0}"), ("current", "@es_current{0,0}"), ("target", "@es_target{0,0}")]
@@ -98,7 +103,16 @@ class Pictures:
         f = lines.made_figure("risk-outcomes")
         f.segment("time", 0, "time", "pnl", source=self._strip, color="colour", line_width=2, alpha=0.7)
         dots = f.scatter("time", "pnl", source=self._strip, color="colour", size="size", line_color=None)
-        f.step("time", "var", source=self._strip, color=lines.ASK, line_width=1.6, line_dash=[4, 3], mode="after", legend_label="−VaR forecast")
+        f.step(
+            "time",
+            "var",
+            source=self._strip,
+            color=lines.ASK,
+            line_width=1.6,
+            line_dash=[4, 3],
+            mode="after",
+            legend_label="−VaR forecast",
+        )
         f.add_layout(Span(location=0, dimension="width", line_color=lines.FAINT, line_alpha=0.6))
         lines.legend(f)
         lines.hover(f, [("P&L", "@pnl{0,0}"), ("−VaR", "@var{0,0}")], [dots])

@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from qflib.views.report import Report
 
 GREEKS = [
-    {"k": "name", "label": "underlying, expiry"}, {"k": "cash_delta", "label": "cash delta", "f": "signed"},
+    {"k": "name", "label": "underlying, expiry"},
+    {"k": "cash_delta", "label": "cash delta", "f": "signed"},
     {"k": "cash_gamma", "label": "cash gamma", "f": "signed", "title": "change of cash delta by a move of 1 %"},
     {"k": "vega", "label": "vega", "f": "signed", "title": "of one vol point"},
     {"k": "theta", "label": "theta", "f": "signed", "title": "of a calendar day"},
-    {"k": "delta", "label": "delta", "f": "num", "cls": "mid"}, {"k": "gamma", "label": "gamma", "f": "num", "d": 1, "cls": "mid"},
-    {"k": "value", "label": "value", "f": "num", "cls": "mid"}, {"k": "pnl", "label": "P&L", "f": "signed"},
-]  # fmt: skip
+    {"k": "delta", "label": "delta", "f": "num", "cls": "mid"},
+    {"k": "gamma", "label": "gamma", "f": "num", "d": 1, "cls": "mid"},
+    {"k": "value", "label": "value", "f": "num", "cls": "mid"},
+    {"k": "pnl", "label": "P&L", "f": "signed"},
+]
 HEDGES = [
-    {"k": "time", "label": "time", "f": "time", "align": "left"}, {"k": "symbol", "label": "instrument"},
-    {"k": "qty", "label": "qty", "f": "signed"}, {"k": "price", "label": "price", "f": "each"},
+    {"k": "time", "label": "time", "f": "time", "align": "left"},
+    {"k": "symbol", "label": "instrument"},
+    {"k": "qty", "label": "qty", "f": "signed"},
+    {"k": "price", "label": "price", "f": "each"},
     {"k": "cost", "label": "cost", "f": "num", "d": 2, "title": "against the mid at its decision"},
-]  # fmt: skip
+]
 _FILLS = 200
 
 
@@ -55,18 +60,27 @@ def hedge_rows(views: Views) -> list[dict[str, Any]]:
     for n, h in enumerate(views.risk.hedge_fills(_FILLS)):
         rows.append(
             {
-                "id": f"{h.time_ns} {h.instrument} {n}", "time": h.time_ns / 1e6, "symbol": table[h.instrument].symbol,
+                "id": f"{h.time_ns} {h.instrument} {n}",
+                "time": h.time_ns / 1e6,
+                "symbol": table[h.instrument].symbol,
                 "qty": float(np.sign(h.qty)) * float(table.to_qty(h.instrument, abs(h.qty))),
                 "price": [float(table.to_price(h.instrument, h.price_ticks)), digits(table.to_price(h.instrument, 1))],
                 "cost": None if np.isnan(h.cost) else h.cost,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
 def _row(row_id: str, name: str, f: Any, cls: str) -> dict[str, Any]:
     told = {k: _number(f[k]) for k in ("value", "delta", "gamma", "cash_delta", "cash_gamma", "pnl")}
-    return {"id": row_id, "name": name, "cls": cls, **told, "vega": _number(0.01 * f["vega"]), "theta": _number(f["theta"] / 365.0)}
+    return {
+        "id": row_id,
+        "name": name,
+        "cls": cls,
+        **told,
+        "vega": _number(0.01 * f["vega"]),
+        "theta": _number(f["theta"] / 365.0),
+    }
 
 
 def _number(v: float) -> float | None:

@@ -18,16 +18,26 @@ if TYPE_CHECKING:
     from qflib.views.health import ProcessHealth
 
 STAGES = [
-    {"k": "name", "label": "process"}, {"k": "state", "label": "state", "tone": "tone"}, {"k": "events_s", "label": "events/s", "f": "num"},
-    {"k": "lag", "label": "lag", "f": "num", "title": "records behind"}, {"k": "step", "label": "step ms", "f": "num", "d": 2, "title": "of a batch, mean"},
-    {"k": "commit", "label": "commit ms", "f": "num", "d": 1}, {"k": "dead", "label": "dead letters", "f": "num", "tone": "dead_tone"},
-    {"k": "restarts", "label": "restarts", "f": "num", "tone": "restart_tone"}, {"k": "cpu", "label": "CPU", "f": "percent", "d": 0},
-    {"k": "memory", "label": "memory MB", "f": "num"}, {"k": "age", "label": "heard", "f": "age"},
-]  # fmt: skip
+    {"k": "name", "label": "process"},
+    {"k": "state", "label": "state", "tone": "tone"},
+    {"k": "events_s", "label": "events/s", "f": "num"},
+    {"k": "lag", "label": "lag", "f": "num", "title": "records behind"},
+    {"k": "step", "label": "step ms", "f": "num", "d": 2, "title": "of a batch, mean"},
+    {"k": "commit", "label": "commit ms", "f": "num", "d": 1},
+    {"k": "dead", "label": "dead letters", "f": "num", "tone": "dead_tone"},
+    {"k": "restarts", "label": "restarts", "f": "num", "tone": "restart_tone"},
+    {"k": "cpu", "label": "CPU", "f": "percent", "d": 0},
+    {"k": "memory", "label": "memory MB", "f": "num"},
+    {"k": "age", "label": "heard", "f": "age"},
+]
 LETTERS = [
-    {"k": "time", "label": "time", "f": "time", "align": "left"}, {"k": "stage", "label": "stage"}, {"k": "reason", "label": "reason", "cls": "bad"},
-    {"k": "detail", "label": "detail"}, {"k": "source", "label": "source", "cls": "mid"}, {"k": "seq", "label": "seq", "f": "num", "cls": "mid"},
-]  # fmt: skip
+    {"k": "time", "label": "time", "f": "time", "align": "left"},
+    {"k": "stage", "label": "stage"},
+    {"k": "reason", "label": "reason", "cls": "bad"},
+    {"k": "detail", "label": "detail"},
+    {"k": "source", "label": "source", "cls": "mid"},
+    {"k": "seq", "label": "seq", "f": "num", "cls": "mid"},
+]
 _LAG = 200  # records behind from which a stage is called slow: ingest holds back at 256
 _STEP_MS, _COMMIT_MS = 20.0, 100.0
 _E2E_MS = 250.0
@@ -61,12 +71,17 @@ class SystemPage(Page):
         self.letters.show(
             [
                 {
-                    "id": f"{d.topic} {d.source} {d.seq} {n}", "time": d.append_ns / 1e6, "stage": d.stage, "reason": d.reason.replace("_", " "),
-                    "detail": d.detail, "source": d.source, "seq": d.seq,
+                    "id": f"{d.topic} {d.source} {d.seq} {n}",
+                    "time": d.append_ns / 1e6,
+                    "stage": d.stage,
+                    "reason": d.reason.replace("_", " "),
+                    "detail": d.detail,
+                    "source": d.source,
+                    "seq": d.seq,
                 }
                 for n, d in enumerate(health.dead_letters())
             ]
-        )  # fmt: skip
+        )
         p50, p99 = health.latency_ms
         events = max((p.events_per_s for p in processes if p.stage in ("normalize", "exchange")), default=math.nan)
         dead = sum(health.dead_letter_counts().values())
@@ -75,7 +90,12 @@ class SystemPage(Page):
                 "figures": [
                     ["half within", _ms(p50), "", "receipt to first report"],
                     ["99 % within", _ms(p99), "warn" if p99 > _E2E_MS else "", f"goal {_E2E_MS:g} ms"],
-                    ["events a second", "–" if math.isnan(events) else f"{events:,.0f}", "", "through the widest stage"],
+                    [
+                        "events a second",
+                        "–" if math.isnan(events) else f"{events:,.0f}",
+                        "",
+                        "through the widest stage",
+                    ],
                     ["dead letters", f"{dead:,}", "bad" if dead else "", "since this page's reader began"],
                 ]
             }
@@ -92,11 +112,11 @@ class SystemPage(Page):
         for p in processes:
             by_stage.setdefault(p.stage, []).append(p)
         for stage, mine in by_stage.items():
-            state, word = _state(mine, lag.get(stage, 0.0))
+            state, _ = _state(mine, lag.get(stage, 0.0))
             rate, step = sum(p.events_per_s for p in mine if p.up), _most(p.step_ms for p in mine)
             one = f"{rate:,.0f} events/s"
             two = "" if math.isnan(step) else f"step {step:.1f} ms, {lag.get(stage, 0.0):,.0f} behind"
-            stages[stage] = {"state": state, "word": word, "one": one, "two": two}
+            stages[stage] = {"state": state, "word": state, "one": one, "two": two}
         p50, _ = self.views.health.latency_ms
         silent = (time.time_ns() - self.heard_ns()) / 1e9
         up = self.views.connected and silent < 5
@@ -131,11 +151,23 @@ def _stage_row(p: ProcessHealth, lag: dict[str, float], restarts: dict[str, floa
     state, word = _state([p], lag.get(p.stage, 0.0))
     dead, again = sum(p.dead_letters.values()), restarts.get(p.stage, 0.0)
     return {
-        "id": p.name, "name": p.name, "state": word, "tone": {"slow": "warn", "down": "bad"}.get(state, ""), "cls": "down-row" if state == "down" else "",
-        "events_s": p.events_per_s, "lag": lag.get(p.stage), "step": _finite(p.step_ms), "commit": _finite(p.commit_ms), "dead": dead,
-        "dead_tone": "bad" if dead else "mid", "restarts": again, "restart_tone": "warn" if again else "mid", "cpu": _finite(p.cpu),
-        "memory": _finite(p.memory_mb), "age": round(p.age_s(), 1) if p.heard_ns else None,
-    }  # fmt: skip
+        "id": p.name,
+        "name": p.name,
+        "state": word,
+        "tone": {"slow": "warn", "down": "bad"}.get(state, ""),
+        "cls": "down-row" if state == "down" else "",
+        "events_s": p.events_per_s,
+        "lag": lag.get(p.stage),
+        "step": _finite(p.step_ms),
+        "commit": _finite(p.commit_ms),
+        "dead": dead,
+        "dead_tone": "bad" if dead else "mid",
+        "restarts": again,
+        "restart_tone": "warn" if again else "mid",
+        "cpu": _finite(p.cpu),
+        "memory": _finite(p.memory_mb),
+        "age": round(p.age_s(), 1) if p.heard_ns else None,
+    }
 
 
 def _most(values: Any) -> float:

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 _LEVEL = 0.975
 _LONGEST = 100_000  # characters
 _COLUMNS = [
-    {"k": "name", "label": "figure"}, {"k": "before", "label": "before", "f": "num"}, {"k": "after", "label": "after", "f": "num", "cls": "strong"},
+    {"k": "name", "label": "figure"},
+    {"k": "before", "label": "before", "f": "num"},
+    {"k": "after", "label": "after", "f": "num", "cls": "strong"},
     {"k": "change", "label": "change", "f": "num", "tone": "tone"},
-]  # fmt: skip
+]
 _PARTS = [
-    {"k": "name", "label": "instrument"}, {"k": "qty", "label": "qty after", "f": "num"},
-    {"k": "part", "label": "ES from it", "f": "num"}, {"k": "share", "label": "share", "f": "percent"},
-    {"k": "bar", "label": "less   ·   more risk", "f": "bar", "align": "center"}, {"k": "alone", "label": "ES alone", "f": "num", "cls": "mid"},
-]  # fmt: skip
+    {"k": "name", "label": "instrument"},
+    {"k": "qty", "label": "qty after", "f": "num"},
+    {"k": "part", "label": "ES from it", "f": "num"},
+    {"k": "share", "label": "share", "f": "percent"},
+    {"k": "bar", "label": "less · more risk", "f": "bar", "align": "center"},
+    {"k": "alone", "label": "ES alone", "f": "num", "cls": "mid"},
+]
 _FIGURES = (("es", "ES 97.5 %"), ("var", "VaR 97.5 %"), ("cost", "cost of the trades"))
 
 
@@ -43,8 +48,16 @@ class WhatIfPage(Page):
     def __init__(self, desk: SharedDesk, login: Login) -> None:
         super().__init__(desk, login)
         self.paste = Paste(ready=self._about, heard=self._heard)
-        self.figures = Table(_COLUMNS, ready=self._restart, empty="Paste trades and compute: Greeks and shortfall before and after stand here.")
-        self.parts = Table(_PARTS, ready=self._restart, sortable=True, empty="What each position adds to the shortfall stands here.")
+        self.figures = Table(
+            _COLUMNS,
+            ready=self._restart,
+            sizing_mode="stretch_height",
+            width=330,
+            empty="Paste trades and compute: Greeks and shortfall before and after stand here.",
+        )
+        self.parts = Table(
+            _PARTS, ready=self._restart, sortable=True, empty="What each position adds to the shortfall stands here."
+        )
         self._rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         self._seq, self._at_ns = -1, 0
         result = pn.Row(self.figures, self.parts, sizing_mode="stretch_both", styles={"gap": "8px"})
@@ -79,7 +92,10 @@ class WhatIfPage(Page):
             except QflibError as e:
                 made, told = None, {"error": str(e)}
             except Exception as e:  # the page stays
-                made, told = None, {"error": f"this could not be computed ({type(e).__name__}); see the dashboard's log"}
+                made, told = (
+                    None,
+                    {"error": f"this could not be computed ({type(e).__name__}); see the dashboard's log"},
+                )
 
             def show() -> None:
                 if made is not None:
@@ -105,7 +121,12 @@ class WhatIfPage(Page):
         return (_figure_rows(result.to_frame()), _part_rows(component.to_frame(), after)), report.stamp.seq
 
     def _age(self) -> Age:
-        return Age(self._seq, self._at_ns, self.heard_ns(), "" if not self._at_ns else "full revaluation over the desk's scenarios")
+        return Age(
+            self._seq,
+            self._at_ns,
+            self.heard_ns(),
+            "" if not self._at_ns else "full revaluation over the desk's scenarios",
+        )
 
 
 def _figure_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -119,7 +140,9 @@ def _figure_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
             if underlying:
                 r = frame.loc[(underlying, figure)]
                 unit = {"vega": 0.01, "theta": 1 / 365}.get(figure, 1.0)
-                rows.append({"id": f"{underlying} {figure}", "name": f"{underlying} {figure}", **_told(r, unit), "tone": ""})
+                rows.append(
+                    {"id": f"{underlying} {figure}", "name": f"{underlying} {figure}", **_told(r, unit), "tone": ""}
+                )
     return rows
 
 
@@ -132,8 +155,13 @@ def _part_rows(frame: pd.DataFrame, qty: pd.Series[float]) -> list[dict[str, Any
     most = float(frame["contribution"].abs().max()) or 1.0
     return [
         {
-            "id": str(name), "name": str(name), "qty": float(qty.get(str(name), 0.0)), "part": float(r["contribution"]), "share": float(r["share"]),
-            "bar": float(r["contribution"]) / most, "alone": float(r["standalone"]),
+            "id": str(name),
+            "name": str(name),
+            "qty": float(qty.get(str(name), 0.0)),
+            "part": float(r["contribution"]),
+            "share": float(r["share"]),
+            "bar": float(r["contribution"]) / most,
+            "alone": float(r["standalone"]),
         }
         for name, r in frame.iterrows()
-    ]  # fmt: skip
+    ]

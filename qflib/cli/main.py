@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from qflib import __version__
-from qflib.cli import audit, bench, broker, desk, doctor, positions, record, replay, up, verify
+from qflib.cli import audit, bench, broker, dash, desk, doctor, positions, record, replay, up, verify
 from qflib.errors import QflibError
 
 app = typer.Typer(
@@ -38,6 +38,7 @@ def _started(
 
 app.command("desk", epilog=desk.EXAMPLE)(desk.command)
 app.command("up", epilog=up.EXAMPLE)(up.command)
+app.command("dash", epilog=dash.EXAMPLE)(dash.command)
 app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("bench", epilog=bench.EXAMPLE)(bench.command)

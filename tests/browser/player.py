@@ -1,4 +1,4 @@
-"""A desk without Kafka for the pages to show: a recorded run is read in, then played live from a thread, round and round."""
+"""A desk without Kafka for the pages to show: a recorded run is read in, then played live, round and round."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ from qflib.records import (
 )
 from qflib.records.codec import decode, encode
 from qflib.records.tables import BY_KIND, ORDERS
-from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, dead_letters
+from qflib.records.topics import (
+    ANALYTICS_RESULTS,
+    MARKET_RAW,
+    ORDERS_EXECUTED,
+    ORDERS_INCOMING,
+    RISK_METRICS,
+    dead_letters,
+)
 from qflib.views import Views
 from qflib.views.health import ProcessHealth
 
@@ -80,7 +87,7 @@ class Player:
         times = _times(played)
         since = bisect_left(times, times[0] + OPENING_NS)
         self._round, self._times = played[since:], times[since:]
-        self._offsets = {t: 10**6 for t in AGAIN}
+        self._offsets = dict.fromkeys(AGAIN, 10**6)
         self._paused, self._ending = Event(), Event()
         self._thread: Thread | None = None
         now = time.time_ns() // 10**6
@@ -137,7 +144,9 @@ class Player:
             seen, batch = self._round[k]
             self._offsets[seen.topic] += 1
             value = encode(later(batch, shift))
-            self.views.take(seen._replace(offset=self._offsets[seen.topic], value=value, append_ms=time.time_ns() // 10**6))
+            self.views.take(
+                seen._replace(offset=self._offsets[seen.topic], value=value, append_ms=time.time_ns() // 10**6)
+            )
             self.heard()
             n += 1
 
@@ -182,7 +191,11 @@ def later(batch: Batch, shift: int) -> Batch:
     moved = {}
     for name, table in batch.tables.items():
         named = [f for f in getattr(table, "_fields", ()) if f.endswith("_ns") and f != "horizon_ns"]
-        moved[name] = table._replace(**{f: getattr(table, f) + (getattr(table, f) > 0) * shift for f in named}) if named else table
+        moved[name] = (
+            table._replace(**{f: getattr(table, f) + (getattr(table, f) > 0) * shift for f in named})
+            if named
+            else table
+        )
     return Batch(batch.kind, moved, batch.header, batch.topic, batch.key)
 
 

@@ -69,7 +69,7 @@ class Running:
         asyncio.set_event_loop(asyncio.new_event_loop())
         self._loop = IOLoop.current()
         desk = SharedDesk(self.player.views, self.trading)
-        self.dashboard = Dashboard(desk, self.keys.get, self.port, ticket=TICKET, ticket_key=TRADER)
+        self.dashboard = Dashboard(desk, self.keys.get, self.port, ticket=TICKET, ticket_key=lambda: TRADER)
         self.dashboard.start()
         self._loop.add_callback(self._up.set)
         self._loop.start()
