@@ -13,6 +13,7 @@ from qflib.cli import (
     audit,
     bench,
     broker,
+    dash,
     desk,
     doctor,
     jobs,
@@ -52,6 +53,7 @@ def _started(
 
 app.command("desk", epilog=desk.EXAMPLE)(desk.command)
 app.command("up", epilog=up.EXAMPLE)(up.command)
+app.command("dash", epilog=dash.EXAMPLE)(dash.command)
 app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("bench", epilog=bench.EXAMPLE)(bench.command)
