@@ -15,7 +15,6 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import chromium
-from tests.browser.running import TICKET
 
 _SPEED = 5.0  # market seconds a second: twenty books
 _FRAMES = """(ms) => new Promise((done) => {
