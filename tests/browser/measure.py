@@ -70,9 +70,8 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     page.keyboard.press("Alt+1")
     page.wait_for_timeout(1_000)
     lags = np.array(page.evaluate(_LAGS, 10_000))
-    print(
-        f"lag server to browser: p50 {np.median(lags):.0f} ms, p99 {np.quantile(lags, 0.99):.0f} ms, {len(lags) / 10:.0f}/s"
-    )
+    p50, p99 = np.median(lags), np.quantile(lags, 0.99)
+    print(f"lag server to browser: p50 {p50:.0f} ms, p99 {p99:.0f} ms, {len(lags) / 10:.0f}/s")
     print(
         f"server with one session: {100 * (cpu(process, 5.0)):.0f} % of a processor (at the start {100 * idle:.0f} %)"
     )

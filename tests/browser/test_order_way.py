@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from websockets.sync.client import connect
 
 from tests.browser.desk_up import Up, answered, positions, wait
@@ -26,6 +26,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     yield desk
     if desk.process.poll() is None:
         desk.stop()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
 
 
 class Stream(Thread):
@@ -61,7 +68,8 @@ def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -
     errors: list[str] = []
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.goto(up.dashboard)
-    page.goto(up.dashboard.split("/login")[0] + "/orders")
+    page.wait_for_selector('.tile[data-tile="ladder"][data-stale="false"]', timeout=60_000)
+    page.keyboard.press("Alt+3")
 
     book = client.get("/v1/books/ACME.F").json()
     price = book["asks"][4][0]  # five levels deep: filled at once
@@ -91,7 +99,7 @@ def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -
         client, "/v1/portfolios/DESK1/positions", lambda r: positions(r, "ACME.F", "client") == held + filled or None
     )
     hops["position"] = time.monotonic() - sent
-    page.wait_for_selector("text=way-1", timeout=20_000)
+    page.locator("#orders").get_by_text("way-1").first.wait_for(timeout=20_000)
     hops["Orders page"] = time.monotonic() - sent
     # what was bought moves the delta out of the band: the hedger sells
     answered(
@@ -128,6 +136,7 @@ def test_the_brokers_death_shows_and_heals(up: Up, page: Page, capsys: pytest.Ca
 
     client = up.client()
     page.goto(up.dashboard)
+    page.wait_for_selector('#market .tile[data-stale="false"]', timeout=60_000)
     java = [p for p in psutil.process_iter(["cmdline"]) if str(up.state) in " ".join(p.info["cmdline"] or [])
             and "kafka.Kafka" in " ".join(p.info["cmdline"] or [])]  # fmt: skip
     assert len(java) == 1
@@ -138,14 +147,15 @@ def test_the_brokers_death_shows_and_heals(up: Up, page: Page, capsys: pytest.Ca
     old = client.get("/v1/books/ACME.F")
     assert old.status_code == 200
     assert old.json()["age_ms"] >= 0
-    page.wait_for_selector(".stale, [data-stale=true]", timeout=20_000)
+    page.wait_for_selector('#market .tile[data-stale="true"]', timeout=20_000)
     seen["page grey"] = time.monotonic() - began
     wait(lambda: client.get("/readyz").status_code == 200, 90)
     seen["ready again"] = time.monotonic() - began
     fresh = client.get("/v1/books/ACME.F").json()["seq"]
     answered(client, "/v1/books/ACME.F", lambda b: b["seq"] > fresh or None)
     seen["book moves"] = time.monotonic() - began
-    page.wait_for_function("() => document.querySelectorAll('.stale, [data-stale=true]').length === 0", timeout=40_000)
+    grey = """document.querySelectorAll('#market .tile[data-stale="true"]').length"""
+    page.wait_for_function(f"{grey} === 0", timeout=60_000)
     seen["page right"] = time.monotonic() - began
     with capsys.disabled():
         print("\nbroker killed, s: " + ", ".join(f"{name} {s:.1f}" for name, s in seen.items()))
