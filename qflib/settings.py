@@ -89,7 +89,7 @@ class ApiSettings(_Part):
     acknowledge_s: _Positive = 3.0  # after which an order's outcome is told as unknown
     stale_s: _Positive = 15.0  # without a word of an underlying's books its orders are refused
     array: Annotated[int, Field(gt=0)] = 100_000  # numbers in a request to pricing or shortfall
-    rows: Annotated[int, Field(gt=0)] = 100_000  # of a page of history
+    history_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait
 
 

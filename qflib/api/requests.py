@@ -8,17 +8,22 @@ from msgspec import Meta, Struct
 
 from qflib.api.shapes import BookName, OrderTypeName, SideName, TimeInForceName
 
+# Every pattern ends in `$(?!\n)`: `$` alone lets a last line feed pass.
 #: A positive decimal number: the wire's form of prices and quantities.
-Decimal = Annotated[str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$", description='decimal number, as "100.25"')]
-SignedDecimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$")]
+Decimal = Annotated[
+    str, Meta(pattern=r"^[0-9]{1,18}(\.[0-9]{1,18})?$(?!\n)", description='decimal number, as "100.25"')
+]
+SignedDecimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$(?!\n)")]
 #: An account or portfolio: printable ASCII, as the exchange takes it.
-Name = Annotated[str, Meta(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
+Name = Annotated[str, Meta(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$(?!\n)")]
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 #: An id of ours: it stands in an address too.
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")]
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)")]
 Level = Annotated[float, Meta(ge=0.5, lt=1.0)]
 #: RFC 3339 with a zone.
-INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})$(?!\n)"
+)
 Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 
@@ -46,9 +51,11 @@ class NewSignal(Body, frozen=True, kw_only=True):
     instrument: Symbol
     direction: Literal["buy", "flat", "sell"]
     signal_id: Id | None = None
-    strategy: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 ._:-]{0,64}$")] = ""
+    strategy: Annotated[str, Meta(pattern=r"^[A-Za-z0-9 ._:-]{0,64}$(?!\n)")] = ""
     strength: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
-    horizon: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(ns|us|ms|s|min|h|D)$", description="as 5min")] | None = None
+    horizon: Annotated[str, Meta(pattern=r"^[0-9]{1,9}(ns|us|ms|s|min|h|D)$(?!\n)", description="as 5min")] | None = (
+        None
+    )
     valid_until: Annotated[str, Meta(pattern=INSTANT, description="RFC 3339")] | None = None
 
 

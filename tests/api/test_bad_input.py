@@ -58,7 +58,7 @@ def test_bodies_that_are_none(api: Served, body: bytes, code: str) -> None:
         ({"price": 100.0}, "price"), ({"qty": 3}, "qty"), ({"price": "1e2"}, "price"), ({"price": "NaN"}, "price"),
         ({"qty": "-1"}, "qty"), ({"qty": "9" * 40}, "qty"), ({"side": "long"}, "side"), ({"side": 1}, "side"),
         ({"client_order_id": ""}, "client_order_id"), ({"client_order_id": "a/b"}, "client_order_id"),
-        ({"client_order_id": "x" * 65}, "client_order_id"), ({"account": "a\n"}, ""),
+        ({"client_order_id": "x" * 65}, "client_order_id"), ({"account": "a\n"}, "account"),
         ({"account": "ü"}, "account"), ({"portfolio": " "}, "portfolio"), ({"time_in_force": "gtd"}, "time_in_force"),
         ({"ord_type": "stop"}, "ord_type"),
         ({"price": None, "qty": None}, "qty"), ({"extra": 1}, ""), ({"account": {"$ne": ""}}, "account"),
