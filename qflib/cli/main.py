@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 from qflib import __version__
-from qflib.cli import api, audit, bench, broker, desk, doctor, keys, positions, record, replay, up, verify
+from qflib.cli import (
+    api,
+    audit,
+    bench,
+    broker,
+    dash,
+    desk,
+    doctor,
+    jobs,
+    keys,
+    positions,
+    record,
+    replay,
+    up,
+    verify,
+)
 from qflib.errors import QflibError
 
 app = typer.Typer(
@@ -38,6 +53,7 @@ def _started(
 
 app.command("desk", epilog=desk.EXAMPLE)(desk.command)
 app.command("up", epilog=up.EXAMPLE)(up.command)
+app.command("dash", epilog=dash.EXAMPLE)(dash.command)
 app.command("replay", epilog=replay.EXAMPLE)(replay.command)
 app.command("verify", epilog=verify.EXAMPLE)(verify.command)
 app.command("bench", epilog=bench.EXAMPLE)(bench.command)
@@ -48,6 +64,7 @@ app.command("api", epilog=api.EXAMPLE)(api.command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")
+app.add_typer(jobs.app, name="jobs")
 
 
 def run() -> None:

@@ -170,6 +170,24 @@ def shown(
     return _frame(kept, rows, _names(kept, columns), instruments, raw)
 
 
+def of_day(history: History, kept: Kept, date: str, cluster: str, where: Any = None) -> pa.Table:
+    """Rows of one UTC date by rising time; files of other days are not opened.
+
+    Parameters
+    ----------
+    history, kept
+        The store and one of its tables.
+    date
+        As 2026-01-05, of the table's own time.
+    cluster
+        Which Kafka cluster's.
+    where
+        A further condition, a pyarrow.dataset expression.
+    """
+    mine = (ds.field("cluster") == cluster) & (ds.field("date") == date)
+    return _ordered(kept, history.scan(kept.name, None, mine if where is None else mine & where))
+
+
 def columns_of(kept: Kept, rows: pa.Table) -> Any:
     """The named tuple of read-only arrays that steps and kernels take."""
     return kept.table.make(**{c.name: _array(rows, c.name, c.type) for c in kept.table.columns if c.type != "blob"})

@@ -1,0 +1,128 @@
+"""Who is at the dashboard: a login is kept here, the browser has nothing but a signed token of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event, Lock, Thread
+
+_LASTS_S = 12 * 3600.0
+_LOOK_S = 10.0  # between two looks whether the keys are still in force
+_TRIES, _TRIES_S = 10, 60.0  # wrong keys a minute, from anywhere: a key has 256 bits, this only keeps the log short
+_MOST = 1_000  # logins at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose key it is, and what it may do (`read`, `trade`, `admin`)."""
+
+    name: str
+    scopes: frozenset[str]
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether orders may be sent."""
+        return "trade" in self.scopes
+
+
+#: Checks a key: whose it is; None where it is not in force.
+Verify = Callable[[str], Principal | None]
+
+
+@dataclass(slots=True)
+class Login:
+    """One login; `key` is what orders are sent with and never leaves this process otherwise."""
+
+    principal: Principal
+    key: str = field(repr=False)
+    ends: float
+    over: bool = False
+
+
+class Logins:
+    """All logins of this process.
+
+    Parameters
+    ----------
+    verify
+        Checks a key.
+
+    Examples
+    --------
+    >>> me = Principal("me", frozenset(("read",)))
+    >>> logins = Logins(lambda key: me if key == "k" else None)
+    >>> token = logins.open("k")
+    >>> logins.find(token).principal.name, logins.open("x") is None, logins.find("forged") is None
+    ('me', True, True)
+    """
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+        self._by_token: dict[str, Login] = {}
+        self._wrong: list[float] = []
+        self._lock, self._ending = Lock(), Event()
+        self._thread: Thread | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether too many wrong keys came in the last minute."""
+        since = time.monotonic() - _TRIES_S
+        with self._lock:
+            self._wrong = [t for t in self._wrong if t > since]
+            return len(self._wrong) >= _TRIES
+
+    def open(self, key: str) -> str | None:
+        """The token of a new login; None where the key is not in force."""
+        principal = self._verify(key)
+        if principal is None or "read" not in principal.scopes:
+            with self._lock:
+                self._wrong.append(time.monotonic())
+            return None
+        return self._kept(Login(principal, key, time.monotonic() + _LASTS_S))
+
+    def find(self, token: str | None) -> Login | None:
+        """The login of a token; None where there is none, or it has ended."""
+        login = self._by_token.get(token or "")
+        if login is None or login.over or time.monotonic() > login.ends:
+            return None
+        return login
+
+    def close(self, token: str | None) -> None:
+        """End a login; its open pages are told."""
+        with self._lock:
+            login = self._by_token.pop(token or "", None)
+        if login is not None:
+            login.over = True
+
+    def look(self) -> None:
+        """End the logins whose keys were revoked or whose time is over."""
+        for token, login in list(self._by_token.items()):
+            try:
+                gone = time.monotonic() > login.ends or self._verify(login.key) is None
+            except Exception:  # who checks is away: it is asked again
+                continue
+            if gone:
+                self.close(token)
+
+    def start(self) -> None:
+        """Look again and again, in a thread."""
+        self._thread = Thread(target=self._run, name="logins", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ending.set()
+
+    def _run(self) -> None:
+        while not self._ending.wait(_LOOK_S):
+            self.look()
+
+    def _kept(self, login: Login) -> str:
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            while len(self._by_token) >= _MOST:
+                self._by_token.pop(next(iter(self._by_token))).over = True
+            self._by_token[token] = login
+        return token

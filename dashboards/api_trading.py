@@ -1,0 +1,102 @@
+"""Keys and orders of the real desk: the API's key file, and its client; the one place that knows them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from dashboards.access import Principal, Verify
+from dashboards.trading import NewOrder, RefusedError
+from qflib.errors import QflibError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CLIENTS = 100  # kept; a key has one
+
+
+def verifier(folder: Path) -> Verify:
+    """Checks keys against the file of a desk's folder, which the API keeps."""
+    from qflib.api.keys import FILE, KeyStore
+
+    store = KeyStore(folder / FILE)
+
+    def verify(text: str) -> Principal | None:
+        key = store.verify(text)
+        return None if key is None else Principal(key.name, frozenset(key.scopes))
+
+    return verify
+
+
+def folder_key(folder: Path) -> str:
+    """The key that `qf.connect()` finds beside a desk; empty where there is none yet."""
+    from qflib.api.keys import CLIENT_FILE
+
+    try:
+        told = tomllib.loads((folder / CLIENT_FILE).read_text(encoding="utf-8")).get("key", "")
+    except (OSError, ValueError):
+        return ""
+    return told if isinstance(told, str) else ""
+
+
+class ApiTrading:
+    """`Trading` through `qflib.api.client`, a client a key.
+
+    Parameters
+    ----------
+    url
+        Of the API.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._clients: dict[str, Any] = {}
+        self._lock = Lock()
+
+    def place(self, key: str, order: NewOrder) -> str:
+        """Send an order.
+
+        Raises
+        ------
+        RefusedError
+            If the API did not take it.
+        """
+        told = {
+            "account": order.account, "portfolio": order.portfolio, "instrument": order.instrument, "side": order.side,
+            "ord_type": order.ord_type, "time_in_force": order.time_in_force, "qty": order.qty,
+            "client_order_id": order.client_order_id,
+        }  # fmt: skip
+        price = {} if order.ord_type == "market" else {"price": order.price}
+        self._asked(lambda: self._client(key).place(**told, **price))
+        return f"sent: {order.side} {order.qty} {order.instrument}" + (f" at {order.price}" if price else "")
+
+    def cancel(self, key: str, account: str, client_order_id: str) -> str:
+        """Ask for a cancel.
+
+        Raises
+        ------
+        RefusedError
+            If the API did not take it.
+        """
+        self._asked(lambda: self._client(key).cancel(client_order_id, account=account))
+        return f"cancel of {client_order_id} is sent"
+
+    def _client(self, key: str) -> Any:
+        from qflib.api.client import connect
+
+        with self._lock:
+            if key not in self._clients:
+                while len(self._clients) >= _CLIENTS:
+                    self._clients.pop(next(iter(self._clients))).close()
+                self._clients[key] = connect(self._url, key)
+            return self._clients[key]
+
+    def _asked(self, ask: Callable[[], object]) -> None:
+        try:
+            ask()
+        except RefusedError:
+            raise
+        except QflibError as e:
+            raise RefusedError(str(e)) from None

@@ -1,0 +1,79 @@
+"""The dashboard as a process: `python dashboards/app.py --deployment FILE --bootstrap HOST:PORT --port N`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+KEY_VARIABLE = "QFLIB_DASH_KEY"  # not an argument: those are in every list of processes
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    asked = _arguments().parse_args(argv)
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # started by path: the project's folder is not on it
+
+    from tornado.ioloop import IOLoop
+
+    from dashboards.api_trading import ApiTrading, folder_key, verifier
+    from dashboards.desk import SharedDesk
+    from dashboards.server import Dashboard
+    from dashboards.trading import NoTrading
+    from qflib import logs, settings
+    from qflib.api import ticket
+    from qflib.broker.clients import Connection
+    from qflib.desk.deployment import Deployment
+    from qflib.stream.metrics import serve
+    from qflib.views import Views
+
+    chosen = settings.load()
+    logs.set_up(chosen.log)
+    deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
+    connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
+    views = Views(deployment, connection, endpoints=_endpoints(folder))
+    desk = SharedDesk(views, ApiTrading(asked.api) if asked.api else NoTrading(), deployment.config.currency)
+    given = os.environ.pop(KEY_VARIABLE, "")
+    made = Dashboard(
+        desk, verifier(folder), asked.port, address=asked.address, ticket=ticket.written(folder),
+        ticket_key=lambda: given or folder_key(folder), origins=tuple(asked.origin),
+    )  # fmt: skip
+    serve(asked.metrics_port)
+    loop = IOLoop.current()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
+    views.start()
+    made.start()
+    print(f"dashboard at http://{asked.address}:{made.port}/", flush=True)
+    loop.start()
+    made.stop()
+    views.stop()
+
+
+def _arguments() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="dashboards/app.py", description="The live dashboard of a desk.")
+    made.add_argument("--deployment", type=Path, required=True, help="deployment.json in the desk's folder")
+    made.add_argument("--bootstrap", required=True, help="the broker: host:port")
+    made.add_argument("--port", type=int, default=5006)
+    made.add_argument("--address", default="127.0.0.1", help="where to listen")
+    made.add_argument("--api", default="", help="URL of the HTTP API; without it nothing can be traded")
+    made.add_argument("--origin", action="append", default=[], help="one more host:port that pages may come from")
+    made.add_argument("--metrics-port", type=int, default=0)
+    return made
+
+
+def _endpoints(folder: Path) -> Callable[[], Mapping[str, str]]:
+    from qflib.stream.folder import DeskFolder
+
+    def told() -> Mapping[str, str]:
+        ports = (DeskFolder(folder).running() or {}).get("ports", {})
+        return {str(name): f"http://127.0.0.1:{port}/metrics" for name, port in dict(ports).items() if port}
+
+    return told
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What pages are made of: each Python beside its JavaScript and its style."""

@@ -1,0 +1,59 @@
+// The frame of the page: which page is seen, how old each tile is, whether server and broker answer.
+export function render({model, el}) {
+  const qf = window.qf, pages = model.pages, doc = document;
+  let tiles = {}, connected = true, heard = performance.now(), skew = null, page = pages[0], ended = false;
+  const go = (name, tell = true) => {
+    if (!pages.includes(name)) return;
+    page = name;
+    for (const s of doc.querySelectorAll(".page")) s.hidden = s.id !== name;
+    for (const b of doc.querySelectorAll("nav button")) b.dataset.page === name ? b.setAttribute("aria-current", "page") : b.removeAttribute("aria-current");
+    doc.body.dataset.page = name;
+    if (location.hash !== "#" + name) history.replaceState(null, "", "#" + name);
+    window.dispatchEvent(new Event("resize"));
+    if (tell) model.send_msg({op: "page", page: name});
+  };
+  const keys = (e) => {
+    const inside = e.composedPath()[0], typing = inside && /^(INPUT|TEXTAREA|SELECT)$/.test(inside.tagName);
+    const digit = /^(?:Digit|Numpad)([1-9])$/.exec(e.code);  // with Alt from within a field, too
+    if (e.ctrlKey || e.metaKey || (typing && !e.altKey)) return;
+    if (digit && pages[digit[1] - 1]) { e.preventDefault(); go(pages[digit[1] - 1]); }
+    if (e.altKey) return;
+    if (e.key === "t") qf.toggle();
+  };
+  doc.addEventListener("keydown", keys);
+  for (const b of doc.querySelectorAll("nav button")) b.addEventListener("click", () => go(b.dataset.page));
+  doc.querySelector("#theme").addEventListener("click", () => qf.toggle());
+  const off = qf.on("page", (name) => go(name));
+  const banner = doc.querySelector(".banner"), pulse = doc.querySelector(".pulse span");
+  const tick = () => {
+    const silent = (performance.now() - heard) / 1e3, now = skew === null ? 0 : performance.now() + skew;
+    const away = ended ? "This login has ended." : silent > 5 ? "The dashboard does not answer: what is shown is its last word. It will be right again by itself."
+      : !connected ? "The broker is away: what is shown are the last values known, with their age. It will be right again by itself." : "";
+    doc.body.dataset.state = away ? "away" : "live";
+    if (banner.textContent !== away) banner.textContent = away;
+    for (const t of doc.querySelectorAll(".tile[data-tile]")) {
+      const s = tiles[t.dataset.tile], stamp = t.querySelector(".stamp");
+      if (!s) { t.dataset.stale = away ? "true" : "false"; continue; }
+      const [seq, told, alive, note] = s, age = Math.max(0, now - told) / 1e3, stale = !!away || (now - alive) / 1e3 > 5;
+      t.dataset.seq = seq; t.dataset.age = age.toFixed(2); t.dataset.stale = stale;
+      const text = told > 0 ? (seq >= 0 ? `#${seq} · ` : "") + qf.age(age) : "";
+      if (stamp.textContent !== text) stamp.textContent = text;
+      if (note != null) { const n = t.querySelector(".note"); if (n.textContent !== note) n.textContent = note; }
+    }
+  };
+  const timer = setInterval(tick, 200);
+  model.on("msg:custom", (m) => {
+    if (m.login) { ended = true; tick(); location.href = m.login; return; }
+    heard = performance.now(); connected = m.connected;
+    const s = m.now - performance.now();
+    skew = skew === null || s > skew ? s : skew + 0.02 * (s - skew);  // the quickest message tells the clocks' difference best
+    Object.assign(tiles, m.tiles);
+    pulse.textContent = m.pulse; doc.querySelector(".pulse").title = m.more || "";
+    tick();
+  });
+  model.on("remove", () => { clearInterval(timer); doc.removeEventListener("keydown", keys); off(); });
+  const hash = location.hash.slice(1);
+  go(pages.includes(hash) ? hash : pages[0], false);
+  model.send_msg({op: "ready", page});
+  model.send_msg({op: "page", page});
+}

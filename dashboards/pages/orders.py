@@ -1,0 +1,166 @@
+"""Orders: the ticket, the blotter, the fills."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import panel as pn
+
+from dashboards.components.filters import Filters
+from dashboards.components.heatmap import digits
+from dashboards.components.table import Table
+from dashboards.components.ticket import Ticket
+from dashboards.components.wire import Message
+from dashboards.pages.order_tables import BLOTTER, FILLS, blotter_rows, fill_rows, wanted
+from dashboards.pages.page import Page
+from dashboards.tile import Age, Tile
+from dashboards.trading import NewOrder
+from qflib.errors import QflibError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dashboards.access import Login
+    from dashboards.desk import SharedDesk
+
+_LONGEST = 64  # characters of a field
+
+
+class OrdersPage(Page):
+    """Orders of people, strategies and the hedger."""
+
+    name, title = "orders", "Orders"
+
+    def __init__(self, desk: SharedDesk, login: Login) -> None:
+        super().__init__(desk, login)
+        table = self.views.instruments
+        self.at = next((i for i, r in enumerate(table) if r.kind in ("future", "spot")), 0)
+        self.ticket = Ticket(ready=self._about, heard=self._heard)
+        self.filters = Filters(heard=self._filtered)
+        self.blotter = Table(
+            BLOTTER,
+            ready=self._restart,
+            heard=self._act,
+            sortable=True,
+            empty="No such order.",
+            stylesheets=["table { min-width: 760px; }"],
+        )
+        self.fills = Table(FILLS, ready=self._restart, sortable=True, empty="Nothing has been filled yet.")
+        self._show, self._text = "all", ""
+        self._quoted: Message = {}
+        self.tiles = [
+            Tile("ticket", "New order", self.ticket, self._quote_age),
+            Tile("blotter", "Orders", pn.Column(self.filters, self.blotter, sizing_mode="stretch_both"), self._age),
+            Tile("fills", "Executions", self.fills, self._age),
+        ]
+
+    def fast(self) -> None:
+        """The quote beside the ticket."""
+        table, book = self.views.instruments, self.views.books.latest(self.at)
+        r = table[self.at]
+        tick, lot = table.to_price(self.at, 1), table.to_qty(self.at, 1)
+        best = {"bid": None, "ask": None}
+        if book is not None:
+            for side, levels in (("bid", book.bids), ("ask", book.asks)):
+                best[side] = float(table.to_price(self.at, int(levels[0, 0]))) if len(levels) else None
+        quote = {
+            "op": "quote",
+            "symbol": r.symbol,
+            "tick": tick,
+            "digits": digits(tick),
+            "lot": lot,
+            "lots": digits(lot),
+            "multiplier": float(r.multiplier),
+            "currency": r.quote_currency,
+            **best,
+        }
+        if quote != self._quoted and self.ticket.is_ready:
+            self._quoted = quote
+            self.ticket.send(quote)
+
+    def slow(self) -> None:
+        """The tables."""
+        chosen = wanted(self.views.instruments, self._show, self._text)
+        self.blotter.show(blotter_rows(self.views, chosen, may_cancel=self.login.principal.may_trade))
+        self.fills.show(fill_rows(self.views))
+
+    def _about(self) -> None:
+        self._quoted = {}
+        self.ticket.send(
+            {
+                "op": "about",
+                "may": self.login.principal.may_trade,
+                "symbols": [r.symbol for r in self.views.instruments],
+                "instrument": self.views.instruments[self.at].symbol,
+                "account": "DASHBOARD",
+                "portfolio": self.desk.portfolio,
+            }
+        )
+        self.fast()
+
+    def _restart(self) -> None:
+        self.blotter.again()
+        self.fills.again()
+        self.slow()
+
+    def _filtered(self, message: Message) -> None:
+        if message.get("op") == "filter":
+            self._show, self._text = str(message.get("show")), str(message.get("text"))[:_LONGEST].strip().lower()
+            self.slow()
+
+    def _heard(self, message: Message) -> None:
+        if message.get("op") == "instrument":
+            symbol = str(message.get("symbol"))
+            if symbol in self.views.instruments:
+                self.at = self.views.instruments.id(symbol)
+                self.fast()
+        elif message.get("op") == "place":
+            self._place(message)
+
+    def _place(self, message: Message) -> None:
+        fields = ("account", "portfolio", "instrument", "side", "ord_type", "time_in_force", "qty", "price")
+        told = {k: str(message.get(k, ""))[:_LONGEST] for k in fields}
+        order = NewOrder(client_order_id=f"dash-{uuid.uuid4().hex[:20]}", **told)
+        self._trade(lambda: self.desk.trading.place(self.login.key, order))
+
+    def _act(self, message: Message) -> None:
+        account, _, client_order_id = str(message.get("id", "")).partition("|")
+        if message.get("op") == "act" and self.views.orders.order(account, client_order_id) is not None:
+            self._trade(lambda: self.desk.trading.cancel(self.login.key, account, client_order_id))
+
+    def _trade(self, ask: Callable[[], str]) -> None:
+        """Ask the API from a thread; the page goes on meanwhile, and is told what it said."""
+        if self.login.over or not self.login.principal.may_trade:
+            self._said("this key has no trade scope; log in with one that has", bad=True)
+            return
+        doc = pn.state.curdoc
+
+        def asked() -> None:
+            try:
+                text, bad = ask(), False
+            except QflibError as e:
+                text, bad = str(e), True
+            except Exception as e:  # a fault of ours: the page stays, the log has it
+                text, bad = f"the order could not be sent ({type(e).__name__}); see the dashboard's log", True
+            if doc is not None and doc.session_context is not None:
+                doc.add_next_tick_callback(lambda: self._said(text, bad=bad))
+
+        self.desk.run(asked)
+
+    def _said(self, text: str, *, bad: bool) -> None:
+        self.ticket.send({"op": "said", "text": text, "bad": bad})
+        self.slow()
+
+    def _quote_age(self) -> Age:
+        book, may = self.views.books.latest(self.at), self.login.principal.may_trade
+        note = None if may else "this key reads only"
+        if book is None:
+            return Age(-1, 0, 0, note)
+        return Age(book.stamp.seq, book.stamp.append_ns, book.stamp.append_ns, note)
+
+    def _age(self) -> Age:
+        newest = self.views.orders.executions(limit=1)
+        if not newest:
+            return Age(-1, 0, self.heard_ns())
+        return Age(newest[0].cursor[2], newest[0].cursor[0] * 1_000_000, self.heard_ns())

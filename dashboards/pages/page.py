@@ -1,0 +1,46 @@
+"""What a page is to its session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboards.tile import Tile
+
+if TYPE_CHECKING:
+    from dashboards.access import Login
+    from dashboards.desk import SharedDesk
+
+
+class Page:
+    """One page of one session; only the page that is seen is asked to draw.
+
+    Parameters
+    ----------
+    desk
+        What the sessions share.
+    login
+        Whose session it is.
+
+    Attributes
+    ----------
+    name, title
+        Of the page.
+    tiles
+        What is on it.
+    """
+
+    name = title = ""
+
+    def __init__(self, desk: SharedDesk, login: Login) -> None:
+        self.desk, self.views, self.login = desk, desk.views, login
+        self.tiles: list[Tile] = []
+
+    def fast(self) -> None:
+        """Tell what changed and moves fast; some 20 times a second."""
+
+    def slow(self) -> None:
+        """Tell what changed and is read rather than watched; twice a second, and at once when the page is shown."""
+
+    def heard_ns(self) -> int:
+        """When anything was last heard of the desk: what changes by its own pace is as old as that."""
+        return self.views.health.heard_ns

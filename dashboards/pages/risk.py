@@ -1,0 +1,124 @@
+"""Risk: shortfall against its limit, outcomes against forecasts, Greeks, moves, hedges and what they cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dashboards.components.bullet import Bullet
+from dashboards.components.moves import Moves
+from dashboards.components.table import Table
+from dashboards.desk import SPOT, VOL
+from dashboards.pages.page import Page
+from dashboards.pages.risk_pictures import Pictures
+from dashboards.pages.risk_tables import GREEKS, HEDGES, greek_rows, hedge_rows
+from dashboards.tile import Age, Tile
+
+if TYPE_CHECKING:
+    from dashboards.access import Login
+    from dashboards.desk import SharedDesk
+    from qflib.views.report import Report
+
+
+class RiskPage(Page):
+    """The desk's portfolio."""
+
+    name, title = "risk", "Risk"
+
+    def __init__(self, desk: SharedDesk, login: Login) -> None:
+        super().__init__(desk, login)
+        self.bullet, self.moves = Bullet(ready=self._restart), Moves(ready=self._restart)
+        self.greeks = Table(GREEKS, ready=self._restart, empty="No report yet.")
+        self.hedges = Table(HEDGES, ready=self._restart, empty="No hedge has been traded yet.")
+        self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
+        self._seq, self._ladder_ns = -1, -1
+        self.tiles = [
+            Tile("bullet", "Loss over a day", self.bullet, self._report_age, desk.portfolio),
+            Tile("es", "Expected shortfall", self.pictures.es, self._report_age),
+            Tile("outcomes", "Outcomes against VaR", self.pictures.outcomes, self._outcome_age),
+            Tile("pnl", "P&L", self.pictures.pnl, self._report_age),
+            Tile("ladder2", "P&L by spot and vol", self.moves, self._ladder_age),
+            Tile(
+                "greeks", "Greeks", self.greeks, self._report_age, "cash gamma of 1 %, vega of a point, theta of a day"
+            ),
+            Tile("hedges", "Hedges", self.hedges, self._hedge_age),
+        ]
+
+    def fast(self) -> None:
+        """The bullet: a report comes up to four times a second."""
+        report = self.views.risk.latest(self.desk.portfolio)
+        if report is not None and report.stamp.seq != self._seq:
+            self._seq = report.stamp.seq
+            self._tell_bullet(report)
+
+    def slow(self) -> None:
+        """Pictures, tables, the ladder of moves."""
+        report = self.views.risk.latest(self.desk.portfolio)
+        self.pictures.extend()
+        self.hedges.show(hedge_rows(self.views))
+        made = self.desk.ladder()
+        if made is not None and made.at_ns != self._ladder_ns and self.moves.is_ready:
+            self._ladder_ns = made.at_ns
+            grid = {} if made.pnl is None else {"spot": SPOT, "vol": VOL, "pnl": made.pnl.tolist()}
+            self.moves.send(grid or {"text": made.error})
+        if report is not None:
+            self.greeks.show(greek_rows(report))
+
+    def _restart(self) -> None:
+        self._seq = self._ladder_ns = -1
+        for table in (self.greeks, self.hedges):
+            table.again()
+        self.fast()
+        self.slow()
+
+    def _tell_bullet(self, report: Report) -> None:
+        risk, limits = report.risk, report.limits
+        es = limits.loc["max_es"] if "max_es" in limits.index else None
+        rows = []
+        for k, (level, r) in enumerate(risk.iterrows()):
+            for name in ("es", "var"):
+                bound = float(es["bound"]) if es is not None and name == "es" and k == 0 else None
+                rows.append(
+                    {
+                        "name": f"{'ES' if name == 'es' else 'VaR'} {100 * float(level):g} %",
+                        **{n: float(r[f"{name}_{n}"]) for n in ("current", "unhedged", "target")},
+                        "limit": bound, "breached": bool(bound is not None and es is not None and es["breached"]),
+                    }
+                )  # fmt: skip
+        now = report.figure("es_current")
+        before = report.figure("es_unhedged")
+        cut = f"{1 - now / before:.0%} less than unhedged" if before > 0 else ""
+        used = f"{now / float(es['bound']):.0%} of the limit" if es is not None and float(es["bound"]) > 0 else ""
+        big = [
+            ["ES now", _money(now), "bad" if es is not None and es["breached"] else "", used or cut],
+            ["P&L", _money(report.pnl, signed=True), "up" if report.pnl > 0 else "down", self.desk.currency],
+            ["Hedging has cost", _money(self.views.risk.hedge_counts()["cost"]), "", "against the mid"],
+        ]
+        self.bullet.send({"rows": rows, "big": big, "limited": None if es is None else float(es["bound"])})
+
+    def _report_age(self) -> Age:
+        report = self.views.risk.latest(self.desk.portfolio)
+        if report is None:
+            return Age(-1, 0, 0)
+        return Age(report.stamp.seq, report.stamp.append_ns, report.stamp.append_ns)
+
+    def _outcome_age(self) -> Age:
+        n, exceeded = self.pictures.counted
+        horizon = self.views.deployment.config.outcome_ns / 1e9
+        note = f"{exceeded} of {n} beyond, {horizon:g} s each" if n else f"the first after {horizon:g} s"
+        return Age(-1, self._report_age().told_ns, self._report_age().alive_ns, note)
+
+    def _ladder_age(self) -> Age:
+        made = self.desk.ladder()
+        if made is None:
+            return Age(-1, 0, self.heard_ns())
+        return Age(made.seq, made.at_ns, self.heard_ns(), f"full revaluation, {made.took_ms:.0f} ms")
+
+    def _hedge_age(self) -> Age:
+        counts, fills = self.views.risk.hedge_counts(), self.views.risk.hedge_fills(1)
+        note = f"{counts['orders']:,.0f} orders, {counts['fills']:,.0f} fills, {counts['rejects']:,.0f} rejects"
+        return Age(-1, self.heard_ns() if fills else 0, self.heard_ns(), note)
+
+
+def _money(value: float, *, signed: bool = False) -> str:
+    text = f"{value:+,.0f}" if signed else f"{value:,.0f}"
+    return text.replace("-", "−")

@@ -1,0 +1,58 @@
+"""The ticket that lets a browser into the dashboard: whoever can read the desk's folder may enter."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+FILE = "dash.ticket"
+
+
+def written(folder: Path) -> str:
+    """The folder's ticket, made where there is none; nobody else may read the file.
+
+    Parameters
+    ----------
+    folder
+        The desk's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written(Path(folder)) == written(Path(folder)) == read(Path(folder))
+    True
+    """
+    if there := read(folder):
+        return there
+    folder.mkdir(parents=True, exist_ok=True)
+    ticket = secrets.token_urlsafe(16)  # its address fits on a line of a terminal
+    part = folder / f"{FILE}.{secrets.token_hex(4)}.part"
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
+        f.write(ticket)
+    part.replace(folder / FILE)
+    return ticket
+
+
+def read(folder: Path) -> str:
+    """The folder's ticket; empty where there is none, or others could read it."""
+    path = folder / FILE
+    try:
+        if path.stat().st_mode & 0o077:
+            return ""
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def same(told: str, ticket: str) -> bool:
+    """Whether a ticket is the one; takes as long wherever they differ, and no ticket opens nothing.
+
+    Examples
+    --------
+    >>> same("abc", "abc"), same("abd", "abc"), same("", "")
+    (True, False, False)
+    """
+    return bool(ticket) and hmac.compare_digest(told.encode(errors="replace"), ticket.encode())

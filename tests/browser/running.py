@@ -1,0 +1,88 @@
+"""A dashboard in a thread of this process, over a played desk."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Event, Thread
+from typing import Any
+
+from dashboards.access import Principal
+from dashboards.desk import SharedDesk
+from dashboards.server import Dashboard
+from dashboards.trading import NewOrder, RefusedError
+from qflib.broker.data_folder import free_port
+from tests.browser.player import Player
+
+READER, TRADER, TICKET = "qf_reader_key", "qf_trader_key", "a-ticket-of-the-test"
+KEYS = {
+    READER: Principal("reader", frozenset(("read",))),
+    TRADER: Principal("trader", frozenset(("read", "trade"))),
+}
+
+
+class Taken:
+    """Trading that notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, NewOrder]] = []
+        self.cancels: list[tuple[str, str, str]] = []
+
+    def place(self, key: str, order: NewOrder) -> str:
+        if order.qty == "666":
+            raise RefusedError("order_size_limit: qty 666 is above the limit of 500 lots")
+        self.orders.append((key, order))
+        return f"accepted: {order.side} {order.qty} {order.instrument}"
+
+    def cancel(self, key: str, account: str, client_order_id: str) -> str:
+        self.cancels.append((key, account, client_order_id))
+        return f"cancel of {client_order_id} is on its way"
+
+
+class Running:
+    """The server, its loop and its player."""
+
+    def __init__(self, speed: float = 1.0, port: int | None = None) -> None:
+        self.player, self.trading = Player(speed), Taken()
+        self.keys = dict(KEYS)
+        self.port = port or free_port()
+        self._up, self._thread = Event(), Thread(target=self._run, daemon=True)
+        self.dashboard: Any = None
+        self._loop: Any = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.player.start()
+        self._thread.start()
+        assert self._up.wait(30)
+
+    def stop(self) -> None:
+        self.player.stop()
+        self._loop.add_callback(self._end)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        from tornado.ioloop import IOLoop
+
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        self._loop = IOLoop.current()
+        desk = SharedDesk(self.player.views, self.trading)
+        self.dashboard = Dashboard(desk, self.keys.get, self.port, ticket=TICKET, ticket_key=lambda: TRADER)
+        self.dashboard.start()
+        self._loop.add_callback(self._up.set)
+        self._loop.start()
+
+    def _end(self) -> None:
+        self.dashboard.stop()
+        self._loop.stop()
+
+
+if __name__ == "__main__":  # to look at: python -m tests.browser.running
+    import sys
+
+    running = Running(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0, 5077)
+    running.start()
+    print(f"{running.url}/login?ticket={TICKET}", flush=True)
+    Event().wait()

@@ -1,0 +1,128 @@
+"""No page, script or socket without a login."""
+
+from __future__ import annotations
+
+import re
+import stat
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from dashboards.access import Logins, Principal
+from dashboards.login import PUBLIC
+from qflib.api import ticket as entry_ticket
+from tests.browser.conftest import Visit
+from tests.browser.running import KEYS, READER, TICKET, Running
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def ask(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str, dict[str, str]]:
+    request = urllib.request.Request(url, data, headers)
+    try:
+        with urllib.request.build_opener(_Stay).open(request, timeout=5) as reply:
+            return reply.status, reply.read().decode(), dict(reply.headers)
+    except urllib.error.HTTPError as e:
+        with e:
+            return e.code, e.read().decode(), dict(e.headers)
+
+
+def test_every_route_asks_for_a_login(running: Running) -> None:
+    """A route is taken from its pattern, so one that Panel brings tomorrow is knocked at, too."""
+    patterns = running.dashboard.routes()
+    assert len(patterns) > 8
+    private = [p for p in patterns if not p.startswith(tuple(PUBLIC))]
+    assert any(p.rstrip("$").endswith("/ws") for p in private)
+    for pattern in private:
+        path = re.sub(r"\(.*\)", "x", pattern.rstrip("$").replace("/?", "/"))
+        code, text, headers = ask(running.url + path)
+        sent_away = code in (302, 303) and headers["Location"].startswith("/login")
+        assert sent_away or code in (401, 403), f"{pattern} answers {code} without a login"
+        assert "Bokeh" not in text
+
+
+def test_the_websocket_asks_for_a_login_and_for_its_own_page(running: Running) -> None:
+    socket = running.url.replace("http", "ws") + "/ws"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(socket, subprotocols=["bokeh", "x"], origin=running.url)
+    assert refused.value.response.status_code == 401
+    _, _, headers = ask(running.url + "/login?ticket=" + TICKET)
+    cookie = headers["Set-Cookie"].split(";")[0]
+    with pytest.raises(InvalidStatus) as refused:
+        connect(
+            socket, subprotocols=["bokeh", "x"], origin="http://evil.example", additional_headers={"Cookie": cookie}
+        )
+    assert refused.value.response.status_code == 403
+
+
+def test_the_cookie_is_signed_and_strict(running: Running) -> None:
+    code, _, headers = ask(running.url + "/login", f"key={READER}".encode())
+    assert code == 200
+    cookie = headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert READER not in cookie
+    name, _, value = cookie.split(";")[0].partition("=")
+    assert ask(running.url + "/", Cookie=f"{name}={value}")[0] == 200
+    assert ask(running.url + "/", Cookie=f"{name}={value[:-4]}beef")[0] == 302
+    assert ask(running.url + "/", Cookie=f"{name}=forged")[0] == 302
+
+
+def test_wrong_keys_and_tickets_open_nothing(running: Running) -> None:
+    assert ask(running.url + "/login", b"key=qf_wrong")[0] == 401
+    assert ask(running.url + "/login", b"key=" + b"x" * 10_000)[0] == 401
+    assert ask(running.url + "/login", b"")[0] == 401
+    code, text, headers = ask(running.url + "/login?ticket=<script>")
+    assert code == 401
+    assert "<script>alert" not in text
+    assert "Set-Cookie" not in headers
+    assert ask(running.url + "/login", f"key={READER}".encode(), Origin="http://evil.example")[0] == 403
+
+
+def test_wrong_keys_are_counted() -> None:
+    logins = Logins(dict[str, Principal]().get)
+    assert not logins.closed
+    for _ in range(10):
+        assert logins.open("wrong") is None
+    assert logins.closed
+
+
+def test_a_revoked_key_ends_its_page(running: Running, browser: Browser) -> None:
+    running.keys["qf_passing"] = KEYS[READER]
+    visit = Visit(browser, running.url, "dark", "qf_passing")
+    del running.keys["qf_passing"]
+    running.dashboard.logins.look()
+    visit.page.wait_for_url("**/login")
+    visit.context.close()
+
+
+def test_logging_out_ends_the_session(running: Running, browser: Browser) -> None:
+    visit = Visit(browser, running.url, "dark", READER)
+    cookie = visit.context.cookies()[0]
+    visit.page.get_by_title(re.compile("Log out")).click()
+    visit.page.wait_for_url("**/login")
+    expect(visit.page.get_by_label("API key")).to_be_visible()
+    assert ask(running.url + "/", Cookie=f"{cookie['name']}={cookie['value']}")[0] == 302
+    visit.context.close()
+
+
+def test_health_needs_no_login(running: Running) -> None:
+    assert ask(running.url + "/healthz")[:2] == (200, "ok\n")
+
+
+def test_the_ticket_is_its_owners_alone(tmp_path: Path) -> None:
+    ticket = entry_ticket.written(tmp_path)
+    file = tmp_path / entry_ticket.FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert entry_ticket.written(tmp_path) == ticket == entry_ticket.read(tmp_path)
+    file.chmod(0o644)
+    assert entry_ticket.read(tmp_path) == ""
+    assert not entry_ticket.same("", "")

@@ -1,0 +1,127 @@
+"""Every page in a real browser, over live data."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+from tests.browser.running import Running
+
+PAGES = {
+    "market": ("heat", "ladder", "price", "chain"),
+    "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges"),
+    "orders": ("ticket", "blotter", "fills"),
+    "what_if": ("trades", "result"),
+    "system": ("flow", "stages", "letters", "delay"),
+}
+SHOWN = {  # what a page has to say
+    "market": ("spread", "100.0", "call bid"),
+    "risk": ("limit 40,000", "cash gamma", "GAMA.F", "vol \\ spot"),
+    "orders": ("desk-2", "HEDGER", "filled"),
+    "what_if": ("instrument, qty, price",),
+    "system": ("exposures-0", "bad checksum", "41 ms"),
+}
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(PAGES, 1)))
+def test_a_page_shows_live_data(visit: Visit, number: int, name: str) -> None:
+    visit.page.keyboard.press(str(number))
+    expect(visit.page.locator(f"#{name}")).to_be_visible()
+    for text in SHOWN[name]:
+        expect(visit.page.locator(f"#{name}").get_by_text(text).first).to_be_visible()
+    for tile in PAGES[name]:
+        expect(visit.tile(tile)).to_have_attribute("data-stale", "false")
+        box = visit.tile(tile).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 1280
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert visit.faults == []
+
+
+def test_what_is_shown_is_the_servers(visit: Visit, running: Running) -> None:
+    visit.page.keyboard.press("Alt+1")
+    running.player.pause()
+    book, report = running.player.views.books.latest("ACME.F"), running.player.views.risk.latest("DESK1")
+    assert book is not None
+    assert report is not None
+    for tile in ("heat", "ladder"):
+        expect(visit.tile(tile)).to_have_attribute("data-seq", str(book.stamp.seq))
+    for picture in (".heat", ".ladder"):  # what is drawn, not only what is told
+        expect(visit.page.locator(picture)).to_have_attribute("data-seq", str(book.stamp.seq))
+    visit.page.keyboard.press("Alt+2")
+    expect(visit.tile("bullet")).to_have_attribute("data-seq", str(report.stamp.seq))
+    running.player.pause(False)
+
+
+def test_an_instrument_is_chosen(visit: Visit, running: Running) -> None:
+    visit.page.keyboard.press("Alt+1")
+    visit.page.get_by_role("button", name=re.compile("^BETA.F")).click()
+    expect(visit.tile("heat").locator(".note")).to_have_text("BETA.F")
+    expect(visit.tile("chain").locator(".note")).to_have_text("BETA")
+    expect(visit.page.locator(".ladder .px", has_text=re.compile(r"^50\.")).first).to_be_visible()
+    visit.page.get_by_role("button", name=re.compile("^ACME.F")).click()
+    expect(visit.tile("heat").locator(".note")).to_have_text("ACME.F")
+    assert visit.faults == []
+
+
+def test_the_cross_hair_is_linked(visit: Visit) -> None:
+    visit.page.keyboard.press("Alt+1")
+    visit.page.locator(".heat canvas").hover(position={"x": 300, "y": 120})
+    span = "window.qf.model('market-cross')"
+    visit.page.wait_for_function(f"{span}.visible && {span}.location > 0")
+    expect(visit.page.locator(".heat .tip")).to_be_visible()
+    start, end = visit.page.evaluate("(() => { const r = window.qf.model('market-time'); return [r.start, r.end]; })()")
+    assert 19e3 <= end - start <= 121e3
+
+
+def test_silence_greys_out_and_heals(visit: Visit, running: Running) -> None:
+    visit.page.keyboard.press("Alt+1")
+    running.player.pause()
+    expect(visit.tile("ladder")).to_have_attribute("data-stale", "true", timeout=8_000)
+    running.player.pause(False)
+    expect(visit.tile("ladder")).to_have_attribute("data-stale", "false")
+
+
+def test_a_broker_that_is_away_is_told(visit: Visit, running: Running) -> None:
+    running.player.pause()
+    time.sleep(0.2)
+    running.player.views.health.connected = False
+    expect(visit.page.locator(".banner")).to_contain_text("broker is away")
+    expect(visit.tile("heat")).to_have_attribute("data-stale", "true")
+    running.player.pause(False)
+    expect(visit.page.locator(".banner")).to_be_hidden()
+    expect(visit.tile("heat")).to_have_attribute("data-stale", "false")
+
+
+def test_light_is_light_and_remembered(light: Visit) -> None:
+    root = light.page.locator("html")
+    expect(root).to_have_attribute("data-theme", "light")
+    for number, name in enumerate(PAGES, 1):
+        light.page.keyboard.press(str(number))
+        expect(light.page.locator(f"#{name}")).to_be_visible()
+        assert light.page.evaluate("document.documentElement.scrollWidth") <= 1280
+    light.page.locator("#theme").click()
+    expect(root).to_have_attribute("data-theme", "dark")
+    light.page.reload()
+    expect(root).to_have_attribute("data-theme", "dark")
+    expect(light.page.locator("#system")).to_be_visible()  # the address remembers the page
+    assert light.faults == []
+
+
+def test_trades_are_tried_out(visit: Visit) -> None:
+    visit.page.keyboard.press("Alt+4")
+    area = visit.page.get_by_label("Trades")
+    area.fill("ACME.F; 25; 100.10\nACME.X; 1\nBETA.F; many")
+    area.press("Control+Enter")
+    said = visit.page.locator(".paste .said")
+    expect(said).to_contain_text("row 2: instrument 'ACME.X' is not in the table; did you mean ACME.F?")
+    expect(said).to_contain_text("row 3: qty 'many' is not a number")
+    area.fill("instrument\tqty\nACME.F\t25")
+    area.press("Control+Enter")
+    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=15_000)
+    assert visit.faults == []
