@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from statistics import median
 from typing import Any
@@ -21,6 +21,7 @@ from qflib.errors import DataError
 CLIENTS = 300
 _WINDOWS, _WINDOW_S = 5, 3
 _RATE_S = 2.0
+_PEER = "starlette msgspec"
 
 
 def rows(peers: bool) -> Iterator[Row]:
@@ -41,29 +42,19 @@ def rows(peers: bool) -> Iterator[Row]:
 
 def _rates(peers: bool) -> Iterator[Row]:
     """Both servers up at once, asked in turns: what else the machine does falls on both."""
-    with _process("server", "qflib") as own:
-        if not peers:
-            figures: dict[str, list[float]] = {}
-            for _ in range(_WINDOWS):
-                for what in ("get", "post"):
-                    figures.setdefault(what, []).append(_load(what, own, str(_RATE_S))["rate"])
-            for what, mine in figures.items():
-                yield Row(f"{what}_{_NAMES[what]}", median(mine), min(mine), "requests/s")
-            return
-        with _process("server", "starlette") as peer:
-            for what in ("get", "post"):
-                pairs = [
-                    (_load(what, own, str(_RATE_S))["rate"], _load(what, peer, str(_RATE_S))["rate"])
-                    for _ in range(_WINDOWS)
-                ]
-                mine, theirs = [a for a, _ in pairs], [b for _, b in pairs]
-                bare = {"starlette msgspec granian": median(theirs)}
-                yield Row(f"{what}_{_NAMES[what]}", median(mine), min(mine), "requests/s", bare)
-                share = [100 * a / b for a, b in pairs]
-                yield Row(f"{what}_{_NAMES[what]}_of_peer", median(share), min(share), "%")
-
-
-_NAMES = {"get": "book", "post": "order"}
+    with ExitStack() as stack:
+        servers = {"qflib": stack.enter_context(_process("server", "qflib"))}
+        if peers:
+            servers[_PEER] = stack.enter_context(_process("server", "starlette"))
+        for what, name in (("get", "get_book"), ("post", "post_order")):
+            runs = [{who: _load(what, s, str(_RATE_S)) for who, s in servers.items()} for _ in range(_WINDOWS + 1)][1:]
+            for figure, row, unit in (("rate", name, "requests/s"), ("cpu_us", f"{name}_cpu", "us/request")):
+                mine = [r["qflib"][figure] for r in runs]
+                beside = {_PEER: median(r[_PEER][figure] for r in runs)} if peers else {}
+                yield Row(row, median(mine), min(mine), unit, beside)
+            if peers:
+                share = [100 * r["qflib"]["rate"] / r[_PEER]["rate"] for r in runs]
+                yield Row(f"{name}_of_peer", median(share), min(share), "%")
 
 
 @contextmanager

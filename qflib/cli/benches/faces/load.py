@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import socket
 import sys
 import time
 from typing import Any
@@ -104,13 +105,20 @@ async def stream(server: dict[str, Any], clients: int, windows: int, window_s: f
     ask = json.dumps({"op": "subscribe", "channel": "book", "subject": server["symbol"]}).encode()
     frame = bytes([0x81, 0x80 | len(ask), 0, 0, 0, 0]) + ask
     delays: list[int] = []
-    every = []
-    for _ in range(clients + 1):
-        key = base64.b64encode(os.urandom(16)).decode()
-        upgrade = f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nAuthorization: Bearer {server['key']}\r\n\r\n"
-        _, one = await loop.create_connection(
-            lambda upgrade=upgrade: StreamClient(upgrade.encode(), frame, delays), "127.0.0.1", server["port"]
+    key = base64.b64encode(os.urandom(16)).decode()
+    upgrade = "\r\n".join(
+        (
+            "GET /v1/stream HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}", f"Authorization: Bearer {server['key']}", "", "",
         )
+    ).encode()  # fmt: skip
+    every = []
+    for k in range(clients + 1):
+        sock = socket.socket()
+        if k == clients:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)  # it stalls soon
+        sock.connect(("127.0.0.1", server["port"]))
+        _, one = await loop.create_connection(lambda: StreamClient(upgrade, frame, delays), sock=sock)
         every.append(one)
     await asyncio.sleep(2.0)
     every[-1].transport.pause_reading()
@@ -131,13 +139,17 @@ async def rate(server: dict[str, Any], what: str, seconds: float) -> dict[str, A
     """Requests a second."""
     head = f"Host: x\r\nAuthorization: Bearer {server['key']}\r\n"
     n, run = 0, os.urandom(4).hex()
+    line = "POST /v1/orders HTTP/1.1\r\n"
+    told = {"account": "A", "portfolio": "DESK1", "instrument": server["symbol"], "side": "buy", "ord_type": "limit",
+            "time_in_force": "gtc", "price": server["price"], "qty": "1"}  # fmt: skip
+    order = json.dumps(told, separators=(",", ":"))[1:]
     get = f"GET /v1/books/{server['symbol']} HTTP/1.1\r\n{head}\r\n".encode()
 
     def post() -> bytes:
         nonlocal n
         n += 1
-        body = f'{{"client_order_id":"{run}-{n}","account":"A","portfolio":"DESK1","instrument":"{server["symbol"]}","side":"buy","ord_type":"limit","time_in_force":"gtc","price":"{server["price"]}","qty":"1"}}'
-        return f"POST /v1/orders HTTP/1.1\r\n{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        body = f'{{"client_order_id":"{run}-{n}",{order}'
+        return f"{line}{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
     make, status = (lambda: get, b"HTTP/1.1 200") if what == "get" else (post, b"HTTP/1.1 202")
     loop = asyncio.get_running_loop()
@@ -146,18 +158,26 @@ async def rate(server: dict[str, Any], what: str, seconds: float) -> dict[str, A
         for _ in range(_SOCKETS)
     ]
     await asyncio.sleep(0.3)
-    before, start = sum(a.done for a in askers), time.perf_counter()
+    before, start, spent = sum(a.done for a in askers), time.perf_counter(), _cpu_s(server["pid"])
     await asyncio.sleep(seconds)
-    made = (sum(a.done for a in askers) - before) / (time.perf_counter() - start)
+    done, took = sum(a.done for a in askers) - before, time.perf_counter() - start
+    spent = _cpu_s(server["pid"]) - spent
     for a in askers:
         a.transport.abort()
-    return {"rate": made}
+    return {"rate": done / took, "cpu_us": 1e6 * spent / max(done, 1)}
 
 
 def _rss_mb(pid: int) -> float:
     import psutil
 
     return float(psutil.Process(pid).memory_info().rss / 2**20)
+
+
+def _cpu_s(pid: int) -> float:
+    import psutil
+
+    told = psutil.Process(pid).cpu_times()
+    return float(told.user + told.system)
 
 
 def main(what: str, server: str, *arguments: str) -> None:

@@ -63,7 +63,8 @@ class BookMarket:
             ask_qty=self._qty[1, :1], last_ticks=[MID], last_qty=[1], status=[int(TradingStatus.CONTINUOUS)],
             time_ns=[time.time_ns()],
         )  # fmt: skip
-        batch = Batch.of("analytics", Header("exchange", 0, self._told), ANALYTICS_RESULTS, "ACME", tops=tops, depth=depth)
+        header = Header("exchange", 0, self._told)
+        batch = Batch.of("analytics", header, ANALYTICS_RESULTS, "ACME", tops=tops, depth=depth)
         now_ms = time.time_ns() // 1_000_000
         self.views.take(Seen(ANALYTICS_RESULTS, 0, self._told, b"ACME", encode(batch), (), now_ms))
         self._told += 1

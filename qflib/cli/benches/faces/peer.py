@@ -40,10 +40,10 @@ def bare(views: Views, sender: AtOnce) -> Any:
         side = int(Side.BID if body.side == "buy" else Side.ASK)
         ack = await sender.order(table[i].underlying, (i, side, ticks, lots, body.account, body.client_order_id))
         stamp = Stamp(ack.offset, -1, 0, ack.append_ms * 1_000_000)
-        state = OrderState(body.account, body.client_order_id, tuple(ack), stamp, instrument=i, portfolio=body.portfolio,
-                           side=side, price_ticks=ticks, qty=lots, known=True, leaves_qty=lots)  # fmt: skip
+        state = OrderState(
+            body.account, body.client_order_id, ack, stamp, instrument=i, portfolio=body.portfolio, side=side,
+            price_ticks=ticks, qty=lots, known=True, leaves_qty=lots,
+        )  # fmt: skip
         return Response(encode(order_form(state, table)), 202, media_type="application/json")
 
-    return Starlette(
-        routes=[Route("/v1/books/{instrument:path}", book), Route("/v1/orders", order, methods=["POST"])]
-    )
+    return Starlette(routes=[Route("/v1/books/{instrument:path}", book), Route("/v1/orders", order, methods=["POST"])])
