@@ -33,8 +33,8 @@ def parsed(text: str, views: Views) -> pd.DataFrame:
         said = f"row {number}"
         if len(cells) not in (2, 3):
             wrong.append(
-                f"{said} has {len(cells)} field{'' if len(cells) == 1 else 's'}; give instrument, qty and, if you like, "
-                "price"
+                f"{said} has {len(cells)} field{'' if len(cells) == 1 else 's'}; give instrument, qty and "
+                "where you like a price"
             )
             continue
         symbol, qty, price = (
