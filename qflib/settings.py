@@ -17,7 +17,14 @@ from qflib.errors import SettingsError
 FILE = "qflib.toml"
 PREFIX = "QFLIB_"
 #: What other parts read from the environment.
-_OTHER_VARIABLES = ("QFLIB_SETTINGS", "QFLIB_TEST_DATA", "QFLIB_KERNEL_CACHE", "QFLIB_DASH_KEY")
+_OTHER_VARIABLES = (
+    "QFLIB_SETTINGS",
+    "QFLIB_TEST_DATA",
+    "QFLIB_KERNEL_CACHE",
+    "QFLIB_API_URL",
+    "QFLIB_API_KEY",
+    "QFLIB_DASH_KEY",
+)
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(gt=0.5, lt=1)]
@@ -89,7 +96,7 @@ class ApiSettings(_Part):
     acknowledge_s: _Positive = 3.0  # after which an order's outcome is told as unknown
     stale_s: _Positive = 15.0  # without a word of an underlying's books its orders are refused
     array: Annotated[int, Field(gt=0)] = 100_000  # numbers in a request to pricing or shortfall
-    rows: Annotated[int, Field(gt=0)] = 100_000  # of a page of history
+    history_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait
 
 

@@ -29,7 +29,7 @@ class ApiMetrics(Collector):
     >>> registry = CollectorRegistry()
     >>> ApiMetrics(registry).request("GET /v1/books/{instrument}", 200, 0.001)
     >>> registry.get_sample_value("qflib_api_requests_total", {"route": "GET /v1/books/{instrument}", "status": "200"})
-    1.0
+    1
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:

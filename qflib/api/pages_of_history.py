@@ -73,6 +73,8 @@ def page(
     first = span(history, kept)[0] if start_ns is None else start_ns
     last = _END if end_ns is None else end_ns
     stop = _stop(history, kept, number, first, last, skip + limit + 1)
+    if columns is not None and "instrument" in kept.schema.names:
+        columns = list(dict.fromkeys([*columns, "instrument"]))  # prices and quantities are read by it
     names = columns if columns is None or kept.time in columns else [*columns, kept.time]
     rows = read(history, topic, names, instrument, _instant(first), _instant(stop), table=table, form="arrow")
     some = rows.slice(skip, limit)

@@ -26,6 +26,7 @@ def test_nothing_is_found(tmp_path: Path, which: str) -> None:
     config = SchemathesisConfig.from_dict(
         {
             "headers": {"Authorization": api.headers("admin")["authorization"]},
+            "request-timeout": 120,
             "generation": {"max-examples": _CASES[which], "database": "none", "deterministic": True},
             # what the schema allows the exchange may still refuse: 422 with its reason
             "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "401", "403", "404", "409", "422"]}},

@@ -108,7 +108,7 @@ def test_a_second_start_sends_the_same_but_for_the_epoch(own_kafka, desk, batche
 
 def test_readers_see_all_or_nothing(own_kafka, desk, batches, monkeypatch):
     """A publisher that dies before its commit leaves nothing for a reader of committed records."""
-    from qflib.stream import opening as module
+    from qflib.broker import publishing as module
 
     topics.create(own_kafka, N)
 

@@ -60,7 +60,7 @@ async def history(
     if instrument is not None and instrument not in state_of.views.instruments:
         raise ProblemError(404, "unknown_instrument", f"instrument {instrument!r} is not in the table")
     arrow = ARROW in request.headers.get("accept", "")
-    most = min(limit, state_of.settings.rows)
+    most = min(limit, state_of.settings.history_rows)
 
     def work() -> tuple[bytes | list[dict[str, Any]], str | None]:
         names = None if columns is None else columns.split(",")
