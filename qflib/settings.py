@@ -17,7 +17,7 @@ from qflib.errors import SettingsError
 FILE = "qflib.toml"
 PREFIX = "QFLIB_"
 #: What other parts read from the environment.
-_OTHER_VARIABLES = ("QFLIB_SETTINGS", "QFLIB_TEST_DATA", "QFLIB_KERNEL_CACHE")
+_OTHER_VARIABLES = ("QFLIB_SETTINGS", "QFLIB_TEST_DATA", "QFLIB_KERNEL_CACHE", "QFLIB_API_URL", "QFLIB_API_KEY")
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(gt=0.5, lt=1)]
@@ -76,6 +76,23 @@ class StreamSettings(_Part):
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 9_400  # first of the processes' ports; 0: none
 
 
+class ApiSettings(_Part):
+    """The HTTP API: where it listens, and what it bears."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8_000
+    rate: _Positive = 2_000.0  # requests a second a key,
+    burst: Annotated[int, Field(gt=0)] = 4_000  # and at once
+    failures: _Positive = 5.0  # wrong keys a second an address; more are told to wait
+    body_bytes: Annotated[int, Field(gt=0)] = 1 << 20  # of a request
+    in_flight: Annotated[int, Field(gt=0)] = 10_000  # orders and signals that Kafka has not confirmed
+    acknowledge_s: _Positive = 3.0  # after which an order's outcome is told as unknown
+    stale_s: _Positive = 15.0  # without a word of an underlying's books its orders are refused
+    array: Annotated[int, Field(gt=0)] = 100_000  # numbers in a request to pricing or shortfall
+    history_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
+    computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait
+
+
 class BrokerSettings(_Part):
     """Which Kafka: an existing cluster's address, else a local broker and what it is made of."""
 
@@ -127,6 +144,7 @@ class Settings(BaseSettings):
     strategy: StrategySettings = StrategySettings()
     broker: BrokerSettings = BrokerSettings()
     stream: StreamSettings = StreamSettings()
+    api: ApiSettings = ApiSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from qflib import __version__
-from qflib.cli import audit, bench, broker, dash, desk, doctor, positions, record, replay, up, verify
+from qflib.cli import (
+    api,
+    audit,
+    bench,
+    broker,
+    dash,
+    desk,
+    doctor,
+    keys,
+    positions,
+    record,
+    replay,
+    up,
+    verify,
+)
 from qflib.errors import QflibError
 
 app = typer.Typer(
@@ -45,6 +59,8 @@ app.command("bench", epilog=bench.EXAMPLE)(bench.command)
 app.command("record", epilog=record.EXAMPLE)(record.command)
 app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
+app.command("api", epilog=api.EXAMPLE)(api.command)
+app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")
 

@@ -106,9 +106,10 @@ def _book(file: Path, frame: pd.DataFrame) -> int | None:
     if told is None or "bootstrap" not in told:
         return None
     from qflib.broker.clients import Connection
+    from qflib.broker.publishing import publish
     from qflib.desk.opening import bookings
     from qflib.errors import InputError
-    from qflib.stream.opening import booking_ids, publish
+    from qflib.stream.opening import booking_ids
 
     desk = folder.kept()
     if desk is None or not desk.risk:

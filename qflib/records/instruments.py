@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
+from qflib.records.decimals import Decimals
 from qflib.records.instrument import Instrument, smallest_tick
 
 
@@ -162,6 +163,11 @@ class Instruments:
     @cached_property
     def _ids(self) -> dict[str, int]:
         return {r.symbol: i for i, r in enumerate(self.rows)}
+
+    @cached_property
+    def decimals(self) -> Decimals:
+        """Prices and quantities as exact decimal text."""
+        return Decimals(self)
 
     @cached_property
     def by_venue_symbol(self) -> dict[tuple[str, str], int]:

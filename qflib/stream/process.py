@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from qflib import logs, settings
 from qflib.broker.clients import Connection
@@ -21,6 +21,7 @@ from qflib.settings import LogSettings
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+T = TypeVar("T", bound="Arguments")
 #: Wrong use, or a state that is refused: starting again would change nothing.
 REFUSED = 2
 #: The broker failed us: starting again may mend it.
@@ -72,13 +73,18 @@ def arguments(prog: str, argv: list[str] | None = None) -> Arguments:
     >>> arguments("exchange", ["--deployment", "runs/up/deployment.json", "--ordinal", "1"]).ordinal
     1
     """
+    told = parser(prog).parse_args(argv)
+    return Arguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port)
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """What every process is told; one that is told more adds to it."""
     parser = argparse.ArgumentParser(prog)
     parser.add_argument("--deployment", type=Path, required=True, help="the desk's file, which `qflib up` writes")
     parser.add_argument("--ordinal", type=int, default=0, help="which of the stage's workers")
     parser.add_argument("--bootstrap", help="the cluster, as 127.0.0.1:9092; default: the setting")
     parser.add_argument("--metrics-port", type=int, default=0, help="for Prometheus; 0: none")
-    told = parser.parse_args(argv)
-    return Arguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port)
+    return parser
 
 
 class Stop:
@@ -145,12 +151,14 @@ def freeze() -> None:
     gc.freeze()
 
 
-def main(prog: str, work: Callable[[Arguments], None]) -> NoReturn:
+def main(prog: str, work: Callable[[T], None], parse: Callable[[str], T] = arguments) -> NoReturn:  # type: ignore[assignment]
     """Run a process of the desk; an error is one sentence on stderr and an exit code.
+
+    `parse` reads a command line that tells more than `arguments`.
 
     0: it left off as asked. 2: wrong use, or a refused state. Anything else: start it again.
     """
-    told = arguments(prog)
+    told = parse(prog)
     faulthandler.enable()  # a crash below Python would leave nothing in the log
     try:
         logging = settings.load().log

@@ -15,6 +15,7 @@ from qflib.broker import topics
 from qflib.broker.clients import Connection
 from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
+from qflib.broker.publishing import publish
 from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
@@ -22,11 +23,11 @@ from qflib.records import Batch
 from qflib.records.partitions import name_of
 from qflib.records.topics import EXCHANGE_MARKS
 from qflib.settings import Settings
-from qflib.stream import opening
 from qflib.stream.drained import Drain
 from qflib.stream.folder import DeskFolder
 from qflib.stream.ingest.positions import ended
 from qflib.stream.monitor.processes import Process
+from qflib.stream.opening import booking_ids
 from qflib.stream.own_broker import OwnBroker
 from qflib.stream.ports import Ports
 from qflib.stream.stages import GROUP_PREFIX, STAGES
@@ -58,7 +59,7 @@ class RunningDesk:
     settings
         Of the broker and the stages.
     batches
-        Gives what is published once the market has begun (`opening.opening`).
+        Gives what is published once the market has begun (`qflib.stream.opening`).
     workers
         By stage, where it is not one.
     fresh
@@ -187,9 +188,9 @@ class RunningDesk:
         """Publish what the desk opens with; where the broker does not take it, at the next `tend`."""
         batches = self._opening
         if batches:
-            ids = opening.booking_ids(batches)
+            ids = booking_ids(batches)
             try:
-                sent = opening.publish(self.connection, batches, self.desk.table, attempts=1)
+                sent = publish(self.connection, batches, self.desk.table, attempts=1)
             except BrokerError as e:  # it is this thread that starts a broker again; ids make a second time harmless
                 _log.warning("not opened yet", reason=str(e))
                 return

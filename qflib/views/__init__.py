@@ -12,6 +12,7 @@ from qflib.lazy import lazy
 
 if TYPE_CHECKING:
     from qflib.views.books import BookView
+    from qflib.views.controls import ControlsView
     from qflib.views.health import HealthView
     from qflib.views.orders import OrdersView
     from qflib.views.risk import RiskView
@@ -22,6 +23,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "BookView": "books",
+        "ControlsView": "controls",
         "HealthView": "health",
         "OrdersView": "orders",
         "RiskView": "risk",
@@ -30,4 +32,4 @@ __getattr__, __dir__ = lazy(
     },
 )
 
-__all__ = ["BookView", "HealthView", "OrdersView", "RiskView", "ShortfallView", "Views"]
+__all__ = ["BookView", "ControlsView", "HealthView", "OrdersView", "RiskView", "ShortfallView", "Views"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 _AT_ONCE = 500
 _AGAIN_S = 1.0
+_ANSWER_S = 0.5
 _log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
@@ -55,6 +57,7 @@ class Reader:
         self._connection, self._back, self._take, self._health = connection, back, take, health
         self._places = [(t, p) for t in back for p in range(partitions)]
         self._open: set[Place] = set(self._places)  # not read to their end yet
+        self._asked_at = 0.0
         self._ending = Event()
         self._thread = Thread(target=self._run, name="views", daemon=True)
 
@@ -102,6 +105,7 @@ class Reader:
 
         first = consumer.poll(_POLL_S)
         if first is None:
+            self._ask()
             return
         for message in (first, *consumer.consume(_AT_ONCE, 0)):
             if (error := message.error()) is None:
@@ -110,6 +114,16 @@ class Reader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._health.connected = True
                 self._open.discard((str(message.topic()), message.partition() or 0))
+
+    def _ask(self) -> None:
+        """Find out whether a broker that was away is back: where nothing is written, nothing would be read of it."""
+        now = time.monotonic()
+        if self._health.connected or now < self._asked_at + _AGAIN_S:
+            return
+        self._asked_at = now
+        with contextlib.suppress(QflibError):
+            ends(self._connection, self._places[:1], timeout_s=_ANSWER_S)
+            self._health.connected = True
 
     def _on_error(self, error: object) -> None:
         from confluent_kafka import KafkaError

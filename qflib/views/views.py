@@ -15,6 +15,7 @@ from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters
 from qflib.views.books import BookView
+from qflib.views.controls import ControlsView
 from qflib.views.health import HealthView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
@@ -54,7 +55,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, shortfall, health
+    books, orders, risk, shortfall, controls, health
         The views.
 
     Examples
@@ -79,6 +80,7 @@ class Views:
         self.orders = OrdersView(self.instruments)
         self.risk = RiskView(self.instruments, deployment.portfolio)
         self.shortfall = ShortfallView()
+        self.controls = ControlsView()
         self.health = HealthView(endpoints)
         self.unreadable = 0  # records that were passed over: their stage and the audit tell of them
         self._connection = connection
@@ -172,6 +174,7 @@ class Views:
                 self.risk.take_orders(batch.orders)
                 self.orders.take_orders(batch, *at)
             elif batch.kind == "control":
+                self.controls.take(batch)
                 self.shortfall.take_controls(batch)
         elif batch.kind == "dead":
             self.health.take(batch, seen.topic, seen.append_ms)

@@ -1,4 +1,4 @@
-"""What the dashboard costs: `python -m tests.browser.measure [minutes [sessions]]` prints frames a second, lag, heap, server CPU.
+"""What the dashboard costs: `python -m tests.browser.measure [minutes [sessions]]` prints frames, lag, heap, CPU.
 
 Server and browser are processes of their own; books come twenty times a second.
 """

@@ -8,12 +8,13 @@ import pytest
 
 import qflib as qf
 from qflib.broker import reading, topics
+from qflib.broker.publishing import addressed, publish
 from qflib.desk.deployment import Deployment
 from qflib.records import BookingAction, ControlKind, Instrument, Instruments
 from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ORDERS_INCOMING
-from qflib.stream.opening import addressed, booking_ids, opening, publish
+from qflib.stream.opening import booking_ids, opening
 
 NAMES = ("ACME", "BETA", "GAMA")
 N = 4
@@ -107,7 +108,7 @@ def test_a_second_start_sends_the_same_but_for_the_epoch(own_kafka, desk, batche
 
 def test_readers_see_all_or_nothing(own_kafka, desk, batches, monkeypatch):
     """A publisher that dies before its commit leaves nothing for a reader of committed records."""
-    from qflib.stream import opening as module
+    from qflib.broker import publishing as module
 
     topics.create(own_kafka, N)
 

@@ -20,8 +20,9 @@ from qflib.errors import DataError, InputError, QflibError
 from qflib.records import Instrument, Instruments
 from qflib.venues.table import VENUES
 
-COMMANDS = [[n] for n in ("desk", "up", "replay", "verify", "bench", "record", "audit", "doctor")]
+COMMANDS = [[n] for n in ("desk", "up", "replay", "verify", "bench", "record", "audit", "doctor", "api")]
 COMMANDS += [["positions", name] for name in ("load", "show", "clear")]
+COMMANDS += [["keys", name] for name in ("create", "list", "revoke")]
 COMMANDS += [["broker", name] for name in ("start", "stop", "status", "prepare")]
 
 

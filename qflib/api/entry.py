@@ -1,0 +1,152 @@
+"""Order entry: one order an id. The same request again gets the first reply; another one under its id is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qflib.api.admission import Admission, request_hash
+from qflib.api.problems import ProblemError, away
+from qflib.api.requests import NewOrder
+from qflib.api.shapes import OrderForm, order_form
+from qflib.records import OrderAction
+from qflib.steps.exchange.validation import Request
+from qflib.views.orders import OrderState
+from qflib.views.stamp import Stamp
+
+if TYPE_CHECKING:
+    from qflib.api.state import Ack, ApiState
+
+Key = tuple[str, str]
+_RECENT = 20_000  # acknowledged orders that the views may not have read yet
+
+
+class OrderEntry:
+    """Takes orders in and sends them.
+
+    Parameters
+    ----------
+    state
+        Views, sender, settings.
+    """
+
+    def __init__(self, state: ApiState) -> None:
+        self._state, self._views = state, state.views
+        self._admission = Admission(state.views, state.settings.stale_s, state.now_ns)
+        self._flying: dict[Key, tuple[int, asyncio.Future[OrderState]]] = {}
+        self._recent: OrderedDict[Key, OrderState] = OrderedDict()
+
+    async def enter(self, body: NewOrder) -> OrderForm:
+        """Send an order, and give its first reply when Kafka has it.
+
+        Raises
+        ------
+        ProblemError
+            409 where its id is another order's, 422 where the exchange would refuse it, 503 where Kafka did not
+            confirm it.
+        """
+        key, hashed = (body.account, body.client_order_id), request_hash(body)
+        there = self._flying.get(key)
+        if there is not None:
+            self._same(key, hashed, there[0])
+            return self.first_reply(await asyncio.shield(there[1]))
+        self._state.accepts()
+        known = self.known(key)
+        if known is not None:
+            self._same(key, hashed, known.request_hash)
+            if not known.known:  # its execution was read before it
+                raise away("the order is there, and its request is being read; send it again", "not_ready")
+            return self.first_reply(known)
+        return self.first_reply(await self._sent(key, self._admission.row(body, hashed)))
+
+    async def cancel(self, account: str, client_order_id: str, cancel_id: str | None) -> OrderForm:
+        """Ask for an order to be cancelled; the request's own first reply.
+
+        Raises
+        ------
+        ProblemError
+            404 where there is no such order, 409 where it has ended or `cancel_id` is taken, 503 as `enter`.
+        """
+        self._state.accepts()
+        order = self.known((account, client_order_id))
+        if order is None or order.action == OrderAction.CANCEL:
+            raise ProblemError(404, "unknown_order", f"account {account!r} has no order {client_order_id!r}")
+        if cancel_id is not None and (there := self.known((account, cancel_id))) is not None:
+            if there.orig_client_order_id != client_order_id:
+                raise self._duplicate((account, cancel_id))
+            return self.first_reply(there)
+        if not order.live:
+            status = "replaced" if order.replaced_by else order_form(order, self._views.instruments).ord_status
+            raise ProblemError(409, "order_ended", f"order {client_order_id!r} is {status}: there is nothing to cancel")
+        named = cancel_id or f"cancel-{secrets.token_hex(8)}"
+        row = Request(
+            int(OrderAction.CANCEL), order.instrument, order.side, 0, 0, 0, 0, account.encode(),
+            order.portfolio.encode(), order.book, named.encode(), client_order_id.encode(), 0, 0,
+            self._views.books.market_time_ns(),
+        )  # fmt: skip
+        return self.first_reply(await self._sent((account, named), row))
+
+    def known(self, key: Key) -> OrderState | None:
+        """An order as the views have it, else as it was acknowledged; None where it was never heard of."""
+        order = self._views.orders.order(*key)
+        if order is not None and order.known:
+            self._recent.pop(key, None)
+            return order
+        return self._recent.get(key) or order
+
+    def first_reply(self, o: OrderState) -> OrderForm:
+        """What was told when Kafka had it: from the request and its place alone, so that a restart tells the same."""
+        seq, append_ns = o.cursor[2], o.cursor[0] * 1_000_000
+        leaves = 0 if o.action == OrderAction.CANCEL else o.qty
+        first = replace(o, stamp=Stamp(seq, -1, o.sent_ns, append_ns), ord_status=None, reason=0, cum_qty=0,
+                        leaves_qty=leaves, avg_price=0.0, fees=0.0, replaced_by="", known=True)  # fmt: skip
+        return order_form(first, self._views.instruments, now_ns=append_ns)
+
+    def _same(self, key: Key, hashed: int, theirs: int) -> None:
+        if hashed != theirs:
+            raise self._duplicate(key)
+
+    @staticmethod
+    def _duplicate(key: Key) -> ProblemError:
+        detail = f"account {key[0]!r} has used client_order_id {key[1]!r} for another request; give each its own"
+        return ProblemError(409, "duplicate_client_order_id", detail)
+
+    async def _sent(self, key: Key, row: Request) -> OrderState:
+        """Hold the id, send, and remember what was acknowledged, whether or not the caller waits for it."""
+        instrument = self._views.instruments[row.instrument]
+        ack = self._state.sender.order(instrument.underlying, row)
+        told: asyncio.Future[OrderState] = asyncio.get_running_loop().create_future()
+        self._flying[key] = row.request_hash, told
+
+        def done(future: asyncio.Future[Ack]) -> None:
+            self._flying.pop(key, None)
+            if future.cancelled():
+                told.cancel()
+            elif (error := future.exception()) is not None:
+                told.set_exception(error)
+                told.exception()  # the caller may have gone: it was told to nobody, and that is no fault
+            else:
+                told.set_result(self._remember(key, row, future.result()))
+
+        ack.add_done_callback(done)
+        return await asyncio.shield(told)
+
+    def _remember(self, key: Key, r: Request, ack: Ack) -> OrderState:
+        cursor = tuple(ack)
+        columns: dict[str, Any] = r._asdict()
+        for name in ("account", "client_order_id"):
+            del columns[name]
+        for name in ("portfolio", "orig_client_order_id"):
+            columns[name] = columns[name].decode()
+        stamp = Stamp(ack.offset, -1, r.sent_ns, ack.append_ms * 1_000_000)
+        leaves = 0 if r.action == OrderAction.CANCEL else r.qty
+        state = OrderState(
+            *key, (cursor[0], cursor[1], cursor[2], cursor[3]), stamp, known=True, leaves_qty=leaves, **columns
+        )
+        self._recent[key] = state
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+        return state

@@ -1,0 +1,99 @@
+"""A numbered line of records to Kafka: one idempotent producer, and what of it is not confirmed yet.
+
+Numbers rise by 1 from 0 under a source of its own. A record that is given up would leave a hole, so the whole line is
+given up with it: Kafka then has the first so many of the line, and the next line is another source.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from qflib.broker.clients import Connection, producer
+from qflib.records import Batch, Header, Partitions
+from qflib.records.codec import encode
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+
+Confirmed = Callable[["tuple[int, int, int] | None"], None]  # append time in ms, partition, offset; None: it failed
+_POLL_S = 0.1
+_log = structlog.get_logger("qflib.api")
+
+
+class Line:
+    """One producer with its numbering.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    table
+        Where names lie.
+    """
+
+    def __init__(self, c: Connection, table: Partitions) -> None:
+        name = secrets.token_hex(6)
+        self.orders, self.signals = f"api.{name}", f"signals:api-{name}"
+        self.epoch = time.time_ns() // 1_000_000
+        self.away = False  # as far as the producer knows
+        self._table, self._seq = table, dict[tuple[str, int], int]()
+        self._closing = threading.Event()
+        overrides = {"error_cb": self._trouble, "queue.buffering.max.messages": 100_000}
+        self._producer = producer(c, client_id="qflib.api", overrides=overrides)
+        self._thread = threading.Thread(target=self._poll, name="api-line", daemon=True)
+        self._thread.start()
+
+    def send(self, batch: Batch, source: str, key: str, done: Confirmed) -> None:
+        """Number a batch and queue it; `done` is called from another thread.
+
+        Raises
+        ------
+        BufferError
+            If the queue is full; the batch has no number then.
+        """
+        at = source, self._table.place(key)
+        seq = self._seq.get(at, 0)
+        value = encode(Batch(batch.kind, batch.tables, Header(source, self.epoch, seq)))
+
+        def delivered(error: KafkaError | None, m: Message) -> None:
+            if error is None:
+                self.away = False
+                done((m.timestamp()[1], m.partition() or 0, m.offset() or 0))
+            else:
+                done(None)
+
+        self._producer.produce(batch.topic, value, self._table.key(key), on_delivery=delivered)
+        self._seq[at] = seq + 1
+
+    def close(self, wait_s: float = 0.0) -> None:
+        """Wait so long for confirmations, then give the rest up."""
+        if wait_s:
+            self._producer.flush(wait_s)
+        self._producer.purge()
+        self._producer.flush(0.5)
+        self._closing.set()
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_S)
+
+    def _trouble(self, error: Any) -> None:
+        from confluent_kafka import KafkaError as Codes
+
+        if error.code() == Codes._ALL_BROKERS_DOWN and not self.away:
+            self.away = True
+            _log.warning("broker is gone; orders are refused", error=error.str())
+
+
+@contextlib.contextmanager
+def quiet() -> Any:
+    """A loop that has ended takes no more calls: who waited is gone."""
+    with contextlib.suppress(RuntimeError):
+        yield

@@ -1,0 +1,142 @@
+"""The API as a process: views, sender, keys and the application, served by granian in this process's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from qflib import settings
+from qflib.api.app import create_app
+from qflib.api.keys import FILE, KeyStore
+from qflib.api.sender import Sender
+from qflib.api.state import ApiState
+from qflib.broker.data_folder import is_free
+from qflib.desk.deployment import Deployment
+from qflib.errors import SettingsError
+from qflib.views import Views
+
+if TYPE_CHECKING:
+    from granian.server.embed import Server
+    from litestar import Litestar
+
+    from qflib.broker.clients import Connection
+    from qflib.settings import ApiSettings
+
+_STOP_S = 2.0  # for requests under way and sockets that stay open
+_BACKLOG = 1_024
+_log = structlog.get_logger("qflib.api")
+
+
+def state_of(
+    deployment: Path, connection: Connection, told: ApiSettings, endpoints: Callable[[], Mapping[str, str]] = dict
+) -> ApiState:
+    """What the routes ask, of a desk's file and a cluster.
+
+    Parameters
+    ----------
+    deployment
+        The desk's file; keys and history lie beside it.
+    connection
+        The cluster.
+    told
+        What the API bears.
+    endpoints
+        Where the processes' metrics are.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or no desk's.
+    """
+    from prometheus_client import REGISTRY
+
+    from qflib.history import DeltaHistory
+
+    desk, folder = Deployment.load(deployment), deployment.parent
+    views = Views(desk, connection, DeltaHistory(folder / "history"), endpoints)
+    sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
+    state = ApiState(views, sender, KeyStore(folder / FILE), told, hub_of(views), registry=REGISTRY, owns_views=True)
+    sender.metrics = state.metrics
+    return state
+
+
+def hub_of(views: Views) -> Any:
+    """The hub of the stream; None where it is not there."""
+    from importlib.util import find_spec
+
+    if find_spec("qflib.api.stream") is None:
+        return None
+    from qflib.api.stream import Hub  # type: ignore[import-not-found, unused-ignore]
+
+    return Hub(views)
+
+
+def serve(app: Litestar, host: str, port: int, listen: bool = True) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Parameters
+    ----------
+    app
+        The application.
+    host, port
+        Where.
+    listen
+        Whether to take the signals.
+
+    Raises
+    ------
+    SettingsError
+        If the port is in use.
+    """
+    if not is_free(port):
+        raise SettingsError(f"port {port} of {host} is in use; end what uses it, or set QFLIB_API__PORT to another")
+    asyncio.run(_serve(app, host, port, listen))
+
+
+def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
+    """Serve a desk's API until SIGTERM or SIGINT."""
+    from qflib.stream.folder import DeskFolder
+
+    told = settings.load().api
+    folder = DeskFolder(deployment.parent)
+
+    def endpoints() -> Mapping[str, str]:
+        ports: Mapping[str, int] = (folder.running() or {}).get("ports", {})
+        return {name: f"http://127.0.0.1:{p}/metrics" for name, p in ports.items() if p}
+
+    _log.info("api serves", address=f"http://{host}:{port}")
+    serve(create_app(state_of(deployment, connection, told, endpoints)), host, port)
+
+
+async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
+    from granian.server.embed import Server
+
+    server: Server = Server(
+        app, host, port, interface=_asgi(), log_enabled=False, log_access=False, backlog=_BACKLOG, websockets=True
+    )
+    loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    if listen:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked.set)
+    serving = loop.create_task(server.serve())
+    asking = loop.create_task(asked.wait())
+    await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait((serving,), timeout=_STOP_S)
+    asking.cancel()
+    if not serving.done():  # a socket that never ends must not hold the process
+        serving.cancel()
+    else:
+        serving.result()
+
+
+def _asgi() -> Any:
+    from granian.constants import Interfaces
+
+    return Interfaces.ASGI

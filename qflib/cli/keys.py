@@ -1,0 +1,82 @@
+"""`qflib keys create|list|revoke`: who may use the API."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from qflib.cli.output import emit, table
+from qflib.errors import InputError
+
+if TYPE_CHECKING:
+    from qflib.api.keys import KeyStore
+
+EXAMPLE = "Example: qflib keys create --name alice --scope trade"
+EXAMPLE_LIST = "Example: qflib keys list --json"
+EXAMPLE_REVOKE = "Example: qflib keys revoke 0a1b2c3d4e5f"
+
+app = typer.Typer(help="Keys of the API.", no_args_is_help=True, rich_markup_mode=None)
+
+_Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+@app.callback()
+def _group() -> None:
+    """Keys of the API."""
+
+
+@app.command("create", epilog=EXAMPLE)
+def create(
+    name: Annotated[str, typer.Option(help="Whose it is.")],
+    scope: Annotated[str, typer.Option(help="read, trade or admin; each holds those before it.")] = "read",
+    json: _Json = False,
+) -> None:
+    """Make a key. It is shown this once: its hash alone is kept."""
+    from qflib.api.keys import SCOPES
+
+    wanted = next((s for s in SCOPES if s == scope), None)
+    if wanted is None:
+        raise InputError(f"scope {scope!r} is unknown; expected one of {', '.join(SCOPES)}")
+    text, key = _store().create(name, wanted)
+    if json:
+        emit({"id": key.key_id, "name": key.name, "scopes": list(key.scopes), "key": text})
+    else:
+        print(f"{text}\nkey {key.key_id} of {key.name} may {', '.join(key.scopes)}; it is not shown again")
+
+
+@app.command("list", epilog=EXAMPLE_LIST)
+def listed(json: _Json = False) -> None:
+    """Show the keys, without their secrets."""
+    keys = _store().listed()
+    if json:
+        shown = [{"id": k.key_id, "name": k.name, "scopes": list(k.scopes), "created": k.created,
+                  "revoked": k.revoked or None} for k in keys]  # fmt: skip
+        emit({"keys": shown})
+    elif not keys:
+        print("there are no keys; `qflib keys create` makes one")
+    else:
+        rows = [(k.key_id, k.name, ", ".join(k.scopes), _day(k.created), _day(k.revoked)) for k in keys]
+        table("keys of the API", ("id", "name", "may", "made", "revoked"), rows)
+
+
+@app.command("revoke", epilog=EXAMPLE_REVOKE)
+def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows it.")], json: _Json = False) -> None:
+    """Put a key out of force; a server that runs refuses it within a second."""
+    changed = _store().revoke(key_id)
+    if json:
+        emit({"id": key_id, "changed": changed})
+    else:
+        print(f"key {key_id} is revoked" if changed else f"key {key_id} was revoked already")
+
+
+def _store() -> KeyStore:
+    from qflib import settings
+    from qflib.api.keys import FILE, KeyStore
+
+    return KeyStore(settings.load().state / "up" / FILE)
+
+
+def _day(seconds: int) -> str | None:
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)) if seconds else None
