@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, Page
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.browser.desk_up import Up, answered, positions, wait
@@ -36,20 +38,22 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 class Stream(Thread):
-    """Reads the WebSocket and keeps what it says, with the time."""
+    """Reads the WebSocket and keeps what it says, with the time, until the desk ends."""
 
     def __init__(self, up: Up) -> None:
         super().__init__(daemon=True)
         self.messages: list[tuple[float, dict]] = []
-        headers = {"Authorization": f"Bearer {up.key}"}
-        self.ws = connect(up.api.replace("http", "ws") + "/v1/stream", additional_headers=headers)
-        for channel, subject in (("executions", "ACME"), ("risk", "DESK1"), ("book", "ACME.F")):
-            self.ws.send(json.dumps({"op": "subscribe", "channel": channel, "subject": subject}))
+        self._url = up.api.replace("http", "ws") + "/v1/stream"
+        self._headers = {"Authorization": f"Bearer {up.key}"}
         self.start()
 
     def run(self) -> None:
-        for text in self.ws:
-            self.messages.append((time.monotonic(), json.loads(text)))
+        # the desk's end is this reader's
+        with suppress(ConnectionClosed), connect(self._url, additional_headers=self._headers) as ws:
+            for channel, subject in (("executions", "ACME"), ("risk", "DESK1"), ("book", "ACME.F")):
+                ws.send(json.dumps({"op": "subscribe", "channel": channel, "subject": subject}))
+            for text in ws:
+                self.messages.append((time.monotonic(), json.loads(text)))
 
     def first(self, channel: str, where) -> float | None:
         for at, m in list(self.messages):
