@@ -31,6 +31,12 @@ class Gap:
     reason
         "conflated" (this side read too slowly), "too_old" (it was away for too long), "broken" (what came did not
         hold together).
+
+    Examples
+    --------
+    >>> gap = Gap("book", "ACME.F", 7, 19, "conflated")
+    >>> f"{gap.subject} left out what lies after {gap.start} up to {gap.stop}"
+    'ACME.F left out what lies after 7 up to 19'
     """
 
     channel: str
