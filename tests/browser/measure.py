@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import chromium
+from tests.browser.many import Reading
 
 _SPEED = 5.0  # market seconds a second: twenty books
 _FRAMES = """(ms) => new Promise((done) => {
@@ -38,10 +40,11 @@ def main(minutes: float = 1.0, sessions: int = 20) -> None:
         url = server.stdout.readline().strip()
         process = psutil.Process(server.pid)
         try:
-            with sync_playwright() as playwright:
-                for measured in (lambda b: one(b, url, process, minutes), lambda b: many(b, url, process, sessions)):
+            many(url, process, sessions)
+            if minutes:
+                with sync_playwright() as playwright:
                     browser = chromium(playwright)
-                    measured(browser)
+                    one(browser, url, process, minutes)
                     browser.close()
         finally:
             server.kill()
@@ -79,17 +82,22 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     print("heap, MB each 30 s: " + " ".join(f"{h:.0f}" for h in heap))
 
 
-def many(browser: Browser, url: str, process: psutil.Process, n: int) -> None:
-    pages = []
-    for _ in range(n):  # what is wanted is the server's cost: twenty pictures in one browser would be this machine's
-        page = browser.new_page()
-        page.add_init_script("window.requestAnimationFrame = (f) => setTimeout(() => f(performance.now()), 2000)")
-        page.goto(url)
-        pages.append(page)
-    pages[-1].wait_for_selector('.tile[data-tile="ladder"][data-seq]', timeout=120_000, state="attached")
+def many(url: str, process: psutil.Process, n: int) -> None:
+    idle = cpu(process, 5.0)
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        cookie = reply.headers["Set-Cookie"].split(";")[0]
+    sessions = [Reading(url.partition("login")[0], cookie) for _ in range(n)]
     time.sleep(5)
-    print(f"server with {n} sessions on the Market page: {100 * cpu(process, 10.0):.0f} % of a processor, "
-          f"{process.memory_info().rss / 2**20:.0f} MB")  # fmt: skip
+    frames, size = sum(s.frames for s in sessions), sum(s.size for s in sessions)
+    used_by_server = cpu(process, 10.0)
+    told = (sum(s.frames for s in sessions) - frames) / 10 / n
+    kb = (sum(s.size for s in sessions) - size) / 10_000 / n
+    print(
+        f"server with {n} sessions on Market: {100 * used_by_server:.0f} % of a processor, {100 * idle:.0f} % with none"
+    )
+    print(
+        f"a session is told {told:.0f} frames, {kb:.0f} kB a second; memory {process.memory_info().rss / 2**20:.0f} MB"
+    )
 
 
 def cpu(process: psutil.Process, seconds: float) -> float:
