@@ -19,12 +19,12 @@ def main(argv: list[str] | None = None) -> None:
 
     from tornado.ioloop import IOLoop
 
-    from dashboards import entry_ticket
     from dashboards.api_trading import ApiTrading, folder_key, verifier
     from dashboards.desk import SharedDesk
     from dashboards.server import Dashboard
     from dashboards.trading import NoTrading
     from qflib import logs, settings
+    from qflib.api import ticket
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
     from qflib.stream.metrics import serve
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     desk = SharedDesk(views, ApiTrading(asked.api) if asked.api else NoTrading(), deployment.config.currency)
     given = os.environ.pop(KEY_VARIABLE, "")
     made = Dashboard(
-        desk, verifier(folder), asked.port, address=asked.address, ticket=entry_ticket.written(folder),
+        desk, verifier(folder), asked.port, address=asked.address, ticket=ticket.written(folder),
         ticket_key=lambda: given or folder_key(folder), origins=tuple(asked.origin),
     )  # fmt: skip
     serve(asked.metrics_port)

@@ -12,7 +12,7 @@ from bokeh.server.auth_provider import AuthProvider
 from tornado.web import RequestHandler, decode_signed_value
 
 from dashboards.access import Login, Logins
-from dashboards.entry_ticket import same
+from qflib.api.ticket import same
 
 ASSETS = Path(__file__).parent / "assets"
 _PAGE = (ASSETS / "login.html").read_text(encoding="utf-8")

@@ -17,7 +17,14 @@ from qflib.errors import SettingsError
 FILE = "qflib.toml"
 PREFIX = "QFLIB_"
 #: What other parts read from the environment.
-_OTHER_VARIABLES = ("QFLIB_SETTINGS", "QFLIB_TEST_DATA", "QFLIB_KERNEL_CACHE", "QFLIB_API_URL", "QFLIB_API_KEY")
+_OTHER_VARIABLES = (
+    "QFLIB_SETTINGS",
+    "QFLIB_TEST_DATA",
+    "QFLIB_KERNEL_CACHE",
+    "QFLIB_API_URL",
+    "QFLIB_API_KEY",
+    "QFLIB_DASH_KEY",
+)
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(gt=0.5, lt=1)]
@@ -93,6 +100,12 @@ class ApiSettings(_Part):
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait
 
 
+class DashSettings(_Part):
+    """The dashboard."""
+
+    port: Annotated[int, Field(ge=1, le=65_535)] = 5_006
+
+
 class BrokerSettings(_Part):
     """Which Kafka: an existing cluster's address, else a local broker and what it is made of."""
 
@@ -145,6 +158,7 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     stream: StreamSettings = StreamSettings()
     api: ApiSettings = ApiSettings()
+    dash: DashSettings = DashSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -21,7 +21,6 @@ from qflib.errors import SettingsError
 from qflib.views import Views
 
 if TYPE_CHECKING:
-    from granian.server.embed import Server
     from litestar import Litestar
 
     from qflib.broker.clients import Connection
@@ -114,9 +113,9 @@ def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
 
 
 async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
-    from granian.server.embed import Server
+    from qflib.api.listener import BoundedServer
 
-    server: Server = Server(
+    server = BoundedServer(
         app, host, port, interface=_asgi(), log_enabled=False, log_access=False, backlog=_BACKLOG, websockets=True
     )
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
@@ -127,6 +126,8 @@ async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
     asking = loop.create_task(asked.wait())
     await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
+        if (hub := app.state.api.hub) is not None:
+            await hub.stop()  # before granian, which waits for its sockets: clients are told to come again
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait((serving,), timeout=_STOP_S)
     asking.cancel()

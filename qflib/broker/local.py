@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LocalBroker", "Status", "cluster_id"]
 
 _READY_S = 60.0  # after a kill under load the log is read again: 26 s were seen for 23 GB
+_HELD_S = 5.0
 _STOP_S = 10.0
 
 
@@ -211,7 +212,12 @@ class LocalBroker:
         stored, known = place.stored_cluster(), place.identity()
         port = self._port or (known.port if known else free_port())
         controller = known.controller_port if known and known.controller_port != port else free_port(port)
-        if not is_free(port):
+        # its own port is held for a moment more by a process that was killed
+        end = time.monotonic() + (_HELD_S if known and known.port == port else 0.0)
+        while not is_free(port):
+            if time.monotonic() < end:
+                time.sleep(0.05)
+                continue
             raise BrokerError(
                 f"port {port} of {HOST} is in use; end what listens there, or set QFLIB_BROKER__PORT to a free one"
             )

@@ -16,6 +16,7 @@ from qflib.cli import (
     dash,
     desk,
     doctor,
+    jobs,
     keys,
     positions,
     record,
@@ -63,6 +64,7 @@ app.command("api", epilog=api.EXAMPLE)(api.command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")
+app.add_typer(jobs.app, name="jobs")
 
 
 def run() -> None:

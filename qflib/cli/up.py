@@ -17,6 +17,8 @@ from qflib.cli.output import emit
 from qflib.errors import InputError
 
 if TYPE_CHECKING:
+    from qflib.cli.faces import Faces
+    from qflib.cli.view import Snapshot
     from qflib.settings import Settings
     from qflib.stream.monitor.monitor import Monitor
     from qflib.stream.running import RunningDesk
@@ -56,12 +58,17 @@ def command(
     delivery: Annotated[
         Literal["exactly-once", "at-least-once"] | None, typer.Option(help="Setting stream.delivery.")
     ] = None,
+    with_faces: Annotated[
+        bool | None,
+        typer.Option("--faces/--no-faces", help="API and dashboard too; default: where no end is told and no --json."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout at the end, no view.")] = False,
 ) -> None:
-    """Run the desk on Kafka: broker, ingest, every stage, archive; Ctrl-C ends it clean."""
+    """Run the desk on Kafka: broker, ingest, every stage, archive, API and dashboard; Ctrl-C ends it clean."""
     from qflib import settings
     from qflib.cli.deploying import Wanted
     from qflib.cli.durations import seconds
+    from qflib.cli.faces import Faces
     from qflib.cli.snapshots import snapshot
     from qflib.cli.view import live
     from qflib.stream.metrics import serve
@@ -79,22 +86,27 @@ def command(
     chosen = settings.load(
         desk=_given(seed=seed, rate=rate), broker=_given(bootstrap=bootstrap), stream=_given(delivery=delivery)
     )
+    if with_faces is None:
+        with_faces = span is None and not until_drained and not json
     with _signals() as ignore:
-        desk = _desk(wanted, chosen, _counts(workers or []), fresh=fresh)
+        faces = Faces(chosen) if with_faces else None
+        desk = _desk(wanted, chosen, _counts(workers or []), fresh=fresh, faces=faces)
         result: dict[str, Any] | None = None
         budget: list[float] = []  # until when an interrupted desk has to be gone
         try:
             desk.start()
+            way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
             monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new)
             monitor.start()
             serve(desk.ports.take(("up", 0)))
-            _say(desk, json)
+            desk.tell(**({} if faces is None else faces.addresses))
+            _say(desk, faces, way_in, json)
             show, stop_view = live(json)
             begun = time.monotonic()
             try:
-                _run(desk, lambda: show(snapshot(monitor.progressed())), span, until_drained)
+                _run(desk, lambda: show(snapshot(monitor.progressed()) | way_in), span, until_drained)
                 result = _ended(desk, monitor, begun)
             except _Asked:
                 budget.append(time.monotonic() + _STOP_S)
@@ -116,7 +128,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool) -> RunningDesk:
+def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool, faces: Faces | None) -> RunningDesk:
     from qflib.cli import deploying
     from qflib.stream.folder import DeskFolder
     from qflib.stream.opening import booking_ids, opening
@@ -135,7 +147,7 @@ def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool
 
         assert market.positions is not None
         folder.check_bookings(booking_ids(bookings(made.instruments, made.portfolio, market.positions)))
-    return RunningDesk(made, folder, chosen, batches, workers, fresh)
+    return RunningDesk(made, folder, chosen, batches, workers, fresh, () if faces is None else faces.processes)
 
 
 def _run(desk: RunningDesk, show: Callable[[], None], span: float | None, until_drained: bool) -> None:
@@ -230,13 +242,16 @@ def _counts(told: list[str]) -> dict[str, int]:
     return made
 
 
-def _say(desk: RunningDesk, json: bool) -> None:
+def _say(desk: RunningDesk, faces: Faces | None, way_in: Snapshot, json: bool) -> None:
     """Where everything is."""
     out = sys.stderr if json else sys.stdout
     version = "broker" if desk.broker.first is None else f"Apache Kafka {desk.broker.first.version}"
     print(f"{version} at {desk.connection.bootstrap}, topics in {desk.desk.partitions} partitions", file=out)
     print("metrics  " + "  ".join(f"{name} :{port}" for name, port in desk.metrics.items()), file=out)
     print(f"logs     {desk.folder.logs}\nhistory  {desk.folder.history}", file=out, flush=True)
+    if faces is not None:
+        print(f"API      {faces.api_url}  documented at {faces.api_url}/schema\nkey      {faces.key}", file=out)
+        print(way_in["address"], file=out, flush=True)
 
 
 def _report(figures: dict[str, Any], json: bool) -> None:

@@ -75,6 +75,8 @@ class Snapshot(TypedDict, total=False):
 
     Keys
     ----
+    address
+        Where the dashboard is.
     market_time
         Market time, as text or a Timestamp.
     elapsed_s
@@ -91,6 +93,7 @@ class Snapshot(TypedDict, total=False):
         Counts so far; the last hedge fills, newest first.
     """
 
+    address: str
     market_time: Any
     elapsed_s: float
     events: int
@@ -188,11 +191,11 @@ def _wanted(shelf: list[_Part]) -> int:
 
 
 def _headlines(snapshot: Snapshot) -> list[str]:
-    """Time and events; hedges: a line each."""
+    """The dashboard's address; time and events; hedges: a line each."""
     parts = headline(snapshot).split(" · ")
     hedges = [p for p in parts if p.startswith("hedges: ")]
     market = " · ".join(p for p in parts if p not in hedges)
-    return [line for line in (market, *hedges) if line]
+    return [line for line in (snapshot.get("address", ""), market, *hedges) if line]
 
 
 def headline(snapshot: Snapshot) -> str:

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
 _YEAR = pd.Timedelta(365, "D")
 
 
-def books_at(feed: Feed, when: pd.Timestamp) -> Any:
+def books_at(feed: Feed, when: pd.Timestamp, progress: bool = False) -> Any:
     """The books (`qflib.orderbook.books.Books`) after every event received up to and at an instant; O(events)."""
     from qflib.orderbook.books import Books
+    from qflib.progress import through_market
 
     books = Books(feed.instruments)
     limit = when.as_unit("ns").value
     source = [r.source for r in feed.instruments]
     running = set(source)
-    for columns in feed.events():
+    events = feed.events()
+    if progress:
+        events = through_market(events, feed.start.as_unit("ns").value, limit, "books")
+    for columns in events:
         # Within a source time does not fall; several sources take turns, so that each must have passed the instant.
         n = int(np.searchsorted(columns.receipt_ns, limit, side="right"))
         if n:
@@ -84,11 +88,13 @@ def chain_frame(table: Instruments, underlying: str, books: Any, when: pd.Timest
     return made
 
 
-def market_at(feed: Feed, when: pd.Timestamp, surfaces: Mapping[str, Any] | None, dynamics: str) -> Any:
+def market_at(
+    feed: Feed, when: pd.Timestamp, surfaces: Mapping[str, Any] | None, dynamics: str, progress: bool = False
+) -> Any:
     """The market at an instant; see `Feed.market`."""
     from qflib.pricing.market import Market
 
-    tops = tops_frame(feed.instruments, books_at(feed, when))
+    tops = tops_frame(feed.instruments, books_at(feed, when, progress))
     return Market.from_quotes(feed.instruments, tops, when, surfaces=surfaces, dynamics=dynamics)
 
 

@@ -228,10 +228,10 @@ class Desk:
         cut_ns = self.config.period_ns // slices
         if not bar:
             return self.feed.raw(cut_ns)
-        from tqdm.auto import tqdm
+        from qflib.progress import bar as shown
 
         total = (self.feed.end - self.feed.start).total_seconds()
-        return _with_bar(self.feed.raw(cut_ns), tqdm(total=round(total, 1), unit="s", desc="desk"))
+        return _with_bar(self.feed.raw(cut_ns), shown(total=round(total, 1), unit=" market s", desc="desk"))
 
     def _signal_batches(self) -> Iterator[Batch]:
         """Signals in slices of the period; their clocks move no market."""

@@ -118,7 +118,7 @@ class Feed(ABC):
         made.attrs["complete"] = complete
         return made
 
-    def chain(self, underlying: str, at: pd.Timestamp | str | None = None) -> pd.DataFrame:
+    def chain(self, underlying: str, at: pd.Timestamp | str | None = None, *, progress: bool = False) -> pd.DataFrame:
         """The option chain of an underlying from the books at an instant.
 
         Parameters
@@ -127,6 +127,8 @@ class Feed(ABC):
             A name of ``instruments.underlyings``.
         at
             An instant with a time zone (default: the end); events received up to and at it count.
+        progress
+            Show a bar.
 
         Returns
         -------
@@ -144,13 +146,15 @@ class Feed(ABC):
         Replays the feed to `at`: O(events).
         """
         when = self._instant(at)
-        return chain_frame(self.instruments, underlying, books_at(self, when), when)
+        return chain_frame(self.instruments, underlying, books_at(self, when, progress), when)
 
     def market(
         self,
         at: pd.Timestamp | str | None = None,
         surfaces: Mapping[str, Any] | None = None,
         dynamics: str = "sticky_strike",
+        *,
+        progress: bool = False,
     ) -> Any:
         """Quotes, forwards and surfaces at an instant, as `qflib.pricing.Market`.
 
@@ -162,13 +166,15 @@ class Feed(ABC):
             Fitted surfaces by underlying; options without one are marked at their own implied volatility.
         dynamics
             How a surface moves with the forward: "sticky_strike" or another that `Market` knows.
+        progress
+            Show a bar.
 
         Raises
         ------
         InputError
             If `at` has no time zone or lies outside the feed.
         """
-        return market_at(self, self._instant(at), surfaces, dynamics)
+        return market_at(self, self._instant(at), surfaces, dynamics, progress)
 
     def _instant(self, at: pd.Timestamp | str | None) -> pd.Timestamp:
         if at is None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from qflib.desk.hedge_fills import hedge_fills
+
 if TYPE_CHECKING:
     from qflib.desk.run import Run
 
@@ -32,10 +34,10 @@ def plot_run(run: Run) -> Any:
     risk = run.risk[run.risk["portfolio"] == run.recorder.portfolio]
     if not len(risk):
         return hv.Text(0.5, 0.5, "this run reported no risk: it had no positions")
-    unit = _currency(run)
+    unit = currency(run)
     parts = [_shortfall(risk[risk["level"] == risk["level"].iloc[0]], unit), _cost(run, unit)]
     if len(run.explain):
-        parts.append(_explained(run.explain, unit, run.start))
+        parts.append(explained(run.explain, unit, run.start))
     span = (_naive(run.start), _naive(run.end))
     return hv.Layout([part.opts(xlim=span) for part in parts]).cols(1).opts(shared_axes=False)
 
@@ -43,32 +45,14 @@ def plot_run(run: Run) -> Any:
 def hedge_cost(run: Run) -> pd.Series[float]:
     """Cost of the desk's own hedge fills against the mid they were decided at, summed so far; index time (UTC).
 
-    A decision tells its expected price and cost, and so its mid. A fill of a linear contract costs its share of that,
-    and what its price is worse than expected; of an inverse one only the share is known. Fees are not in. O(fills).
+    What each costs is told by `qflib.desk.hedge_fills`. O(fills).
     """
-    key, x, decided = ["hedge_no", "instrument"], run.executions, run.hedges
-    x = x[(x["exec_type"] == "fill") & (x["hedge_no"] > 0) & (x["portfolio"] == run.recorder.portfolio)]
-    if x.empty:  # a column without rows has no type to merge on
-        return pd.Series(dtype=np.float64, index=pd.DatetimeIndex([], tz="UTC", name="time"), name="cost")
-    decided = decided[decided["portfolio"] == run.recorder.portfolio].drop_duplicates(key)
-    fills = x.rename_axis("time").reset_index().merge(decided, on=key, suffixes=("", "_expected"))
-    lots = fills["qty"].abs()
-    share = fills["cost"] * lots / fills["qty_expected"].abs()
-    unit = fills["instrument"].map(_value_of_one(run)).astype(float)
-    worse = np.where(fills["side"] == "bid", 1.0, -1.0) * (fills["price"] - fills["price_expected"]) * lots * unit
-    total: pd.Series[float] = (share + worse).groupby(fills["time"]).sum().cumsum().rename("cost")
+    cost = hedge_fills(run)["cost"]
+    total: pd.Series[float] = cost.groupby(level="time").sum().cumsum()
     return total
 
 
-def _value_of_one(run: Run) -> dict[str, float]:
-    """Reporting currency a 1.00 of each hedge contract's price; 0 for inverse ones."""
-    table, p = run.recorder.instruments, run.recorder.latest["risk"].positions
-    fx = {table.rows[i].symbol: float(f) for i, f in zip(p.instrument.tolist(), p.fx, strict=True)}
-    rows = (table[s] for s in run.hedges["instrument"].unique())
-    return {r.symbol: 0.0 if r.inverse else r.multiplier * fx.get(r.symbol, 1.0) for r in rows}
-
-
-def _currency(run: Run) -> str:
+def currency(run: Run) -> str:
     """The reporting currency: that in which positions settle whose rate of exchange is 1."""
     table, p = run.recorder.instruments, run.recorder.latest["risk"].positions
     held = {table.rows[i].settlement_currency for i, f in zip(p.instrument.tolist(), p.fx, strict=True) if f == 1.0}
@@ -104,8 +88,18 @@ def _cost(run: Run, unit: str) -> Any:
     )
 
 
-def _explained(explain: pd.DataFrame, unit: str, start: pd.Timestamp) -> Any:
-    """Bars from zero up and down, a period each, under the markers of their total."""
+def explained(explain: pd.DataFrame, unit: str, start: pd.Timestamp) -> Any:
+    """P&L by Greek: bars from zero up and down, a period each, under the markers of their total.
+
+    Parameters
+    ----------
+    explain
+        As `Run.explain`; one row at least.
+    unit
+        Of the P&L, for the label.
+    start
+        Of the first period, where there is one only.
+    """
     import holoviews as hv
 
     ends = _naive(pd.DatetimeIndex(explain.index))

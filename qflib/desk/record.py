@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -20,9 +21,38 @@ class Recorder(Standing):
 
     def __init__(self, instruments: Instruments, outcome_ns: int, portfolio: str) -> None:
         super().__init__(instruments, portfolio)
-        self._outcome_ns = outcome_ns
+        self.outcome_ns = outcome_ns
         self._parts: dict[str, list[Any]] = {}
         self._period = -1
+
+    @classmethod
+    def of(
+        cls,
+        instruments: Instruments,
+        outcome_ns: int,
+        portfolio: str,
+        tables: Mapping[str, Any],
+        reports: list[Batch],
+    ) -> Recorder:
+        """A recorder of what was kept elsewhere.
+
+        Parameters
+        ----------
+        instruments, outcome_ns, portfolio
+            As for a recorder of one's own.
+        tables
+            Columns by the names that `columns` takes.
+        reports
+            Whole risk reports of the portfolio: the first of each outcome period, and the last one.
+        """
+        made = cls(instruments, outcome_ns, portfolio)
+        for name, columns in tables.items():
+            made._keep(name, columns)
+        periods = [int(r.risk.time_ns[0]) // outcome_ns for r in reports]
+        made._parts["snapshots"] = [r for i, r in enumerate(reports) if not i or periods[i] != periods[i - 1]]
+        if reports:
+            made.latest["risk"] = reports[-1]
+        return made
 
     def take(self, batch: Batch) -> None:
         """Note one batch."""
@@ -60,8 +90,8 @@ class Recorder(Standing):
         if batch.key != self.portfolio:
             return
         time_ns = int(batch.risk.time_ns[0])
-        if time_ns // self._outcome_ns != self._period:
-            self._period = time_ns // self._outcome_ns
+        if time_ns // self.outcome_ns != self._period:
+            self._period = time_ns // self.outcome_ns
             self._keep("positions", batch.positions)
             self._keep("greeks", batch.greeks)
             self._parts.setdefault("snapshots", []).append(batch)

@@ -129,6 +129,24 @@ def in_time(
             yield _ordered(kept, history.scan(kept.name, None, where))
 
 
+def of_day(history: History, kept: Kept, date: str, cluster: str, where: Any = None) -> pa.Table:
+    """Rows of one UTC date by rising time; files of other days are not opened.
+
+    Parameters
+    ----------
+    history, kept
+        The store and one of its tables.
+    date
+        As 2026-01-05, of the table's own time.
+    cluster
+        Which Kafka cluster's.
+    where
+        A further condition, a pyarrow.dataset expression.
+    """
+    mine = (ds.field("cluster") == cluster) & (ds.field("date") == date)
+    return _ordered(kept, history.scan(kept.name, None, mine if where is None else mine & where))
+
+
 def asked(topic: str, table: str | None, columns: list[str] | None) -> list[str]:
     """The columns, by their names inside, that `shown` needs to show some.
 

@@ -39,7 +39,7 @@ def replay(
     samples = np.zeros((_CHUNK, F.N_SAMPLE + 4 * ladder), np.int64)
     counters = np.zeros(N_COUNTERS, np.int64)
     parts: list[NDArray[np.int64]] = []
-    for e in _bar(feed.events(), progress):
+    for e in _bar(feed, feed.instruments[instrument].symbol) if progress else feed.events():
         row = 0
         while row < len(e.kind):
             row, n = F.replay_sampled(
@@ -120,9 +120,11 @@ def _period_ns(period: str) -> int:
     return ns
 
 
-def _bar(parts: Any, progress: bool) -> Any:
-    if not progress:
-        return parts
-    from tqdm.auto import tqdm
+def _bar(feed: Any, symbol: str) -> Any:
+    """Market seconds gone through, where the feed tells its ends."""
+    from qflib.progress import through_market
 
-    return tqdm(parts, unit="batch")
+    start, end = (getattr(feed, name, None) for name in ("start", "end"))
+    if start is None or end is None:
+        return feed.events()
+    return through_market(feed.events(), start.as_unit("ns").value, end.as_unit("ns").value, f"book {symbol}")

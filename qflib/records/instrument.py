@@ -87,6 +87,8 @@ class Instrument:
 
 #: Trading time of a day, by calendar: the time a day's variance falls into.
 _SESSIONS_NS = {"24/7": 86_400 * 10**9, "XNYS": 23_400 * 10**9, "CME": 82_800 * 10**9}
+#: Trading calendars whose sessions are known.
+CALENDARS = tuple(_SESSIONS_NS)
 
 
 def session_ns(calendar: str) -> int:

@@ -70,7 +70,10 @@ class ComponentES:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>ES {self.level:.1%}: {self.es:,.6g}</p>" + str(self.to_frame().to_html())
+        shown = {"contribution": "{:,.6g}".format, "share": "{:.1%}".format, "standalone": "{:,.6g}".format}
+        return f"<p>ES {self.level:.1%}: {self.es:,.6g} {self.unit}</p>" + str(
+            self.to_frame().to_html(formatters=shown)
+        )
 
 
 def component_es(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -44,6 +45,22 @@ _BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 3.0
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Face:
+    """A process beside the stages, for people: it may end and begin again, and the desk goes on.
+
+    Parameters
+    ----------
+    name
+        As "api".
+    argv
+        Its command; it is told beside the deployment, the broker and the port of its metrics.
+    """
+
+    name: str
+    argv: Sequence[str]
+
+
 @dataclass
 class RunningDesk:
     """Starts and stops a desk, and what there is to do to it meanwhile.
@@ -64,6 +81,8 @@ class RunningDesk:
         By stage, where it is not one.
     fresh
         Throw away what is kept.
+    faces
+        What runs beside it for people.
 
     Attributes
     ----------
@@ -79,6 +98,7 @@ class RunningDesk:
     batches: Callable[[], Sequence[Batch]] = tuple
     workers: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = False
+    faces: Sequence[Face] = ()
     connection: Connection = field(init=False)
     supervisor: Supervisor = field(init=False)
     broker: OwnBroker = field(init=False)
@@ -97,6 +117,7 @@ class RunningDesk:
                 more = "" if stage in (INGEST, ARCHIVE) else "; for more, QFLIB_BROKER__PARTITIONS and a new beginning"
                 raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers{more}")
         self._asked_at = 0.0
+        self._told: dict[str, Any] = {}
         self.ports = Ports(self.settings.stream.metrics_port)
         own: LocalBroker | None = None
         existing = Connection.of(self.settings.broker)
@@ -116,7 +137,7 @@ class RunningDesk:
             self.connection = existing
         self.broker = OwnBroker(own, self.connection, self.desk.partitions, self.settings.broker.replication)
         self.supervisor = Supervisor(
-            [self._program(stage) for stage in self.stages], self.folder.logs, self._environment()
+            [*map(self._program, self.stages), *map(self._face, self.faces)], self.folder.logs, self._environment()
         )
 
     @property
@@ -151,7 +172,12 @@ class RunningDesk:
         except BaseException:
             self.stop()
             raise
-        self.folder.tell({"bootstrap": self.connection.bootstrap, "ports": self.metrics})
+        self.tell()
+
+    def tell(self, **more: Any) -> None:
+        """Let others know where the desk is: broker, metrics, and what is given beside."""
+        self._told |= more
+        self.folder.tell({"bootstrap": self.connection.bootstrap, "ports": self.metrics} | self._told)
 
     def check_sources(self) -> None:
         """Refuse to go on where there is nothing to come.
@@ -301,11 +327,17 @@ class RunningDesk:
             raise MissingPartError(f"{script} is missing, the process of stage {stage}; run from a whole checkout")
 
         def argv(ordinal: int) -> list[str]:
-            told = ["--deployment", str(self.folder.deployment), "--ordinal", str(ordinal)]
-            port = str(self.ports.take((stage, ordinal)))
-            return python(script, *told, "--bootstrap", self.connection.bootstrap, "--metrics-port", port)
+            return [*python(script), "--ordinal", str(ordinal), *self._whereabouts(stage, ordinal)]
 
         return Program(stage, argv, self.workers.get(stage, 1), ends=stage == INGEST)
+
+    def _face(self, face: Face) -> Program:
+        return Program(face.name, lambda k: [*face.argv, *self._whereabouts(face.name, k)], spare=True)
+
+    def _whereabouts(self, name: str, ordinal: int) -> list[str]:
+        port = str(self.ports.take((name, ordinal)))
+        told = ["--deployment", str(self.folder.deployment), "--bootstrap", self.connection.bootstrap]
+        return [*told, "--metrics-port", port]
 
     def _environment(self) -> dict[str, str]:
         """Settings that flags changed, for the processes: they read the file and the environment."""

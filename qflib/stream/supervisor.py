@@ -45,12 +45,15 @@ class Program:
         How many.
     ends
         Whether a worker may end by itself, with exit code 0; of others every end is a death.
+    spare
+        Whether the desk goes on without it where it refuses to run, or crashes again and again.
     """
 
     stage: str
     argv: Callable[[int], Sequence[str]]
     workers: int = 1
     ends: bool = False
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +227,18 @@ class Supervisor:
 
     def _died(self, place: tuple[str, int], child: Child, code: int, now: float) -> None:
         words = child.last_words()
+        spare = self._programs[place[0]].spare
+        if code == REFUSED and spare:
+            self._give_up(place, words)
+            return
         if code == REFUSED:
             self.stop()
             raise DeskStoppedError(words or f"{child.name} refused to run and did not say why; see {child.log}")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         wait = child.restarts.wait(code, now=now, lived=now - child.started_at)
+        if wait is None and spare:
+            self._give_up(place, words)
+            return
         if wait is None:
             self.stop()
             raise DeskStoppedError(
@@ -237,6 +247,11 @@ class Supervisor:
             )
         _log.warning("process died", process=child.name, how=how, last_words=words, again_in_s=wait)
         self._due[place] = now + wait
+
+    def _give_up(self, place: tuple[str, int], words: str) -> None:
+        self._ended.add(place)
+        child = self._children[place]
+        _log.error("process given up, the desk goes on", process=child.name, last_words=words, log=str(child.log))
 
     def _in_order(self) -> list[Child]:
         return [self._children[stage, k] for stage in self._programs for k in self.ordinals(stage)]

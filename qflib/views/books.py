@@ -17,8 +17,8 @@ from qflib.views.stamp import Stamp, Trades
 
 LEVELS = 20
 _DEPTHS = 6_000  # a book: 25 minutes at 4 a second, 5 minutes at 20
-_TOPS = 20_000  # an instrument's tops
-_TRADES = 20_000  # an instrument's trades
+_TOPS = 20_000  # a book's
+_TRADES = 20_000  # an instrument's
 #: A moment of a book: prices in ticks, quantities in lots, best first; a level that is not there has quantity 0.
 DEPTH_ROW = np.dtype(
     [("seq", "i8"), ("time_ns", "i8"), ("append_ns", "i8")]
@@ -72,13 +72,14 @@ class BookView:
     Examples
     --------
     >>> from qflib.records import Instrument, Instruments
-    >>> view = BookView(Instruments((Instrument("ACME.F", kind="future", underlying="ACME"),)))
+    >>> view = BookView(Instruments((Instrument("ACME.F", kind="spot"),)))
     >>> view.latest("ACME.F") is None, view.trades("ACME.F").size
     (True, 0)
     """
 
     def __init__(self, instruments: Instruments) -> None:
         self.instruments = instruments
+        self._is_option = [r.kind == "option" for r in instruments]  # of one the newest quote alone is kept
         self._latest: list[BookState | None] = [None] * len(instruments)
         self._depth: dict[int, Ring] = {}
         self._tops: dict[int, Ring] = {}
@@ -109,7 +110,7 @@ class BookView:
         return _after(self._depth.get(self._at(instrument)), DEPTH_ROW, seq)
 
     def tops(self, instrument: str | int, n: int | None = None) -> NDArray[Any]:
-        """The newest tops (`TOP_ROW`), oldest first."""
+        """The newest tops (`TOP_ROW`) of a book, oldest first; of an option none are kept."""
         return self._of(self._tops, instrument, TOP_ROW, n)
 
     def trades(self, instrument: str | int, n: int | None = None) -> NDArray[Any]:
@@ -150,29 +151,29 @@ class BookView:
         if not len(tops.instrument):
             return ()
         levels = _levels(d)
+        best = {Side.BID: _pairs(tops.bid_ticks, tops.bid_qty), Side.ASK: _pairs(tops.ask_ticks, tops.ask_qty)}
         made = []
-        columns = (tops.instrument, tops.bid_ticks, tops.bid_qty, tops.ask_ticks, tops.ask_qty, tops.last_ticks,
-                   tops.last_qty, tops.status, tops.time_ns)  # fmt: skip
-        for i, bid, bid_qty, ask, ask_qty, last, last_qty, status, time_ns in zip(
-            *(c.tolist() for c in columns), strict=True
-        ):
+        columns = tops.instrument, tops.bid_qty, tops.ask_qty, tops.last_ticks, tops.last_qty, tops.status, tops.time_ns
+        rows = zip(*(c.tolist() for c in columns), strict=True)
+        for k, (i, bid_qty, ask_qty, last, last_qty, status, time_ns) in enumerate(rows):
             before = self._latest[i]
+            if before is not None and before.stamp.seq >= offset:
+                continue  # read once already
             bids = levels.get((i, int(Side.BID)))
             asks = levels.get((i, int(Side.ASK)))
             state = BookState(
-                self.instruments[i].symbol,
+                self.instruments.rows[i].symbol,
                 i,
                 Stamp(offset, -1 if before is None else before.stamp.seq, time_ns, append_ms * 1_000_000),
                 TradingStatus(status),
-                _top(bid, bid_qty) if bids is None else bids,
-                _top(ask, ask_qty) if asks is None else asks,
+                (best[Side.BID][k : k + 1] if bid_qty else _NO_LEVELS) if bids is None else bids,
+                (best[Side.ASK][k : k + 1] if ask_qty else _NO_LEVELS) if asks is None else asks,
                 last,
                 last_qty,
             )
-            if before is not None and before.stamp.seq >= offset:
-                continue  # read once already
             self._latest[i] = state
-            self._keep(state)
+            if not self._is_option[i]:
+                self._keep(state)
             made.append(state)
         return tuple(made)
 
@@ -181,8 +182,6 @@ class BookView:
         (bid, bid_qty), (ask, ask_qty) = _best(b.bids), _best(b.asks)
         row = (b.stamp.seq, b.stamp.time_ns, b.stamp.append_ns, bid, bid_qty, ask, ask_qty, b.last_ticks)
         self._ring(self._tops, i, TOP_ROW, _TOPS).extend(np.array([row], TOP_ROW))
-        if self.instruments[i].kind == "option":
-            return
         deep = np.zeros(1, DEPTH_ROW)
         deep["seq"], deep["time_ns"], deep["append_ns"] = b.stamp.seq, b.stamp.time_ns, b.stamp.append_ns
         for side, rows in (("bid", b.bids[:LEVELS]), ("ask", b.asks[:LEVELS])):
@@ -253,10 +252,8 @@ def _levels(d: Any) -> dict[tuple[int, int], NDArray[np.int64]]:
     }
 
 
-def _top(ticks: int, qty: int) -> NDArray[np.int64]:
-    if not qty:
-        return _NO_LEVELS
-    made = np.array([[ticks, qty]], np.int64)
+def _pairs(ticks: NDArray[np.int64], qty: NDArray[np.int64]) -> NDArray[np.int64]:
+    made = np.stack([ticks, qty], axis=1)
     made.setflags(write=False)
     return made
 

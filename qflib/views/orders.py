@@ -219,7 +219,7 @@ class OrdersView:
                       orig_client_order_id=x.orig_client_order_id)  # fmt: skip
             self._end(x, x.orig_client_order_id, stamp)
         elif x.exec_type == ExecType.REPLACED:
-            before = self._orders.get((x.account, x.orig_client_order_id))
+            before = self._named(x.account, x.orig_client_order_id)
             paid = {} if before is None else {"avg_price": before.avg_price, "fees": before.fees}
             self._set(x, stamp, qty=x.qty, ord_status=x.ord_status, cum_qty=x.cum_qty, leaves_qty=x.leaves_qty,
                       action=int(OrderAction.REPLACE), orig_client_order_id=x.orig_client_order_id, **paid)  # fmt: skip
@@ -248,10 +248,17 @@ class OrdersView:
         self._put(replace(there, stamp=_after(there, stamp), order_id=x.order_id or there.order_id, **told))
 
     def _end(self, x: Execution, client_order_id: str, stamp: Stamp) -> None:
-        if (there := self._orders.get((x.account, client_order_id))) is not None:
+        if (there := self._named(x.account, client_order_id)) is not None:
             status = int(OrderStatus.CANCELLED)
             self._put(replace(there, stamp=_after(there, stamp), ord_status=status, reason=x.reason, leaves_qty=0,
                               cum_qty=x.cum_qty))  # fmt: skip
+
+    def _named(self, account: str, client_order_id: str) -> OrderState | None:
+        """The order that a name means to the exchange: a replaced one goes on under its last, and has all of them."""
+        there = self._orders.get((account, client_order_id))
+        while there is not None and there.replaced_by:
+            there = self._orders.get((account, there.replaced_by))
+        return there
 
     def _put(self, o: OrderState) -> None:
         with self._lock:

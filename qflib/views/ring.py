@@ -34,9 +34,11 @@ class Ring:
 
     def extend(self, rows: NDArray[Any]) -> None:
         """Add rows; amortised O(rows)."""
-        rows = rows[-self.capacity :] if len(rows) > self.capacity else rows
+        passed = max(0, len(rows) - self.capacity)  # pushed out by those that come with them
+        rows = rows[passed:]
         with self._lock:
             n = self._grow(len(rows))
+            self.total += passed
             at = self.total % n
             first = min(len(rows), n - at)
             self._rows[at : at + first] = rows[:first]

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 READ: dict[str, int | None] = {
     ORDERS_INCOMING: None,
     ORDERS_EXECUTED: None,
-    RISK_METRICS: 20_000,
-    ANALYTICS_RESULTS: 20_000,
+    RISK_METRICS: 8_000,
+    ANALYTICS_RESULTS: 8_000,
     **{dead_letters(t): 500 for t in TOPICS},
 }
 _log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class Views:
     --------
     >>> from qflib.desk.deployment import Deployment
     >>> from qflib.records import Instrument, Instruments
-    >>> views = Views(Deployment(Instruments((Instrument("ACME.F", kind="future", underlying="ACME"),))))
+    >>> views = Views(Deployment(Instruments((Instrument("ACME.F", kind="spot"),))))
     >>> views.books.latest("ACME.F") is None, views.ready
     (True, False)
     """

@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from dashboards import entry_ticket
 from dashboards.access import Logins, Principal
 from dashboards.login import PUBLIC
+from qflib.api import ticket as entry_ticket
 from tests.browser.conftest import Visit
 from tests.browser.running import KEYS, READER, TICKET, Running
 

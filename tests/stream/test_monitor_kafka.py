@@ -94,6 +94,7 @@ def test_it_sees_throughput_lag_and_delays(own_kafka: Connection) -> None:
     labels = {"consumergroup": "qflib.exchange", "topic": MARKET_NORMALIZED, "partition": str(at.partition)}
     assert registry.get_sample_value("kafka_consumergroup_lag", labels) == BATCHES + 2
     assert registry.get_sample_value("qflib_e2e_latency_seconds_count") == 1
+    assert registry.get_sample_value("qflib_restarts_total", {"stage": "exchange"}) == 3
 
 
 def test_it_outlives_the_broker(own_broker: LocalBroker) -> None:

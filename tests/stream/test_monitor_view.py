@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from qflib.broker.seen import Seen
 from qflib.cli.snapshots import snapshot
 from qflib.desk import Desk, Progressed
 from qflib.desk.datasets import load
@@ -15,7 +16,7 @@ from qflib.hedging.hedgers import Band
 from qflib.records import Batch
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, RISK_METRICS
-from qflib.stream.monitor.observed import READ, Observed, Seen
+from qflib.stream.monitor.observed import READ, Observed
 
 MS = 1_000_000
 

@@ -41,6 +41,8 @@ def keep(c: Connection, fold: Fold, *, graceful: bool = False) -> int:
         p.produce(snapshots(fold.stage.name), record, key=b"0", partition=fold.partition)
         p.poll(0)
     p.commit_transaction()
+    # a commit returns before its marker stands; who begins under the same id, as a stage does, waits for it
+    producer(c, client_id="test", transactional_id="test").init_transactions()
     return len(records)
 
 

@@ -23,8 +23,8 @@ while True: time.sleep(60)
 DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 
 
-def toy(stage, code, workers=1, ends=False):
-    return Program(stage, lambda k: [sys.executable, "-ISc", code, str(k)], workers, ends)
+def toy(stage, code, workers=1, ends=False, spare=False):
+    return Program(stage, lambda k: [sys.executable, "-ISc", code, str(k)], workers, ends, spare)
 
 
 @pytest.fixture
@@ -85,6 +85,15 @@ def test_a_crash_loop_stops_the_desk_with_the_reason(supervised):
         s.wait(lambda: False, 20)
     assert s.restarts("exchange") == 4
     assert gone(pid)
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(2)", "raise SystemExit(1)"])
+def test_without_a_spare_process_the_desk_goes_on(supervised, tmp_path, code):
+    s = supervised(toy("exchange", GRACEFUL), toy("dash", code, spare=True))
+    ready(s, tmp_path, "exchange-0")
+    assert s.wait(lambda: s.ended("dash"), 20)
+    assert next(w.pid for w in s.workers if w.stage == "exchange")
+    assert s.restarts("dash") == (0 if code.endswith("(2)") else 4)
 
 
 def test_a_stage_that_ends_by_itself_is_not_started_again(supervised):

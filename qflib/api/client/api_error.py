@@ -41,7 +41,14 @@ class ApiError(QflibError):
 
 
 class GapError(DataError):
-    """A stream left something out, and `on_gap="raise"` was asked for."""
+    """A stream left something out, and `on_gap="raise"` was asked for.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> issubclass(GapError, qf.ApiError)  # the desk did what it could: the reader was slow, or away
+    False
+    """
 
 
 def error_of(status: int, body: bytes) -> ApiError:

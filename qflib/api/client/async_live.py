@@ -281,5 +281,12 @@ class AsyncLive:
 
 
 def connect_async(url: str | None = None, key: str | None = None) -> AsyncLive:
-    """The running desk, for programs that await; arguments and errors as of `connect`."""
+    """The running desk, for programs that await; arguments and errors as of `connect`.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> qf.connect_async("http://127.0.0.1:8000", key="qf_a_b")
+    <AsyncLive http://127.0.0.1:8000>
+    """
     return AsyncLive(find(url, key))

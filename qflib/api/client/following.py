@@ -31,6 +31,12 @@ class Gap:
     reason
         "conflated" (this side read too slowly), "too_old" (it was away for too long), "broken" (what came did not
         hold together).
+
+    Examples
+    --------
+    >>> gap = Gap("book", "ACME.F", 7, 19, "conflated")
+    >>> f"{gap.subject} left out what lies after {gap.start} up to {gap.stop}"
+    'ACME.F left out what lies after 7 up to 19'
     """
 
     channel: str
@@ -144,7 +150,8 @@ class Follower:
         last = data["last"]
         made = replace(
             self._book, seq=cast(int, self.seq), time=pd.Timestamp(data["time_ns"], unit="ns", tz="UTC"),
-            append_ns=data["append_ns"], status=data["status"], last=None if last is None else (last["price"], last["qty"]),
+            append_ns=data["append_ns"], status=data["status"],
+            last=None if last is None else (last["price"], last["qty"]),
             bids=_moved(self._book.bids, data["bids"], True), asks=_moved(self._book.asks, data["asks"], False),
         )  # fmt: skip
         self._book = self._verified(made, data["checksum"])
@@ -170,5 +177,6 @@ class BrokenChainError(ChecksumError):
 
 def _moved(levels: Any, changed: Any, falling: bool) -> tuple[tuple[str, str], ...]:
     """Levels after a delta, best first."""
-    held = dict(levels) | {p: q for p, q in changed}
-    return tuple(sorted(((p, q) for p, q in held.items() if q != "0"), key=lambda x: Decimal(x[0]), reverse=falling))
+    held = dict(levels) | dict(changed)
+    there = [(p, q) for p, q in held.items() if q != "0"]
+    return tuple(sorted(there, key=lambda x: Decimal(x[0]), reverse=falling))

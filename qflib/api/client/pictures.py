@@ -47,8 +47,8 @@ def book_picture(book: LiveBook, n: int = 10) -> Any:
     sides = []
     for side, color in (("bid", "#1d3557"), ("ask", "#b0413e")):
         rows = depth[depth["side"] == side].sort_values("price")
-        area = hv.Area((rows["price"], rows["cumulative"]), "price", "quantity", label=side)
-        sides.append(area.opts(interpolation="steps-mid", color=color, alpha=0.6))
+        line = hv.Curve((rows["price"], rows["cumulative"]), "price", "quantity", label=side)
+        sides.append(line.opts(interpolation="steps-mid", color=color, line_width=2))
     title = f"{book.instrument}, {book.time:%H:%M:%S} UTC: {book.bid:g} / {book.ask:g}"
     return hv.Overlay(sides).opts(title=title, width=_WIDTH, height=300, ylabel="cumulative quantity")
 

@@ -158,7 +158,8 @@ class LiveOrder:
     def __repr__(self) -> str:
         o = self.told
         price = "at market" if o.get("price") is None else f"at {o['price']}"
-        return f"<LiveOrder {o['client_order_id']}: {o.get('side')} {o.get('qty')} {o.get('instrument')} {price}, {o['ord_status']}>"
+        what = f"{o.get('side')} {o.get('qty')} {o.get('instrument')} {price}"
+        return f"<LiveOrder {o['client_order_id']}: {what}, {o['ord_status']}>"
 
     def _repr_html_(self) -> str:
         shown = ("client_order_id", "instrument", "side", "qty", "price", "ord_status", "reason", "cum_qty", "avg_px")
@@ -227,7 +228,7 @@ def decimal(what: str, value: Any) -> str:
 
     Examples
     --------
-    >>> decimal("price", 100.05), decimal("qty", "3"), decimal("qty", 1e-8)
+    >>> decimal("price", 100.05), decimal("qty", "3.0"), decimal("qty", 1e-8)
     ('100.05', '3', '0.00000001')
     """
     from decimal import Decimal, InvalidOperation
@@ -238,17 +239,18 @@ def decimal(what: str, value: Any) -> str:
         number = Decimal("nan")
     if not number.is_finite():
         raise InputError(f"{what} {value!r} is no finite number; give one as 100.25 or '100.25'")
-    return f"{number:f}"
+    return f"{number.normalize():f}" if number else "0"
 
 
 EXECUTION_COLUMNS = (
-    "exec_type", "ord_status", "reason", "instrument", "side", "exec_id", "qty", "cum_qty", "leaves_qty", "price", "fee",
-    "cash", "liquidity", "account", "portfolio", "book", "client_order_id", "orig_client_order_id", "hedge", "seq",
+    "exec_type", "ord_status", "reason", "instrument", "side", "exec_id", "qty", "cum_qty", "leaves_qty", "price",
+    "fee", "cash", "liquidity", "account", "portfolio", "book", "client_order_id", "orig_client_order_id", "hedge",
+    "seq",
 )  # fmt: skip
 ORDER_COLUMNS = (
-    "account", "client_order_id", "portfolio", "book", "instrument", "side", "ord_type", "time_in_force", "price", "qty",
-    "action", "ord_status", "reason", "cum_qty", "leaves_qty", "avg_px", "fees", "orig_client_order_id", "replaced_by",
-    "hedge", "seq",
+    "account", "client_order_id", "portfolio", "book", "instrument", "side", "ord_type", "time_in_force", "price",
+    "qty", "action", "ord_status", "reason", "cum_qty", "leaves_qty", "avg_px", "fees", "orig_client_order_id",
+    "replaced_by", "hedge", "seq",
 )  # fmt: skip
 
 

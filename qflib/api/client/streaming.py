@@ -83,7 +83,7 @@ class _Pause:
         if time.monotonic() - self._since > self._patience:
             raise unreachable(url, why) from None
         self._n += 1
-        return min(_LONGEST_S, _FIRST_S * 2**self._n) * (0.5 + random.random() / 2)
+        return min(_LONGEST_S, _FIRST_S * 2.0**self._n) * (0.5 + random.random() / 2)
 
 
 def _headers(place: Place) -> dict[str, str]:

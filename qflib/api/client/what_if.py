@@ -50,8 +50,9 @@ class LiveWhatIf:
         after = self.greeks_after[list(_SHOWN)]
         before = self.greeks_before[list(_SHOWN)].reindex(after.index, fill_value=0.0)
         for underlying in after.index:
-            for g in _SHOWN:
-                rows[str(underlying), g] = float(before.at[underlying, g]), float(after.at[underlying, g])  # noqa: PD008
+            was, becomes = before.loc[underlying].to_numpy(np.float64), after.loc[underlying].to_numpy(np.float64)
+            for g, x, y in zip(_SHOWN, was.tolist(), becomes.tolist(), strict=True):
+                rows[str(underlying), g] = x, y
         index = pd.MultiIndex.from_tuples(list(rows), names=["underlying", "figure"])
         frame = pd.DataFrame(list(rows.values()), index, ["before", "after"])
         return frame.assign(change=frame["after"] - frame["before"])
@@ -88,7 +89,5 @@ def _greeks(side: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _components(side: Mapping[str, Any]) -> pd.Series[float]:
-    names = [c["name"] for c in side["components"]]
-    return pd.Series(
-        [_number(c["component_es"]) for c in side["components"]], names, dtype=np.float64, name="component_es"
-    )
+    told = {c["name"]: _number(c["component_es"]) for c in side["components"]}
+    return pd.Series(told, dtype=np.float64, name="component_es")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from qflib.stream.monitor.offsets import Progress
+from qflib.stream.monitor.processes import Process
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
 
 
 class Exported(Collector):
-    """Lag of every group, latency of reports, gaps in the numbering; what is scraped is what is known."""
+    """Lag of every group, latency of reports, gaps in the numbering, restarts; what is scraped is what is known."""
 
-    def __init__(self, observed: Observed, progress: Callable[[], Progress], registry: CollectorRegistry) -> None:
-        self._observed, self._progress = observed, progress
+    def __init__(
+        self,
+        observed: Observed,
+        progress: Callable[[], Progress],
+        processes: Callable[[], Iterable[Process]],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._observed, self._progress, self._processes = observed, progress, processes
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -44,3 +51,10 @@ class Exported(Collector):
         for topic, n in self._observed.gaps.copy().items():
             gaps.add_metric([topic], n)
         yield gaps
+        restarts: dict[str, int] = {}
+        for p in self._processes():
+            restarts[p.stage] = restarts.get(p.stage, 0) + p.restarts
+        again = CounterMetricFamily("qflib_restarts", "Workers started again.", labels=["stage"])
+        for stage, n in restarts.items():
+            again.add_metric([stage], n)
+        yield again

@@ -14,11 +14,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from qflib.broker.clients import CLIENTS, Connection, consumer_config
 from qflib.broker.reading import ends
+from qflib.broker.seen import Seen
 from qflib.desk import Progressed
 from qflib.desk.deployment import Deployment
 from qflib.records.topics import MARKET_RAW, TOPICS
 from qflib.stream.monitor.exported import Exported
-from qflib.stream.monitor.observed import READ, DelayFigures, Observed, Seen
+from qflib.stream.monitor.observed import READ, DelayFigures, Observed
 from qflib.stream.monitor.offsets import Offsets, Place
 from qflib.stream.monitor.processes import Costs, Process
 from qflib.stream.monitor.stalls import Stalls
@@ -93,7 +94,7 @@ class Monitor:
         self._window: tuple[int, int] | None = None  # when the window began, and the events through before
         self._windows: deque[dict[str, Any]] = deque(maxlen=_WINDOWS)
         if registry is not None:
-            Exported(self._observed, lambda: self._offsets.progress, registry)
+            Exported(self._observed, lambda: self._offsets.progress, self._processes, registry)
 
     def start(self) -> None:
         """Note where the topics end, and look on from there.
@@ -215,12 +216,7 @@ class Monitor:
         with self._lock:
             for m in messages:
                 if m.error() is None:
-                    self._observed.take(
-                        Seen(
-                            str(m.topic()), m.partition() or 0, m.offset() or 0, m.key(), m.value(),
-                            m.headers() or (), m.timestamp()[1],
-                        )
-                    )  # fmt: skip
+                    self._observed.take(Seen.of(m))
             self._observed.settle()
         return bool(messages)
 

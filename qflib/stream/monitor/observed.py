@@ -6,10 +6,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from qflib.broker.seen import Seen
 from qflib.desk.deployment import Deployment
 from qflib.desk.standing import Standing
 from qflib.errors import MalformedRecordError, TornBatchError
@@ -45,18 +46,6 @@ _GREEKS = BY_KIND["risk"].by_name["greeks"]
 _HEDGES = BY_KIND["risk"].by_name["hedges"]
 _RISK = BY_KIND["risk"].by_name["risk"]
 _TOPS = BY_KIND["analytics"].by_name["tops"]
-
-
-class Seen(NamedTuple):
-    """A record as a consumer gets it."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-    append_ms: int
 
 
 class DelayFigures:

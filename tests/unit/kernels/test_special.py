@@ -46,11 +46,11 @@ def map_density(x: F, out: F) -> None:
 
 
 def mills(x: mp.mpf) -> mp.mpf:
-    with mp.workdps(40 + int(x * x / 4) if x < 40 else 40):
-        if x < 40:
+    with mp.workdps(60):
+        if x < 8:
             return mp.sqrt(mp.pi / 2) * mp.exp(x * x / 2) * mp.erfc(x / mp.sqrt(2))
         v = mp.mpf(0)
-        for k in range(60, 0, -1):  # Laplace's continued fraction
+        for k in range(60, 0, -1):  # Laplace's continued fraction: at 8 and more it leaves e^-170
             v = k / (x + v)
         return 1 / (x + v)
 

@@ -1,4 +1,4 @@
-"""The ticket that `qflib up` prints with the dashboard's address: whoever can read the desk's folder may enter."""
+"""The ticket that lets a browser into the dashboard: whoever can read the desk's folder may enter."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ FILE = "dash.ticket"
 
 
 def written(folder: Path) -> str:
-    """The folder's ticket, made where there is none; nobody else may read the file."""
-    path = folder / FILE
-    there = read(folder)
-    if there:
+    """The folder's ticket, made where there is none; nobody else may read the file.
+
+    Parameters
+    ----------
+    folder
+        The desk's.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written(Path(folder)) == written(Path(folder)) == read(Path(folder))
+    True
+    """
+    if there := read(folder):
         return there
     folder.mkdir(parents=True, exist_ok=True)
-    ticket = secrets.token_urlsafe(32)
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
+    ticket = secrets.token_urlsafe(16)  # its address fits on a line of a terminal
+    part = folder / f"{FILE}.{secrets.token_hex(4)}.part"
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
         f.write(ticket)
-    part.replace(path)
+    part.replace(folder / FILE)
     return ticket
 
 

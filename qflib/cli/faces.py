@@ -1,0 +1,87 @@
+"""What `qflib up` starts for people beside the stages: the API and the dashboard."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qflib.broker.data_folder import is_free
+from qflib.errors import MissingPartError, SettingsError
+from qflib.stream.running import Face
+
+if TYPE_CHECKING:
+    from qflib.settings import Settings
+
+DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
+_TRIED = 50  # ports from the setting's own on
+
+
+class Faces:
+    """The two processes, their addresses, and how one gets in.
+
+    Parameters
+    ----------
+    settings
+        Hosts and ports.
+
+    Raises
+    ------
+    SettingsError
+        If no port is free.
+    MissingPartError
+        If this is no whole checkout.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if not DASHBOARD.is_file():
+            raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
+        self._host = settings.api.host
+        self._api = _free("api", settings.api.port)
+        self._dash = _free("dash", settings.dash.port, self._api)
+        self.key = ""  # what is said of the development key
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        return f"http://{self._host}:{self._api}"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of both, as the desk's folder tells them."""
+        return {"api": self.api_url, "dash": f"http://{self._host}:{self._dash}"}
+
+    @property
+    def processes(self) -> tuple[Face, ...]:
+        """As the supervisor takes them."""
+        listen = ("--host", self._host, "--port", str(self._api))
+        shown = ("--address", self._host, "--port", str(self._dash), "--api", self.api_url)
+        api = (sys.executable, "-m", "qflib.api", *listen)
+        dash = (sys.executable, str(DASHBOARD), *shown)
+        return Face("api", api), Face("dash", dash)
+
+    def open(self, folder: Path) -> str:
+        """Write down how to get in, for this machine's user alone: the development key and a ticket for the browser.
+
+        Returns
+        -------
+        str
+            The address that lets a browser in.
+        """
+        from qflib.api import ticket
+        from qflib.api.keys import CLIENT_FILE, development_key
+
+        place = folder / CLIENT_FILE
+        known = place.is_file()
+        key = development_key(folder, self.api_url)
+        self.key = f"kept in {place}" if known else f"{key}  (for development; kept in {place})"
+        return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
+
+
+def _free(name: str, first: int, *taken: int) -> int:
+    for port in range(first, first + _TRIED):
+        if port not in taken and is_free(port):
+            return port
+    raise SettingsError(
+        f"ports {first} to {first + _TRIED - 1} are all in use; set QFLIB_{name.upper()}__PORT to one that is free"
+    )

@@ -1,0 +1,177 @@
+"""What a job is: one TOML file, and the notebook that it names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qflib.errors import DataError, InputError
+from qflib.jobs.cron import check_cron
+from qflib.jobs.parameters import Parameter, checked
+from qflib.records.instrument import CALENDARS
+
+#: Where definitions lie, below the project.
+FOLDER = Path("pipelines", "jobs")
+AS_OF = "as_of"
+_NAME = r"[a-z][a-z0-9_]*"
+#: A record of every run is kept, with its parameters: a secret would lie on the disk, and in the page.
+_SECRET = re.compile(r"passw|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
+
+
+class _Told(BaseModel):
+    """The file's fields, as TOML gives them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    notebook: Path
+    description: str = Field(min_length=1)
+    cron: str | None = None
+    time_zone: str = "UTC"
+    calendar: str = "24/7"
+    timeout_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    history: bool = False
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+
+
+class Job(BaseModel):
+    """A job: which notebook, with which parameters, and when.
+
+    Parameters
+    ----------
+    name
+        The file's.
+    notebook
+        Its path.
+    description
+        A sentence.
+    cron, time_zone, calendar
+        When it is due, for a scheduler: five fields, an IANA zone, a trading calendar of the instrument table. A job
+        without a cron is run by hand.
+    timeout_s
+        Seconds that a cell may take, and that another runner of the same key waits.
+    history
+        Whether it reads the desk's history: a run on a date before the history has it is another than one after.
+    parameters
+        By name; ``as_of`` is every job's own.
+
+    Examples
+    --------
+    >>> from qflib.jobs import load_job
+    >>> job = load_job("daily_risk")
+    >>> job.notebook.name, job.parameters["seed"].default
+    ('daily_risk.ipynb', 7)
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    notebook: Path
+    description: str
+    cron: str | None
+    time_zone: str
+    calendar: str
+    timeout_s: float
+    history: bool
+    parameters: dict[str, Parameter]
+
+
+def jobs_folder() -> Path:
+    """The definitions: of the project that the command runs in, else of the one the library lies in."""
+    return FOLDER if FOLDER.is_dir() else Path(__file__).parents[2] / FOLDER
+
+
+def job_names(folder: Path | None = None) -> list[str]:
+    """Names of the jobs there are.
+
+    Examples
+    --------
+    >>> from qflib.jobs import job_names
+    >>> "daily_risk" in job_names()
+    True
+    """
+    return sorted(f.stem for f in (folder or jobs_folder()).glob("*.toml"))
+
+
+def load_job(name: str, folder: Path | None = None) -> Job:
+    """A job by its name.
+
+    Parameters
+    ----------
+    name
+        The file's, without its ending.
+    folder
+        Where definitions lie; a notebook's path is relative to the project, two folders above.
+
+    Raises
+    ------
+    InputError
+        If there is no such job.
+    DataError
+        If the file is unreadable or says what it may not, or its notebook is missing.
+
+    Examples
+    --------
+    >>> from qflib.jobs import load_job
+    >>> load_job("daily_risks")
+    Traceback (most recent call last):
+    qflib.errors.InputError: there is no job 'daily_risks'; did you mean daily_risk?
+    """
+    place = folder or jobs_folder()
+    file = place / f"{name}.toml"
+    if not re.fullmatch(_NAME, name) or not file.is_file():
+        known = job_names(place)
+        near = difflib.get_close_matches(name, known, n=1)
+        mend = f"did you mean {near[0]}?" if near else f"{place} has {', '.join(known) or 'none'}"
+        raise InputError(f"there is no job {name!r}; {mend}")
+    try:
+        told = _Told.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as e:
+        raise DataError(f"job file {file}: {_sentence(e)}") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise DataError(f"job file {file} is not readable TOML: {e}") from None
+    notebook = place.parents[1] / told.notebook if len(place.parts) > 1 else told.notebook
+    try:
+        _check(name, told)
+    except InputError as e:
+        raise DataError(f"job file {file}: {e}") from None
+    if not notebook.is_file():
+        raise DataError(f"job file {file} names the notebook {told.notebook}, which does not exist; mend its path")
+    fields = {f: getattr(told, f) for f in _Told.model_fields}
+    return Job(**fields | {"name": name, "notebook": notebook})
+
+
+def _check(name: str, told: _Told) -> None:
+    if told.cron is not None:
+        check_cron(told.cron)
+    try:
+        ZoneInfo(told.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(f"time_zone {told.time_zone!r} is unknown; give one as America/New_York or UTC") from None
+    if told.calendar not in CALENDARS:
+        raise InputError(f"calendar {told.calendar!r} is unknown; give one of {', '.join(CALENDARS)}")
+    for parameter, p in told.parameters.items():
+        if not re.fullmatch(_NAME, parameter) or parameter == AS_OF:
+            raise InputError(f"parameter {parameter!r} cannot have this name; give small letters, and not {AS_OF}")
+        if _SECRET.search(parameter):
+            raise InputError(
+                f"parameter {parameter!r} sounds like a secret, and parameters are written down; give it by the "
+                "environment, as a setting"
+            )
+        for value in (*p.choices, p.default):
+            checked(name, parameter, p, value)
+
+
+def _sentence(e: ValidationError) -> str:
+    first: Any = e.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{name!r} is no field of a job; take it out"
+    if first["type"] == "missing":
+        return f"{name!r} is missing; give it"
+    return f"{name!r} is wrong ({first['msg'].lower()}); mend it"

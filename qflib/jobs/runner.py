@@ -1,0 +1,209 @@
+"""Run a job for a date: once a key, one runner at a time, its outputs whole or not there."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import html as markup
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from qflib import settings
+from qflib.errors import DataError, InputError
+from qflib.jobs.definition import AS_OF, Job, load_job
+from qflib.jobs.execution import FailedError, execute
+from qflib.jobs.key import cells_of, code_hash, run_key
+from qflib.jobs.lease import lease
+from qflib.jobs.outputs import Outputs
+from qflib.jobs.page import page
+from qflib.jobs.parameters import Value, resolved
+from qflib.jobs.provenance import commit, facts_of, versions
+
+Status = Literal["done", "already_done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """What became of a run.
+
+    Parameters
+    ----------
+    job, as_of, run_id
+        Which: the key is a hash of job, date, parameters and code.
+    status
+        "done"; "already_done": an earlier run of the same key was, and nothing was run; "failed".
+    notebook, html
+        Its files; of one that failed the notebook as far as it came.
+    seconds
+        That this call took.
+    reason
+        Of one that failed, a sentence; else empty.
+    """
+
+    job: str
+    as_of: str
+    run_id: str
+    status: Status
+    notebook: Path | None
+    html: Path | None
+    seconds: float
+    reason: str = ""
+
+    def _repr_html_(self) -> str:
+        links = " · ".join(
+            f'<a href="{markup.escape(str(f))}">{markup.escape(f.name)}</a>' for f in (self.html, self.notebook) if f
+        )
+        return f"<p><b>{self.job}</b>, {self.as_of}: {self.status}, {self.seconds:.1f} s {links}</p>"
+
+
+def run_job(
+    job: Job | str,
+    as_of: str | dt.date,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    state: Path | None = None,
+    progress: bool = False,
+    again: bool = False,
+) -> JobRun:
+    """Run a job for a date, if it has not been run.
+
+    Parameters
+    ----------
+    job
+        Its name, or `load_job`'s.
+    as_of
+        The UTC date it is about, as 2026-01-05.
+    parameters
+        By name; the others have their defaults.
+    state
+        Where outputs go: ``STATE/jobs/JOB/AS_OF/KEY.{ipynb,html,json}``; default: the setting.
+    progress
+        Show a bar, a cell a step.
+    again
+        Run it although it was done: its data have changed since, as those of a day that was not over.
+
+    Returns
+    -------
+    JobRun
+
+    Raises
+    ------
+    InputError
+        If the job, a parameter or the date is none.
+    DataError
+        If the job's file or notebook is unreadable, or outputs cannot be written.
+    StateError
+        If another runner holds the key for longer than the job's time-out.
+
+    Notes
+    -----
+    A kernel that dies or does not start is tried again, up to two times, in a fresh one; nothing else is.
+    """
+    began = time.monotonic()
+    told = load_job(job) if isinstance(job, str) else job
+    day = date_of(as_of)
+    values = resolved(told.name, told.parameters, parameters or {})
+    _takes(told)
+    code = code_hash(told.notebook)
+    place = settings.load().state if state is None else state
+    key = run_key(told.name, day, values, code, _data(place, day) if told.history else "")
+    out = Outputs(place / "jobs" / told.name / day, key)
+    if not again and out.done() is not None:
+        return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
+    with lease(out.lease, told.timeout_s):
+        if not again and out.done() is not None:  # while this one waited
+            return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
+        try:
+            return _run(told, day, values, code, out, began, progress)
+        except OSError as e:
+            raise DataError(f"outputs of job {told.name} cannot be written ({e.strerror or e}); see to the disk") from e
+        finally:
+            out.clear()
+
+
+def date_of(as_of: str | dt.date) -> str:
+    """A date as ``2026-01-05``.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+
+    Examples
+    --------
+    >>> date_of("2026-01-05")
+    '2026-01-05'
+    """
+    if isinstance(as_of, dt.date) and not isinstance(as_of, dt.datetime):
+        return as_of.isoformat()
+    try:
+        if isinstance(as_of, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", as_of, re.ASCII):
+            return dt.date.fromisoformat(as_of).isoformat()
+    except ValueError:
+        pass
+    raise InputError(f"as-of {str(as_of)!r} is no date; give one as 2026-01-05")
+
+
+def _data(state: Path, day: str) -> str:
+    """Whether the desk's history has a date: a report made before it had is not that of the desk."""
+    from qflib.desk.history_day import days_of
+
+    return "history" if day in days_of(state / "up" / "history") else "none"
+
+
+def _run(job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, began: float, progress: bool) -> JobRun:
+    started = dt.datetime.now(dt.UTC)
+    made = out.begin() / f"{out.run_id}.ipynb"
+    shown = made.with_suffix(".html")
+    try:
+        kernels = execute(
+            job.notebook, made, {AS_OF: day, **values}, timeout_s=job.timeout_s, progress=progress
+        )  # fmt: skip
+        shown.write_text(page(made, f"{job.name}, {day}"), encoding="utf-8")
+    except FailedError as e:
+        kept = out.keep_failed(made)
+        seen = f"; its notebook is {kept}" if kept else ""
+        reason = f"job {job.name} of {day} failed: {e}{seen}"
+        return JobRun(job.name, day, out.run_id, "failed", kept, None, time.monotonic() - began, reason)
+    seconds = time.monotonic() - began
+    record = {
+        "job": job.name,
+        "run_id": out.run_id,
+        "status": "done",
+        "as_of": day,
+        "parameters": values,
+        "notebook": out.notebook.name,
+        "html": out.html.name,
+        "code_hash": code,
+        "git": commit(job.notebook.parent),
+        "versions": versions(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "kernels": kernels,
+        **{k: v for k, v in facts_of(made).items() if k in ("source", "figures")},
+    }
+    out.publish(made, shown, record)
+    return JobRun(job.name, day, out.run_id, "done", out.notebook, out.html, seconds)
+
+
+def _takes(job: Job) -> None:
+    """A parameter that the notebook does not set is one that changes nothing: papermill only warns."""
+    cells = [c for c in cells_of(job.notebook) if "parameters" in c.get("metadata", {}).get("tags", [])]
+    try:
+        tree = ast.parse("".join(cells[0]["source"])) if cells else ast.Module([], [])
+    except SyntaxError:
+        raise DataError(f"the cell tagged parameters of {job.notebook} is no Python; mend it") from None
+    targets = [t for node in ast.walk(tree) for t in _targets(node)]
+    for name in (AS_OF, *job.parameters):
+        if name not in targets:
+            raise DataError(f"{job.notebook} has no cell tagged parameters that sets {name}; add `{name} = ...` to it")
+
+
+def _targets(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Assign):
+        return [t.id for t in node.targets if isinstance(t, ast.Name)]
+    return [node.target.id] if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) else []

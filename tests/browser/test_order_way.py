@@ -1,0 +1,166 @@
+"""An order's whole way on the real desk: REST, book, WebSocket, executions, positions, hedge, the Orders page."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser, Page
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.browser.desk_up import Up, answered, positions, wait
+
+SIZE = 40
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    desk = Up(tmp_path_factory.mktemp("desk") / "runs", "--rate", "2000", "--seed", "7")
+    yield desk
+    if desk.process.poll() is None:
+        desk.stop()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+class Stream(Thread):
+    """Reads the WebSocket and keeps what it says, with the time, until the desk ends."""
+
+    def __init__(self, up: Up) -> None:
+        super().__init__(daemon=True)
+        self.messages: list[tuple[float, dict]] = []
+        self._url = up.api.replace("http", "ws") + "/v1/stream"
+        self._headers = {"Authorization": f"Bearer {up.key}"}
+        self.start()
+
+    def run(self) -> None:
+        # the desk's end is this reader's
+        with suppress(ConnectionClosed), connect(self._url, additional_headers=self._headers) as ws:
+            for channel, subject in (("executions", "ACME"), ("risk", "DESK1"), ("book", "ACME.F")):
+                ws.send(json.dumps({"op": "subscribe", "channel": channel, "subject": subject}))
+            for text in ws:
+                self.messages.append((time.monotonic(), json.loads(text)))
+
+    def first(self, channel: str, where) -> float | None:
+        for at, m in list(self.messages):
+            if m.get("channel") == channel and where(m):
+                return at
+        return None
+
+
+def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    client = up.client()
+    answered(client, "/readyz", lambda r: True, 120)
+    before = answered(client, "/v1/portfolios/DESK1/positions", lambda r: r, 120)
+    held = positions(before, "ACME.F", "client")
+    stream = Stream(up)
+    wait(lambda: stream.first("book", lambda m: m["seq"] >= 0))
+    errors: list[str] = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.goto(up.dashboard)
+    page.wait_for_selector('.tile[data-tile="ladder"][data-stale="false"]', timeout=60_000)
+    page.keyboard.press("Alt+3")
+
+    book = client.get("/v1/books/ACME.F").json()
+    price = book["asks"][4][0]  # five levels deep: filled at once
+    body = {
+        "client_order_id": "way-1", "account": "DESK1", "portfolio": "DESK1", "instrument": "ACME.F", "side": "buy",
+        "ord_type": "limit", "time_in_force": "ioc", "price": price, "qty": str(SIZE),
+    }  # fmt: skip
+    hops, sent = {}, time.monotonic()
+    first = client.post("/v1/orders", json=body)
+    hops["REST 202"] = time.monotonic() - sent
+    assert first.status_code == 202, first.text
+    assert client.post("/v1/orders", json=body).json() == first.json(), "the same body: the first reply"
+    other = client.post("/v1/orders", json=body | {"qty": "1"})
+    assert (other.status_code, other.json()["code"]) == (409, "duplicate_client_order_id")
+
+    def ours(m: dict) -> bool:
+        rows = m["data"] if isinstance(m["data"], list) else m["data"].get("items", [])
+        return any(x["client_order_id"] == "way-1" and x["exec_type"] == "fill" for x in rows)
+
+    hops["WebSocket fill"] = wait(lambda: stream.first("executions", ours)) - sent
+    path = "/v1/executions?client_order_id=way-1"
+    fills = answered(client, path, lambda r: [x for x in r["items"] if x["exec_type"] == "fill"])
+    hops["GET executions"] = time.monotonic() - sent
+    filled = sum(float(x["qty"]) for x in fills)
+    assert 0 < filled <= SIZE
+    answered(
+        client, "/v1/portfolios/DESK1/positions", lambda r: positions(r, "ACME.F", "client") == held + filled or None
+    )
+    hops["position"] = time.monotonic() - sent
+    page.locator("#orders").get_by_text("way-1").first.wait_for(timeout=20_000)
+    hops["Orders page"] = time.monotonic() - sent
+    # what was bought moves the delta out of the band: the hedger sells
+    answered(
+        client, "/v1/executions?portfolio=DESK1&limit=100",
+        lambda r: [x for x in r["items"] if x["hedge"] and x["exec_type"] == "fill" and x["time"] > fills[0]["time"]],
+    )  # fmt: skip
+    hops["hedge fill"] = time.monotonic() - sent
+    assert not errors
+    with capsys.disabled():
+        print("\norder's way, ms: " + ", ".join(f"{name} {1e3 * s:.0f}" for name, s in hops.items()))
+
+
+def test_readme_examples_on_the_running_desk(up: Up) -> None:
+    """The lines of the README's four ways that ask a desk."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    answered(up.client(), "/v1/portfolios/DESK1/risk", lambda r: r, 120)
+    curls = re.findall(r"^curl .*?(?<!\\)$", readme, re.MULTILINE | re.DOTALL)
+    assert len(curls) == 2
+    price = up.client().get("/v1/books/ACME.F").json()["bids"][5][0]
+    for line in curls:
+        asked = line.replace("http://127.0.0.1:8000", up.api).replace("99.5", price)
+        told = subprocess.run(
+            ["bash", "-c", asked], env=up.environment | {"KEY": up.key}, capture_output=True, check=True
+        )
+        assert json.loads(told.stdout)["instrument"] == "ACME.F", told.stdout
+    blocks = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "live." in b]
+    assert len(blocks) == 1
+    code = "import qflib as qf\n" + blocks[0]
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], env=up.environment, check=True)
+
+
+def test_the_brokers_death_shows_and_heals(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    import psutil
+
+    client = up.client()
+    page.goto(up.dashboard)
+    page.wait_for_selector('#market .tile[data-stale="false"]', timeout=60_000)
+    java = [p for p in psutil.process_iter(["cmdline"]) if str(up.state) in " ".join(p.info["cmdline"] or [])
+            and "kafka.Kafka" in " ".join(p.info["cmdline"] or [])]  # fmt: skip
+    assert len(java) == 1
+    seen, began = {}, time.monotonic()
+    java[0].kill()
+    wait(lambda: client.get("/readyz").status_code == 503)
+    seen["/readyz 503"] = time.monotonic() - began
+    old = client.get("/v1/books/ACME.F")
+    assert old.status_code == 200
+    assert old.json()["age_ms"] >= 0
+    page.wait_for_selector('#market .tile[data-stale="true"]', timeout=20_000)
+    seen["page grey"] = time.monotonic() - began
+    wait(lambda: client.get("/readyz").status_code == 200, 90)
+    seen["ready again"] = time.monotonic() - began
+    fresh = client.get("/v1/books/ACME.F").json()["seq"]
+    answered(client, "/v1/books/ACME.F", lambda b: b["seq"] > fresh or None)
+    seen["book moves"] = time.monotonic() - began
+    grey = """document.querySelectorAll('#market .tile[data-stale="true"]').length"""
+    page.wait_for_function(f"{grey} === 0", timeout=60_000)
+    seen["page right"] = time.monotonic() - began
+    with capsys.disabled():
+        print("\nbroker killed, s: " + ", ".join(f"{name} {s:.1f}" for name, s in seen.items()))
+    assert up.stop() < 8, "Ctrl-C ends all of it"

@@ -1,0 +1,116 @@
+"""Outputs are whole or not there; a key changes with what decides it; a lease is one runner's."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from qflib.errors import StateError
+from qflib.jobs.key import code_hash, run_key
+from qflib.jobs.lease import lease
+from qflib.jobs.outputs import Outputs
+from tests.jobs.conftest import notebook_of
+
+
+def published(folder: Path) -> Outputs:
+    out = Outputs(folder, "k")
+    made = out.begin()
+    (made / "n").write_text("notebook")
+    (made / "h").write_text("html")
+    out.publish(made / "n", made / "h", {"status": "done"})
+    return out
+
+
+def test_whole_outputs_are_done(tmp_path: Path) -> None:
+    out = published(tmp_path)
+    told = out.done()
+    assert told is not None
+    assert told["status"] == "done"
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["k.html", "k.ipynb", "k.json"]
+
+
+@pytest.mark.parametrize("name", ["notebook", "html", "record"])
+@pytest.mark.parametrize("fault", ["gone", "half"])
+def test_half_of_them_are_not(tmp_path: Path, name: str, fault: str) -> None:
+    out = published(tmp_path)
+    file: Path = getattr(out, name)
+    if fault == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    assert out.done() is None
+    published(tmp_path)
+    assert out.done() is not None
+
+
+def test_a_crash_between_the_files_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, replace = published(tmp_path), Path.replace
+    out.html.write_text("of another code")
+
+    def crash(self: Path, to: Path) -> Path:
+        if to.suffix == ".json":
+            raise KeyboardInterrupt
+        return replace(self, to)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        published(tmp_path)
+    assert not out.record.exists()
+    assert out.done() is None
+
+
+def test_what_failed_is_kept_under_another_name(tmp_path: Path) -> None:
+    out = Outputs(tmp_path, "k")
+    (out.begin() / "n").write_text("as far as it came")
+    assert out.keep_failed(out.building / "n") == out.failed
+    assert [f.name for f in tmp_path.iterdir()] == ["k.failed.ipynb"]
+    published(tmp_path)
+    assert not out.failed.exists()
+
+
+def test_a_key_is_of_job_date_parameters_and_code(tmp_path: Path) -> None:
+    keys = {
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c"),
+        run_key("b", "2026-01-05", {"n": 1, "m": 2}, "c"),
+        run_key("a", "2026-01-06", {"n": 1, "m": 2}, "c"),
+        run_key("a", "2026-01-05", {"n": 2, "m": 2}, "c"),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "d"),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", "history"),
+    }
+    assert len(keys) == 6
+    assert run_key("a", "2026-01-05", {"m": 2, "n": 1}, "c") in keys
+    first = tmp_path / "n.ipynb"
+    first.write_text(notebook_of("a = 1"))
+    code, told = code_hash(first), json.loads(first.read_text())
+    told["cells"][0]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "seen"}]
+    told["metadata"] = {"kernelspec": {"name": "python3"}}
+    first.write_text(json.dumps(told))
+    assert code_hash(first) == code  # a notebook looked at is the same code
+    told["cells"][0]["source"] = ["a = ", "1"]
+    first.write_text(json.dumps(told))
+    assert code_hash(first) == code
+    told["cells"][0]["source"] = "a = 2"
+    first.write_text(json.dumps(told))
+    assert code_hash(first) != code
+
+
+def test_a_lease_waits_and_then_gives_up(tmp_path: Path) -> None:
+    file, go, held = tmp_path / ".k.lease", threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lease(file, 1.0):
+            held.set()
+            go.wait(30)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(30)
+    with pytest.raises(StateError, match="k is being run by process"), lease(file, 0.2):
+        pass
+    threading.Timer(0.3, go.set).start()
+    with lease(file, 30.0):
+        pass
+    other.join(30)

@@ -1,0 +1,179 @@
+"""Runs of small notebooks: done once; failed, killed and doubled ones."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import papermill
+import pytest
+
+from qflib.cli import main
+from qflib.errors import DataError, InputError
+from qflib.jobs import execution, run_job
+from qflib.jobs.execution import FailedError, execute
+from qflib.jobs.runner import date_of
+from tests.jobs.conftest import Project
+
+COUNTED = "open(f'{folder}/ran', 'a').write('x')"
+
+
+def command(*words: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "qflib.cli.main", "jobs", "run", "tiny", "--as-of", "2026-01-05", "--json", *words]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_done_and_done_already(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write(
+        "from IPython.display import display\n"
+        "display({'application/vnd.qflib.facts+json': {'source': {'kind': 'made up'}}, 'text/plain': ''}, raw=True)",
+        "f'{as_of} & {n + 41}'",
+    )
+    run = run_job("tiny", dt.date(2026, 1, 5), {"n": 1})
+    assert run.status == "done"
+    assert run.html is not None
+    assert run.html.parent == Path("runs/jobs/tiny/2026-01-05")
+    page = run.html.read_text()
+    assert "2026-01-05 &amp; 42" in page
+    assert "f&#39;{as_of}" not in page  # code is hidden
+    assert "as_of = " not in page
+    told = json.loads(run.html.with_suffix(".json").read_text())
+    assert told["parameters"] == {"n": 1, "folder": ""}
+    assert told["source"] == {"kind": "made up"}
+    assert (told["status"], told["kernels"], told["git"]) == ("done", 1, None)
+    assert told["versions"]["numpy"]
+    assert told["seconds"] > 0
+    monkeypatch.setattr(papermill, "execute_notebook", None)
+    assert run_job("tiny", "2026-01-05", {"n": 1}).status == "already_done"
+    assert run_job("tiny", "2026-01-05").run_id == run.run_id
+    assert "already_done" in run_job("tiny", "2026-01-05")._repr_html_()
+    with pytest.raises(TypeError):  # it is run, and what was done stays until there is another
+        run_job("tiny", "2026-01-05", again=True)
+    assert run_job("tiny", "2026-01-05").status == "already_done"
+
+
+def test_failed(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write("print('so far')\nopen('ran', 'a').write('x')", "raise ValueError('no\\nluck')")
+    monkeypatch.setattr(sys, "argv", ["qflib", "jobs", "run", "tiny", "--as-of", "2026-01-05", "--json"])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert end.value.code == 1
+    assert told["status"] == "failed"
+    assert told["html"] is None
+    assert "raised ValueError: no luck; its notebook is runs/jobs/tiny/2026-01-05/" in shown.err
+    assert shown.err.strip().splitlines()[-1].startswith("qflib: job tiny of 2026-01-05 failed: cell 3")
+    assert "so far" in Path(told["notebook"]).read_text()
+    assert [f.name for f in Path("runs/jobs/tiny/2026-01-05").iterdir() if not f.name.startswith(".")] == [
+        f"{told['run_id']}.failed.ipynb"
+    ]
+    assert Path("ran").read_text() == "x"  # what raises is not tried again
+
+
+def test_a_killed_kernel_is_tried_again(project: Project) -> None:
+    project.write(
+        COUNTED,
+        "import os, signal\nif len(open(f'{folder}/ran').read()) == 1:\n    os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    run = run_job("tiny", "2026-01-05", {"folder": str(project.root)})
+    assert run.status == "done"
+    assert run.html is not None
+    assert json.loads(run.html.with_suffix(".json").read_text())["kernels"] == 2
+    assert Path("ran").read_text() == "xx"
+
+
+def test_a_killed_runner_then_two_at_once(project: Project, patient: Callable[[Callable[[], bool]], None]) -> None:
+    project.write(COUNTED, "import os, time\nwhile not os.path.exists(f'{folder}/go'):\n    time.sleep(0.05)")
+    given = ("-p", f"folder={project.root}")
+    first = command(*given)
+    patient(Path("ran").exists)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    folder = Path("runs/jobs/tiny/2026-01-05")
+    assert {f.suffix for f in folder.iterdir()} == {".lease", ".part"}
+    Path("go").touch()
+    told = [json.loads(p.communicate(timeout=60)[0]) for p in [command(*given), command(*given)]]
+    assert sorted(t["status"] for t in told) == ["already_done", "done"]
+    assert told[0]["run_id"] == told[1]["run_id"]
+    assert Path("ran").read_text() == "xx"  # the killed one's, and one more
+    assert sorted(f.suffix for f in folder.iterdir()) == [".html", ".ipynb", ".json", ".lease"]
+
+
+def test_only_a_lost_kernel_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def lost(*_: object, **__: object) -> None:
+        tried.append("x")
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+
+    monkeypatch.setattr(papermill, "execute_notebook", lost)
+    with pytest.raises(FailedError, match="its kernel did not start within 60 s, 3 times"):
+        execute(tmp_path / "a", tmp_path / "b", {}, timeout_s=1.0, progress=False)
+    assert len(tried) == execution.ATTEMPTS
+
+    def other(*_: object, **__: object) -> None:
+        tried.append("y")
+        raise RuntimeError("of another kind")
+
+    monkeypatch.setattr(papermill, "execute_notebook", other)
+    with pytest.raises(RuntimeError, match="of another kind"):
+        execute(tmp_path / "a", tmp_path / "b", {}, timeout_s=1.0, progress=False)
+    assert tried.count("y") == 1
+
+
+@pytest.mark.parametrize("bad", ["2026-13-01", "2026-02-30", "20260105", "2026-W02-1", "today", "", "2026-01-05T00:00"])
+def test_no_dates(bad: str) -> None:
+    with pytest.raises(InputError, match="is no date; give one as 2026-01-05"):
+        date_of(bad)
+
+
+def test_a_parameter_that_changes_nothing_is_refused(project: Project) -> None:
+    notebook = project.root / "notebooks" / "tiny.ipynb"
+    notebook.write_text(notebook.read_text().replace("as_of = n = folder", "as_of = folder"))
+    with pytest.raises(DataError, match=r"no cell tagged parameters that sets n; add `n = "):
+        run_job("tiny", "2026-01-05")
+    notebook.write_text("{}")
+    with pytest.raises(DataError, match="is no notebook"):
+        run_job("tiny", "2026-01-05")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "tiny", "--as-of", "soon"], "as-of 'soon' is no date"),
+        (["run", "tinny", "--as-of", "2026-01-05"], "there is no job 'tinny'"),
+        (["run", "tiny", "--as-of", "2026-01-05", "-p", "m=1"], "no parameter 'm'"),
+        (["run", "tiny", "--as-of", "2026-01-05", "-p", "n=one"], "give a whole number"),
+    ],
+)
+def test_wrong_use_is_one_sentence(
+    project: Project,
+    words: list[str],
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["qflib", "jobs", *words])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    err = capsys.readouterr().err
+    assert end.value.code == 2
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_the_list(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["qflib", "jobs", "list", "--json"])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    assert end.value.code == 0
+    (told,) = json.loads(capsys.readouterr().out)["jobs"]
+    assert told["name"] == "tiny"
+    assert told["parameters"]["n"] == {"type": "int", "default": 1, "help": "", "choices": []}
