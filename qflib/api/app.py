@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from qflib.api.problems import reply
 from qflib.api.request_id import HEADER, request_id_of
 from qflib.api.routes import computing, controls, health, history, market, orders, portfolios, signals
 from qflib.api.state import ApiState
+from qflib.api.stream import stream_handler
 
 if TYPE_CHECKING:
     from litestar.types import Message, Scope
@@ -73,7 +73,7 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
                 await asyncio.to_thread(state.views.stop)
 
     app = Litestar(
-        [*HANDLERS, *_stream(), *(more or [])],
+        [*HANDLERS, stream_handler, *(more or [])],
         dependencies={
             "state_of": Provide(provide_state, sync_to_thread=False, use_cache=True),
             "entry": Provide(provide_entry, sync_to_thread=False, use_cache=True),
@@ -90,15 +90,6 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
     app.state.api = state
     complete(app.openapi_schema)
     return app
-
-
-def _stream() -> list[Any]:
-    """The WebSocket's handler, where it is there."""
-    if importlib.util.find_spec("qflib.api.stream") is None:
-        return []
-    from qflib.api.stream import stream_handler  # type: ignore[import-not-found, unused-ignore]
-
-    return [stream_handler]
 
 
 def _finisher(state: ApiState) -> Any:

@@ -45,7 +45,13 @@ class Line:
         self.away = False  # as far as the producer knows
         self._table, self._seq = table, dict[tuple[str, int], int]()
         self._closing = threading.Event()
-        overrides = {"error_cb": self._trouble, "queue.buffering.max.messages": 100_000}
+        overrides = {
+            "error_cb": self._trouble,
+            "queue.buffering.max.messages": 100_000,
+            # Of a producer that it does not know yet a broker takes any number first: with a second request under way,
+            # a first one that failed for want of a leader was refused as a duplicate of it, and lost.
+            "max.in.flight.requests.per.connection": 1,
+        }
         self._producer = producer(c, client_id="qflib.api", overrides=overrides)
         self._thread = threading.Thread(target=self._poll, name="api-line", daemon=True)
         self._thread.start()
@@ -60,14 +66,18 @@ class Line:
         """
         at = source, self._table.place(key)
         seq = self._seq.get(at, 0)
+        from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME
+
         value = encode(Batch(batch.kind, batch.tables, Header(source, self.epoch, seq)))
 
         def delivered(error: KafkaError | None, m: Message) -> None:
+            kind, at = m.timestamp()
+            offset = -1 if m.offset() is None else int(m.offset() or 0)
             if error is None:
                 self.away = False
-                done((m.timestamp()[1], m.partition() or 0, m.offset() or 0))
-            else:
-                done(None)
+            # a record that the broker had already may come without its place: its sender asks the views, by its id
+            placed = error is None and offset >= 0 and kind == TIMESTAMP_LOG_APPEND_TIME
+            done((at, m.partition() or 0, offset) if placed else None)
 
         self._producer.produce(batch.topic, value, self._table.key(key), on_delivery=delivered)
         self._seq[at] = seq + 1

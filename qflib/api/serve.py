@@ -15,6 +15,7 @@ from qflib.api.app import create_app
 from qflib.api.keys import FILE, KeyStore
 from qflib.api.sender import Sender
 from qflib.api.state import ApiState
+from qflib.api.stream import Hub
 from qflib.broker.data_folder import is_free
 from qflib.desk.deployment import Deployment
 from qflib.errors import SettingsError
@@ -59,20 +60,9 @@ def state_of(
     desk, folder = Deployment.load(deployment), deployment.parent
     views = Views(desk, connection, DeltaHistory(folder / "history"), endpoints)
     sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
-    state = ApiState(views, sender, KeyStore(folder / FILE), told, hub_of(views), registry=REGISTRY, owns_views=True)
+    state = ApiState(views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True)
     sender.metrics = state.metrics
     return state
-
-
-def hub_of(views: Views) -> Any:
-    """The hub of the stream; None where it is not there."""
-    from importlib.util import find_spec
-
-    if find_spec("qflib.api.stream") is None:
-        return None
-    from qflib.api.stream import Hub  # type: ignore[import-not-found, unused-ignore]
-
-    return Hub(views)
 
 
 def serve(app: Litestar, host: str, port: int, listen: bool = True) -> None:
