@@ -63,14 +63,20 @@ class ApiTrading:
         RefusedError
             If the API did not take it.
         """
-        told = {
-            "account": order.account, "portfolio": order.portfolio, "instrument": order.instrument, "side": order.side,
-            "ord_type": order.ord_type, "time_in_force": order.time_in_force, "qty": order.qty,
-            "client_order_id": order.client_order_id,
-        }  # fmt: skip
-        price = {} if order.ord_type == "market" else {"price": order.price}
-        self._asked(lambda: self._client(key).place(**told, **price))
-        return f"sent: {order.side} {order.qty} {order.instrument}" + (f" at {order.price}" if price else "")
+        price = None if order.ord_type == "market" else order.price
+        self._asked(
+            lambda: self._client(key).order(
+                order.instrument,
+                order.side,
+                order.qty,
+                price,
+                portfolio=order.portfolio,
+                account=order.account,
+                client_order_id=order.client_order_id,
+                time_in_force=order.time_in_force,
+            )
+        )
+        return f"sent: {order.side} {order.qty} {order.instrument}" + ("" if price is None else f" at {price}")
 
     def cancel(self, key: str, account: str, client_order_id: str) -> str:
         """Ask for a cancel.
@@ -94,9 +100,11 @@ class ApiTrading:
             return self._clients[key]
 
     def _asked(self, ask: Callable[[], object]) -> None:
+        from qflib.api.client.api_error import ApiError
+
         try:
             ask()
-        except RefusedError:
-            raise
+        except ApiError as e:
+            raise RefusedError(f"{e.detail} ({e.code})") from None
         except QflibError as e:
             raise RefusedError(str(e)) from None

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 from tornado.ioloop import IOLoop
+from tornado.iostream import StreamClosedError
 from tornado.web import StaticFileHandler
+from tornado.websocket import WebSocketClosedError
 
 from dashboards.access import Logins
 from dashboards.login import ASSETS, PUBLIC, Door, Health, LoginPage, Logout, Provider, guarded
@@ -55,6 +57,7 @@ class Dashboard:
         self.door = Door(self.logins, port, ticket, ticket_key)
         own = {"door": self.door}
         self.loop = IOLoop.current()
+        self.loop.asyncio_loop.set_exception_handler(_unless_closed)  # type: ignore[attr-defined]
         for name in ("tornado.access", "bokeh.server.views.ws"):  # a browser that closes is no news
             logging.getLogger(name).setLevel(logging.ERROR)
         self.server = pn.io.server.get_server(
@@ -112,3 +115,9 @@ class Dashboard:
         with doc.models.freeze():  # each of some twenty roots would have all models counted anew: half of the time
             session.template().server_doc(doc, title="qflib", location=False)
         return None
+
+
+def _unless_closed(loop: Any, context: dict[str, Any]) -> None:
+    """Of a browser that closes while it is told something nobody needs a traceback."""
+    if not isinstance(context.get("exception"), (WebSocketClosedError, StreamClosedError)):
+        loop.default_exception_handler(context)

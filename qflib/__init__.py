@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what the names are, for type checkers and editors
+    from qflib.api.client import ApiError, AsyncLive, Gap, GapError, Live, connect, connect_async
     from qflib.desk import Desk, DeskConfig, Run, datasets
     from qflib.desk.feed import Feed
     from qflib.desk.read import read
@@ -33,13 +34,18 @@ __version__ = "0.1.0"
 
 #: public name -> (module, attribute; empty: the module itself)
 _NAMES: dict[str, tuple[str, str]] = {
+    "ApiError": ("qflib.api.client", "ApiError"),
+    "AsyncLive": ("qflib.api.client", "AsyncLive"),
     "Desk": ("qflib.desk", "Desk"),
     "DeskConfig": ("qflib.desk", "DeskConfig"),
     "ESResult": ("qflib.shortfall", "ESResult"),
     "Feed": ("qflib.desk.feed", "Feed"),
+    "Gap": ("qflib.api.client", "Gap"),
+    "GapError": ("qflib.api.client", "GapError"),
     "HedgePlan": ("qflib.hedging", "HedgePlan"),
     "Instrument": ("qflib.records", "Instrument"),
     "Instruments": ("qflib.records", "Instruments"),
+    "Live": ("qflib.api.client", "Live"),
     "Market": ("qflib.pricing", "Market"),
     "OrderBook": ("qflib.orderbook", "OrderBook"),
     "Portfolio": ("qflib.hedging", "Portfolio"),
@@ -50,6 +56,8 @@ _NAMES: dict[str, tuple[str, str]] = {
     "black76": ("qflib.pricing", "black76"),
     "black_scholes": ("qflib.pricing", "black_scholes"),
     "component_es": ("qflib.shortfall", "component_es"),
+    "connect": ("qflib.api.client", "connect"),
+    "connect_async": ("qflib.api.client", "connect_async"),
     "datasets": ("qflib.desk.datasets", ""),
     "expected_shortfall": ("qflib.shortfall", "expected_shortfall"),
     "fit_surface": ("qflib.pricing", "fit_surface"),
@@ -62,13 +70,18 @@ _NAMES: dict[str, tuple[str, str]] = {
 }
 
 __all__ = [
+    "ApiError",
+    "AsyncLive",
     "Desk",
     "DeskConfig",
     "ESResult",
     "Feed",
+    "Gap",
+    "GapError",
     "HedgePlan",
     "Instrument",
     "Instruments",
+    "Live",
     "Market",
     "OrderBook",
     "Portfolio",
@@ -80,6 +93,8 @@ __all__ = [
     "black76",
     "black_scholes",
     "component_es",
+    "connect",
+    "connect_async",
     "datasets",
     "expected_shortfall",
     "fit_surface",

@@ -17,7 +17,14 @@ from qflib.errors import SettingsError
 FILE = "qflib.toml"
 PREFIX = "QFLIB_"
 #: What other parts read from the environment.
-_OTHER_VARIABLES = ("QFLIB_SETTINGS", "QFLIB_TEST_DATA", "QFLIB_KERNEL_CACHE", "QFLIB_DASH_KEY")
+_OTHER_VARIABLES = (
+    "QFLIB_SETTINGS",
+    "QFLIB_TEST_DATA",
+    "QFLIB_KERNEL_CACHE",
+    "QFLIB_API_URL",
+    "QFLIB_API_KEY",
+    "QFLIB_DASH_KEY",
+)
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(gt=0.5, lt=1)]

@@ -21,8 +21,8 @@ export function render({model, el}) {
   el.className = "heat"; el.append(canvas, tip);
   const g = canvas.getContext("2d", {alpha: false}), grid = document.createElement("canvas"), gg = grid.getContext("2d");
   let lut = ramp(document.documentElement.dataset.theme), moments = [], trades = [], own = [], info = null;
-  let wanted = 120e3, span = 120e3, right = 0, target = 0, arrived = 0, speed = 1, low = 0, high = 0, top = 1, dirty = true, shown = false;
-  let image = null, mouse = null, cross = null, built = null, lastRange = 0, w = 0, h = 0, dpr = 1, ink = {};
+  let wanted = 120e3, span = 120e3, right = 0, target = 0, arrived = 0, speed = 1, low = 0, high = 0, top = 1, dirty = true;
+  let gap = 0, drawn = 0, image = null, mouse = null, cross = null, built = null, lastRange = 0, w = 0, h = 0, dpr = 1, ink = {};
 
   const colors = () => { for (const c of ["tile", "line", "ink", "soft", "faint", "bid", "ask", "accent"]) ink[c] = qf.color(c); };
   colors();
@@ -201,7 +201,7 @@ export function render({model, el}) {
     crosshair(X, Y, W, H, from);
     const r = qf.model("market-time");  // the price line below shows the same time
     const now = performance.now();
-    if (r && now - lastRange > 180) { lastRange = now; r.setv({start: from, end: right}, {sync: false}); }
+    if (r && now - lastRange > 180 + 6 * gap) { lastRange = now; r.setv({start: from, end: right}, {sync: false}); }
   }
 
   function label(text, x, y, fill, color) {
@@ -256,7 +256,8 @@ export function render({model, el}) {
       if (Math.abs(move) / span * w > 0.15) { right += move; dirty = true; }
     }
     fit();
-    if (dirty) { dirty = false; window_(); draw(); el.dataset.seq = info ? info.seq : ""; shown = true; }
+    gap = dt > 22 ? Math.min(48, gap + 4) : Math.max(0, gap - 0.2);  // a slow machine draws less often and stays fluent
+    if (dirty && now - drawn >= gap) { dirty = false; drawn = now; window_(); draw(); el.dataset.seq = info ? info.seq : ""; }
   };
   frame = requestAnimationFrame(loop);
 

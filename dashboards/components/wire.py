@@ -7,10 +7,12 @@ told all there is; that holds for a session that comes back, too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from panel.custom import JSComponent
+from panel.io.state import state
 
 HERE = Path(__file__).parent
 #: What all components have in common; the colours are the page's custom properties.
@@ -66,4 +68,8 @@ class Wire(JSComponent):
             self._when_heard(data)
 
     def _handle_msg(self, data: Any) -> None:
-        self.heard(data)
+        doc = state.curdoc  # Panel calls this without the document's lock, and who hears may change what is drawn
+        if doc is None or doc.session_context is None:
+            self.heard(data)
+        else:
+            doc.add_next_tick_callback(partial(self.heard, data))

@@ -32,10 +32,8 @@ def parsed(text: str, views: Views) -> pd.DataFrame:
     for number, cells in _split(text):
         said = f"row {number}"
         if len(cells) not in (2, 3):
-            wrong.append(
-                f"{said} has {len(cells)} field{'' if len(cells) == 1 else 's'}; give instrument, qty and, if you like, "
-                "price"
-            )
+            n = f"{len(cells)} field{'' if len(cells) == 1 else 's'}"
+            wrong.append(f"{said} has {n}; give instrument, qty and, if you like, price")
             continue
         symbol, qty, price = (
             cells[0],

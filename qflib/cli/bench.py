@@ -22,6 +22,7 @@ EXAMPLE = "Example: qflib bench codec import --json"
 BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
+    "faces": "qflib.cli.benches.faces",
     "import": "qflib.cli.benches.importing",
     "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",

@@ -147,6 +147,47 @@ def of_day(history: History, kept: Kept, date: str, cluster: str, where: Any = N
     return _ordered(kept, history.scan(kept.name, None, mine if where is None else mine & where))
 
 
+def asked(topic: str, table: str | None, columns: list[str] | None) -> list[str]:
+    """The columns, by their names inside, that `shown` needs to show some.
+
+    Raises
+    ------
+    InputError
+        If topic, table or column is unknown.
+    """
+    kept = _chosen(topic, table)
+    also = [kept.time, *(["instrument"] if "instrument" in kept.schema.names else [])]
+    return list(dict.fromkeys([*_names(kept, columns), *also]))
+
+
+def shown(
+    topic: str,
+    table: str | None,
+    rows: pa.Table,
+    instruments: Instruments,
+    columns: list[str] | None = None,
+    raw: bool = False,
+) -> pd.DataFrame:
+    """Arrow rows of a table as the DataFrame that `read` gives.
+
+    Parameters
+    ----------
+    topic, table, columns, raw
+        As `read` takes them.
+    rows
+        With the columns that `asked` names.
+    instruments
+        The instrument table.
+
+    Raises
+    ------
+    InputError
+        If topic, table or column is unknown.
+    """
+    kept = _chosen(topic, table)
+    return _frame(kept, rows, _names(kept, columns), instruments, raw)
+
+
 def columns_of(kept: Kept, rows: pa.Table) -> Any:
     """The named tuple of read-only arrays that steps and kernels take."""
     return kept.table.make(**{c.name: _array(rows, c.name, c.type) for c in kept.table.columns if c.type != "blob"})
@@ -265,4 +306,4 @@ def _ns(what: str, at: pd.Timestamp | str | None) -> int | None:
     return int(when.tz_convert("UTC").as_unit("ns").value)
 
 
-__all__ = ["columns_of", "in_time", "read", "span"]
+__all__ = ["asked", "columns_of", "in_time", "read", "shown", "span"]

@@ -1,4 +1,4 @@
-"""What the dashboard costs: `python -m tests.browser.measure [minutes]` prints frames a second, lag, heap, server CPU.
+"""What the dashboard costs: `python -m tests.browser.measure [minutes [sessions]]` prints frames, lag, heap, CPU.
 
 Server and browser are processes of their own; books come twenty times a second.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import chromium
+from tests.browser.many import Reading
 
 _SPEED = 5.0  # market seconds a second: twenty books
 _FRAMES = """(ms) => new Promise((done) => {
@@ -29,7 +31,7 @@ _LAGS = """(ms) => new Promise((done) => {
   f(); })"""
 
 
-def main(minutes: float = 1.0) -> None:
+def main(minutes: float = 1.0, sessions: int = 20) -> None:
     """Measure and print."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.browser.running", str(_SPEED)], stdout=subprocess.PIPE, text=True
@@ -38,13 +40,12 @@ def main(minutes: float = 1.0) -> None:
         url = server.stdout.readline().strip()
         process = psutil.Process(server.pid)
         try:
-            with sync_playwright() as playwright:
-                browser = chromium(playwright)
-                one(browser, url, process, minutes)
-                browser.close()
-                browser = chromium(playwright)
-                many(browser, url, process, 20)
-                browser.close()
+            many(url, process, sessions)
+            if minutes:
+                with sync_playwright() as playwright:
+                    browser = chromium(playwright)
+                    one(browser, url, process, minutes)
+                    browser.close()
         finally:
             server.kill()
 
@@ -57,10 +58,10 @@ def opened(browser: Browser, url: str) -> Page:
 
 
 def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> None:
+    idle = cpu(process, 5.0)
     begun = time.monotonic()
     page = opened(browser, url)
     print(f"first picture after {time.monotonic() - begun:.1f} s")
-    idle = cpu(process, 0.2)
     page.wait_for_timeout(3_000)
     for name, number in (("market", 1), ("risk", 2), ("orders", 3), ("system", 5)):
         page.keyboard.press(f"Alt+{number}")
@@ -70,11 +71,10 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     page.keyboard.press("Alt+1")
     page.wait_for_timeout(1_000)
     lags = np.array(page.evaluate(_LAGS, 10_000))
-    p50, p99 = np.median(lags), np.quantile(lags, 0.99)
-    print(f"lag server to browser: p50 {p50:.0f} ms, p99 {p99:.0f} ms, {len(lags) / 10:.0f}/s")
-    print(
-        f"server with one session: {100 * (cpu(process, 5.0)):.0f} % of a processor (at the start {100 * idle:.0f} %)"
-    )
+    p50, p99 = np.quantile(lags, (0.5, 0.99))
+    print(f"lag server to browser: p50 {p50:.0f} ms, p99 {p99:.0f} ms, {len(lags) / 10:.0f} a second")
+    with_one = cpu(process, 5.0)
+    print(f"server: {100 * with_one:.0f} % of a processor with one session, {100 * idle:.0f} % with none (the player)")
     heap = [used(page)]
     for _ in range(max(1, round(minutes * 2))):
         page.wait_for_timeout(30_000)
@@ -82,13 +82,22 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     print("heap, MB each 30 s: " + " ".join(f"{h:.0f}" for h in heap))
 
 
-def many(browser: Browser, url: str, process: psutil.Process, n: int) -> None:
-    pages = [opened(browser, url) for _ in range(n)]
-    for page in pages:  # the sessions' cost is the server's; twenty drawings in one browser would be this machine's
-        page.evaluate("document.querySelector('main').style.display = 'none'")
-    time.sleep(3)
-    print(f"server with {n} sessions on the Market page: {100 * cpu(process, 10.0):.0f} % of a processor, "
-          f"{process.memory_info().rss / 2**20:.0f} MB")  # fmt: skip
+def many(url: str, process: psutil.Process, n: int) -> None:
+    idle = cpu(process, 5.0)
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        cookie = reply.headers["Set-Cookie"].split(";")[0]
+    sessions = [Reading(url.partition("login")[0], cookie) for _ in range(n)]
+    time.sleep(5)
+    frames, size = sum(s.frames for s in sessions), sum(s.size for s in sessions)
+    used_by_server = cpu(process, 10.0)
+    told = (sum(s.frames for s in sessions) - frames) / 10 / n
+    kb = (sum(s.size for s in sessions) - size) / 10_000 / n
+    print(
+        f"server with {n} sessions on Market: {100 * used_by_server:.0f} % of a processor, {100 * idle:.0f} % with none"
+    )
+    print(
+        f"a session is told {told:.0f} frames, {kb:.0f} kB a second; memory {process.memory_info().rss / 2**20:.0f} MB"
+    )
 
 
 def cpu(process: psutil.Process, seconds: float) -> float:
@@ -109,4 +118,4 @@ def used(page: Page) -> float:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
+    main(*(float(a) if k == 0 else int(a) for k, a in enumerate(sys.argv[1:])))

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
+import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
 
 from tests.browser.desk_up import Up, answered, positions, wait
 
@@ -29,6 +33,20 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture
+def client(up: Up) -> Iterator[httpx.Client]:
+    with up.client() as made:
+        answered(made, "/readyz", lambda r: True, 120)
+        yield made
+
+
+@pytest.fixture
+def stream(up: Up, client: httpx.Client) -> Iterator[Stream]:
+    made = Stream(up)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     yield context.new_page()
@@ -36,20 +54,27 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 class Stream(Thread):
-    """Reads the WebSocket and keeps what it says, with the time."""
+    """Reads the WebSocket and keeps what it says, with the time, until the desk ends."""
 
     def __init__(self, up: Up) -> None:
         super().__init__(daemon=True)
         self.messages: list[tuple[float, dict]] = []
-        headers = {"Authorization": f"Bearer {up.key}"}
-        self.ws = connect(up.api.replace("http", "ws") + "/v1/stream", additional_headers=headers)
-        for channel, subject in (("executions", "ACME"), ("risk", "DESK1"), ("book", "ACME.F")):
-            self.ws.send(json.dumps({"op": "subscribe", "channel": channel, "subject": subject}))
+        self._ws: ClientConnection | None = None
+        self._url = up.api.replace("http", "ws") + "/v1/stream"
+        self._headers = {"Authorization": f"Bearer {up.key}"}
         self.start()
 
     def run(self) -> None:
-        for text in self.ws:
-            self.messages.append((time.monotonic(), json.loads(text)))
+        with suppress(ConnectionClosed), connect(self._url, additional_headers=self._headers) as ws:
+            self._ws = ws
+            for channel, subject in (("executions", "ACME"), ("risk", "DESK1"), ("book", "ACME.F")):
+                ws.send(json.dumps({"op": "subscribe", "channel": channel, "subject": subject}))
+            for text in ws:
+                self.messages.append((time.monotonic(), json.loads(text)))
+
+    def close(self) -> None:
+        wait(lambda: self._ws).close()
+        self.join()
 
     def first(self, channel: str, where) -> float | None:
         for at, m in list(self.messages):
@@ -58,12 +83,11 @@ class Stream(Thread):
         return None
 
 
-def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -> None:
-    client = up.client()
-    answered(client, "/readyz", lambda r: True, 120)
+def test_an_orders_way(
+    up: Up, client: httpx.Client, stream: Stream, page: Page, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = answered(client, "/v1/portfolios/DESK1/positions", lambda r: r, 120)
     held = positions(before, "ACME.F", "client")
-    stream = Stream(up)
     wait(lambda: stream.first("book", lambda m: m["seq"] >= 0))
     errors: list[str] = []
     page.on("pageerror", lambda e: errors.append(str(e)))
@@ -112,13 +136,13 @@ def test_an_orders_way(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -
         print("\norder's way, ms: " + ", ".join(f"{name} {1e3 * s:.0f}" for name, s in hops.items()))
 
 
-def test_readme_examples_on_the_running_desk(up: Up) -> None:
+def test_readme_examples_on_the_running_desk(up: Up, client: httpx.Client) -> None:
     """The lines of the README's four ways that ask a desk."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    answered(up.client(), "/v1/portfolios/DESK1/risk", lambda r: r, 120)
+    answered(client, "/v1/portfolios/DESK1/risk", lambda r: r, 120)
     curls = re.findall(r"^curl .*?(?<!\\)$", readme, re.MULTILINE | re.DOTALL)
     assert len(curls) == 2
-    price = up.client().get("/v1/books/ACME.F").json()["bids"][5][0]
+    price = client.get("/v1/books/ACME.F").json()["bids"][5][0]
     for line in curls:
         asked = line.replace("http://127.0.0.1:8000", up.api).replace("99.5", price)
         told = subprocess.run(
@@ -131,10 +155,9 @@ def test_readme_examples_on_the_running_desk(up: Up) -> None:
     subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], env=up.environment, check=True)
 
 
-def test_the_brokers_death_shows_and_heals(up: Up, page: Page, capsys: pytest.CaptureFixture[str]) -> None:
-    import psutil
-
-    client = up.client()
+def test_the_brokers_death_shows_and_heals(
+    up: Up, client: httpx.Client, page: Page, capsys: pytest.CaptureFixture[str]
+) -> None:
     page.goto(up.dashboard)
     page.wait_for_selector('#market .tile[data-stale="false"]', timeout=60_000)
     java = [p for p in psutil.process_iter(["cmdline"]) if str(up.state) in " ".join(p.info["cmdline"] or [])

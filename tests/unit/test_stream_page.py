@@ -55,7 +55,7 @@ def topics() -> list[str]:
     return rows
 
 
-_SOURCES = {MARKET_RAW: ("ingest",), ORDERS_INCOMING: ("`qflib up`", "`positions load`")}
+_SOURCES = {MARKET_RAW: ("ingest", "API"), ORDERS_INCOMING: ("`qflib up`", "`positions load`", "API")}
 
 
 def tables() -> list[str]:

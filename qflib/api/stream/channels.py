@@ -45,6 +45,7 @@ class TradeForm(Struct, frozen=True):
     side: SideName | None
     time: str
     time_ns: int
+    seq: int
 
 
 class BookDelta(Struct, frozen=True):
@@ -128,7 +129,7 @@ def _no_book(subject: str) -> dict[str, Any]:
 def _trades(told: list[Trades], table: Instruments) -> Items:
     price, qty = table.decimals.price, table.decimals.qty
     items = [
-        TradeForm(price(t.instrument, ticks), qty(t.instrument, lots), SIDES.get(side), rfc3339(at), at)
+        TradeForm(price(t.instrument, ticks), qty(t.instrument, lots), SIDES.get(side), rfc3339(at), at, t.stamp.seq)
         for t in told
         for side, ticks, lots, at in zip(
             *(t.rows[n].tolist() for n in ("side", "price_ticks", "qty", "receipt_ns")), strict=True

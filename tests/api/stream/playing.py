@@ -19,23 +19,14 @@ from qflib.api.listener import BoundedServer
 from qflib.api.state import ApiState
 from qflib.api.stream import Hub, StreamLimits
 from qflib.views import Views
+from tests.api.served import NOW_NS, Memory
 from tests.views.recorded import recorded
-
-
-class NoSender:
-    """A way to Kafka that leads nowhere."""
-
-    def start(self) -> None:
-        pass
-
-    async def stop(self) -> None:
-        pass
 
 
 class Playing:
     """A desk whose records are played by `play`, and its API at `url`."""
 
-    def __init__(self, folder: Path, limits: StreamLimits | None = None, sender: Any = None) -> None:
+    def __init__(self, folder: Path, limits: StreamLimits | None = None) -> None:
         self.told = recorded()
         self.limits, self.keys = limits, KeyStore(folder / "keys.json")
         self.key, _ = self.keys.create("test", "admin")
@@ -44,7 +35,7 @@ class Playing:
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws = f"ws://127.0.0.1:{self.port}/v1/stream"
         self.headers = {"Authorization": f"Bearer {self.key}"}
-        self.sender = sender or NoSender()
+        self.sender = Memory()
         self.played = 0
         self.settled = True
         self.views = Views(self.told.deployment)
@@ -98,7 +89,7 @@ class Playing:
         self.loop, self._ask = asyncio.get_running_loop(), asyncio.Event()
         self.hub = Hub(self.views, self.limits, settled=lambda: self.settled)
         state = ApiState(self.views, self.sender, self.keys, hub=self.hub, ready=lambda: True, connected=lambda: True,
-                         registry=CollectorRegistry())  # fmt: skip
+                         now_ns=lambda: NOW_NS, registry=CollectorRegistry())  # fmt: skip
         server = BoundedServer(create_app(state), "127.0.0.1", self.port, interface=Interfaces.ASGI, log_enabled=False)
         serving = self.loop.create_task(server.serve())
         while not serving.done():
@@ -120,9 +111,9 @@ class Playing:
 
 
 @contextmanager
-def playing(folder: Path, limits: StreamLimits | None = None, sender: Any = None, n: int = 0) -> Iterator[Playing]:
+def playing(folder: Path, limits: StreamLimits | None = None, n: int = 0) -> Iterator[Playing]:
     """A started one, which has read n records."""
-    made = Playing(folder, limits, sender)
+    made = Playing(folder, limits)
     made.play(n)
     made.start()
     try:

@@ -1,0 +1,75 @@
+"""What the client raises: a problem document of the API as an exception."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from qflib.errors import DataError, QflibError
+
+
+class ApiError(QflibError):
+    """The API refused, or did not answer.
+
+    Parameters
+    ----------
+    detail
+        A sentence: the value, what was expected, what to do.
+    code
+        Stable: of an order the exchange's reason, as "off_tick"; "unreachable" where nothing answered.
+    status
+        HTTP status, or the close code of a stream; 0: nothing answered.
+    request_id
+        To be told to whoever runs the desk.
+    errors
+        Wrong fields, where the problem names them.
+
+    Examples
+    --------
+    >>> ApiError("price 1.005 is no multiple of 0.01", "off_tick", 422)
+    ApiError('price 1.005 is no multiple of 0.01', code='off_tick', status=422)
+    """
+
+    def __init__(
+        self, detail: str, code: str, status: int = 0, request_id: str = "", errors: tuple[Any, ...] = ()
+    ) -> None:
+        super().__init__(detail)
+        self.detail, self.code, self.status, self.request_id, self.errors = detail, code, status, request_id, errors
+
+    def __repr__(self) -> str:
+        return f"ApiError({self.detail!r}, code={self.code!r}, status={self.status})"
+
+
+class GapError(DataError):
+    """A stream left something out, and `on_gap="raise"` was asked for.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> issubclass(GapError, qf.ApiError)  # the desk did what it could: the reader was slow, or away
+    False
+    """
+
+
+def error_of(status: int, body: bytes) -> ApiError:
+    """The error that a reply tells.
+
+    Examples
+    --------
+    >>> error_of(404, b'{"detail":"no such order","code":"unknown_order"}').code
+    'unknown_order'
+    """
+    try:
+        told = json.loads(body)
+        detail, code = str(told["detail"]), str(told["code"])
+    except (ValueError, TypeError, KeyError):  # not ours: something stands between
+        detail = f"the answer is no problem document of qflib (status {status}); is this the address of its API?"
+        return ApiError(detail, "foreign", status)
+    errors = told.get("errors") or ()
+    return ApiError(detail, code, status, str(told.get("instance", "")).rpartition(":")[2], tuple(errors))
+
+
+def unreachable(url: str, why: BaseException) -> ApiError:
+    """Nothing answered."""
+    reason = str(why) or type(why).__name__
+    return ApiError(f"the desk does not answer at {url} ({reason}); start it with `qflib up`", "unreachable")

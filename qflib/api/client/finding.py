@@ -1,0 +1,82 @@
+"""Where the running desk is, and by which key."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from qflib.errors import DataError, InputError, MissingPartError
+
+URL, KEY = "QFLIB_API_URL", "QFLIB_API_KEY"
+
+
+class Place(NamedTuple):
+    """Address and key of an API."""
+
+    url: str
+    key: str
+
+    @property
+    def stream(self) -> str:
+        """The address of its stream."""
+        return f"ws{self.url.removeprefix('http')}/v1/stream"
+
+
+def find(url: str | None = None, key: str | None = None) -> Place:
+    """What is given; else what `QFLIB_API_URL` and `QFLIB_API_KEY` say; else the desk that runs on this machine.
+
+    The desk is found by `client.toml` in its folder. A key that belongs to another address is not sent there.
+
+    Raises
+    ------
+    MissingPartError
+        If no desk is found, or no key for the address.
+    InputError
+        If the address is none.
+    DataError
+        If `client.toml` is not readable.
+
+    Examples
+    --------
+    >>> find("http://127.0.0.1:8000/", "qf_a_b").stream
+    'ws://127.0.0.1:8000/v1/stream'
+    """
+    url = url or os.environ.get(URL)
+    key = key or os.environ.get(KEY)
+    if not (url and key):
+        there = _beside_the_desk()
+        if url is None:
+            if there is None:
+                raise MissingPartError(
+                    "no running desk is found; run `qflib up`, or give url= and key=, or set QFLIB_API_URL and "
+                    "QFLIB_API_KEY"
+                )
+            url = there.url
+        if key is None:
+            if there is None or _normal(url) != there.url:
+                raise MissingPartError(f"there is no key for {url}; give key=, or set QFLIB_API_KEY")
+            key = there.key
+    return Place(_normal(url), key)
+
+
+def _beside_the_desk() -> Place | None:
+    from qflib import settings
+
+    file = Path(settings.load().state) / "up" / "client.toml"
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Place(_normal(str(told["url"])), str(told["key"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as e:
+        raise DataError(f"{file} is not readable ({type(e).__name__}); start the desk again with `qflib up`") from None
+
+
+def _normal(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"url {url!r} is no address of an API; give one as http://127.0.0.1:8000")
+    return url.rstrip("/")

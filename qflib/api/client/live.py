@@ -1,0 +1,310 @@
+"""`qf.connect()`: the running desk, with the accessors of `qf.Run`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import httpx
+
+from qflib.api.client import questions as q
+from qflib.api.client.api_error import unreachable
+from qflib.api.client.asking import Asking, Reply, Request
+from qflib.api.client.finding import Place, find
+from qflib.api.client.following import Follower, OnGap
+from qflib.api.client.results import LiveBook, LiveOrder
+from qflib.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from qflib.api.client.what_if import LiveWhatIf
+    from qflib.records import Instruments
+
+T = TypeVar("T")
+TIMEOUT = httpx.Timeout(30.0, connect=3.0)
+POLL_S = 0.02
+
+
+class Live:
+    """The running desk. `qf.connect` makes it; it holds one pool of connections, and `close` ends it.
+
+    Frames have UTC times and floats in quote currency; `raw=True` gives the API's exact decimal strings. What the API
+    refuses is raised as `ApiError`, with its stable code. Where a portfolio is not named, it is the hedged one.
+
+    Parameters
+    ----------
+    place
+        Address and key.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> live = qf.connect("http://127.0.0.1:9", key="qf_a_b")
+    >>> live.book("ACME.F")
+    Traceback (most recent call last):
+    qflib.api.client.api_error.ApiError: the desk does not answer at http://127.0.0.1:9 (...); start it with `qflib up`
+    >>> live.close()
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        headers = {"Authorization": f"Bearer {place.key}"}
+        self._http = httpx.Client(base_url=place.url, headers=headers, timeout=TIMEOUT)
+        self._instruments: Instruments | None = None
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def instruments(self) -> Instruments:
+        """The instrument table; asked once."""
+        if self._instruments is None:
+            self._instruments = self._do(q.instruments())
+        return self._instruments
+
+    def book(self, instrument: str) -> LiveBook:
+        """A book as it stands: bid, ask, `depth(n)`, age, sequence."""
+        return self._do(q.book(instrument))
+
+    def risk(self, portfolio: str | None = None, *, last: str | None = None) -> pd.DataFrame:
+        """VaR and ES, a row a report and level; index market time (UTC). `last`: those of a while, as "10min"."""
+        return self._do(q.risk(portfolio, last))
+
+    def greeks(self, portfolio: str | None = None) -> pd.DataFrame:
+        """Greeks of the last report, a row an underlying and book."""
+        return self._do(q.greeks(portfolio))
+
+    def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
+        """Positions of the last report, indexed by instrument."""
+        return self._do(q.positions(portfolio, raw))
+
+    def executions(
+        self,
+        n: int | None = 100,
+        *,
+        account: str | None = None,
+        portfolio: str | None = None,
+        instrument: str | None = None,
+        client_order_id: str | None = None,
+        exec_type: str | None = None,
+        raw: bool = False,
+    ) -> pd.DataFrame:
+        """The newest `n` executions (None: all that the desk remembers), oldest first; index exchange time (UTC)."""
+        where = {"account": account, "portfolio": portfolio, "instrument": instrument, "exec_type": exec_type}
+        return self._do(q.executions(n, raw, client_order_id=client_order_id, **where))
+
+    def orders(
+        self,
+        n: int | None = 100,
+        *,
+        account: str | None = None,
+        portfolio: str | None = None,
+        instrument: str | None = None,
+        ord_status: str | None = None,
+        live: bool | None = None,
+        raw: bool = False,
+    ) -> pd.DataFrame:
+        """The newest `n` orders (None: all that the desk remembers), oldest first; `live`: that may still trade."""
+        where = {"account": account, "portfolio": portfolio, "instrument": instrument, "ord_status": ord_status}
+        return self._do(q.orders(n, raw, live=live, **where))
+
+    def hedges(self, *, last: str = "10min") -> pd.DataFrame:
+        """Hedge orders decided on in the last while, from the history."""
+        return self._do(q.recent("risk.metrics", "hedges", last))
+
+    def outcomes(self, *, last: str = "1h") -> pd.DataFrame:
+        """Rolling ES of P&L with the forecasts it is judged by, from the history; a row a period and level."""
+        return self._do(q.recent("analytics.results", "rolling", last))
+
+    def history(
+        self,
+        topic: str,
+        *,
+        table: str | None = None,
+        instrument: str | None = None,
+        start: pd.Timestamp | str | None = None,
+        end: pd.Timestamp | str | None = None,
+        columns: list[str] | None = None,
+        limit: int | None = None,
+        form: Literal["frame", "arrow"] = "frame",
+        raw: bool = False,
+    ) -> Any:
+        """Rows of a topic by rising time, as `History.read` gives them: a DataFrame, or with form="arrow" a table."""
+        return self._do(q.history(topic, table, instrument, start, end, columns, limit, form, raw))
+
+    def what_if(
+        self,
+        trades: Any,
+        portfolio: str | None = None,
+        *,
+        level: float = 0.975,
+        book: Literal["client", "hedge", "both"] = "both",
+        by: Literal["instrument", "underlying", "expiry", "kind"] = "instrument",
+    ) -> LiveWhatIf:
+        """Greeks, ES and component ES before and after trades, at the market of now.
+
+        Trades are a DataFrame (as `HedgePlan.trades`), {symbol: quantity}, or rows of instrument, qty and cost.
+        """
+        return self._do(q.what_if(trades, portfolio, level, book, by))
+
+    def limits(self) -> pd.DataFrame:
+        """The limits in force: bound, and where a report tells it value and breached."""
+        return self._do(q.limits())
+
+    def set_limit(self, name: str, value: float, *, portfolio: str | None = None, instrument: str | None = None) -> str:
+        """Set a limit (scope admin); the id of the control."""
+        told = {"name": name, "value": value, "portfolio": portfolio, "instrument": instrument}
+        return self._do(q.control("/v1/limits", told))
+
+    def kill_switch(self, on: bool, *, portfolio: str | None = None, instrument: str | None = None) -> str:
+        """Set or release the kill switch (scope admin); the id of the control."""
+        return self._do(q.control("/v1/kill-switch", {"on": on, "portfolio": portfolio, "instrument": instrument}))
+
+    def order(
+        self,
+        instrument: str,
+        side: Literal["buy", "sell"],
+        qty: float | str,
+        price: float | str | None = None,
+        *,
+        portfolio: str | None = None,
+        account: str | None = None,
+        client_order_id: str | None = None,
+        time_in_force: Literal["day", "gtc", "ioc", "fok"] | None = None,
+    ) -> LiveOrder:
+        """Send an order (scope trade); it is given back as soon as Kafka has it, and `wait` tells what became of it.
+
+        Without a price it is a market order. The account is by default named as the portfolio; the same
+        `client_order_id` sent again is the same order.
+        """
+        return self._do(q.send_order(instrument, side, qty, price, portfolio, account, client_order_id, time_in_force))
+
+    def buy(self, instrument: str, qty: float | str, price: float | str | None = None, **more: Any) -> LiveOrder:
+        """As `order` with side "buy"."""
+        return self.order(instrument, "buy", qty, price, **more)
+
+    def sell(self, instrument: str, qty: float | str, price: float | str | None = None, **more: Any) -> LiveOrder:
+        """As `order` with side "sell"."""
+        return self.order(instrument, "sell", qty, price, **more)
+
+    def wait(
+        self, order: LiveOrder, until: Literal["answered", "done"] = "answered", *, timeout: float = 5.0
+    ) -> LiveOrder:
+        """The order when the exchange has answered it, or when it can trade no more; as it stands after `timeout` s."""
+        if until not in ("answered", "done"):
+            raise InputError(f"until {until!r} is unknown; give answered or done")
+        end = time.monotonic() + timeout
+        while not getattr(order, until) and time.monotonic() < end:
+            time.sleep(POLL_S)
+            order = self._do(q.order(order.told["client_order_id"], order.told["account"]))
+        return order
+
+    def cancel(self, order: LiveOrder | str, account: str | None = None) -> LiveOrder:
+        """Ask for an order to be cancelled (scope trade), by itself or by its id and account."""
+        return self._do(q.cancel(order, account))
+
+    def signal(
+        self,
+        instrument: str,
+        direction: Literal["buy", "flat", "sell"],
+        strength: float = 1.0,
+        *,
+        strategy: str | None = None,
+        horizon: str | None = None,
+        valid_until: pd.Timestamp | str | None = None,
+        signal_id: str | None = None,
+    ) -> str:
+        """Send a trading signal (scope trade); its id."""
+        told = {"strategy": strategy, "horizon": horizon, "valid_until": valid_until, "signal_id": signal_id}
+        return self._do(q.signal(instrument, direction, strength, told))
+
+    def stream(
+        self,
+        channel: Literal["book", "trades", "executions", "risk"],
+        subject: str,
+        *,
+        on_gap: OnGap = "yield",
+        patience: float = 60.0,
+    ) -> Iterator[Any]:
+        """What a subject tells, from now on: `LiveBook`s, or DataFrames of trades, executions or a report.
+
+        It connects again where the connection breaks and goes on after what it has; the chain of sequences and the
+        books' checksums are verified. What is left out is given as a `Gap`, or raised as `GapError` with
+        on_gap="raise".
+
+        Parameters
+        ----------
+        channel, subject
+            "book" and "trades" of an instrument, "executions" of an underlying, "risk" of a portfolio.
+        on_gap
+            "yield" or "raise".
+        patience
+            Seconds to try for a connection before `ApiError`.
+        """
+        from qflib.api.client.streaming import follow
+
+        return follow(self.place, Follower(channel, subject, on_gap), patience)
+
+    def plot(self, what: Literal["risk", "book"] = "risk", subject: str | None = None, *, last: str = "10min") -> Any:
+        """A picture: "risk" of a portfolio over the last while, or the "book" of an instrument."""
+        from qflib.api.client import pictures
+
+        if what == "risk":
+            return pictures.risk_picture(self._do(q.drawn_risk(subject, last)))
+        if what == "book":
+            return pictures.book_picture(self.book(subject or self.instruments[0].symbol))
+        raise InputError(f"there is no picture {what!r}; give risk or book")
+
+    def __repr__(self) -> str:
+        return f"<Live {self.place.url}>"
+
+    def _do(self, question: Asking[T]) -> T:
+        try:
+            request = next(question)
+            while True:
+                request = question.send(self._carry(request))
+        except StopIteration as done:
+            value: T = done.value
+            return value
+
+    def _carry(self, r: Request) -> Reply:
+        headers = {"Accept": r.accept} | ({} if r.body is None else {"Content-Type": "application/json"})
+        try:
+            reply = self._http.request(r.method, r.path, params=r.params, content=r.body, headers=headers)
+        except httpx.TransportError as e:
+            raise unreachable(self.place.url, e) from None
+        return Reply(reply.status_code, reply.headers, reply.content)
+
+
+def connect(url: str | None = None, key: str | None = None) -> Live:
+    """The running desk.
+
+    Parameters
+    ----------
+    url
+        The API's address; default: `QFLIB_API_URL`, else that of the desk which `qflib up` runs here.
+    key
+        The API key; default: `QFLIB_API_KEY`, else the development key beside that desk.
+
+    Raises
+    ------
+    MissingPartError
+        If no desk is found, or no key.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> with qf.connect("http://127.0.0.1:8000", key="qf_a_b") as live:
+    ...     live
+    <Live http://127.0.0.1:8000>
+    """
+    return Live(find(url, key))

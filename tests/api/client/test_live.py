@@ -1,0 +1,223 @@
+"""`qf.connect()` in front of the real API: the accessors say what the run says, and what is refused is a sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qflib as qf
+from qflib.api.client import ApiError, AsyncLive, Live, connect_async
+from qflib.api.keys import development_key
+from qflib.errors import InputError, MissingPartError, QflibError
+from tests.api.stream.playing import Playing, playing
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playing]:
+    with playing(tmp_path_factory.mktemp("api"), n=10**9) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def live(desk: Playing) -> Iterator[Live]:
+    with qf.connect(desk.url, key=desk.key) as made:
+        yield made
+
+
+def test_instruments_are_the_desks(desk: Playing, live: Live) -> None:
+    table = live.instruments
+    assert [r.symbol for r in table] == [r.symbol for r in desk.views.instruments]
+    option, own = next(r for r in table if r.kind == "option"), desk.views.instruments
+    assert option.strike == own[option.symbol].strike
+    assert option.expiry == own[option.symbol].expiry
+    assert table.tick_num.tolist() == own.tick_num.tolist()
+    assert live.instruments is table
+
+
+def test_a_book_is_the_views(desk: Playing, live: Live) -> None:
+    book, state = live.book("ACME.F"), desk.views.books.latest("ACME.F")
+    assert state is not None
+    table = desk.views.instruments
+    assert book.bid == table.to_price(state.instrument, int(state.bids[0, 0]))
+    assert book.seq == state.stamp.seq
+    depth = book.depth(3)
+    assert depth["side"].tolist() == ["bid"] * 3 + ["ask"] * 3
+    assert depth["cumulative"].iloc[2] == table.to_qty(state.instrument, state.bids[:3, 1].sum())
+    assert book.depth(1, raw=True)["price"].map(type).eq(str).all()
+    assert str(book.time.tz) == "UTC"
+    assert book.age > pd.Timedelta(0)
+    assert "ACME.F" in book._repr_html_()
+
+
+def test_accessors_are_those_of_the_run(desk: Playing, live: Live) -> None:
+    run = desk.told.run
+    risk, own = live.risk("DESK1"), run.risk[run.risk["portfolio"] == "DESK1"].iloc[-2:]
+    same = [c for c in own.columns if c in risk.columns]
+    assert set(own.columns) - set(same) == {"as_of", "newest"}
+    assert risk.index.equals(own.index)
+    for column in same:
+        assert risk[column].tolist() == own[column].tolist()
+    positions = live.positions("DESK1")
+    assert positions.columns[:10].tolist() == run.positions.columns[:10].tolist()
+    pd.testing.assert_frame_equal(
+        positions[["qty", "mark", "delta"]], run.positions[["qty", "mark", "delta"]], check_index_type=False
+    )
+    x, mine = live.executions(None), run.executions
+    assert len(x) == len(mine)
+    for column in ("exec_type", "ord_status", "reason", "side", "instrument", "qty", "client_order_id"):
+        assert x[column].tolist() == mine[column].tolist()
+    priced = (mine["price"] != 0).to_numpy()
+    assert np.allclose(x["price"].to_numpy()[priced], mine["price"].to_numpy()[priced])
+    assert str(x.index.tz) == "UTC"  # type: ignore[attr-defined]
+    assert x.index.is_monotonic_increasing
+
+
+def test_lists_are_filtered_and_cut(live: Live) -> None:
+    fills = live.executions(5, exec_type="fill")
+    assert len(fills) == 5
+    assert set(fills["exec_type"]) == {"fill"}
+    orders = live.orders(1_000)
+    assert len(orders) > 0
+    assert set(orders["side"]) <= {"buy", "sell"}
+    assert live.orders(live=True)["ord_status"].isin(["new", "partially_filled", "pending_new"]).all()
+    assert len(live.orders(0)) == 0
+    assert live.executions(3, raw=True)["qty"].map(type).eq(str).all()
+    with pytest.raises(InputError, match="n=-1"):
+        live.executions(-1)
+
+
+def test_orders_go_out(desk: Playing, live: Live) -> None:
+    order = live.buy("ACME.F", 3, 100.0, account="ALICE", client_order_id="first")
+    assert (order.ord_status, order.qty, order.price, order.portfolio) == ("pending_new", "3", "100", "DESK1")
+    assert not order.answered
+    again = live.buy("ACME.F", "3", "100", account="ALICE", client_order_id="first")
+    assert again.seq == order.seq
+    with pytest.raises(ApiError) as e:
+        live.buy("ACME.F", 4, 100.0, account="ALICE", client_order_id="first")
+    assert (e.value.status, e.value.code[:9]) == (409, "duplicate")
+    with pytest.raises(ApiError, match="tick") as e:
+        live.sell("ACME.F", 1, 100.001)
+    assert (e.value.status, e.value.code) == (422, "off_tick")
+    with pytest.raises(InputError, match="no finite number"):
+        live.buy("ACME.F", float("nan"))
+    market = live.sell("ACME.F", 1)
+    assert (market.ord_type, market.price, market.account) == ("market", None, "DESK1")
+    assert live.wait(market, timeout=0.05).ord_status == "pending_new"
+    assert live.cancel(order).action == "cancel"
+    assert len(live.signal("ACME.F", "buy", 0.5, horizon="5min")) > 8
+    assert len(desk.sender.signals) == 1
+    assert "ACME.F" in market._repr_html_()
+    assert "sell" in repr(market)
+
+
+def test_controls_and_limits(desk: Playing, live: Live) -> None:
+    n = len(desk.sender.batches)
+    assert live.kill_switch(True, portfolio="DESK1")
+    assert live.set_limit("max_es", 1e6, portfolio="DESK1")
+    assert len(desk.sender.batches) > n
+    assert {"name", "portfolio", "instrument", "bound", "value", "breached"} == set(live.limits().columns)
+    with pytest.raises(ApiError) as e:
+        live.set_limit("max_sorrow", 1.0)
+    assert e.value.status == 400
+
+
+def test_what_if(desk: Playing, live: Live) -> None:
+    told = live.what_if({"ACME.F": 10})
+    frame = pd.DataFrame({"instrument": ["ACME.F"], "qty": [10.0]})
+    assert live.what_if(frame, by="underlying").es_after == told.es_after
+    assert live.what_if([("ACME.F", 10)]).es_after == told.es_after
+    assert told.es_before != told.es_after
+    assert told.to_frame().loc[("ACME", "delta"), "change"] != 0
+    assert told.components_before.sum() == pytest.approx(told.es_before)
+    assert "DESK1" in told._repr_html_()
+
+
+def test_pictures(live: Live) -> None:
+    for picture in (live.plot("risk"), live.plot("book", "ACME.F"), live.what_if({"ACME.F": 1}).plot()):
+        assert type(picture).__module__.startswith("holoviews")
+    with pytest.raises(InputError, match="no picture"):
+        live.plot("sorrow")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "code"),
+    [
+        (lambda live: live.book("NONE"), 404, "unknown_instrument"),
+        (lambda live: live.risk("NONE"), 404, "unknown_portfolio"),
+        (lambda live: live.cancel("none", "ALICE"), 404, "unknown_order"),
+        (lambda live: live.history("risk.metrics"), 404, "no_history"),
+        (lambda live: live.orders(ord_status="sad"), 400, "bad_parameter"),
+    ],
+)
+def test_problems_are_errors_with_codes(live: Live, work: object, status: int, code: str) -> None:
+    with pytest.raises(ApiError) as e:
+        work(live)  # type: ignore[operator]
+    assert (e.value.status, e.value.code) == (status, code)
+    assert isinstance(e.value, QflibError)
+    assert e.value.request_id
+
+
+def test_keys_are_needed(desk: Playing) -> None:
+    with qf.connect(desk.url, key="qf_no_key") as live, pytest.raises(ApiError) as e:
+        live.book("ACME.F")
+    assert e.value.status == 401
+    reader, _ = desk.keys.create("reader", "read")
+    with qf.connect(desk.url, key=reader) as live, pytest.raises(ApiError) as e:
+        live.buy("ACME.F", 1, 100)
+    assert (e.value.status, e.value.code) == (403, "missing_scope")
+
+
+def test_the_running_desk_is_found(desk: Playing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))
+    for name in ("QFLIB_API_URL", "QFLIB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MissingPartError, match="run `qflib up`"):
+        qf.connect()
+    (tmp_path / "up").mkdir()
+    development_key(tmp_path / "up", "http://127.0.0.1:1")
+    with qf.connect() as live:
+        assert live.place.url == "http://127.0.0.1:1"
+        with pytest.raises(ApiError, match="start it with `qflib up`") as e:
+            live.book("ACME.F")
+        assert e.value.code == "unreachable"
+    with pytest.raises(MissingPartError, match="no key for"):
+        qf.connect("http://example.org")  # the desk's key is not for others
+    monkeypatch.setenv("QFLIB_API_URL", desk.url)
+    monkeypatch.setenv("QFLIB_API_KEY", desk.key)
+    with qf.connect() as live:
+        assert live.book("ACME.F").bid > 0
+    with pytest.raises(InputError, match="no address"):
+        qf.connect("localhost:8000", key="x")
+
+
+def test_async_has_the_same_names_and_answers(desk: Playing, live: Live) -> None:
+    for name, method in inspect.getmembers(Live, inspect.isfunction):
+        if not name.startswith("_"):
+            there = inspect.signature(getattr(AsyncLive, name))
+            assert list(there.parameters.values()) == list(inspect.signature(method).parameters.values()), name
+
+    async def ask() -> tuple[float, int, pd.DataFrame]:
+        async with connect_async(desk.url, desk.key) as one:
+            books = await asyncio.gather(*(one.book("ACME.F") for _ in range(8)))
+            return books[0].bid, len(await one.instruments()), await one.risk()
+
+    bid, n, risk = asyncio.run(ask())
+    assert bid == live.book("ACME.F").bid
+    assert n == len(live.instruments)
+    pd.testing.assert_frame_equal(risk, live.risk())
+
+
+def test_connect_loads_no_kernels() -> None:
+    code = (
+        "import sys, qflib as qf; qf.connect('http://127.0.0.1:9', key='x').close(); "
+        "assert not {'numba', 'litestar', 'granian', 'confluent_kafka'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
