@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from qflib.broker.clients import Connection, producer
+from qflib.broker.reading import ends
+from qflib.errors import QflibError
 from qflib.records import Batch, Header, Partitions
 from qflib.records.codec import encode
+from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -36,13 +39,16 @@ class Line:
         The cluster.
     table
         Where names lie.
+    lost
+        Called from another thread when the broker has gone: the line is of no use any more.
     """
 
-    def __init__(self, c: Connection, table: Partitions) -> None:
+    def __init__(self, c: Connection, table: Partitions, lost: Callable[[Line], None] = lambda _: None) -> None:
         name = secrets.token_hex(6)
         self.orders, self.signals = f"api.{name}", f"signals:api-{name}"
         self.epoch = time.time_ns() // 1_000_000
         self.away = False  # as far as the producer knows
+        self._lost = lost
         self._table, self._seq = table, dict[tuple[str, int], int]()
         self._closing = threading.Event()
         overrides = {
@@ -100,6 +106,20 @@ class Line:
         if error.code() == Codes._ALL_BROKERS_DOWN and not self.away:
             self.away = True
             _log.warning("broker is gone; orders are refused", error=error.str())
+            self._lost(self)
+
+
+def answers(c: Connection, table: Partitions) -> bool:
+    """Whether every partition that is sent to has a leader: a producer that meets a broker half started is lost.
+
+    librdkafka reads past its memory where a produced record is answered with no leader (its issue 5280), or never
+    sends to the partition again (5430); who asks for ends is told without it.
+    """
+    try:
+        ends(c, [(t, p) for t in (ORDERS_INCOMING, MARKET_RAW) for p in range(table.n)], committed=False, timeout_s=1.0)
+    except QflibError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

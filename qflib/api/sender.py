@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qflib.api.line import Line, quiet
+from qflib.api.line import Line, answers, quiet
 from qflib.api.metrics import ApiMetrics
 from qflib.api.problems import ProblemError, away
 from qflib.api.state import Ack
@@ -25,6 +25,9 @@ _UNKNOWN = (
     "Kafka did not confirm it in time, and whether it was sent is not known; send the same client_order_id again: it "
     "is taken once"
 )
+_AWAY = "the broker is away; nothing was sent, send it again when /readyz answers 200"
+_ENDING = "this server is ending; nothing was sent"
+_AGAIN_S = 0.3  # between two looks whether the broker is back
 _ROWS = 1_000  # of one record
 
 
@@ -76,16 +79,27 @@ class Sender:
         self._due = False  # whether this turn's rows will be sent at its end
         self._clock: asyncio.TimerHandle | None = None
         self._turn = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._ended = False
 
     def start(self) -> None:
         """Begin, in the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._line = Line(self._connection, self._table)
+        self._open()
+
+    async def ready(self) -> None:
+        """Wait until there is a broker to send to."""
+        if self._opening is not None:
+            await asyncio.shield(self._opening)
 
     async def stop(self) -> None:
         """Wait for what is on its way as long as Kafka may take, then give it up."""
+        self._ended = True
         if self._clock is not None:
             self._clock.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         if (line := self._line) is not None:
             self._line = None
             await asyncio.to_thread(line.close, min(self._patience, 1.5))
@@ -117,8 +131,8 @@ class Sender:
         ProblemError
             503: the broker took none of the attempts.
         """
-        if self._line is None:
-            raise away("this server is ending; nothing was sent")
+        if self._ended:
+            raise away(_ENDING)
 
         def send() -> int:
             return publish(self._connection, batches, self._table, attempts=2, client_id="qflib.api", answer_s=2.0)
@@ -135,10 +149,10 @@ class Sender:
         return sent
 
     def _gather(self) -> asyncio.Future[Ack]:
+        if self._ended:
+            raise away(_ENDING)
         if self._line is None:
-            raise away("this server is ending; nothing was sent")
-        if self._line.away and self._sent:  # one may try whether it is back; the others need not wait with it
-            raise away("the broker is away; nothing was sent, send it again when /readyz answers 200")
+            raise away(_AWAY)
         if self._rows >= self._most:
             detail = f"{self._rows} orders and signals wait for Kafka; nothing was sent, slow down"
             raise ProblemError(503, "overloaded", detail, headers={"retry-after": "1"})
@@ -156,7 +170,7 @@ class Sender:
         if (line := self._line) is None:
             for f in [f for rows in orders.values() for _, f in rows] + [f for *_, f in signals]:
                 self._rows -= 1
-                _tell(f, away("this server is ending; nothing was sent"))
+                _tell(f, away(_ENDING if self._ended else _AWAY))
             return
         for underlying, rows in orders.items():
             for first in range(0, len(rows), _ROWS):
@@ -193,8 +207,7 @@ class Sender:
             return  # given up before: it was told as unknown
         if at is None:
             self._end(number, self._unknown(number))
-            if line is self._line:  # refused for good: the numbers behind it would leave a hole
-                self._renew()
+            self._leave(line)  # the numbers behind it would leave a hole
             return
         sent = self._sent.pop(number)
         self._rows -= len(sent.waiting)
@@ -210,18 +223,33 @@ class Sender:
         if not self._sent:
             return
         waits = next(iter(self._sent.values())).at + self._patience - self._loop.time()
-        if waits <= 0:
-            self._renew()
-        else:
+        if waits > 0:
             self._clock = self._loop.call_later(waits, self._look)
+        elif self._line is not None:
+            self._leave(self._line)
 
-    def _renew(self) -> None:
-        """Give the line up, and begin another."""
-        former, self._line = self._line, None if self._line is None else Line(self._connection, self._table)
+    def _lost(self, line: Line) -> None:
+        with quiet():
+            self._loop.call_soon_threadsafe(self._leave, line)
+
+    def _leave(self, line: Line) -> None:
+        """Give a line up, and begin another when the broker answers."""
+        if line is not self._line:
+            return
+        self._line = None
+        threading.Thread(target=line.close, name="api-line-end", daemon=True).start()
         self._give_up()
-        if former is not None and self._line is not None:
-            self._line.away = former.away
-            threading.Thread(target=former.close, name="api-line-end", daemon=True).start()
+        if not self._ended:
+            self._open()
+
+    def _open(self) -> None:
+        if self._opening is None or self._opening.done():
+            self._opening = self._loop.create_task(self._opened(), name="api-line")
+
+    async def _opened(self) -> None:
+        while not await asyncio.to_thread(answers, self._connection, self._table):
+            await asyncio.sleep(_AGAIN_S)
+        self._line = Line(self._connection, self._table, self._lost)
 
     def _give_up(self) -> None:
         for number in list(self._sent):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _POLL_S = 0.2
 _AT_ONCE = 500
 _AGAIN_S = 1.0
-_ANSWER_S = 0.5
+_ANSWER_S = 5.0
 _log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
@@ -57,7 +56,8 @@ class Reader:
         self._connection, self._back, self._take, self._health = connection, back, take, health
         self._places = [(t, p) for t in back for p in range(partitions)]
         self._open: set[Place] = set(self._places)  # not read to their end yet
-        self._asked_at = 0.0
+        self._next: dict[Place, int] = {}  # where to go on
+        self._lost = False  # whether the broker went while it was read from
         self._ending = Event()
         self._thread = Thread(target=self._run, name="views", daemon=True)
 
@@ -85,19 +85,31 @@ class Reader:
                 self._health.connected = False
                 _log.info("views wait for the broker", reason=str(e))
                 self._ending.wait(_AGAIN_S)
+            if self._lost and consumer is not None:
+                consumer.close()
+                consumer = None
         if consumer is not None:
             consumer.close()
 
     def _opened(self) -> Consumer:
+        """A consumer, once every partition has a leader.
+
+        librdkafka reads past its memory where a broker that starts answers a fetch with no leader (its issue 5280), or
+        never fetches a partition again (5430): who only asks for the ends is told without it.
+        """
         from confluent_kafka import Consumer, TopicPartition
 
         config = consumer_config(self._connection, group=f"qflib.views.{uuid.uuid4().hex[:8]}")
         own = {"client.id": "qflib.views", "enable.partition.eof": True, "auto.offset.reset": "earliest"}
-        low, high = starts(self._connection, self._places), ends(self._connection, self._places)
-        begin = {at: low[at] if (n := self._back[at[0]]) is None else max(low[at], high[at] - n) for at in self._places}
+        low = starts(self._connection, self._places, timeout_s=_ANSWER_S)
+        high = ends(self._connection, self._places, timeout_s=_ANSWER_S)
+        for at in self._places:
+            n = self._back[at[0]]
+            begin = low[at] if n is None else max(low[at], high[at] - n)
+            self._next[at] = max(low[at], min(self._next.get(at, begin), high[at]))
         consumer = Consumer(config | own | {"error_cb": self._on_error}, logger=CLIENTS)
-        consumer.assign([TopicPartition(t, p, at) for (t, p), at in begin.items()])
-        self._health.connected = True
+        consumer.assign([TopicPartition(t, p, at) for (t, p), at in self._next.items()])
+        self._health.connected, self._lost = True, False
         return consumer
 
     def _read(self, consumer: Consumer) -> None:
@@ -105,28 +117,19 @@ class Reader:
 
         first = consumer.poll(_POLL_S)
         if first is None:
-            self._ask()
             return
         for message in (first, *consumer.consume(_AT_ONCE, 0)):
             if (error := message.error()) is None:
-                self._health.connected, self._health.heard_ns = True, time.time_ns()
-                self._take(Seen.of(message))
+                self._health.heard_ns = time.time_ns()
+                seen = Seen.of(message)
+                self._take(seen)
+                self._next[seen.topic, seen.partition] = seen.offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._health.connected = True
                 self._open.discard((str(message.topic()), message.partition() or 0))
 
-    def _ask(self) -> None:
-        """Find out whether a broker that was away is back: where nothing is written, nothing would be read of it."""
-        now = time.monotonic()
-        if self._health.connected or now < self._asked_at + _AGAIN_S:
-            return
-        self._asked_at = now
-        with contextlib.suppress(QflibError):
-            ends(self._connection, self._places[:1], timeout_s=_ANSWER_S)
-            self._health.connected = True
-
     def _on_error(self, error: object) -> None:
+        """Leave a broker that has gone: who stays meets it half started."""
         from confluent_kafka import KafkaError
 
-        if isinstance(error, KafkaError) and error.code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-            self._health.connected = False
+        if isinstance(error, KafkaError) and error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._health.connected, self._lost = False, True

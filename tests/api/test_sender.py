@@ -65,6 +65,7 @@ def test_an_order_is_confirmed_where_kafka_has_it(kafka: Connection) -> None:
     async def run() -> list[Ack]:
         sender = Sender(kafka, TABLE)
         sender.start()
+        await sender.ready()
         made = []
         for turn in range(5):
             made += [sender.order(NAMES[k % 4], row(100 * turn + k)) for k in range(40)]
@@ -98,6 +99,7 @@ def test_a_signal_is_read_by_normalize_from_kafka(kafka: Connection) -> None:
     async def run() -> None:
         sender = Sender(kafka, TABLE)
         sender.start()
+        await sender.ready()
         payload = b'{"instrument": "ACME", "direction": "buy", "signal_id": "%d"}'
         await asyncio.gather(*(sender.signal(payload % k, 7 + k) for k in range(3)))
         await sender.signal(payload % 3, 10)
@@ -120,6 +122,7 @@ def test_controls_go_to_every_partition_in_one_transaction(kafka: Connection) ->
     async def run() -> int:
         sender = Sender(kafka, TABLE)
         sender.start()
+        await sender.ready()
         sent = await sender.publish([batch])
         await sender.stop()
         return sent
@@ -136,6 +139,7 @@ def test_in_flight_is_bounded(kafka: Connection) -> None:
     async def run() -> None:
         sender = Sender(kafka, TABLE, in_flight=10)
         sender.start()
+        await sender.ready()
         first = [sender.order("ACME", row(k)) for k in range(10)]
         with pytest.raises(ProblemError) as refused:
             sender.order("ACME", row(11))
@@ -160,6 +164,7 @@ def test_a_broker_that_dies_and_comes_back(own_broker: LocalBroker, own_kafka: C
     async def run() -> dict[str, Ack]:
         sender = Sender(own_kafka, TABLE, acknowledge_s=1.0)
         sender.start()
+        await sender.ready()
         confirmed: dict[str, Ack] = {}
         unknown = 0
         codes: set[tuple[int, str]] = set()
@@ -178,6 +183,7 @@ def test_a_broker_that_dies_and_comes_back(own_broker: LocalBroker, own_kafka: C
 
         while len(confirmed) < 50:  # a broker that has just begun may keep the first ones waiting
             await send()
+            await asyncio.sleep(0.005)
         unknown = 0
         pid = own_broker.pid
         assert pid is not None
