@@ -25,9 +25,9 @@ def running() -> Iterator[Running]:
     made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium or Chrome, else Playwright's own."""
+    """The system's Chromium or Chrome, else Playwright's own; its event loop must not outlive these tests."""
     with sync_playwright() as playwright:
         try:
             made = chromium(playwright)
