@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry
 
+from qflib.api.book_bytes import BookBytes
 from qflib.api.keys import KeyStore
 from qflib.api.metrics import ApiMetrics
 from qflib.api.problems import away
@@ -94,6 +95,7 @@ class ApiState:
         self.metrics = ApiMetrics(registry or CollectorRegistry())
         self.rates = Rates(s.rate, s.burst)
         self.failures = Rates(s.failures, 4 * s.failures)
+        self.books = BookBytes(views.instruments)
         self._ready, self._connected = ready, connected
         self._computing = asyncio.Semaphore(s.computing)
 

@@ -81,6 +81,7 @@ class BookView:
         self.instruments = instruments
         self._is_option = [r.kind == "option" for r in instruments]  # of one the newest quote alone is kept
         self._latest: list[BookState | None] = [None] * len(instruments)
+        self._newest_ns = 0
         self._depth: dict[int, Ring] = {}
         self._tops: dict[int, Ring] = {}
         self._trades: dict[int, Ring] = {}
@@ -122,10 +123,11 @@ class BookView:
         return _after(self._trades.get(self._at(instrument)), TRADE_ROW, seq)
 
     def market_time_ns(self, underlying: str | None = None) -> int:
-        """Receipt time of the newest event told of, of one underlying or of all; 0: none."""
-        told = (b for b in self._latest if b is not None)
-        mine = (b for b in told if underlying is None or self.instruments[b.instrument].underlying == underlying)
-        return max((b.stamp.time_ns for b in mine), default=0)
+        """Receipt time of the newest event told of, of one underlying (O(instruments)) or of all; 0: none."""
+        if underlying is None:
+            return self._newest_ns
+        told = (b for b in self._latest if b is not None and self.instruments[b.instrument].underlying == underlying)
+        return max((b.stamp.time_ns for b in told), default=0)
 
     def tops_frame(self) -> pd.DataFrame:
         """Best prices now: index symbol; bid, ask, bid_qty, ask_qty, last, time; NaN where there is none."""
@@ -172,6 +174,7 @@ class BookView:
                 last_qty,
             )
             self._latest[i] = state
+            self._newest_ns = max(self._newest_ns, time_ns)
             if not self._is_option[i]:
                 self._keep(state)
             made.append(state)

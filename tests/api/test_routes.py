@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import qflib as qf
+from qflib.api.shapes import book_form, encode
 from qflib.broker.seen import Seen
 from qflib.desk.deployment import Deployment
-from qflib.records import BookingAction, ControlKind, Header, Instrument, Instruments
-from qflib.records.codec import encode
+from qflib.records import BookingAction, ControlKind, Header, Instrument, Instruments, codec
 from qflib.steps.normalize import Normalize
 from qflib.venues.venue import frames_of
 from qflib.views import Views
@@ -38,6 +38,14 @@ def test_books_are_the_views_with_an_etag(api: Served) -> None:
         again = client.get("/v1/books/ACME.F", params={"levels": 3}, headers={"if-none-match": f'"x", W/{tag}'})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
         assert client.get("/v1/books/ACME.F", headers={"if-none-match": tag}).status_code == 200  # other levels
+
+
+def test_a_books_bytes_are_its_form_whatever_its_age(api: Served) -> None:
+    views = api.state.views
+    for book in views.books.every()[:20]:
+        for levels, age in ((20, 0), (3, 17), (3, 12_345), (20, 1)):
+            now = book.stamp.append_ns + age * 1_000_000
+            assert api.state.books.of(book, levels, now) == encode(book_form(book, views.instruments, levels, now))
 
 
 def test_an_instrument_may_have_a_slash(tmp_path: Path) -> None:
@@ -177,7 +185,7 @@ def test_controls_go_to_every_partition_and_are_seen(tmp_path: Path) -> None:
         assert (limit.status_code, switch.json()) == (202, {"control_id": "k-1"})
         for k, batch in enumerate(api.sender.batches):
             assert batch.key == ""  # to every partition
-            value = encode(batch)
+            value = codec.encode(batch)
             for copy in range(2):
                 views.take(Seen("orders.incoming", copy, 500 + k, b"every", value, (), 1_767_600_020_000))
         assert client.get("/v1/limits").json()["items"] == [

@@ -12,7 +12,7 @@ from msgspec import Struct
 from qflib.api.cursors import cursor_text
 from qflib.api.problems import ProblemError
 from qflib.api.routes.route import Filter, Limit, PageCursor, State, before, json, named, not_modified, route
-from qflib.api.shapes import BookForm, book_form, rfc3339
+from qflib.api.shapes import BookForm, rfc3339
 from qflib.records import Instrument, Instruments
 from qflib.records.decimals import decimal_text
 
@@ -87,7 +87,8 @@ async def book(
     headers = {"etag": tag, "cache-control": "no-cache"}
     if matches(request.headers.get("if-none-match"), tag):
         return not_modified(headers)
-    return json(book_form(told, table, levels, state_of.now_ns()), headers=headers)
+    body: Any = state_of.books.of(told, levels, state_of.now_ns())
+    return Response(body, media_type="application/json", headers=headers)
 
 
 def instrument_form(r: Instrument) -> InstrumentForm:
