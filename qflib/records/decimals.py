@@ -97,7 +97,8 @@ def _units(what: str, text: str, unit: Fraction, name: str, symbol: str) -> int:
     if not is_decimal(text):
         raise InputError(f"{what} {text[:40]!r} is no decimal number; give one as '100.25'")
     whole, _, part = text.partition(".")
-    n, rest = divmod(int(whole + part) * unit.denominator, 10 ** len(part) * unit.numerator)
+    scale: int = 10 ** len(part)
+    n, rest = divmod(int(whole + part) * unit.denominator, scale * unit.numerator)
     if rest:
         raise InputError(f"{what} {text} is not a multiple of the {name} of {symbol}, {_shown(unit)}; round it to it")
     return n

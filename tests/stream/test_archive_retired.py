@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ class Commits:
 
     def __init__(self, folder: Path) -> None:
         self.history, self.committed = DeltaHistory(folder), list[Any]()
+        self._before = threading.enumerate()  # another test's may still be ending
         self.history.register("c1", _instruments())
         self.archiver = Archiver(self.history)
         self.archiver.assign([LOG])
@@ -45,6 +47,10 @@ class Commits:
         )
         made.store_offset(MARKET_RAW, 0, 4)
         return made
+
+    def stores(self) -> list[threading.Thread]:
+        """The threads in which the framework stores for a revoke of ours."""
+        return [t for t in threading.enumerate() if t.name.endswith("(_run)") and t not in self._before]
 
     @property
     def stored(self) -> int:
@@ -72,7 +78,7 @@ def test_a_revoke_whose_store_ends_early_commits_nothing(commits: Commits) -> No
     commits.archiver._lock.acquire()
     with ThreadPoolExecutor(1) as pool:
         revoke = pool.submit(commits.checkpoint().commit, revoking=True)
-        while not any(t.name.endswith("(_run)") for t in _threads()):
+        while not commits.stores():
             assert not revoke.done()
         commits.archiver.retire()
         commits.archiver._lock.release()
@@ -83,7 +89,7 @@ def test_a_revoke_whose_store_ends_early_commits_nothing(commits: Commits) -> No
 def test_a_store_that_a_revoke_has_left_behind_stores_nothing(commits: Commits) -> None:
     commits.archiver._lock.acquire()
     commits.checkpoint(budget_s=0.05).commit(revoking=True)
-    (left,) = (t for t in _threads() if t.name.endswith("(_run)"))
+    (left,) = commits.stores()
     commits.archiver.retire()
     commits.archiver._lock.release()
     left.join(10)
@@ -100,12 +106,6 @@ def test_offsets_go_with_partitions_that_are_lost(kafka: Connection, tmp_path: P
     app._processing_context.store_offset(MARKET_RAW, 0, 4)
     app._on_lost(None, [])
     assert app._processing_context.checkpoint.empty()
-
-
-def _threads() -> list[Any]:
-    import threading
-
-    return threading.enumerate()
 
 
 def _instruments() -> Any:
