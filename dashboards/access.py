@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
+from qflib.api.rates import Rates
+
 _LASTS_S = 12 * 3600.0
 _LOOK_S = 10.0  # between two looks whether the keys are still in force
-_TRIES, _TRIES_S = 10, 60.0  # wrong keys a minute, from anywhere: a key has 256 bits, this only keeps the log short
+_TRIES, _TRIES_S = 10, 60.0  # wrong keys a minute an address
 _MOST = 1_000  # logins at a time
 
 
@@ -61,24 +63,24 @@ class Logins:
     def __init__(self, verify: Verify) -> None:
         self._verify = verify
         self._by_token: dict[str, Login] = {}
-        self._wrong: list[float] = []
+        self._wrong = Rates(_TRIES / _TRIES_S, _TRIES)
+        self._shut: dict[str, float] = {}  # addresses, until when
         self._lock, self._ending = Lock(), Event()
         self._thread: Thread | None = None
 
-    @property
-    def closed(self) -> bool:
-        """Whether too many wrong keys came in the last minute."""
-        since = time.monotonic() - _TRIES_S
+    def shut(self, address: str) -> bool:
+        """Whether too many wrong keys came from an address: it has to wait."""
         with self._lock:
-            self._wrong = [t for t in self._wrong if t > since]
-            return len(self._wrong) >= _TRIES
+            self._shut = {a: t for a, t in self._shut.items() if t > time.monotonic()}
+            return address in self._shut
 
-    def open(self, key: str) -> str | None:
-        """The token of a new login; None where the key is not in force."""
+    def open(self, key: str, address: str = "") -> str | None:
+        """The token of a new login; None where the key is not in force, which is counted of the address."""
         principal = self._verify(key)
         if principal is None or "read" not in principal.scopes:
             with self._lock:
-                self._wrong.append(time.monotonic())
+                if waits := self._wrong.take(address):
+                    self._shut[address] = time.monotonic() + waits
             return None
         return self._kept(Login(principal, key, time.monotonic() + _LASTS_S))
 

@@ -119,8 +119,8 @@ class LoginPage(RequestHandler):
         ticket = self.get_query_argument("ticket", "")
         if not ticket:
             self._form()
-        elif self.door.logins.closed:
-            self._form("Too many wrong keys; wait a minute.", 429)
+        elif self.door.logins.shut(self._address):
+            self._form("Too many wrong keys from this address; wait some seconds.", 429)
         elif same(ticket, self.door.ticket):
             self._enter(self.door.ticket_key())
         else:
@@ -131,13 +131,13 @@ class LoginPage(RequestHandler):
         origin = self.request.headers.get("Origin", "")
         if origin and urlparse(origin).netloc != self.request.host:
             self._form("The form of another site cannot log in here.", 403)
-        elif self.door.logins.closed:
-            self._form("Too many wrong keys; wait a minute.", 429)
+        elif self.door.logins.shut(self._address):
+            self._form("Too many wrong keys from this address; wait some seconds.", 429)
         else:
             self._enter(self.get_body_argument("key", "").strip()[:_LONGEST_KEY])
 
     def _enter(self, key: str) -> None:
-        token = self.door.logins.open(key)
+        token = self.door.logins.open(key, self._address)
         if token is None:
             self._form("This key is not in force; `qflib keys` lists and makes them.", 401)
             return
@@ -147,6 +147,10 @@ class LoginPage(RequestHandler):
         )  # fmt: skip
         # not a redirect: a Strict cookie would not go along with one that began on another site
         self.finish('<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>qflib</title>')
+
+    @property
+    def _address(self) -> str:
+        return self.request.remote_ip or ""
 
     def _form(self, said: str = "", status: int = 200) -> None:
         self.set_status(status)

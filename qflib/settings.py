@@ -64,7 +64,7 @@ class LimitSettings(_Part):
 
 
 class StrategySettings(_Part):
-    """The signal-following strategy, where signals are given."""
+    """The signal-following strategy, where one is wanted."""
 
     max_lots: Annotated[int, Field(gt=0)] = 10  # target position of a signal of strength 1
     account: str = "STRATEGY"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from litestar.enums import ScopeType
 
+from qflib.api.direct import ShortWay, header, tell
 from qflib.api.keys import KeyStore
 from qflib.api.problems import ProblemError
 from qflib.api.rates import retry_after
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
     from litestar.types import ASGIApp, Receive, Scope, Send
 
+    from qflib.api.entry import OrderEntry
     from qflib.api.state import ApiState
 
 #: What answers without a key: whether the process lives and serves, and what its routes are.
@@ -85,10 +87,12 @@ class Door:
         What lies behind.
     state
         Keys, settings and counts.
+    entry
+        Of orders, for the routes that have a short way.
     """
 
-    def __init__(self, app: ASGIApp, state: ApiState) -> None:
-        self.app, self._state = app, state
+    def __init__(self, app: ASGIApp, state: ApiState, entry: OrderEntry) -> None:
+        self.app, self._state, self._entry = app, state, entry
         self._methods: dict[str, set[str]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,7 +107,12 @@ class Door:
         if scope["method"] == "OPTIONS":
             await self._tell_methods(scope, send)
             return
-        await self.app(scope, receive, send)
+        short: ShortWay | None = handler.opt.get("short")
+        answer = None if short is None else await short(self._state, self._entry, scope, receive)
+        if answer is None:
+            await self.app(scope, receive, send)
+        else:
+            await tell(answer, send)
 
     async def _tell_methods(self, scope: Any, send: Send) -> None:
         """What an address takes: Litestar tells the methods of one handler, where several share a path."""
@@ -134,7 +143,7 @@ class Door:
         if scope["query_string"]:
             _check_query(scope["query_string"], handler)
         if scope["method"] in ("POST", "PUT"):
-            kind = _header(scope, b"content-type")
+            kind = header(scope, b"content-type")
             if kind is None or not _JSON.fullmatch(kind):
                 detail = f"content type {kind or 'none'!r}; send the body as application/json"
                 raise ProblemError(415, "unsupported_media_type", detail)
@@ -154,18 +163,11 @@ def _check_query(query: bytes, handler: Any) -> None:
 
 
 def _shown(scope: Any) -> str | None:
-    told = _header(scope, b"authorization")
+    told = header(scope, b"authorization")
     if told is not None:
         kind, _, key = told.partition(" ")
         return key.strip() if kind.lower() == "bearer" else None
     for offered in scope.get("subprotocols") or ():
         if offered.startswith(BEARER):
             return str(offered[len(BEARER) :])
-    return None
-
-
-def _header(scope: Any, name: bytes) -> str | None:
-    for k, v in scope["headers"]:
-        if k == name:
-            return str(v.decode("latin-1"))
     return None

@@ -116,6 +116,7 @@ async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
     asking = loop.create_task(asked.wait())
     await asyncio.wait((serving, asking), return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
+        app.state.api.ending.set()
         if (hub := app.state.api.hub) is not None:
             await hub.stop()  # before granian, which waits for its sockets: clients are told to come again
         server.stop()  # type: ignore[no-untyped-call]

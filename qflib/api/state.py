@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -96,6 +97,8 @@ class ApiState:
         self.rates = Rates(s.rate, s.burst)
         self.failures = Rates(s.failures, 4 * s.failures)
         self.books = BookBytes(views.instruments)
+        self.signalling: Counter[str] = Counter()  # open sockets of signals, a key
+        self.ending = asyncio.Event()  # set when the server ends: sockets say so
         self._ready, self._connected = ready, connected
         self._computing = asyncio.Semaphore(s.computing)
 

@@ -43,6 +43,8 @@ class Wanted:
         Whether to hedge.
     signals
         A file of trading signals, for the strategy to follow.
+    strategy
+        Whether a strategy follows signals, the API's among them, also without a file.
     """
 
     source: str
@@ -56,6 +58,7 @@ class Wanted:
     url: str | None = None
     hedge: bool = True
     signals: Path | None = None
+    strategy: bool = False
 
     def check(self) -> None:
         """Refuse what does not exist, and flags that would change nothing.
@@ -243,10 +246,11 @@ def with_loaded(told: Market) -> Market:
 
 
 def _strategy(wanted: Wanted, settings: Settings) -> Any:
-    """Settings of the strategy; None where there are no signals to follow."""
+    """Settings of the strategy; None where none is wanted."""
     from qflib.steps.strategy import StrategyConfig
 
-    return None if wanted.signals is None else StrategyConfig(**settings.strategy.model_dump())
+    follows = wanted.strategy or wanted.signals is not None
+    return StrategyConfig(**settings.strategy.model_dump()) if follows else None
 
 
 def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:

@@ -49,6 +49,9 @@ def command(
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is kept of former runs.")] = False,
     signals: Annotated[Path | None, typer.Option(help="A file of trading signals for the strategy to follow.")] = None,
+    strategy: Annotated[
+        bool, typer.Option("--strategy", help="Follow the API's trading signals; --signals does so too.")
+    ] = False,
     no_hedge: Annotated[bool, typer.Option("--no-hedge", help="Measure, never hedge.")] = False,
     seed: Annotated[int | None, typer.Option(help="The simulator's seed; setting desk.seed.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="An existing cluster: host:9092.")] = None,
@@ -75,7 +78,18 @@ def command(
     from qflib.stream.monitor.monitor import Monitor
 
     wanted = Wanted(
-        source, file, venue, speed, rate, seed, instrument_file, tuple(symbol or ()), url, not no_hedge, signals
+        source,
+        file,
+        venue,
+        speed,
+        rate,
+        seed,
+        instrument_file,
+        tuple(symbol or ()),
+        url,
+        not no_hedge,
+        signals,
+        strategy,
     )
     wanted.check()
     span = None if duration is None else seconds(duration)

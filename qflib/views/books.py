@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.records import Batch, Instruments, Side, TradingStatus
 from qflib.views.ring import Ring
-from qflib.views.stamp import Stamp, Trades
+from qflib.views.stamp import Stamp
 
 LEVELS = 20
 _DEPTHS = 6_000  # a book: 25 minutes at 4 a second, 5 minutes at 20
@@ -31,6 +31,14 @@ TRADE_ROW = np.dtype([("seq", "i8"), ("side", "u4"), ("price_ticks", "i8"), ("qt
                       ("receipt_ns", "i8")])  # fmt: skip
 _NO_LEVELS = np.zeros((0, 2), np.int64)
 _NO_LEVELS.setflags(write=False)
+
+
+class Trades(NamedTuple):
+    """The venue's trades of one instrument in one record, in order."""
+
+    instrument: int
+    stamp: Stamp
+    rows: NDArray[Any]  # of TRADE_ROW
 
 
 @dataclass(frozen=True, slots=True)

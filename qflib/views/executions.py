@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from qflib.records import EXECUTIONS
+from qflib.views.stamp import Stamp
 
 
 class Execution(NamedTuple):
@@ -40,6 +41,14 @@ class Execution(NamedTuple):
     request_hash: int
     time_ns: int
     to_portfolio: str
+
+
+class Executions(NamedTuple):
+    """The executions of one record: one underlying's, in order."""
+
+    underlying: str
+    stamp: Stamp
+    rows: list[Execution]
 
 
 assert Execution._fields[1:] == tuple(c.name for c in EXECUTIONS.columns)

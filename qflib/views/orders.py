@@ -10,8 +10,8 @@ from typing import Any
 
 from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
 from qflib.records.tables import ORDERS
-from qflib.views.executions import Execution, rows_of
-from qflib.views.stamp import Executions, Stamp
+from qflib.views.executions import Execution, Executions, rows_of
+from qflib.views.stamp import Stamp
 
 Cursor = tuple[int, int, int, int]
 Key = tuple[str, str]  # account, client_order_id

@@ -1,14 +1,9 @@
-"""Where a value comes from and how old it is; and what a record changed."""
+"""Where a value comes from and how old it is."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from qflib.views.books import BookState
-    from qflib.views.executions import Execution
-    from qflib.views.report import Report
+from typing import NamedTuple
 
 _MS = 1_000_000
 
@@ -41,31 +36,6 @@ class Stamp(NamedTuple):
     def age_s(self, now_ns: int | None = None) -> float:
         """Seconds since Kafka had it."""
         return max(0, (time.time_ns() if now_ns is None else now_ns) - self.append_ns) / 1e9
-
-
-class Trades(NamedTuple):
-    """The venue's trades of one instrument in one record, in order."""
-
-    instrument: int
-    stamp: Stamp
-    rows: Any  # structured array: side, price_ticks, qty, venue_ns, receipt_ns
-
-
-class Executions(NamedTuple):
-    """The executions of one record: one underlying's, in order."""
-
-    underlying: str
-    stamp: Stamp
-    rows: list[Execution]
-
-
-class Changed(NamedTuple):
-    """What a record changed; what a listener of `Views` is told."""
-
-    books: tuple[BookState, ...] = ()
-    trades: tuple[Trades, ...] = ()
-    executions: tuple[Executions, ...] = ()
-    report: Report | None = None
 
 
 def stamp(offset: int, prev: int, time_ns: int, append_ms: int) -> Stamp:

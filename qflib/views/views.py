@@ -15,12 +15,12 @@ from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters
 from qflib.views.books import BookView
+from qflib.views.changed import Changed
 from qflib.views.controls import ControlsView
 from qflib.views.health import HealthView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
 from qflib.views.shortfall import ShortfallView
-from qflib.views.stamp import Changed
 
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection

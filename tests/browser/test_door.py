@@ -89,10 +89,12 @@ def test_wrong_keys_and_tickets_open_nothing(running: Running) -> None:
 
 def test_wrong_keys_are_counted() -> None:
     logins = Logins(dict[str, Principal]().get)
-    assert not logins.closed
     for _ in range(10):
-        assert logins.open("wrong") is None
-    assert logins.closed
+        assert logins.open("wrong", "10.0.0.1") is None
+    assert not logins.shut("10.0.0.1")
+    assert logins.open("wrong", "10.0.0.1") is None
+    assert logins.shut("10.0.0.1")
+    assert not logins.shut("10.0.0.2")
 
 
 def test_a_revoked_key_ends_its_page(running: Running, browser: Browser) -> None:

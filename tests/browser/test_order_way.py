@@ -13,12 +13,17 @@ from pathlib import Path
 from threading import Thread
 
 import httpx
+import nbformat
+import pandas as pd
 import psutil
 import pytest
+from nbclient import NotebookClient
 from playwright.sync_api import Browser, Page
+from traitlets.config import Config
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+import qflib as qf
 from tests.browser.desk_up import Up, answered, positions, wait
 
 SIZE = 40
@@ -26,7 +31,7 @@ SIZE = 40
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    desk = Up(tmp_path_factory.mktemp("desk") / "runs", "--rate", "2000", "--seed", "7")
+    desk = Up(tmp_path_factory.mktemp("desk") / "runs", "--rate", "2000", "--seed", "7", "--strategy")
     yield desk
     if desk.process.poll() is None:
         desk.stop()
@@ -153,6 +158,48 @@ def test_readme_examples_on_the_running_desk(up: Up, client: httpx.Client) -> No
     assert len(blocks) == 1
     code = "import qflib as qf\n" + blocks[0]
     subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], env=up.environment, check=True)
+
+
+def test_a_signal_is_followed(up: Up, client: httpx.Client) -> None:
+    """Sent by WebSocket, it goes through normalize to the strategy, whose order the exchange fills."""
+    headers = {"Authorization": f"Bearer {up.key}"}
+    with connect(up.api.replace("http", "ws") + "/v1/signals", additional_headers=headers) as ws:
+        ws.send(json.dumps({"instrument": "ACME.F", "direction": "buy", "signal_id": "mine-1", "horizon": "5min"}))
+        assert json.loads(ws.recv(10)) | {"time_ns": 0} == {
+            "type": "accepted", "signal_id": "mine-1", "instrument": "ACME.F", "time_ns": 0
+        }  # fmt: skip
+    path = "/v1/executions?account=STRATEGY"
+    fills = answered(client, path, lambda r: [x for x in r["items"] if x["exec_type"] == "fill"])
+    assert {(x["instrument"], x["side"]) for x in fills} == {("ACME.F", "buy")}
+
+
+def test_the_notebooks_last_cells_attach(up: Up, client: httpx.Client) -> None:
+    answered(client, "/v1/portfolios/DESK1/risk", lambda r: r, 120)
+    book = nbformat.read(Path(__file__).parents[2] / "notebooks/00_quickstart.ipynb", as_version=4)
+    book.cells = [c for c in book.cells if "live" in c.metadata.get("tags", [])]
+    book.cells.insert(0, nbformat.v4.new_code_cell("import qflib as qf"))
+    config = Config({"KernelManager": {"transport_encryption": "auto"}})
+    NotebookClient(book, kernel_name="python3", timeout=120, config=config).execute(env=up.environment)
+    for cell in book.cells[1:]:
+        assert any("text/html" in o.data for o in cell.outputs if o.output_type == "execute_result"), cell.source
+
+
+def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Client) -> None:
+    """Behind the views lies the history: it has what it stored some seconds ago."""
+    with qf.connect(up.api, key=up.key) as live:
+        reports = wait(lambda: _some(live.risk("DESK1", last="10min")))
+        assert reports["es_current"].notna().all()
+        assert reports.index.is_monotonic_increasing
+        assert str(reports.index.tz) == "UTC"
+        hedges = wait(lambda: _some(live.hedges(last="10min")), 90)
+        assert {"instrument", "qty"} <= set(hedges.columns)
+        assert len(wait(lambda: _some(live.outcomes(last="10min")), 90)) > 0
+        trades = wait(lambda: _some(live.history("orders.executed", instrument="ACME.F", limit=100)))
+        assert len(trades) <= 100
+
+
+def _some(frame: pd.DataFrame) -> pd.DataFrame | None:
+    return frame if len(frame) else None
 
 
 def test_the_brokers_death_shows_and_heals(

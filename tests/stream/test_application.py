@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import subprocess
@@ -87,9 +88,11 @@ class Desk:
         self._thread.join()
 
     def drained(self, timeout_s: float = 40.0) -> None:
-        """Wait until the group has committed every input."""
-        deadline = time.monotonic() + timeout_s
+        """Wait until the group has committed every input, as long as it goes on."""
+        least, deadline = math.inf, time.monotonic() + timeout_s
         while any((lag := self.lag()).values()):
+            if (left := sum(lag.values())) < least:
+                least, deadline = left, time.monotonic() + timeout_s
             dead = {k: w.returncode for k, w in self.workers.items() if w.poll() not in (None, 0, -9)}
             assert not dead, (dead, [self.log(k)[-2000:] for k in dead])
             assert time.monotonic() < deadline, (lag, [self.log(k)[-3000:] for k in self.workers])
@@ -197,7 +200,7 @@ def letters(desk: Desk, topic: str) -> list:
 
 def test_workers_come_go_and_are_killed(desk: Desk) -> None:
     """1 → 2 → 1 workers under load and a kill -9: with state kept over a revoke, thousands of outputs were wrong."""
-    desk.produce_on(60_000, 0.0005)
+    desk.produce_on(60_000, 0.001)
     desk.start(0)
     wait_for(lambda: committed_sum(desk) > 1_000)
     desk.start(1)
@@ -227,7 +230,7 @@ def test_a_restore_slower_than_the_transaction_timeout_does_not_crash(desk: Desk
 
 
 def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk: Desk) -> None:
-    desk.produce_on(60_000, 0.0005)
+    desk.produce_on(60_000, 0.001)
     desk.start(0)
     wait_for(lambda: committed_sum(desk) > 1_000)
     desk.start(1)

@@ -11,7 +11,7 @@ from qflib.broker.local import LocalBroker
 from qflib.broker.seen import Seen
 from qflib.records.topics import PUBLIC_TOPICS
 from qflib.views import Views
-from qflib.views.stamp import Changed
+from qflib.views.changed import Changed
 from tests.views.recorded import recorded
 
 

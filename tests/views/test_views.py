@@ -10,7 +10,7 @@ from qflib.broker.seen import Seen
 from qflib.records import ExecType, OrderAction, OrderStatus
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED
 from qflib.views import Views
-from qflib.views.stamp import Changed
+from qflib.views.changed import Changed
 from qflib.views.valuation import market_of, portfolio_of
 from tests.views.recorded import Recorded, recorded
 

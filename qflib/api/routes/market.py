@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from litestar import Request, get
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -10,11 +10,20 @@ from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
+from qflib.api.direct import Answer, header
 from qflib.api.problems import ProblemError
-from qflib.api.routes.route import Filter, Limit, PageCursor, State, before, json, named, not_modified, route
+from qflib.api.routes.route import Filter, Limit, PageCursor, State, before, json, named, route
 from qflib.api.shapes import BookForm, rfc3339
 from qflib.records import Instrument, Instruments
 from qflib.records.decimals import decimal_text
+
+if TYPE_CHECKING:
+    from litestar.types import Receive
+
+    from qflib.api.entry import OrderEntry
+    from qflib.api.state import ApiState
+
+_LEVELS = 20
 
 
 class InstrumentForm(Struct, frozen=True):
@@ -69,26 +78,37 @@ async def instruments(
     return json(InstrumentList([instrument_form(r) for _, r in rows[:limit]], more))
 
 
-@get("/v1/books/{instrument:path}", **route("read", "market", same=True))
+async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
+    if scope["query_string"]:
+        return None
+    return _book(state, scope["path_params"]["instrument"], header(scope, b"if-none-match"), _LEVELS)
+
+
+@get("/v1/books/{instrument:path}", **route("read", "market", same=True, short=_short))
 async def book(
     state_of: State,
     request: Request[Any, Any, Any],
     instrument: FromPath[str],
-    levels: Annotated[int, QueryParameter(ge=1, le=20, description="levels a side")] = 20,
+    levels: Annotated[int, QueryParameter(ge=1, le=_LEVELS, description="levels a side")] = _LEVELS,
 ) -> Response[BookForm]:
     """A book as it stands. Its ETag is its sequence: with If-None-Match the answer is 304 while it stands still."""
-    table, symbol = state_of.views.instruments, named(instrument)
+    made = _book(state_of, instrument, request.headers.get("if-none-match"), levels)
+    body: Any = made.body or None
+    return Response(body, status_code=made.status, media_type="application/json", headers=made.headers)
+
+
+def _book(state: ApiState, path: str, had: str | None, levels: int) -> Answer:
+    table, symbol = state.views.instruments, named(path)
     if symbol not in table:
         raise unknown(symbol, table)
-    told = state_of.views.books.latest(symbol)
+    told = state.views.books.latest(symbol)
     if told is None:
         raise ProblemError(404, "no_book_yet", f"nothing has been told of the book of {symbol} yet; ask again")
     tag = f'"{told.stamp.seq}-{told.stamp.append_ns // 1_000_000}-{levels}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
-    if matches(request.headers.get("if-none-match"), tag):
-        return not_modified(headers)
-    body: Any = state_of.books.of(told, levels, state_of.now_ns())
-    return Response(body, media_type="application/json", headers=headers)
+    if matches(had, tag):
+        return Answer(304, b"", headers)
+    return Answer(200, state.books.of(told, levels, state.now_ns()), headers)
 
 
 def instrument_form(r: Instrument) -> InstrumentForm:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
 from msgspec import Struct
 
+from qflib.api.body import decoded
 from qflib.api.cursors import cursor_text
+from qflib.api.direct import Answer, body_of, has_plain_body
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewOrder
 from qflib.api.routes.market import unknown
@@ -19,6 +22,11 @@ from qflib.api.state import ApiState
 from qflib.records import ExecType, OrderStatus
 from qflib.views.executions import Execution
 from qflib.views.orders import OrderState
+
+if TYPE_CHECKING:
+    from litestar.types import Receive
+
+    from qflib.api.entry import OrderEntry
 
 Account = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
 CancelId = Annotated[str | None, QueryParameter(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
@@ -43,7 +51,13 @@ class ExecutionList(Struct, frozen=True):
     next: str | None
 
 
-@post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,)))
+async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
+    if scope["query_string"] or not has_plain_body(scope, state.settings.body_bytes):
+        return None
+    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive), NewOrder))))
+
+
+@post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,), short=_short))
 async def enter(data: JSONBody[NewOrder], entry: Entry) -> Response[OrderForm]:
     """Send an order. 202: Kafka has it. The same request again gets the same reply."""
     return json(await entry.enter(data), 202)

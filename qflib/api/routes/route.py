@@ -13,6 +13,7 @@ from litestar.response import Response
 
 from qflib.api.body import StrictBody
 from qflib.api.cursors import Cursor, cursor_of
+from qflib.api.direct import ShortWay
 from qflib.api.entry import OrderEntry
 from qflib.api.problems import ProblemError, declared
 from qflib.api.state import ApiState
@@ -47,16 +48,22 @@ class Declared(TypedDict, total=False):
 
 
 def route(
-    scope: Scope, tag: str, body: type[Any] | None = None, more: tuple[int, ...] = (), same: bool = False
+    scope: Scope,
+    tag: str,
+    body: type[Any] | None = None,
+    more: tuple[int, ...] = (),
+    same: bool = False,
+    short: ShortWay | None = None,
 ) -> Declared:
     """What a route declares: the scope it needs, every error it may answer, and the struct of its body.
 
-    `more` are further errors; with `same` it may answer that what the caller has is still right (304).
+    `more` are further errors; with `same` it may answer that what the caller has is still right (304); `short` answers
+    what is plain.
     """
     responses = declared(*more)
     if same:
         responses[304] = ResponseSpec(None, description="it is as you have it")
-    made = Declared(opt={"scope": scope}, responses=responses, tags=[tag], return_dto=None)
+    made = Declared(opt={"scope": scope, "short": short}, responses=responses, tags=[tag], return_dto=None)
     if body is not None:
         made["dto"] = StrictBody[body]  # type: ignore[valid-type]
     return made
@@ -65,11 +72,6 @@ def route(
 def json(made: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[Any]:
     """A reply encoded here: Litestar's own way through its type encoders takes twice as long."""
     return Response(msgspec.json.encode(made), status_code=status, media_type="application/json", headers=headers)
-
-
-def not_modified(headers: dict[str, str]) -> Response[Any]:
-    """304: it is as the caller has it."""
-    return Response(None, status_code=304, headers=headers)
 
 
 def before(cursor: str | None) -> Cursor | None:

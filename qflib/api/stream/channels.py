@@ -26,9 +26,9 @@ from qflib.api.stream.log import ChannelLog
 if TYPE_CHECKING:
     from qflib.records import Instruments
     from qflib.views import Views
-    from qflib.views.books import BookState
+    from qflib.views.books import BookState, Trades
+    from qflib.views.executions import Executions
     from qflib.views.report import Report
-    from qflib.views.stamp import Executions, Trades
 
 Channel = Literal["book", "trades", "executions", "risk"]
 CHANNELS: tuple[Channel, ...] = ("book", "trades", "executions", "risk")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from litestar.exceptions import WebSocketDisconnect
 from msgspec import json
 
+from qflib.api.sockets import FLOOD, MALFORMED, SLOW, UNKNOWN
 from qflib.api.stream.bucket import Bucket
 from qflib.api.stream.log import Cursor, Event, event
 from qflib.api.stream.requests import Ping, RequestError, Subscribe, request_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from qflib.api.stream.hub import Hub
 
-MALFORMED, UNKNOWN, UNSCOPED, SLOW, FLOOD = 4400, 4401, 4403, 4408, 4429
 _QUIET_S = 0.05
 _GONE = (WebSocketDisconnect, RuntimeError, OSError)  # what a transport raises whose other end has left
 

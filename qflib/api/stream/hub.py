@@ -16,7 +16,7 @@ from qflib.api.stream.log import ChannelLog
 if TYPE_CHECKING:
     from qflib.api.stream.connection import Connection
     from qflib.views import Views
-    from qflib.views.stamp import Changed
+    from qflib.views.changed import Changed
 
 _AT_ONCE = 200  # records, before the loop may turn to others
 _TICK_S = 0.25

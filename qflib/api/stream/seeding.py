@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qflib.api.stream.log import ChannelLog
-from qflib.views.stamp import Executions, Stamp, Trades
+from qflib.views.books import Trades
+from qflib.views.executions import Executions
+from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
     from qflib.api.stream.channels import Channel

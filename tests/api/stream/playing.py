@@ -88,9 +88,12 @@ class Playing:
     async def _serve(self) -> None:
         self.loop, self._ask = asyncio.get_running_loop(), asyncio.Event()
         self.hub = Hub(self.views, self.limits, settled=lambda: self.settled)
-        state = ApiState(self.views, self.sender, self.keys, hub=self.hub, ready=lambda: True, connected=lambda: True,
-                         now_ns=lambda: NOW_NS, registry=CollectorRegistry())  # fmt: skip
-        server = BoundedServer(create_app(state), "127.0.0.1", self.port, interface=Interfaces.ASGI, log_enabled=False)
+        self.state = ApiState(
+            self.views, self.sender, self.keys, hub=self.hub, ready=lambda: True, connected=lambda: True,
+            now_ns=lambda: NOW_NS, registry=CollectorRegistry(),
+        )  # fmt: skip
+        app = create_app(self.state)
+        server = BoundedServer(app, "127.0.0.1", self.port, interface=Interfaces.ASGI, log_enabled=False)
         serving = self.loop.create_task(server.serve())
         while not serving.done():
             try:

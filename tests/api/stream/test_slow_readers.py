@@ -15,8 +15,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from qflib.api.stream import StreamLimits
-from qflib.views.books import TRADE_ROW, BookState
-from qflib.views.stamp import Changed, Stamp, Trades
+from qflib.views.books import TRADE_ROW, BookState, Trades
+from qflib.views.changed import Changed
+from qflib.views.stamp import Stamp
 from tests.api.stream.playing import Playing, playing
 from tests.api.stream.talking import Book, ask, closed, told
 

@@ -42,6 +42,9 @@ def test_the_simulated_desk_measures_and_hedges():
     assert scenarios is not None
     assert scenarios.set_id == deploying.scenario_set(told, chosen).set_id
     assert deploying.deployment(Wanted("sim", hedge=False), chosen, told, 1).hedger is None
+    follows = deploying.deployment(Wanted("sim", strategy=True), chosen, told, 1)
+    assert "strategy" in follows.stages
+    assert "signals" not in follows.feed
 
 
 def test_a_recording_runs_flat_out_without_risk(test_data):

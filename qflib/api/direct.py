@@ -1,0 +1,72 @@
+"""Short ways: a plain book or a plain order is answered without the framework's reading of parameters and building of
+replies, which cost more than the answer. What is not plain returns None, and goes the framework's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qflib.api.problems import ProblemError
+
+if TYPE_CHECKING:
+    from litestar.types import Receive, Send
+
+    from qflib.api.entry import OrderEntry
+    from qflib.api.state import ApiState
+
+_JSON = b"application/json"
+
+
+class Answer(NamedTuple):
+    """A reply: status, headers, and JSON (empty: none)."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = {}
+
+
+#: A route's short way: of the state, order entry, the ASGI scope and what receives its body.
+ShortWay = Callable[["ApiState", "OrderEntry", Any, "Receive"], Awaitable[Answer | None]]
+
+
+async def tell(answer: Answer, send: Send) -> None:
+    """Send an answer."""
+    headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in answer.headers.items()]
+    if answer.body:
+        headers.append((b"content-type", _JSON))
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+
+
+def header(scope: Any, name: bytes) -> str | None:
+    """A header of a request, or None."""
+    for k, v in scope["headers"]:
+        if k == name:
+            return str(v.decode("latin-1"))
+    return None
+
+
+def has_plain_body(scope: Any, most: int) -> bool:
+    """Whether a request's length is told, and is neither nothing nor too much."""
+    told = header(scope, b"content-length") or ""
+    return told.isdecimal() and 0 < int(told[:19]) <= most
+
+
+async def body_of(receive: Receive) -> bytes:
+    """The whole body, of a request whose length was told: the server gives no more than that.
+
+    Raises
+    ------
+    ProblemError
+        400, if the caller went away before its end.
+    """
+    parts = []
+    while True:
+        message: Any = await receive()
+        if message["type"] != "http.request":
+            raise ProblemError(400, "malformed", "the body ended before its length; send it whole")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
