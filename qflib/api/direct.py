@@ -4,7 +4,8 @@ replies, which cost more than the answer. What is not plain returns None, and go
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qflib.api.problems import ProblemError
@@ -23,7 +24,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 #: A route's short way: of the state, order entry, the ASGI scope and what receives its body.

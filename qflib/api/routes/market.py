@@ -94,7 +94,7 @@ async def book(
     """A book as it stands. Its ETag is its sequence: with If-None-Match the answer is 304 while it stands still."""
     made = _book(state_of, instrument, request.headers.get("if-none-match"), levels)
     body: Any = made.body or None
-    return Response(body, status_code=made.status, media_type="application/json", headers=made.headers)
+    return Response(body, status_code=made.status, media_type="application/json", headers=dict(made.headers))
 
 
 def _book(state: ApiState, path: str, had: str | None, levels: int) -> Answer:
