@@ -32,9 +32,11 @@ def test_data() -> Path:
     return place
 
 
-def _started(folder: Path) -> Iterator[LocalBroker]:
+def _started(folder: Path, patience_s: float = 15.0) -> Iterator[LocalBroker]:
     kafka = load().broker
-    broker = LocalBroker(folder, light=True, repository=kafka.repository, cache=kafka.cache, progress=False)
+    broker = LocalBroker(
+        folder, light=True, patience_s=patience_s, repository=kafka.repository, cache=kafka.cache, progress=False
+    )
     broker.prepare()  # once a machine: fetches the jars, halves every later start
     broker.start()
     yield broker
@@ -57,11 +59,15 @@ def kafka(broker: LocalBroker) -> Connection:
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
-    """A broker of the test's own, to fill, stop and kill; it has no topics yet."""
-    yield from _started(tmp_path / "kafka")
+    """A broker of the test's own, to stop and kill: it is soon back; it has no topics yet."""
+    yield from _started(tmp_path / "kafka", patience_s=2.0)
 
 
 @pytest.fixture
-def own_kafka(own_broker: LocalBroker) -> Connection:
-    """The address of the test's own broker."""
-    return own_broker.connection
+def own_kafka(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """The address of a broker of the test's own, to fill; of `own_broker` where the test has it."""
+    if "own_broker" in request.fixturenames:
+        yield request.getfixturevalue("own_broker").connection
+        return
+    for one in _started(tmp_path / "kafka"):
+        yield one.connection

@@ -61,6 +61,9 @@ class LocalBroker:
         The JVM's heap at most.
     light
         Quick to start and small, as tests want it, instead of ready for load.
+    patience_s
+        How long a silent broker keeps its partitions: a machine that stands still for longer costs the transactions
+        under way, and a killed broker's next start waits for it.
     repository, cache
         Where the jars come from and are kept.
     progress
@@ -74,6 +77,7 @@ class LocalBroker:
         port: int | None = None,
         heap: str = "1g",
         light: bool = False,
+        patience_s: float = 2.0,
         repository: str | None = None,
         cache: Path | None = None,
         progress: bool = True,
@@ -83,7 +87,7 @@ class LocalBroker:
         self._place = DataFolder(folder)
         self._port = port
         self._heap = heap
-        self._light = light
+        self._light, self._patience_s = light, patience_s
         self._repository = repository or BrokerSettings().repository
         self._jars = jars.cache_folder(cache)
         self._progress = progress
@@ -224,7 +228,7 @@ class LocalBroker:
         if not is_free(controller):  # nobody but the broker itself uses it
             controller = free_port(port)
         identity = Identity(stored or new_cluster_id(), port, controller)
-        place.properties.write_text(server_properties(place.data, port, controller), encoding="utf-8")
+        place.properties.write_text(server_properties(place.data, port, controller, self._patience_s), encoding="utf-8")
         place.log4j.write_text(log4j_properties(place.folder), encoding="utf-8")
         if stored is None:
             tool = ["kafka.tools.StorageTool", "format", "-t", identity.cluster, "-c", str(place.properties)]

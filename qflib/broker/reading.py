@@ -20,6 +20,7 @@ _ANSWER_S, _LOOK_S = 10.0, 4.0
 _AT_ONCE = 500
 _PAUSE_S = 0.05  # before asking again
 _CREATED_S = 1.0  # a topic just created is known everywhere within
+_STUCK_S = 1.0  # after which another client asks
 
 
 class OffsetGoneError(DataError):
@@ -287,7 +288,7 @@ def _ends(
     from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 
     when = OFFSET_BEGINNING if earliest else OFFSET_END
-    began = time.monotonic()
+    began = begun = time.monotonic()
     while partitions:
         try:
             asked = [TopicPartition(t, p, when) for t, p in partitions]
@@ -304,6 +305,9 @@ def _ends(
             raise _no_topic(*gone)
         if waited > timeout_s or not (unknown or _passes(error)):
             raise _refused(c, what, KafkaException(error)) from None
+        if time.monotonic() - begun > _STUCK_S:
+            _asker.cache_clear()  # one that met partitions without a leader may never look for it again
+            begun = time.monotonic()
         time.sleep(_PAUSE_S)
     return {}
 

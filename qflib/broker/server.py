@@ -83,9 +83,10 @@ logger.states.level = warn
 """
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
-    """The file's text."""
+def server_properties(data: Path, port: int, controller_port: int, patience_s: float) -> str:
+    """The file's text; `patience_s`: until a silent broker loses its partitions, or a killed one may come back."""
     settings = SERVER | {
+        "broker.session.timeout.ms": str(int(1e3 * patience_s)),
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
         "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",

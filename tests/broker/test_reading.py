@@ -5,9 +5,10 @@ import os
 import signal
 import threading
 import time
+from functools import lru_cache
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 
 from qflib.broker import reading
@@ -145,6 +146,22 @@ def test_no_such_topic_or_partition(kafka: Connection, topic: str) -> None:
         list(reading.read(kafka, topic, 7, 0))
     with pytest.raises(DataError, match=r"the cluster has no nonsense\[0\]"):
         reading.watermarks(kafka, "nonsense", 0)
+
+
+def test_a_client_that_never_finds_its_leaders_is_left(
+    kafka: Connection, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of thirty that first asked while a broker had lost its partitions for a moment was told this for ever."""
+    stuck = [_Stuck(), _Stuck()]
+    made = reading._asker.__wrapped__
+    monkeypatch.setattr(reading, "_asker", lru_cache(lambda *asked: stuck.pop() if stuck else made(*asked)))
+    assert reading.ends(kafka, [(topic, 0)]) == {(topic, 0): 0}
+    assert not stuck
+
+
+class _Stuck:
+    def offsets_for_times(self, asked: object, timeout: float) -> None:
+        raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
 
 
 def test_nobody_there() -> None:
