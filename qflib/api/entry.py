@@ -60,7 +60,8 @@ class OrderEntry:
             if not known.known:  # its execution was read before it
                 raise away("the order is there, and its request is being read; send it again", "not_ready")
             return self.first_reply(known)
-        return self.first_reply(await self._sent(key, self._admission.row(body, hashed)))
+        fresh = await self._sent(key, self._admission.row(body, hashed))
+        return order_form(fresh, self._views.instruments, now_ns=fresh.stamp.append_ns)
 
     async def cancel(self, account: str, client_order_id: str, cancel_id: str | None) -> OrderForm:
         """Ask for an order to be cancelled; the request's own first reply.

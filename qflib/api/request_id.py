@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
+from itertools import count
 from typing import Any
 
 HEADER = b"x-request-id"
+_PROCESS, _numbers = secrets.token_hex(10), count()  # together of this request alone
 _GIVEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -24,6 +26,6 @@ def request_id_of(scope: Any) -> str:
     made = state.get("request_id")
     if made is None:
         given = next((v for k, v in scope["headers"] if k == HEADER), b"")
-        made = given.decode() if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        made = given.decode() if _GIVEN.fullmatch(given) else f"{_PROCESS}{next(_numbers):012x}"
         state["request_id"] = made
     return str(made)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -235,7 +236,12 @@ def rfc3339(time_ns: int) -> str:
     '2026-01-05T14:30:00.000000001Z'
     """
     seconds, ns = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+    return f"{_second(seconds)}.{ns:09d}Z"
+
+
+@lru_cache(maxsize=1_024)  # most of what is shown is of the newest seconds
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def age_ms(append_ns: int, now_ns: int | None = None) -> int:
