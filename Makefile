@@ -22,7 +22,7 @@ up: $(READY) ## run the desk on Kafka and the simulated market, with a live view
 	@$(BIN)/qflib up --source sim
 
 test: lint ## set up, lint, run every test
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(WARM) ## style, types, walls
 	$(BIN)/ruff check .
