@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,32 +54,39 @@ class SharedDesk:
     currency: str = "USD"
     sessions: int = 0
     _ladder: Revalued | None = None
-    _computing: bool = False
+    _revaluing: bool = False
     _lock: Lock = field(default_factory=Lock)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(3, "dash"))
+    # apart: whoever may only read can keep the second busy, and no order waits for it
+    _trading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "dash-orders"))
+    _computing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "dash-figures"))
 
     @property
     def portfolio(self) -> str:
         """The portfolio that is shown."""
         return self.views.deployment.portfolio
 
-    def run(self, f: Any, *args: Any) -> Any:
-        """Have something done in a thread; a future."""
-        return self._pool.submit(f, *args)
+    def trade(self, ask: Callable[[], None]) -> None:
+        """Have an order or a cancel sent from a thread."""
+        self._trading.submit(ask)
+
+    def compute(self, job: Callable[[], None]) -> None:
+        """Have something computed in a thread; who can ask again and again does so through `Newest`."""
+        self._computing.submit(job)
 
     def ladder(self) -> Revalued | None:
         """The newest ladder; begins another where that is old and somebody asks."""
         with self._lock:
             there = self._ladder
             old = there is None or time.time_ns() - there.at_ns > _LADDER_S * 1e9
-            if old and not self._computing and self.views.risk.latest(self.portfolio) is not None:
-                self._computing = True
-                self._pool.submit(self._revalue)
+            if old and not self._revaluing and self.views.risk.latest(self.portfolio) is not None:
+                self._revaluing = True
+                self._computing.submit(self._revalue)
         return there
 
     def stop(self) -> None:
         """Wait for nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._trading, self._computing):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _revalue(self) -> None:
         begun = time.perf_counter()
@@ -93,4 +101,4 @@ class SharedDesk:
         finally:
             with self._lock:
                 self._ladder = Revalued(pnl, error, seq, time.time_ns(), 1e3 * (time.perf_counter() - begun))
-                self._computing = False
+                self._revaluing = False

@@ -75,6 +75,8 @@ class Session:
             self.desk.sessions -= 1
             if self._clock is not None:
                 self._clock.stop()
+            for page in self.pages.values():
+                page.end()
 
     def tick(self) -> None:
         """Tell what changed; a fault of one page is logged and leaves the clock alone."""

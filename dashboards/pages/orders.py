@@ -146,7 +146,7 @@ class OrdersPage(Page):
             if doc is not None and doc.session_context is not None:
                 doc.add_next_tick_callback(lambda: self._said(text, bad=bad))
 
-        self.desk.run(asked)
+        self.desk.trade(asked)
 
     def _said(self, text: str, *, bad: bool) -> None:
         self.ticket.send({"op": "said", "text": text, "bad": bad})

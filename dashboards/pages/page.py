@@ -41,6 +41,9 @@ class Page:
     def slow(self) -> None:
         """Tell what changed and is read rather than watched; twice a second, and at once when the page is shown."""
 
+    def end(self) -> None:
+        """The session is over."""
+
     def heard_ns(self) -> int:
         """When anything was last heard of the desk: what changes by its own pace is as old as that."""
         return self.views.health.heard_ns

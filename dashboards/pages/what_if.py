@@ -11,6 +11,7 @@ import panel as pn
 from dashboards.components.paste import Paste
 from dashboards.components.table import Table
 from dashboards.components.wire import Message
+from dashboards.newest import Newest
 from dashboards.pages.page import Page
 from dashboards.pages.pasted import parsed
 from dashboards.tile import Age, Tile
@@ -60,11 +61,16 @@ class WhatIfPage(Page):
         )
         self._rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         self._seq, self._at_ns = -1, 0
+        self._newest = Newest(desk.compute)
         result = pn.Row(self.figures, self.parts, sizing_mode="stretch_both", styles={"gap": "8px"})
         self.tiles = [
             Tile("trades", "Trades", self.paste),
             Tile("result", "Before and after", result, self._age),
         ]
+
+    def end(self) -> None:
+        """Nobody waits for a result any more."""
+        self._newest.drop()
 
     def _about(self) -> None:
         table = self.views.instruments
@@ -106,7 +112,7 @@ class WhatIfPage(Page):
             if doc is not None and doc.session_context is not None:
                 doc.add_next_tick_callback(show)
 
-        self.desk.run(computed)
+        self._newest.ask(computed)
 
     def _compute(self, text: str) -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], int]:
         report, scenarios = self.views.risk.latest(self.desk.portfolio), self.views.shortfall.scenarios
