@@ -12,7 +12,7 @@ from qflib.api.rates import Rates
 
 _LASTS_S = 12 * 3600.0
 _LOOK_S = 10.0  # between two looks whether the keys are still in force
-_TRIES, _TRIES_S = 10, 60.0  # wrong keys a minute an address
+_TRIES, _TRIES_S = 10, 60.0  # wrong keys and tickets a minute an address
 _MOST = 1_000  # logins at a time
 
 
@@ -69,18 +69,22 @@ class Logins:
         self._thread: Thread | None = None
 
     def shut(self, address: str) -> bool:
-        """Whether too many wrong keys came from an address: it has to wait."""
+        """Whether too many wrong keys or tickets came from an address: it has to wait."""
         with self._lock:
             self._shut = {a: t for a, t in self._shut.items() if t > time.monotonic()}
             return address in self._shut
+
+    def wrong(self, address: str) -> None:
+        """Count a wrong key or ticket."""
+        with self._lock:
+            if waits := self._wrong.take(address):
+                self._shut[address] = time.monotonic() + waits
 
     def open(self, key: str, address: str = "") -> str | None:
         """The token of a new login; None where the key is not in force, which is counted of the address."""
         principal = self._verify(key)
         if principal is None or "read" not in principal.scopes:
-            with self._lock:
-                if waits := self._wrong.take(address):
-                    self._shut[address] = time.monotonic() + waits
+            self.wrong(address)
             return None
         return self._kept(Login(principal, key, time.monotonic() + _LASTS_S))
 

@@ -41,8 +41,11 @@ class Taken:
 class Running:
     """The server, its loop and its player."""
 
-    def __init__(self, speed: float = 1.0, port: int | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, port: int | None = None, address: str = "127.0.0.1", origins: tuple[str, ...] = ()
+    ) -> None:
         self.player, self.trading = Player(speed), Taken()
+        self.address, self.origins = address, origins
         self.keys = dict(KEYS)
         self.port = port or free_port()
         self._up, self._thread = Event(), Thread(target=self._run, daemon=True)
@@ -51,7 +54,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self) -> None:
         self.player.start()
@@ -69,7 +72,10 @@ class Running:
         asyncio.set_event_loop(asyncio.new_event_loop())
         self._loop = IOLoop.current()
         desk = SharedDesk(self.player.views, self.trading)
-        self.dashboard = Dashboard(desk, self.keys.get, self.port, ticket=TICKET, ticket_key=lambda: TRADER)
+        self.dashboard = Dashboard(
+            desk, self.keys.get, self.port, address=self.address, ticket=lambda: TICKET, ticket_key=lambda: TRADER,
+            origins=self.origins,
+        )  # fmt: skip
         self.dashboard.start()
         self._loop.add_callback(self._up.set)
         self._loop.start()

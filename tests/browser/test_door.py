@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import socket
 import stat
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from dashboards.access import Logins, Principal
+from dashboards.app import _arguments
 from dashboards.login import PUBLIC
+from dashboards.origins import own_origins
 from qflib.api import ticket as entry_ticket
+from qflib.broker.data_folder import free_port
+from qflib.cli.faces import Faces
+from qflib.settings import ApiSettings, DashSettings, Settings
 from tests.browser.conftest import Visit
 from tests.browser.running import KEYS, READER, TICKET, Running
 
@@ -50,15 +57,15 @@ def test_every_route_asks_for_a_login(running: Running) -> None:
 
 
 def test_the_websocket_asks_for_a_login_and_for_its_own_page(running: Running) -> None:
-    socket = running.url.replace("http", "ws") + "/ws"
+    address = running.url.replace("http", "ws") + "/ws"
     with pytest.raises(InvalidStatus) as refused:
-        connect(socket, subprotocols=["bokeh", "x"], origin=running.url)
+        connect(address, subprotocols=["bokeh", "x"], origin=running.url)
     assert refused.value.response.status_code == 401
     _, _, headers = ask(running.url + "/login?ticket=" + TICKET)
     cookie = headers["Set-Cookie"].split(";")[0]
     with pytest.raises(InvalidStatus) as refused:
         connect(
-            socket, subprotocols=["bokeh", "x"], origin="http://evil.example", additional_headers={"Cookie": cookie}
+            address, subprotocols=["bokeh", "x"], origin="http://evil.example", additional_headers={"Cookie": cookie}
         )
     assert refused.value.response.status_code == 403
 
@@ -120,11 +127,62 @@ def test_health_needs_no_login(running: Running) -> None:
     assert ask(running.url + "/healthz")[:2] == (200, "ok\n")
 
 
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Running]:
+    """A dashboard of its own, at another address of this machine and behind a proxy."""
+    made = Running(address="127.0.0.2", origins=("desk.example:443",))
+    made.start()
+    yield made
+    made.stop()
+
+
 def test_the_ticket_is_its_owners_alone(tmp_path: Path) -> None:
     ticket = entry_ticket.written(tmp_path)
     file = tmp_path / entry_ticket.FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert entry_ticket.written(tmp_path) == ticket == entry_ticket.read(tmp_path)
+    assert ticket == entry_ticket.read(tmp_path)
     file.chmod(0o644)
     assert entry_ticket.read(tmp_path) == ""
     assert not entry_ticket.same("", "")
+
+
+def test_a_start_makes_the_tickets_before_void(tmp_path: Path) -> None:
+    """What `qflib up` does at each start, and what the door of its dashboard asks."""
+    chosen = Settings(api=ApiSettings(port=free_port()), dash=DashSettings(port=free_port()))
+    opened = [Faces(chosen).open(tmp_path).partition("ticket=")[2] for _ in range(2)]
+    assert opened[0] != opened[1]
+    assert not entry_ticket.same(opened[0], entry_ticket.read(tmp_path))
+    assert entry_ticket.same(opened[1], entry_ticket.read(tmp_path))
+
+
+def test_a_host_of_its_own_may_open_the_websocket(apart: Running) -> None:
+    """127.0.0.2 is as good as a machine's address: pages from there are the server's own."""
+    _, _, headers = ask(apart.url + "/login?ticket=" + TICKET)
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    token = re.search(r'"token":"([^"]+)"', ask(apart.url + "/", **cookie)[1])
+    assert token is not None
+    address = apart.url.replace("http", "ws") + "/ws"
+    for origin in (apart.url, "https://desk.example:443"):
+        with connect(address, subprotocols=["bokeh", token[1]], origin=origin, additional_headers=cookie) as ws:
+            assert ws.recv(10)  # the server's first word
+    with pytest.raises(InvalidStatus):
+        connect(address, subprotocols=["bokeh", token[1]], origin="http://127.0.0.3:80", additional_headers=cookie)
+
+
+def test_wrong_tickets_are_counted_like_wrong_keys(apart: Running) -> None:
+    """The last test at this door: it is shut to us afterwards."""
+    tickets = [TICKET, *["wrong"] * 11, TICKET]
+    assert [ask(f"{apart.url}/login?ticket={t}")[0] for t in tickets] == [200, *[401] * 11, 429]
+
+
+def test_all_addresses_of_a_machine_are_its_own() -> None:
+    assert own_origins("::1", 5006) == ["127.0.0.1:5006", "localhost:5006", "[::1]:5006"]
+    for anywhere in ("0.0.0.0", "::"):
+        assert f"{socket.gethostname().lower()}:5006" in own_origins(anywhere, 5006)
+
+
+def test_origins_pass_through_to_the_process(tmp_path: Path) -> None:
+    chosen = Settings(api=ApiSettings(host="10.0.0.1"), dash=DashSettings(origins=("a.example", "b.example:8443")))
+    _, dash = Faces(chosen).processes
+    told = _arguments().parse_args([*dash.argv[2:], "--deployment", "d", "--bootstrap", "b"])
+    assert (told.address, told.origin) == ("10.0.0.1", ["a.example", "b.example:8443"])
