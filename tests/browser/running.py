@@ -26,11 +26,15 @@ class Taken:
     def __init__(self) -> None:
         self.orders: list[tuple[str, NewOrder]] = []
         self.cancels: list[tuple[str, str, str]] = []
+        self.unknown: list[Exception] = []  # raised for the next orders, though they are taken
 
     def place(self, key: str, order: NewOrder) -> str:
         if order.qty == "666":
             raise RefusedError("order_size_limit: qty 666 is above the limit of 500 lots")
+        fault = self.unknown.pop(0) if self.unknown else None
         self.orders.append((key, order))
+        if fault is not None:
+            raise fault
         return f"accepted: {order.side} {order.qty} {order.instrument}"
 
     def cancel(self, key: str, account: str, client_order_id: str) -> str:
