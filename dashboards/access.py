@@ -11,7 +11,7 @@ from threading import Event, Lock, Thread
 from qflib.api.rates import Rates
 
 _LASTS_S = 12 * 3600.0
-_LOOK_S = 10.0  # between two looks whether the keys are still in force
+_LOOK_S = 0.5  # between two looks whether the keys are still in force: a revoked one's pages end within a second
 _TRIES, _TRIES_S = 10, 60.0  # wrong keys and tickets a minute an address
 _MOST = 1_000  # logins at a time
 
@@ -41,6 +41,11 @@ class Login:
     key: str = field(repr=False)
     ends: float
     over: bool = False
+
+    @property
+    def in_force(self) -> bool:
+        """Whether it has neither been ended nor run out."""
+        return not self.over and time.monotonic() <= self.ends
 
 
 class Logins:
@@ -91,9 +96,7 @@ class Logins:
     def find(self, token: str | None) -> Login | None:
         """The login of a token; None where there is none, or it has ended."""
         login = self._by_token.get(token or "")
-        if login is None or login.over or time.monotonic() > login.ends:
-            return None
-        return login
+        return login if login is not None and login.in_force else None
 
     def close(self, token: str | None) -> None:
         """End a login; its open pages are told."""

@@ -156,7 +156,7 @@ class OrdersPage(Page):
         placed
             The id of an order.
         """
-        if self.login.over or not self.login.principal.may_trade:
+        if not self.login.in_force or not self.login.principal.may_trade:
             self._said("this key has no trade scope; log in with one that has", bad=True)
             return
         doc = pn.state.curdoc

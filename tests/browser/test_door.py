@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import stat
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,19 +13,23 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from websockets.exceptions import InvalidStatus
+from websockets import Subprotocol
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from dashboards.access import Logins, Principal
+from dashboards.access import Login, Logins, Principal
 from dashboards.app import _arguments
+from dashboards.components.wire import Wire
 from dashboards.login import PUBLIC
 from dashboards.origins import own_origins
+from dashboards.session import Session
 from qflib.api import ticket as entry_ticket
 from qflib.broker.data_folder import free_port
 from qflib.cli.faces import Faces
 from qflib.settings import ApiSettings, DashSettings, Settings
 from tests.browser.conftest import Visit
-from tests.browser.running import KEYS, READER, TICKET, Running
+from tests.browser.desk_up import wait
+from tests.browser.running import KEYS, READER, TICKET, TRADER, Running
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -104,13 +109,63 @@ def test_wrong_keys_are_counted() -> None:
     assert not logins.shut("10.0.0.2")
 
 
-def test_a_revoked_key_ends_its_page(running: Running, browser: Browser) -> None:
-    running.keys["qf_passing"] = KEYS[READER]
+@pytest.fixture
+def passing(running: Running, browser: Browser) -> Iterator[Visit]:
+    """A page whose key is revoked in the test."""
+    running.keys["qf_passing"] = KEYS[TRADER]
     visit = Visit(browser, running.url, "dark", "qf_passing")
-    del running.keys["qf_passing"]
-    running.dashboard.logins.look()
-    visit.page.wait_for_url("**/login")
+    yield visit
+    running.keys.pop("qf_passing", None)
     visit.context.close()
+
+
+def test_a_revoked_key_ends_its_page_within_a_second(running: Running, passing: Visit) -> None:
+    del running.keys["qf_passing"]
+    revoked = time.monotonic()
+    wait(lambda: not any(login.key == "qf_passing" for login in running.dashboard.logins._by_token.values()), 5)
+    assert time.monotonic() - revoked < 2.0  # within one, on a machine that has nothing else to do
+    passing.page.wait_for_url("**/login", timeout=5_000)
+
+
+def test_a_revoked_keys_socket_is_closed(running: Running) -> None:
+    """A page that was tampered with does not go by itself: the server hangs up, and takes no call more."""
+    running.keys["qf_socket"] = KEYS[TRADER]
+    _, _, headers = ask(running.url + "/login", b"key=qf_socket")
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    token = re.search(r'"token":"([^"]+)"', ask(running.url + "/", **cookie)[1])
+    assert token is not None
+    address, sub = running.url.replace("http", "ws") + "/ws", Subprotocol(token[1])
+    with connect(address, subprotocols=["bokeh", sub], origin=running.url, additional_headers=cookie) as ws:
+        assert ws.recv(10)
+        del running.keys["qf_socket"]
+        revoked = time.monotonic()
+        with pytest.raises(ConnectionClosedError):
+            list(ws)
+        assert (ws.close_code, ws.close_reason) == (1008, "this login has ended")
+        assert time.monotonic() - revoked < 2.0
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address, subprotocols=["bokeh", sub], origin=running.url, additional_headers=cookie)
+    assert refused.value.response.status_code == 401
+
+
+def test_nothing_is_heard_of_a_login_that_is_over(running: Running) -> None:
+    asked: list[object] = []
+    assert not Wire(heard=asked.append).admits(), "without a session a component is deaf"
+    login = Login(KEYS[TRADER], TRADER, float("inf"))
+    session = Session(running.dashboard.desk, login)
+    for page in session.pages.values():
+        for tile in page.tiles:
+            for wire in tile.body.select(Wire):
+                wire._when_heard = asked.append
+                wire.heard({"op": "x"})
+    n = len(asked)
+    assert n >= 15
+    login.over = True
+    for page in session.pages.values():
+        for tile in page.tiles:
+            for wire in tile.body.select(Wire):
+                wire.heard({"op": "x"})
+    assert len(asked) == n
 
 
 def test_logging_out_ends_the_session(running: Running, browser: Browser) -> None:

@@ -116,6 +116,7 @@ def test_a_reader_cannot_trade(reader: Visit, running: Running) -> None:
     # a page that was tampered with asks all the same: the server refuses
     desk = running.dashboard.desk
     orders = OrdersPage(desk, Login(KEYS[READER], READER, float("inf")))
+    orders.ticket.admits = orders.blotter.admits = lambda: True
     told = {"side": "buy", "instrument": "ACME.F", "qty": "1", "price": "100", "ord_type": "limit"}
     orders.ticket.heard({"op": "place", **told})
     orders.blotter.heard({"op": "act", "id": "ALICE|desk-1"})
