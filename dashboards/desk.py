@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.last_hedge import LastHedge
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
 from qflib.views.valuation import market_of, portfolio_of
@@ -31,8 +32,9 @@ class Revalued:
     pnl: NDArray[np.float64] | None  # (spot, vol)
     error: str
     seq: int
-    at_ns: int
+    append_ns: int  # of the report
     took_ms: float
+    at_ns: int
 
 
 @dataclass
@@ -60,6 +62,9 @@ class SharedDesk:
     _trading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "dash-orders"))
     _computing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "dash-figures"))
 
+    def __post_init__(self) -> None:
+        self.last_hedge = LastHedge(self.views)
+
     @property
     def portfolio(self) -> str:
         """The portfolio that is shown."""
@@ -85,20 +90,24 @@ class SharedDesk:
 
     def stop(self) -> None:
         """Wait for nothing more."""
+        self.last_hedge.end()
         for pool in (self._trading, self._computing):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _revalue(self) -> None:
         begun = time.perf_counter()
         report = self.views.risk.latest(self.portfolio)
-        pnl, error, seq = None, "", -1 if report is None else report.stamp.seq
+        if report is None:
+            self._revaluing = False
+            return
+        pnl, error = None, ""
         try:
-            assert report is not None
             made = portfolio_of(report, currency=self.currency).ladder(market_of(self.views.books), SPOT, VOL)
             pnl = made.pnl
         except QflibError as e:
             error = str(e)
         finally:
             with self._lock:
-                self._ladder = Revalued(pnl, error, seq, time.time_ns(), 1e3 * (time.perf_counter() - begun))
+                took_ms, stamp = 1e3 * (time.perf_counter() - begun), report.stamp
+                self._ladder = Revalued(pnl, error, stamp.seq, stamp.append_ns, took_ms, time.time_ns())
                 self._revaluing = False

@@ -18,6 +18,7 @@ from dashboards.components.wire import Message
 from dashboards.pages.chain import COLUMNS, chain_rows
 from dashboards.pages.page import Page
 from dashboards.tile import Age, Tile
+from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
     from dashboards.access import Login
@@ -52,7 +53,7 @@ class MarketPage(Page):
         self._line_seq = -1
         self._opened: dict[int, float] = {}
         self.tiles = [
-            Tile("strip", "", self.strip),
+            Tile("strip", "", self.strip, self._strip_age),
             Tile("heat", "Depth", self.heatmap, self._book_age, self.symbols[0]),
             Tile("ladder", "Ladder", self.ladder, self._book_age),
             Tile("price", "Price", Bokeh(self._picture(), sizing_mode="stretch_both"), self._book_age, "mid and last"),
@@ -165,6 +166,12 @@ class MarketPage(Page):
         if book is None:
             return Age(-1, 0, 0, symbol)
         return Age(book.stamp.seq, book.stamp.append_ns, book.stamp.append_ns, symbol)
+
+    def _strip_age(self) -> Age:
+        """Of the newest book among the tabs."""
+        books = [b.stamp for s in self.symbols if (b := self.views.books.latest(s)) is not None]
+        newest = max(books, key=lambda s: s.append_ns, default=Stamp())
+        return Age(newest.seq, newest.append_ns, newest.append_ns)
 
     def _chain_age(self) -> Age:
         underlying = self.views.instruments[self.at].underlying

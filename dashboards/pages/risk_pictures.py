@@ -31,6 +31,8 @@ class Pictures:
     ----------
     counted
         Outcomes that are shown, and how many of them were beyond their VaR.
+    outcome
+        Sequence and append time of the report that ended the last outcome's period.
     """
 
     def __init__(self, risk: RiskView, shortfall: ShortfallView, portfolio: str) -> None:
@@ -40,7 +42,7 @@ class Pictures:
         self._seq = -1
         self._last: Any = None
         self._limit = Span(location=0, dimension="width", line_color=lines.BAD, line_width=1.5, visible=False)
-        self.counted = (0, 0)
+        self.counted, self.outcome = (0, 0), (-1, 0)
         self.es, self.pnl, self.outcomes = (
             Bokeh(f, sizing_mode="stretch_both") for f in (self._es(), self._pnl(), self._outcomes())
         )
@@ -67,6 +69,10 @@ class Pictures:
         self._last = frame.index[-1]
         beyond = frame["exceeded"].to_numpy()
         self.counted = len(frame), int(beyond.sum())
+        reports = self._risk.series(self._portfolio, n=_KEPT)
+        if len(reports):
+            at = min(int(np.searchsorted(reports["time_ns"], self._last.value)), len(reports) - 1)
+            self.outcome = int(reports["seq"][at]), int(reports["append_ns"][at])
         self._strip.data = {
             "time": frame.index.as_unit("ns").asi8 / 1e6,
             "pnl": frame["pnl"].to_numpy(),

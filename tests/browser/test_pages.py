@@ -8,11 +8,14 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from dashboards.pages.risk_pictures import Pictures
+from qflib.records import ExecType
+from qflib.records.topics import RISK_METRICS
 from tests.browser.conftest import Visit
 from tests.browser.running import Running
 
 PAGES = {
-    "market": ("heat", "ladder", "price", "chain"),
+    "market": ("strip", "heat", "ladder", "price", "chain"),
     "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges"),
     "orders": ("ticket", "blotter", "fills"),
     "what_if": ("trades", "result"),
@@ -35,6 +38,8 @@ def test_a_page_shows_live_data(visit: Visit, number: int, name: str) -> None:
         expect(visit.page.locator(f"#{name}").get_by_text(text).first).to_be_visible()
     for tile in PAGES[name]:
         expect(visit.tile(tile)).to_have_attribute("data-stale", "false")
+        if tile != "result":  # nothing has been computed yet
+            expect(visit.tile(tile).locator(".stamp")).to_have_text(re.compile(r"^#\d+ · \d"))
         box = visit.tile(tile).bounding_box()
         assert box is not None
         assert box["x"] >= 0
@@ -89,13 +94,57 @@ def test_silence_greys_out_and_heals(visit: Visit, running: Running) -> None:
 
 def test_a_broker_that_is_away_is_told(visit: Visit, running: Running) -> None:
     running.player.pause()
-    time.sleep(0.2)
-    running.player.views.health.connected = False
+    running.player.away()
     expect(visit.page.locator(".banner")).to_contain_text("broker is away")
     expect(visit.tile("heat")).to_have_attribute("data-stale", "true")
     running.player.pause(False)
     expect(visit.page.locator(".banner")).to_be_hidden()
     expect(visit.tile("heat")).to_have_attribute("data-stale", "false")
+
+
+def test_a_dead_portfolio_stage_greys_out_what_rests_on_it(visit: Visit, running: Running) -> None:
+    page, views = visit.page, running.player.views
+    page.keyboard.press("Alt+4")
+    page.get_by_label("Trades").fill("ACME.F; 25")
+    page.get_by_label("Trades").press("Control+Enter")
+    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=15_000)
+    running.player.mute(RISK_METRICS)
+    expect(visit.tile("result")).to_have_attribute("data-stale", "true", timeout=8_000)
+    page.keyboard.press("Alt+2")
+    for tile in PAGES["risk"]:
+        expect(visit.tile(tile)).to_have_attribute("data-stale", "true")
+    page.keyboard.press("Alt+1")
+    expect(visit.tile("heat")).to_have_attribute("data-stale", "false")  # the exchange lives
+    report = views.risk.latest("DESK1")
+    assert report is not None
+    page.keyboard.press("Alt+2")
+    expect(visit.tile("ladder2")).to_have_attribute("data-seq", str(report.stamp.seq), timeout=15_000)
+    running.player.mute()
+    expect(visit.tile("ladder2")).to_have_attribute("data-stale", "false")
+
+
+def test_hedges_are_as_old_as_the_last_fill(visit: Visit, running: Running) -> None:
+    """No fill has come since the desk was read in, though reports come all the time."""
+    last = running.player.views.orders.executions(where=lambda x: x.exec_type == ExecType.FILL and x.hedge_no > 0)[0]
+    visit.page.keyboard.press("Alt+2")
+    expect(visit.tile("hedges")).to_have_attribute("data-seq", str(last.cursor[2]))
+    shown = float(visit.tile("hedges").get_attribute("data-age") or "nan")
+    assert abs(time.time() - last.cursor[0] / 1e3 - shown) < 2.0
+
+
+def test_outcomes_are_as_old_as_their_period(running: Running) -> None:
+    views = running.player.views
+    pictures = Pictures(views.risk, views.shortfall, "DESK1")
+    pictures.extend()
+    seq, append_ns = pictures.outcome
+    ended = views.shortfall.outcomes("DESK1").index[-1].value
+    rows = views.risk.series("DESK1")
+    at = rows[rows["seq"] == seq]
+    assert len(at) == 1
+    assert int(at["append_ns"][0]) == append_ns > 0
+    before = rows[rows["seq"] < seq]
+    assert before["time_ns"][-1] < ended
+    assert at["time_ns"][0] >= ended or seq == rows["seq"][-1]
 
 
 def test_light_is_light_and_remembered(light: Visit) -> None:
