@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
+from dashboards.shared_rows import SharedRows
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
 from qflib.views.valuation import market_of, portfolio_of
@@ -58,12 +59,14 @@ class SharedDesk:
     _ladder: Revalued | None = None
     _revaluing: bool = False
     _lock: Lock = field(default_factory=Lock)
-    # apart: whoever may only read can keep the second busy, and no order waits for it
-    _trading: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(8, "dash-orders"))
-    _computing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "dash-figures"))
 
     def __post_init__(self) -> None:
         self.last_hedge = LastHedge(self.views)
+        # apart: whoever may only read can keep the others busy, and no order waits for them
+        self._trading = ThreadPoolExecutor(8, "dash-orders")
+        self._computing = ThreadPoolExecutor(2, "dash-figures")
+        self._looking = ThreadPoolExecutor(1, "dash-rows")
+        self.rows = SharedRows(self._looking.submit)
 
     @property
     def portfolio(self) -> str:
@@ -91,7 +94,7 @@ class SharedDesk:
     def stop(self) -> None:
         """Wait for nothing more."""
         self.last_hedge.end()
-        for pool in (self._trading, self._computing):
+        for pool in (self._trading, self._computing, self._looking):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _revalue(self) -> None:

@@ -13,7 +13,7 @@ from dashboards.components.heatmap import digits
 from dashboards.components.table import Table
 from dashboards.components.ticket import Ticket
 from dashboards.components.wire import Message
-from dashboards.pages.order_tables import BLOTTER, FILLS, blotter_rows, fill_rows, wanted
+from dashboards.pages.order_tables import BLOTTER, FILLS, blotter_rows, fill_rows, version, wanted
 from dashboards.pages.page import Page
 from dashboards.tile import Age, Tile
 from dashboards.trading import NewOrder, UnknownOutcomeError
@@ -50,13 +50,20 @@ class OrdersPage(Page):
         )
         self.fills = Table(FILLS, ready=self._restart, sortable=True, empty="Nothing has been filled yet.")
         self._show, self._text = "all", ""
+        self._notes, self._awaited = ["", ""], False
         self._quoted: Message = {}
         # the order that has no definite answer, and its id: sent again it must be the same one
         self._open: tuple[dict[str, str], str] = {}, ""
+        listed = pn.Column(self.filters, self.blotter, sizing_mode="stretch_both")
         self.tiles = [
             Tile("ticket", "New order", self.ticket, self._quote_age),
-            Tile("blotter", "Orders", pn.Column(self.filters, self.blotter, sizing_mode="stretch_both"), self._age),
-            Tile("fills", "Executions", self.fills, self._age),
+            Tile(
+                "blotter",
+                "Orders",
+                pn.Column(self.filters, self.blotter, sizing_mode="stretch_both"),
+                self._blotter_age,
+            ),
+            Tile("fills", "Executions", self.fills, self._fills_age),
         ]
 
     def fast(self) -> None:
@@ -79,15 +86,33 @@ class OrdersPage(Page):
             "currency": r.quote_currency,
             **best,
         }
+        if self._awaited:
+            self.slow()
         if quote != self._quoted and self.ticket.is_ready:
             self._quoted = quote
             self.ticket.send(quote)
 
     def slow(self) -> None:
         """The tables."""
-        chosen = wanted(self.views.instruments, self._show, self._text)
-        self.blotter.show(blotter_rows(self.views, chosen, may_cancel=self.login.principal.may_trade))
-        self.fills.show(fill_rows(self.views))
+        may, now = self.login.principal.may_trade, version(self.views)
+        passes = wanted(self.views.instruments, self._show, self._text)
+        tables = (
+            (self.blotter, (self._show, self._text, may), lambda: blotter_rows(self.views, passes, may_cancel=may)),
+            (self.fills, "fills", lambda: fill_rows(self.views)),
+        )
+        self._awaited = False
+        for n, (table, key, make) in enumerate(tables):
+            made = self.desk.rows.get((id(self), n), key, now, make)
+            if made is None:
+                self._awaited = True
+            else:
+                table.show(made.rows)
+                self._notes[n] = made.note
+
+    def end(self) -> None:
+        """Its rows are nobody's any more."""
+        for n in range(2):
+            self.desk.rows.forget((id(self), n))
 
     def _about(self) -> None:
         self._quoted = {}
@@ -191,8 +216,14 @@ class OrdersPage(Page):
             return Age(-1, 0, 0, note)
         return Age(book.stamp.seq, book.stamp.append_ns, book.stamp.append_ns, note)
 
-    def _age(self) -> Age:
+    def _blotter_age(self) -> Age:
+        return self._age(self._notes[0])
+
+    def _fills_age(self) -> Age:
+        return self._age(self._notes[1])
+
+    def _age(self, note: str) -> Age:
         newest = self.views.orders.executions(limit=1)
         if not newest:
-            return Age(-1, 0, self.heard_ns())
-        return Age(newest[0].cursor[2], newest[0].cursor[0] * 1_000_000, self.heard_ns())
+            return Age(-1, 0, self.heard_ns(), note)
+        return Age(newest[0].cursor[2], newest[0].cursor[0] * 1_000_000, self.heard_ns(), note)
