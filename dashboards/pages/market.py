@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from dashboards.desk import SharedDesk
 
 _MOMENTS = 4_000  # told at once when an instrument is chosen: 16 minutes at 4 a second
-_TRADES = 2_000
 _LINE_NS = 200_000_000  # between two updates of the price line
 _KEPT = 6_000  # points of the price line
 _FIRST = {"future": 0, "spot": 0}
@@ -107,7 +106,8 @@ class MarketPage(Page):
         if not self.heatmap.is_ready:
             return
         depth = books.depth(self.at, _MOMENTS) if full else books.depth_since(self.at, self._seq)
-        trades = books.trades(self.at, _TRADES) if full else books.trades_since(self.at, self._traded)
+        since_ns = int(depth["time_ns"][0]) if full and len(depth) else 0
+        trades = self.desk.trade_marks.since(self.at, self._traded, from_ns=since_ns)
         if not (full or len(depth) or len(trades) or own != self._own):
             return
         if full:

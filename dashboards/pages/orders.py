@@ -57,12 +57,7 @@ class OrdersPage(Page):
         listed = pn.Column(self.filters, self.blotter, sizing_mode="stretch_both")
         self.tiles = [
             Tile("ticket", "New order", self.ticket, self._quote_age),
-            Tile(
-                "blotter",
-                "Orders",
-                pn.Column(self.filters, self.blotter, sizing_mode="stretch_both"),
-                self._blotter_age,
-            ),
+            Tile("blotter", "Orders", listed, self._blotter_age),
             Tile("fills", "Executions", self.fills, self._fills_age),
         ]
 

@@ -107,7 +107,7 @@ def test_a_dead_portfolio_stage_greys_out_what_rests_on_it(visit: Visit, running
     page.keyboard.press("Alt+4")
     page.get_by_label("Trades").fill("ACME.F; 25")
     page.get_by_label("Trades").press("Control+Enter")
-    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=15_000)
+    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=30_000)
     running.player.mute(RISK_METRICS)
     expect(visit.tile("result")).to_have_attribute("data-stale", "true", timeout=8_000)
     page.keyboard.press("Alt+2")
@@ -118,7 +118,7 @@ def test_a_dead_portfolio_stage_greys_out_what_rests_on_it(visit: Visit, running
     report = views.risk.latest("DESK1")
     assert report is not None
     page.keyboard.press("Alt+2")
-    expect(visit.tile("ladder2")).to_have_attribute("data-seq", str(report.stamp.seq), timeout=15_000)
+    expect(visit.tile("ladder2")).to_have_attribute("data-seq", str(report.stamp.seq), timeout=30_000)
     running.player.mute()
     expect(visit.tile("ladder2")).to_have_attribute("data-stale", "false")
 
@@ -172,5 +172,5 @@ def test_trades_are_tried_out(visit: Visit) -> None:
     expect(said).to_contain_text("row 3: qty 'many' is not a number")
     area.fill("instrument\tqty\nACME.F\t25")
     area.press("Control+Enter")
-    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=15_000)
+    expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=30_000)
     assert visit.faults == []
