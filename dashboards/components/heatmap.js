@@ -30,7 +30,7 @@ export function render({model, el}) {
   const off = [
     qf.on("theme", (t) => { lut = ramp(t); colors(); built = null; dirty = true; }),
     qf.on("span", (s) => { wanted = s; fit(); }),
-    qf.on("cross", (c) => { if (c.from !== "heat") { cross = c.t; dirty = true; } }),
+    qf.on("cross", (c) => { if (c.from === "market-cross") { cross = c.t; dirty = true; } }),
   ];
   // no longer than what is known: the first picture is full, and grows to what was asked for
   const fit = () => {
@@ -279,6 +279,7 @@ export function render({model, el}) {
   canvas.addEventListener("mouseleave", () => { mouse = null; dirty = true; qf.emit("cross", {t: null, from: "heat"}); });
   canvas.addEventListener("wheel", (e) => { e.preventDefault(); qf.emit("zoom", e.deltaY > 0 ? 1 : -1); }, {passive: false});
   off.push(qf.on("cross", (c) => {  // the line's own cross-hair follows
+    if (c.from !== "heat") return;
     const s = qf.model("market-cross");
     if (s) s.setv(c.t == null ? {visible: false} : {location: c.t, visible: true}, {sync: false});
   }));

@@ -194,5 +194,5 @@ class MarketPage(Page):
         )
         f.step("time", "last", source=self._line, color=lines.FAINT, alpha=0.7, mode="after")
         f.line("time", "mid", source=self._line, color=lines.ACCENT, line_width=1.8)
-        lines.linked_cross(f, "market-cross")
+        lines.linked_cross("market-cross", f)
         return f

@@ -84,6 +84,25 @@ def test_the_cross_hair_is_linked(visit: Visit) -> None:
     assert 19e3 <= end - start <= 121e3
 
 
+def test_risks_pictures_show_one_time_and_one_cross_hair(visit: Visit) -> None:
+    page = visit.page
+    page.keyboard.press("Alt+2")
+    ranges = """() => { const made = [...window.Bokeh.documents].flatMap((d) => ["risk-es", "risk-pnl", "risk-outcomes"]
+        .map((n) => d.get_model_by_name(n)).filter((m) => m)); const r = made.map((m) => m.x_range);
+        return made.length === 3 && r.every((x) => x === r[0]) && r[0].end - r[0].start > 5e3; }"""
+    page.wait_for_function(ranges)
+    spans = "['risk-cross', 'risk-cross-1', 'risk-cross-2'].map((n) => window.qf.model(n))"
+    for tile in ("es", "outcomes", "pnl"):
+        visit.tile(tile).hover(position={"x": 150, "y": 100})
+        page.wait_for_function(
+            f"{spans}.every((s) => s.visible && s.location > 0 && s.location === {spans}[0].location)"
+        )
+        page.mouse.move(2, 2)
+        page.wait_for_function(f"{spans}.every((s) => !s.visible)")
+    assert page.evaluate("!window.qf.model('market-cross').visible")
+    assert visit.faults == []
+
+
 def test_silence_greys_out_and_heals(visit: Visit, running: Running) -> None:
     visit.page.keyboard.press("Alt+1")
     running.player.pause()
