@@ -93,7 +93,11 @@ class RiskPage(Page):
             ["P&L", _money(report.pnl, signed=True), "up" if report.pnl > 0 else "down", self.desk.currency],
             ["Hedging has cost", _money(self.views.risk.hedge_counts()["cost"]), "", "against the mid"],
         ]
-        self.bullet.send({"rows": rows, "big": big, "limited": None if es is None else float(es["bound"])})
+        level = f"{100 * float(risk.index[0]):g} %"
+        text = f"no limit is set (setting limits.es: ES {level})" if es is None else f"limits ES {level} alone"
+        self.bullet.send(
+            {"rows": rows, "big": big, "limited": None if es is None else float(es["bound"]), "text": text}
+        )
 
     def _outcome_age(self) -> Age:
         """Of the report at the end of the last outcome's period."""

@@ -23,7 +23,7 @@ PAGES = {
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
-    "risk": ("limit 40,000", "cash gamma", "GAMA.F", "vol \\ spot"),
+    "risk": ("limit 40,000", "limits ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),
     "system": ("exposures-0", "bad checksum", "41 ms"),
