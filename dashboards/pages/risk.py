@@ -94,7 +94,7 @@ class RiskPage(Page):
             ["Hedging has cost", _money(self.views.risk.hedge_counts()["cost"]), "", "against the mid"],
         ]
         level = f"{100 * float(risk.index[0]):g} %"
-        text = f"no limit is set (setting limits.es: ES {level})" if es is None else f"limits ES {level} alone"
+        text = "no limit is set (limits.es)" if es is None else f"of ES {level} alone"
         self.bullet.send(
             {"rows": rows, "big": big, "limited": None if es is None else float(es["bound"]), "text": text}
         )

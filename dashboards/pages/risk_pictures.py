@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _KEPT = 4_000  # reports in a picture: a quarter of an hour at four a second
 _OUTCOMES = 500
+_IN_SIGHT = 4.0  # times the unhedged shortfall
 _LEAST_MS = 1_000.0  # of a picture with one report
 
 
@@ -38,11 +39,10 @@ class Pictures:
 
     def __init__(self, risk: RiskView, shortfall: ShortfallView, portfolio: str) -> None:
         self._risk, self._shortfall, self._portfolio = risk, shortfall, portfolio
-        self._series = lines.source("es_unhedged", "es_current", "es_target", "pnl")
+        self._series = lines.source("es_unhedged", "es_current", "es_target", "pnl", "limit")
         self._strip = lines.source("pnl", "var", "colour", "size")
         self._seq = -1
         self._last: Any = None
-        self._limit = Span(location=0, dimension="width", line_color=lines.BAD, line_width=1.5, visible=False)
         self.counted, self.outcome = (0, 0), (-1, 0)
         self._time = Range1d(name="risk-time")
         figures = self._es(), self._pnl(), self._outcomes()
@@ -56,15 +56,20 @@ class Pictures:
         if len(rows):
             self._seq = int(rows["seq"][-1])
             names = ("es_unhedged", "es_current", "es_target", "pnl")
-            self._series.stream({"time": rows["time_ns"] / 1e6, **{n: rows[n] for n in names}}, rollover=_KEPT)
+            told = {n: rows[n] for n in names}
+            told["limit"] = np.full(len(rows), self._bound(float(rows["es_unhedged"].max())))
+            self._series.stream({"time": rows["time_ns"] / 1e6, **told}, rollover=_KEPT)
             first = self._series.data["time"][0]
             self._time.update(start=float(first), end=max(float(rows["time_ns"][-1]) / 1e6, float(first) + _LEAST_MS))
-        report = self._risk.latest(self._portfolio)
-        if report is not None and "max_es" in report.limits.index:
-            bound = float(report.limits.loc["max_es", "bound"])
-            if not self._limit.visible or self._limit.location != bound:
-                self._limit.location, self._limit.visible = bound, True
         self._extend_outcomes()
+
+    def _bound(self, most: float) -> float:
+        """The limit, as a line that the scale makes room for; NaN where there is none, or it is out of all sight."""
+        report = self._risk.latest(self._portfolio)
+        if report is None or "max_es" not in report.limits.index:
+            return np.nan
+        bound = float(report.limits.loc["max_es", "bound"])
+        return bound if bound <= _IN_SIGHT * most else np.nan
 
     def _extend_outcomes(self) -> None:
         frame = self._shortfall.outcomes(self._portfolio).iloc[-_OUTCOMES:]
@@ -97,7 +102,7 @@ class Pictures:
                 ("current", lines.ACCENT, 2, "solid"),
             )
         ]
-        f.add_layout(self._limit)
+        f.line("time", "limit", source=self._series, color=lines.BAD, line_width=1.5, legend_label="limit")
         lines.legend(f)
         told = [("unhedged", "@es_unhedged{0,0}"), ("current", "@es_current{0,0}"), ("target", "@es_target{0,0}")]
         lines.hover(f, told, drawn[-1:])

@@ -129,7 +129,7 @@ class WhatIfPage(Page):
 
     def _held_age(self) -> Age:
         """Of the report whose portfolio the trades would come to."""
-        return self.report_age(f"on top of {self.desk.portfolio} as held")
+        return self.report_age(f"on top of {self.desk.portfolio}")
 
     def _age(self) -> Age:
         """Of the report that the result was computed of: it says nothing of what came since."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
+from bokeh.models import DataRange1d
 from playwright.sync_api import expect
 
 from dashboards.pages.risk_pictures import Pictures
 from qflib.records import ExecType
 from qflib.records.topics import RISK_METRICS
+from qflib.views.stamp import Stamp
 from tests.browser.conftest import Visit
 from tests.browser.running import Running
 
@@ -23,7 +28,7 @@ PAGES = {
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
-    "risk": ("limit 40,000", "limits ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
+    "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),
     "system": ("exposures-0", "bad checksum", "41 ms"),
@@ -166,6 +171,22 @@ def test_outcomes_are_as_old_as_their_period(running: Running) -> None:
     assert at["time_ns"][0] >= ended or seq == rows["seq"][-1]
 
 
+@pytest.mark.parametrize(("bound", "drawn"), [(125_000.0, 125_000.0), (1e9, float("nan")), (None, float("nan"))])
+def test_the_scale_makes_room_for_the_limit(
+    running: Running, monkeypatch: pytest.MonkeyPatch, bound: float | None, drawn: float
+) -> None:
+    """The simulated desk's limit lies above all it has lost: a line out of the picture would be none."""
+    risk = running.player.views.risk
+    limits = pd.DataFrame({"bound": [] if bound is None else [bound]}, index=[] if bound is None else ["max_es"])
+    monkeypatch.setattr(risk, "latest", lambda _: SimpleNamespace(limits=limits, stamp=Stamp(), batch=batch))
+    batch = running.player.views.risk._latest["DESK1"].batch
+    pictures = Pictures(risk, running.player.views.shortfall, "DESK1")
+    pictures.extend()
+    line = next(r for r in pictures.es.object.renderers if r.glyph.y == "limit")
+    assert np.array_equal(np.unique(line.data_source.data["limit"]), [drawn], equal_nan=True)
+    assert isinstance(pictures.es.object.y_range, DataRange1d)
+
+
 def test_light_is_light_and_remembered(light: Visit) -> None:
     root = light.page.locator("html")
     expect(root).to_have_attribute("data-theme", "light")
@@ -177,7 +198,7 @@ def test_light_is_light_and_remembered(light: Visit) -> None:
     expect(root).to_have_attribute("data-theme", "dark")
     light.page.reload()
     expect(root).to_have_attribute("data-theme", "dark")
-    expect(light.page.locator("#system")).to_be_visible()  # the address remembers the page
+    expect(light.page.locator("#system")).to_be_visible(timeout=15_000)  # the address remembers the page
     assert light.faults == []
 
 
