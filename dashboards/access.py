@@ -11,8 +11,8 @@ from threading import Event, Lock, Thread
 from qflib.api.rates import Rates
 
 _LASTS_S = 12 * 3600.0
-_LOOK_S = 10.0  # between two looks whether the keys are still in force
-_TRIES, _TRIES_S = 10, 60.0  # wrong keys a minute an address
+_LOOK_S = 0.5  # between two looks whether the keys are still in force: a revoked one's pages end within a second
+_TRIES, _TRIES_S = 10, 60.0  # wrong keys and tickets a minute an address
 _MOST = 1_000  # logins at a time
 
 
@@ -42,6 +42,11 @@ class Login:
     ends: float
     over: bool = False
 
+    @property
+    def in_force(self) -> bool:
+        """Whether it has neither been ended nor run out."""
+        return not self.over and time.monotonic() <= self.ends
+
 
 class Logins:
     """All logins of this process.
@@ -69,27 +74,29 @@ class Logins:
         self._thread: Thread | None = None
 
     def shut(self, address: str) -> bool:
-        """Whether too many wrong keys came from an address: it has to wait."""
+        """Whether too many wrong keys or tickets came from an address: it has to wait."""
         with self._lock:
             self._shut = {a: t for a, t in self._shut.items() if t > time.monotonic()}
             return address in self._shut
+
+    def wrong(self, address: str) -> None:
+        """Count a wrong key or ticket."""
+        with self._lock:
+            if waits := self._wrong.take(address):
+                self._shut[address] = time.monotonic() + waits
 
     def open(self, key: str, address: str = "") -> str | None:
         """The token of a new login; None where the key is not in force, which is counted of the address."""
         principal = self._verify(key)
         if principal is None or "read" not in principal.scopes:
-            with self._lock:
-                if waits := self._wrong.take(address):
-                    self._shut[address] = time.monotonic() + waits
+            self.wrong(address)
             return None
         return self._kept(Login(principal, key, time.monotonic() + _LASTS_S))
 
     def find(self, token: str | None) -> Login | None:
         """The login of a token; None where there is none, or it has ended."""
         login = self._by_token.get(token or "")
-        if login is None or login.over or time.monotonic() > login.ends:
-            return None
-        return login
+        return login if login is not None and login.in_force else None
 
     def close(self, token: str | None) -> None:
         """End a login; its open pages are told."""

@@ -8,13 +8,14 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from dashboards.access import Principal, Verify
-from dashboards.trading import NewOrder, RefusedError
+from dashboards.trading import NewOrder, RefusedError, UnknownOutcomeError
 from qflib.errors import QflibError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CLIENTS = 100  # kept; a key has one
+_NOTHING_SENT = ("broker_unavailable", "overloaded")  # 503s that are definite; any other, or silence, is not
 
 
 def verifier(folder: Path) -> Verify:
@@ -62,6 +63,8 @@ class ApiTrading:
         ------
         RefusedError
             If the API did not take it.
+        UnknownOutcomeError
+            If it is not known whether it did.
         """
         price = None if order.ord_type == "market" else order.price
         self._asked(
@@ -105,6 +108,7 @@ class ApiTrading:
         try:
             ask()
         except ApiError as e:
-            raise RefusedError(f"{e.detail} ({e.code})") from None
+            definite = 400 <= e.status < 500 or e.code in _NOTHING_SENT
+            raise (RefusedError if definite else UnknownOutcomeError)(f"{e.detail} ({e.code})") from None
         except QflibError as e:
             raise RefusedError(str(e)) from None

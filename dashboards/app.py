@@ -6,10 +6,10 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-KEY_VARIABLE = "QFLIB_DASH_KEY"  # not an argument: those are in every list of processes
+#: Not arguments: those are in every list of processes.
+KEY_VARIABLE, TICKET_VARIABLE = "QFLIB_DASH_KEY", "QFLIB_DASH_TICKET"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -29,18 +29,23 @@ def main(argv: list[str] | None = None) -> None:
     from qflib.desk.deployment import Deployment
     from qflib.stream.metrics import serve
     from qflib.views import Views
+    from qflib.views.endpoints import metrics_of
 
     chosen = settings.load()
     logs.set_up(chosen.log)
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
     connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
-    views = Views(deployment, connection, endpoints=_endpoints(folder))
+    views = Views(deployment, connection, endpoints=metrics_of(folder))
     desk = SharedDesk(views, ApiTrading(asked.api) if asked.api else NoTrading(), deployment.config.currency)
-    given = os.environ.pop(KEY_VARIABLE, "")
-    made = Dashboard(
-        desk, verifier(folder), asked.port, address=asked.address, ticket=ticket.written(folder),
-        ticket_key=lambda: given or folder_key(folder), origins=tuple(asked.origin),
-    )  # fmt: skip
+    given, own = os.environ.pop(KEY_VARIABLE, ""), os.environ.pop(TICKET_VARIABLE, "")
+    try:
+        made = Dashboard(
+            desk, verifier(folder), asked.port, address=asked.address,
+            ticket=lambda: own or ticket.read(folder),  # `qflib up` writes another one at each start
+            ticket_key=lambda: given or folder_key(folder), origins=tuple(asked.origin),
+        )  # fmt: skip
+    except OSError as e:
+        sys.exit(f"the dashboard cannot listen at {asked.address}:{asked.port} ({e.strerror}); set QFLIB_DASH__PORT")
     serve(asked.metrics_port)
     loop = IOLoop.current()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -63,16 +68,6 @@ def _arguments() -> argparse.ArgumentParser:
     made.add_argument("--origin", action="append", default=[], help="one more host:port that pages may come from")
     made.add_argument("--metrics-port", type=int, default=0)
     return made
-
-
-def _endpoints(folder: Path) -> Callable[[], Mapping[str, str]]:
-    from qflib.stream.folder import DeskFolder
-
-    def told() -> Mapping[str, str]:
-        ports = (DeskFolder(folder).running() or {}).get("ports", {})
-        return {str(name): f"http://127.0.0.1:{port}/metrics" for name, port in dict(ports).items() if port}
-
-    return told
 
 
 if __name__ == "__main__":

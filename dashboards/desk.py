@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboards.last_hedge import LastHedge
+from dashboards.shared_rows import SharedRows
+from dashboards.trade_marks import TradeMarks
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
 from qflib.views.valuation import market_of, portfolio_of
@@ -30,8 +34,9 @@ class Revalued:
     pnl: NDArray[np.float64] | None  # (spot, vol)
     error: str
     seq: int
-    at_ns: int
+    append_ns: int  # of the report
     took_ms: float
+    at_ns: int
 
 
 @dataclass
@@ -53,44 +58,61 @@ class SharedDesk:
     currency: str = "USD"
     sessions: int = 0
     _ladder: Revalued | None = None
-    _computing: bool = False
+    _revaluing: bool = False
     _lock: Lock = field(default_factory=Lock)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(3, "dash"))
+
+    def __post_init__(self) -> None:
+        self.last_hedge, self.trade_marks = LastHedge(self.views), TradeMarks(self.views)
+        # apart: whoever may only read can keep the others busy, and no order waits for them
+        self._trading = ThreadPoolExecutor(8, "dash-orders")
+        self._computing = ThreadPoolExecutor(2, "dash-figures")
+        self._looking = ThreadPoolExecutor(1, "dash-rows")
+        self.rows = SharedRows(self._looking.submit)
 
     @property
     def portfolio(self) -> str:
         """The portfolio that is shown."""
         return self.views.deployment.portfolio
 
-    def run(self, f: Any, *args: Any) -> Any:
-        """Have something done in a thread; a future."""
-        return self._pool.submit(f, *args)
+    def trade(self, ask: Callable[[], None]) -> None:
+        """Have an order or a cancel sent from a thread."""
+        self._trading.submit(ask)
+
+    def compute(self, job: Callable[[], None]) -> None:
+        """Have something computed in a thread; who can ask again and again does so through `Newest`."""
+        self._computing.submit(job)
 
     def ladder(self) -> Revalued | None:
         """The newest ladder; begins another where that is old and somebody asks."""
         with self._lock:
             there = self._ladder
             old = there is None or time.time_ns() - there.at_ns > _LADDER_S * 1e9
-            if old and not self._computing and self.views.risk.latest(self.portfolio) is not None:
-                self._computing = True
-                self._pool.submit(self._revalue)
+            if old and not self._revaluing and self.views.risk.latest(self.portfolio) is not None:
+                self._revaluing = True
+                self._computing.submit(self._revalue)
         return there
 
     def stop(self) -> None:
         """Wait for nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.last_hedge.end()
+        self.trade_marks.end()
+        for pool in (self._trading, self._computing, self._looking):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _revalue(self) -> None:
         begun = time.perf_counter()
         report = self.views.risk.latest(self.portfolio)
-        pnl, error, seq = None, "", -1 if report is None else report.stamp.seq
+        if report is None:
+            self._revaluing = False
+            return
+        pnl, error = None, ""
         try:
-            assert report is not None
             made = portfolio_of(report, currency=self.currency).ladder(market_of(self.views.books), SPOT, VOL)
             pnl = made.pnl
         except QflibError as e:
             error = str(e)
         finally:
             with self._lock:
-                self._ladder = Revalued(pnl, error, seq, time.time_ns(), 1e3 * (time.perf_counter() - begun))
-                self._computing = False
+                took_ms, stamp = 1e3 * (time.perf_counter() - begun), report.stamp
+                self._ladder = Revalued(pnl, error, stamp.seq, stamp.append_ns, took_ms, time.time_ns())
+                self._revaluing = False

@@ -37,12 +37,14 @@ class Door:
     port
         The server's: cookies know no ports, and two dashboards of one machine shall not log each other out.
     ticket
-        What opens the door instead of a key; empty: nothing does.
+        Gives what opens the door instead of a key now; empty: nothing does.
     ticket_key
         Gives the key that who comes with the ticket uses: the API may make it after this process has started.
     """
 
-    def __init__(self, logins: Logins, port: int, ticket: str = "", ticket_key: Callable[[], str] = lambda: "") -> None:
+    def __init__(
+        self, logins: Logins, port: int, ticket: Callable[[], str] = str, ticket_key: Callable[[], str] = str
+    ) -> None:
         self.logins, self.ticket, self.ticket_key = logins, ticket, ticket_key
         self.cookie = f"qf_dash_{port}"
         self.secret = secrets.token_hex(32)  # of this process: a restart asks for the key again
@@ -120,10 +122,11 @@ class LoginPage(RequestHandler):
         if not ticket:
             self._form()
         elif self.door.logins.shut(self._address):
-            self._form("Too many wrong keys from this address; wait some seconds.", 429)
-        elif same(ticket, self.door.ticket):
+            self._form("Too many wrong keys or tickets from this address; wait some seconds.", 429)
+        elif same(ticket, self.door.ticket()):
             self._enter(self.door.ticket_key())
         else:
+            self.door.logins.wrong(self._address)
             self._form("This ticket is not in force; take the address that `qflib up` printed last, or a key.", 401)
 
     def post(self) -> None:
@@ -132,7 +135,7 @@ class LoginPage(RequestHandler):
         if origin and urlparse(origin).netloc != self.request.host:
             self._form("The form of another site cannot log in here.", 403)
         elif self.door.logins.shut(self._address):
-            self._form("Too many wrong keys from this address; wait some seconds.", 429)
+            self._form("Too many wrong keys or tickets from this address; wait some seconds.", 429)
         else:
             self._enter(self.get_body_argument("key", "").strip()[:_LONGEST_KEY])
 

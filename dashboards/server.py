@@ -14,6 +14,7 @@ from tornado.websocket import WebSocketClosedError
 
 from dashboards.access import Logins
 from dashboards.login import ASSETS, PUBLIC, Door, Health, LoginPage, Logout, Provider, guarded
+from dashboards.origins import own_origins
 from dashboards.session import Session
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Dashboard:
     address
         Where it listens.
     ticket, ticket_key
-        What opens the door instead of a key, and what gives the key that stands for it.
+        Give what opens the door instead of a key, and the key that stands for it.
     origins
-        More hosts whose pages may open the WebSocket.
+        More host:port whose pages may open the WebSocket: where a proxy stands before the dashboard.
     """
 
     def __init__(
@@ -49,8 +50,8 @@ class Dashboard:
         port: int,
         *,
         address: str = "127.0.0.1",
-        ticket: str = "",
-        ticket_key: Callable[[], str] = lambda: "",
+        ticket: Callable[[], str] = str,
+        ticket_key: Callable[[], str] = str,
         origins: tuple[str, ...] = (),
     ) -> None:
         self.desk, self.logins = desk, Logins(verify)
@@ -62,7 +63,7 @@ class Dashboard:
             logging.getLogger(name).setLevel(logging.ERROR)
         self.server = pn.io.server.get_server(
             {"/": self._session}, port=port, address=address, title="qflib", start=False, show=False,
-            websocket_origin=[f"127.0.0.1:{port}", f"localhost:{port}", *origins], cookie_secret=self.door.secret,
+            websocket_origin=[*own_origins(address, port), *origins], cookie_secret=self.door.secret,
             auth_provider=Provider(self.door),
             extra_patterns=[
                 ("/login", LoginPage, own), ("/logout", Logout, own), ("/healthz", Health),

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import structlog
+from tornado.ioloop import IOLoop
 
 from dashboards.components.shell import Shell
-from dashboards.components.wire import Message
+from dashboards.components.wire import Message, Wire
 from dashboards.pages.market import MarketPage
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.risk import RiskPage
@@ -27,6 +28,7 @@ PAGES = (MarketPage, RiskPage, OrdersPage, WhatIfPage, SystemPage)
 _TEMPLATE = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
 _FAST_MS = 50
 _SLOW_S, _AGES_S = 0.5, 0.25
+_GOODBYE_S = 0.4  # for what a browser is told last to reach it
 _log = structlog.get_logger(__name__)
 
 
@@ -46,8 +48,11 @@ class Session:
         self.pages: dict[str, Page] = {p.name: p(desk, login) for p in PAGES}
         self.seen = PAGES[0].name
         self.shell = Shell(heard=self._heard, pages=list(self.pages), sizing_mode="fixed", width=0, height=0)
+        for body in (self.shell, *(tile.body for page in self.pages.values() for tile in page.tiles)):
+            for wire in body.select(Wire):
+                wire.admits = lambda: login.in_force
         self._slow_at = self._ages_at = 0.0
-        self._ended = False
+        self._ended = self._sent_away = False
         self._clock: Any = None
 
     def template(self) -> Any:
@@ -75,11 +80,13 @@ class Session:
             self.desk.sessions -= 1
             if self._clock is not None:
                 self._clock.stop()
+            for page in self.pages.values():
+                page.end()
 
     def tick(self) -> None:
         """Tell what changed; a fault of one page is logged and leaves the clock alone."""
-        if self.login.over or time.monotonic() > self.login.ends:
-            self.shell.send({"login": "/login"})
+        if not self.login.in_force:
+            self._send_away()
             return
         if not _attended():
             return
@@ -95,6 +102,16 @@ class Session:
         if now - self._ages_at >= _AGES_S:
             self._ages_at = now
             self._tell_ages(page)
+
+    def _send_away(self) -> None:
+        """Tell the browser, and close its socket soon after: a page that was tampered with would not go by itself."""
+        if self._sent_away:
+            return
+        self._sent_away = True
+        self.shell.send({"login": "/login"})
+        doc = pn.state.curdoc
+        if doc is not None and doc.session_context is not None:
+            IOLoop.current().call_later(_GOODBYE_S, hang_up, doc.session_context.session)
 
     def _tell_ages(self, page: Page) -> None:
         views = self.desk.views
@@ -126,6 +143,12 @@ class Session:
             self.seen = str(name)
             self._slow_at = self._ages_at = 0.0
             self.tick()
+
+
+def hang_up(session: Any) -> None:
+    """Close the sockets of a session; the one place that reaches for them through Bokeh's private names."""
+    for connection in list(session._subscribed_connections):
+        connection._socket.close(1008, "this login has ended")
 
 
 def _attended() -> bool:

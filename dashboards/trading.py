@@ -12,6 +12,10 @@ class RefusedError(QflibError):
     """An order or a cancel did not get through; the text says why."""
 
 
+class UnknownOutcomeError(RefusedError):
+    """Nobody knows whether it got through; the same order sent again under the same id is one order."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order as typed: decimal text, for the API to read and refuse."""
@@ -36,7 +40,9 @@ class Trading(Protocol):
         Raises
         ------
         RefusedError
-            If it did not take it, or is away.
+            If it did not take it.
+        UnknownOutcomeError
+            If it is not known whether it did.
         """
         ...
 

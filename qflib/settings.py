@@ -24,6 +24,7 @@ _OTHER_VARIABLES = (
     "QFLIB_API_URL",
     "QFLIB_API_KEY",
     "QFLIB_DASH_KEY",
+    "QFLIB_DASH_TICKET",
 )
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -104,6 +105,7 @@ class DashSettings(_Part):
     """The dashboard."""
 
     port: Annotated[int, Field(ge=1, le=65_535)] = 5_006
+    origins: tuple[str, ...] = ()  # host:port of proxies before it, whose pages may open its WebSocket
 
 
 class BrokerSettings(_Part):

@@ -11,7 +11,7 @@ export function render({model, el}) {
         <i class="aim" style="left:${pc(r.target)}"></i>${r.limit ? `<i class="wall" style="left:${pc(r.limit)}"></i>` : ""}</div>
         <div class="num val">${qf.num(r.current)}</div><div class="num faint">${qf.num(r.unhedged)}</div></div>`).join("")
       + `<div class="key"><span><i class="k now"></i>current</span><span><i class="k un"></i>unhedged</span><span><i class="k aim"></i>target</span>`
-      + (m.limited ? `<span><i class="k wall"></i>limit ${qf.num(m.limited)}</span>` : `<span class="faint">no limit is set</span>`) + `</div>`;
+      + (m.limited ? `<span><i class="k wall"></i>limit ${qf.num(m.limited)} ${m.text}</span>` : `<span class="faint">${m.text}</span>`) + `</div>`;
   });
   model.send_msg({op: "ready"});
 }

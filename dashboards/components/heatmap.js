@@ -1,6 +1,6 @@
 // Depth through time: what lay in the book at each price, the best prices, and where it traded.
 // The right edge glides with the market's clock, so that four updates a second still move smoothly.
-const SHORTEST = 20e3, GUTTER = 64, FOOT = 18, LEVELS = 20, KEPT = 7200, TRADES = 4000;
+const SHORTEST = 20e3, GUTTER = 64, FOOT = 18, LEVELS = 20, KEPT = 7200, TRADES = 40000;
 const RAMPS = {
   dark: [[16, 20, 28], [29, 36, 68], [62, 63, 125], [124, 90, 152], [204, 138, 142], [248, 226, 172]],
   light: [[255, 255, 255], [236, 233, 245], [199, 190, 223], [146, 130, 194], [92, 70, 150], [44, 27, 92]],
@@ -22,6 +22,7 @@ export function render({model, el}) {
   const g = canvas.getContext("2d", {alpha: false}), grid = document.createElement("canvas"), gg = grid.getContext("2d");
   let lut = ramp(document.documentElement.dataset.theme), moments = [], trades = [], own = [], info = null;
   let wanted = 120e3, span = 120e3, right = 0, target = 0, arrived = 0, speed = 1, low = 0, high = 0, top = 1, dirty = true;
+  let dots = new Map(), cell = 0, gathered = 0;  // of trades, those of a cell of time, price and side: one dot
   let gap = 0, drawn = 0, image = null, mouse = null, cross = null, built = null, lastRange = 0, w = 0, h = 0, dpr = 1, ink = {};
 
   const colors = () => { for (const c of ["tile", "line", "ink", "soft", "faint", "bid", "ask", "accent"]) ink[c] = qf.color(c); };
@@ -29,7 +30,7 @@ export function render({model, el}) {
   const off = [
     qf.on("theme", (t) => { lut = ramp(t); colors(); built = null; dirty = true; }),
     qf.on("span", (s) => { wanted = s; fit(); }),
-    qf.on("cross", (c) => { if (c.from !== "heat") { cross = c.t; dirty = true; } }),
+    qf.on("cross", (c) => { if (c.from === "market-cross") { cross = c.t; dirty = true; } }),
   ];
   // no longer than what is known: the first picture is full, and grows to what was asked for
   const fit = () => {
@@ -45,7 +46,7 @@ export function render({model, el}) {
   const watch = new ResizeObserver(size); watch.observe(canvas);
 
   function take(m) {
-    if (m.full) { moments = []; trades = []; right = 0; low = high = 0; top = 1; }
+    if (m.full) { moments = []; trades = []; cell = 0; right = 0; low = high = 0; top = 1; }
     info = m; own = m.own;
     const buf = qf.bytes(m.blob), n = m.n, k = m.k, t = new Float64Array(buf, 0, n), tt = new Float64Array(buf, 8 * n, k);
     let at = 8 * (n + k);
@@ -60,7 +61,8 @@ export function render({model, el}) {
     }
     for (let i = 0; i < k; i++) trades.push({t: tt[i], p: tp[i], q: tq[i], s: ts[i]});
     if (moments.length > KEPT) moments.splice(0, moments.length - KEPT);
-    if (trades.length > TRADES) trades.splice(0, trades.length - TRADES);
+    const surplus = trades.length - TRADES;
+    if (surplus > 0) { trades.splice(0, surplus); gathered = Math.max(0, gathered - surplus); }
     const end = Math.max(moments.length ? moments[moments.length - 1].t : 0, trades.length ? trades[trades.length - 1].t : 0);
     const now = performance.now();
     fit();
@@ -137,6 +139,17 @@ export function render({model, el}) {
     grid.head = head; grid.step = step;
   }
 
+  // Only what is new is added; all anew where the picture's width in time has changed by more than a step.
+  function gather(W, from) {
+    const wide = 1.3 ** Math.round(Math.log(7 / W * span) / Math.log(1.3));
+    if (wide !== cell) { cell = wide; dots = new Map(); gathered = first(trades, from - cell); }
+    for (; gathered < trades.length; gathered++) {
+      const o = trades[gathered], key = Math.floor(o.t / cell) * 4 + o.s + ":" + o.p, d = dots.get(key);
+      if (d) { d.t = (d.t * d.q + o.t * o.q) / (d.q + o.q); d.q += o.q; } else dots.set(key, {...o});
+    }
+    for (const [key, d] of dots) { if (d.t >= from - cell) break; dots.delete(key); }
+  }
+
   const priceOf = (p) => qf.num((info.base + p) * info.tick, info.digits);
 
   function draw() {
@@ -182,13 +195,8 @@ export function render({model, el}) {
       g.stroke();
     }
     // trades: area is quantity, colour the aggressor's side
-    // (those of one moment, price and side are one dot)
-    const cell = 7 / W * span, dots = new Map();
+    gather(W, from);
     let most = 1;
-    for (let i = first(trades, from); i < trades.length; i++) {
-      const o = trades[i], key = Math.floor(o.t / cell) * 4 + o.s + ":" + o.p, d = dots.get(key);
-      if (d) { d.t = (d.t * d.q + o.t * o.q) / (d.q + o.q); d.q += o.q; } else dots.set(key, {...o});
-    }
     for (const d of dots.values()) most = Math.max(most, d.q);
     g.lineWidth = 1; g.strokeStyle = ink.tile; g.globalAlpha = .92;
     for (const d of dots.values()) {
@@ -257,7 +265,7 @@ export function render({model, el}) {
     }
     fit();
     gap = dt > 22 ? Math.min(48, gap + 4) : Math.max(0, gap - 0.2);  // a slow machine draws less often and stays fluent
-    if (dirty && now - drawn >= gap) { dirty = false; drawn = now; window_(); draw(); el.dataset.seq = info ? info.seq : ""; }
+    if (dirty && now - drawn >= gap) { dirty = false; drawn = now; window_(); draw(); el.dataset.seq = info ? info.seq : ""; el.dataset.dots = dots.size; }
   };
   frame = requestAnimationFrame(loop);
 
@@ -271,6 +279,7 @@ export function render({model, el}) {
   canvas.addEventListener("mouseleave", () => { mouse = null; dirty = true; qf.emit("cross", {t: null, from: "heat"}); });
   canvas.addEventListener("wheel", (e) => { e.preventDefault(); qf.emit("zoom", e.deltaY > 0 ? 1 : -1); }, {passive: false});
   off.push(qf.on("cross", (c) => {  // the line's own cross-hair follows
+    if (c.from !== "heat") return;
     const s = qf.model("market-cross");
     if (s) s.setv(c.t == null ? {visible: false} : {location: c.t, visible: true}, {sync: false});
   }));

@@ -41,7 +41,7 @@ def depth_message(
     table, instrument
         Whose ticks and lots they are.
     depth, trades
-        Rows of `DEPTH_ROW` and `TRADE_ROW`, oldest first.
+        Rows of `DEPTH_ROW` and `TRADE_ROW`, oldest first; of trades those of one moment, price and side may be one.
     own
         Resting orders of ours: ticks, side, leaves quantity in lots.
     base

@@ -6,7 +6,6 @@ from typing import Any
 
 from bokeh.models import (
     ColumnDataSource,
-    CrosshairTool,
     CustomJS,
     DatetimeTickFormatter,
     HoverTool,
@@ -65,7 +64,7 @@ def made_figure(name: str, *, form: str = "0,0", time_axis: bool = True, **more:
 
 
 def hover(f: Any, columns: list[tuple[str, str]], renderers: list[Any]) -> None:
-    """A cross-hair, and what the nearest moment says."""
+    """What the nearest moment says."""
     f.add_tools(
         HoverTool(
             renderers=renderers,
@@ -73,16 +72,31 @@ def hover(f: Any, columns: list[tuple[str, str]], renderers: list[Any]) -> None:
             tooltips=[("", "@time{%H:%M:%S}"), *columns],
             formatters={"@time": "datetime"},
             point_policy="snap_to_data",
-        ),
-        CrosshairTool(dimensions="height", line_color=FAINT, line_alpha=0.7),
+        )
     )
 
 
-def linked_cross(f: Any, name: str) -> None:
-    """A cross-hair that follows the other pictures' one, and leads it."""
-    f.add_layout(Span(name=name, location=0, dimension="height", line_color=FAINT, line_dash="dashed", visible=False))
-    f.js_on_event("mousemove", CustomJS(code="window.qf.emit('cross', {t: cb_obj.x, from: 'line'})"))
-    f.js_on_event("mouseleave", CustomJS(code="window.qf.emit('cross', {t: null, from: 'line'})"))
+def linked_cross(name: str, *figures: Any) -> None:
+    """One cross-hair in all these pictures, wherever the mouse is; others follow and lead it by the bus.
+
+    Parameters
+    ----------
+    name
+        Of its line in the first picture, and with a number in the others; listeners tell by it whose moment it is.
+    *figures
+        Pictures of the same time.
+    """
+    spans = []
+    for n, f in enumerate(figures):
+        line = Span(name=f"{name}-{n}" if n else name, location=0, dimension="height", visible=False)
+        line.line_color, line.line_dash = FAINT, "dashed"
+        f.add_layout(line)
+        spans.append(line)
+    told = {"spans": spans, "name": name}
+    draw = "for (const s of spans) s.setv(%s, {sync: false}); window.qf.emit('cross', {t: %s, from: name})"
+    for f in figures:
+        f.js_on_event("mousemove", CustomJS(args=told, code=draw % ("{location: cb_obj.x, visible: true}", "cb_obj.x")))
+        f.js_on_event("mouseleave", CustomJS(args=told, code=draw % ("{visible: false}", "null")))
 
 
 def legend(f: Any) -> None:

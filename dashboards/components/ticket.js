@@ -12,30 +12,31 @@ export function render({model, el}) {
     <div class="sum"></div><button type="submit" class="go"></button><div class="said" role="status"></div></form>
     <div class="keys"><span><kbd>Enter</kbd> send</span><span><kbd>Esc</kbd> clear</span><span><kbd>↑</kbd><kbd>↓</kbd> one tick</span><span><kbd>⇧↑</kbd> ten</span></div>`;
   const form = el.querySelector("form"), f = form.elements, go = el.querySelector(".go"), said = el.querySelector(".said"), sum = el.querySelector(".sum");
-  let side = "buy", may = false, busy = false, info = null, list = "";
+  let side = "buy", may = false, busy = false, again = false, info = null, list = "";
   const ok = () => f.instrument.value && +f.qty.value > 0 && (f.ord_type.value === "market" || f.price.value.trim() !== "");
   const show = () => {
     el.querySelectorAll(".sides button").forEach((b) => b.setAttribute("aria-pressed", b.dataset.side === side));
     f.price.disabled = !may || f.ord_type.value === "market";
     go.dataset.side = side; go.disabled = !may || busy || !ok();
-    go.textContent = !may ? "This key may not trade" : busy ? "Sending…" : `${side === "buy" ? "Buy" : "Sell"} ${f.qty.value || ""} ${f.instrument.value}`;
+    go.textContent = !may ? "This key may not trade" : busy ? "Sending…" : `${again ? "Send again: " : ""}${side === "buy" ? "Buy" : "Sell"} ${f.qty.value || ""} ${f.instrument.value}`;
     const v = +f.qty.value * +f.price.value * (info ? info.multiplier : 1);
     sum.textContent = info && v > 0 && f.ord_type.value === "limit" ? `worth ${qf.num(v, 0)} ${info.currency}` : "";
   };
   const say = (text, bad) => { said.textContent = text; said.className = "said " + (bad ? "bad" : "fine"); };
   const ask = () => model.send_msg({op: "instrument", symbol: f.instrument.value.trim()});
-  const clear = () => { f.qty.value = ""; f.price.value = ""; say("", false); show(); f.qty.focus(); };
+  const clear = () => { f.qty.value = ""; f.price.value = ""; again = false; say("", false); show(); f.qty.focus(); };
   const step = (name, n) => {
     const unit = name === "price" ? info?.tick : info?.lot, d = name === "price" ? info?.digits : info?.lots;
     if (!unit) return;
     const start = f[name].value.trim() !== "" ? +f[name].value : name === "price" ? (side === "buy" ? info.bid : info.ask) ?? 0 : 0;
     const v = Math.round(start / unit + n) * unit;
+    again = false;
     if (Number.isFinite(v)) f[name].value = (name === "qty" ? Math.max(0, v) : v).toFixed(d);
     show();
   };
-  el.querySelectorAll(".sides button").forEach((b) => b.addEventListener("click", () => { side = b.dataset.side; show(); }));
-  el.querySelectorAll("[data-take]").forEach((b) => b.addEventListener("click", () => { const v = info && info[b.dataset.take]; if (qf.isNum(v)) { f.price.value = v.toFixed(info.digits); show(); } }));
-  form.addEventListener("input", show);
+  el.querySelectorAll(".sides button").forEach((b) => b.addEventListener("click", () => { side = b.dataset.side; again = false; show(); }));
+  el.querySelectorAll("[data-take]").forEach((b) => b.addEventListener("click", () => { const v = info && info[b.dataset.take]; if (qf.isNum(v)) { f.price.value = v.toFixed(info.digits); again = false; show(); } }));
+  form.addEventListener("input", () => { again = false; show(); });  // another order
   f.instrument.addEventListener("change", ask);
   form.addEventListener("submit", (e) => {
     e.preventDefault();
@@ -47,16 +48,16 @@ export function render({model, el}) {
     const name = e.target.name, text = ["instrument", "account", "portfolio"].includes(name);
     if (e.key === "Escape") { e.preventDefault(); clear(); }
     else if (e.key === "Enter" && e.target.tagName === "SELECT") { e.preventDefault(); form.requestSubmit(); }
-    else if (!text && !e.ctrlKey && !e.metaKey && (e.key === "b" || e.key === "B" || e.key === "s" || e.key === "S")) { e.preventDefault(); side = e.key.toLowerCase() === "b" ? "buy" : "sell"; show(); }
+    else if (!text && !e.ctrlKey && !e.metaKey && (e.key === "b" || e.key === "B" || e.key === "s" || e.key === "S")) { e.preventDefault(); side = e.key.toLowerCase() === "b" ? "buy" : "sell"; again = false; show(); }
     else if ((e.key === "ArrowUp" || e.key === "ArrowDown") && (name === "price" || name === "qty")) { e.preventDefault(); step(name, (e.key === "ArrowUp" ? 1 : -1) * (e.shiftKey ? 10 : 1)); }
   });
   const off = qf.on("ticket", (t) => {
-    f.instrument.value = t.instrument; side = t.side; f.ord_type.value = "limit"; ask();
+    f.instrument.value = t.instrument; side = t.side; again = false; f.ord_type.value = "limit"; ask();
     f.price.value = t.price.toFixed(info && info.symbol === t.instrument ? info.digits : 8).replace(/\.?0+$/, ""); show();
     qf.emit("page", "orders"); setTimeout(() => f.qty.focus(), 60);
   });
   model.on("msg:custom", (m) => {
-    if (m.op === "said") { busy = false; say(m.text, m.bad); if (!m.bad) f.qty.select(); }
+    if (m.op === "said") { busy = false; again = !!m.again; say(m.text, m.bad); if (!m.bad) f.qty.select(); }
     if (m.op === "about") {
       may = m.may;
       for (const x of form.querySelectorAll("input, select, .sides button")) x.disabled = !may;

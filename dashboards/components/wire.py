@@ -35,6 +35,11 @@ class Wire(JSComponent):
         Called when the browser has drawn it.
     heard
         Called with each other message of the browser.
+
+    Attributes
+    ----------
+    admits
+        Whether the browser may still say anything; the session sets it, and nothing is heard before.
     """
 
     __abstract = True
@@ -50,6 +55,7 @@ class Wire(JSComponent):
         super().__init__(**params)
         self._when_ready, self._when_heard = ready, heard
         self.is_ready = False
+        self.admits: Callable[[], bool] = lambda: False
 
     def send(self, message: Message) -> None:
         """Tell the browser, where it listens."""
@@ -58,7 +64,7 @@ class Wire(JSComponent):
 
     def heard(self, data: Any) -> None:
         """Take a message of the browser; anything may come from there."""
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not self.admits():
             return
         if data.get("op") == "ready":
             self.is_ready = True

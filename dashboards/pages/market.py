@@ -18,13 +18,13 @@ from dashboards.components.wire import Message
 from dashboards.pages.chain import COLUMNS, chain_rows
 from dashboards.pages.page import Page
 from dashboards.tile import Age, Tile
+from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
     from dashboards.access import Login
     from dashboards.desk import SharedDesk
 
 _MOMENTS = 4_000  # told at once when an instrument is chosen: 16 minutes at 4 a second
-_TRADES = 2_000
 _LINE_NS = 200_000_000  # between two updates of the price line
 _KEPT = 6_000  # points of the price line
 _FIRST = {"future": 0, "spot": 0}
@@ -52,7 +52,7 @@ class MarketPage(Page):
         self._line_seq = -1
         self._opened: dict[int, float] = {}
         self.tiles = [
-            Tile("strip", "", self.strip),
+            Tile("strip", "", self.strip, self._strip_age),
             Tile("heat", "Depth", self.heatmap, self._book_age, self.symbols[0]),
             Tile("ladder", "Ladder", self.ladder, self._book_age),
             Tile("price", "Price", Bokeh(self._picture(), sizing_mode="stretch_both"), self._book_age, "mid and last"),
@@ -106,7 +106,8 @@ class MarketPage(Page):
         if not self.heatmap.is_ready:
             return
         depth = books.depth(self.at, _MOMENTS) if full else books.depth_since(self.at, self._seq)
-        trades = books.trades(self.at, _TRADES) if full else books.trades_since(self.at, self._traded)
+        since_ns = int(depth["time_ns"][0]) if full and len(depth) else 0
+        trades = self.desk.trade_marks.since(self.at, self._traded, from_ns=since_ns)
         if not (full or len(depth) or len(trades) or own != self._own):
             return
         if full:
@@ -166,6 +167,12 @@ class MarketPage(Page):
             return Age(-1, 0, 0, symbol)
         return Age(book.stamp.seq, book.stamp.append_ns, book.stamp.append_ns, symbol)
 
+    def _strip_age(self) -> Age:
+        """Of the newest book among the tabs."""
+        books = [b.stamp for s in self.symbols if (b := self.views.books.latest(s)) is not None]
+        newest = max(books, key=lambda s: s.append_ns, default=Stamp())
+        return Age(newest.seq, newest.append_ns, newest.append_ns)
+
     def _chain_age(self) -> Age:
         underlying = self.views.instruments[self.at].underlying
         stamps = [
@@ -187,5 +194,5 @@ class MarketPage(Page):
         )
         f.step("time", "last", source=self._line, color=lines.FAINT, alpha=0.7, mode="after")
         f.line("time", "mid", source=self._line, color=lines.ACCENT, line_width=1.8)
-        lines.linked_cross(f, "market-cross")
+        lines.linked_cross("market-cross", f)
         return f

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.tile import Tile
+from dashboards.tile import Age, Tile
 
 if TYPE_CHECKING:
     from dashboards.access import Login
@@ -40,6 +40,16 @@ class Page:
 
     def slow(self) -> None:
         """Tell what changed and is read rather than watched; twice a second, and at once when the page is shown."""
+
+    def end(self) -> None:
+        """The session is over."""
+
+    def report_age(self, note: str | None = None) -> Age:
+        """Of the last report, which is as old as the word of the stage that makes it."""
+        report = self.views.risk.latest(self.desk.portfolio)
+        if report is None:
+            return Age(-1, 0, 0, note)
+        return Age(report.stamp.seq, report.stamp.append_ns, report.stamp.append_ns, note)
 
     def heard_ns(self) -> int:
         """When anything was last heard of the desk: what changes by its own pace is as old as that."""

@@ -32,13 +32,13 @@ class RiskPage(Page):
         self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
         self._seq, self._ladder_ns = -1, -1
         self.tiles = [
-            Tile("bullet", "Loss over a day", self.bullet, self._report_age, desk.portfolio),
-            Tile("es", "Expected shortfall", self.pictures.es, self._report_age),
+            Tile("bullet", "Loss over a day", self.bullet, self.report_age, desk.portfolio),
+            Tile("es", "Expected shortfall", self.pictures.es, self.report_age),
             Tile("outcomes", "Outcomes against VaR", self.pictures.outcomes, self._outcome_age),
-            Tile("pnl", "P&L", self.pictures.pnl, self._report_age),
+            Tile("pnl", "P&L", self.pictures.pnl, self.report_age),
             Tile("ladder2", "P&L by spot and vol", self.moves, self._ladder_age),
             Tile(
-                "greeks", "Greeks", self.greeks, self._report_age, "cash gamma of 1 %, vega of a point, theta of a day"
+                "greeks", "Greeks", self.greeks, self.report_age, "cash gamma of 1 %, vega of a point, theta of a day"
             ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
         ]
@@ -93,30 +93,31 @@ class RiskPage(Page):
             ["P&L", _money(report.pnl, signed=True), "up" if report.pnl > 0 else "down", self.desk.currency],
             ["Hedging has cost", _money(self.views.risk.hedge_counts()["cost"]), "", "against the mid"],
         ]
-        self.bullet.send({"rows": rows, "big": big, "limited": None if es is None else float(es["bound"])})
-
-    def _report_age(self) -> Age:
-        report = self.views.risk.latest(self.desk.portfolio)
-        if report is None:
-            return Age(-1, 0, 0)
-        return Age(report.stamp.seq, report.stamp.append_ns, report.stamp.append_ns)
+        level = f"{100 * float(risk.index[0]):g} %"
+        text = "no limit is set (limits.es)" if es is None else f"of ES {level} alone"
+        self.bullet.send(
+            {"rows": rows, "big": big, "limited": None if es is None else float(es["bound"]), "text": text}
+        )
 
     def _outcome_age(self) -> Age:
+        """Of the report at the end of the last outcome's period."""
         n, exceeded = self.pictures.counted
         horizon = self.views.deployment.config.outcome_ns / 1e9
         note = f"{exceeded} of {n} beyond, {horizon:g} s each" if n else f"the first after {horizon:g} s"
-        return Age(-1, self._report_age().told_ns, self._report_age().alive_ns, note)
+        return Age(*self.pictures.outcome, self.report_age().alive_ns, note)
 
     def _ladder_age(self) -> Age:
-        made = self.desk.ladder()
+        """Of the report whose positions were revalued."""
+        made, alive_ns = self.desk.ladder(), self.report_age().alive_ns
         if made is None:
-            return Age(-1, 0, self.heard_ns())
-        return Age(made.seq, made.at_ns, self.heard_ns(), f"full revaluation, {made.took_ms:.0f} ms")
+            return Age(-1, 0, alive_ns)
+        return Age(made.seq, made.append_ns, alive_ns, f"full revaluation, {made.took_ms:.0f} ms")
 
     def _hedge_age(self) -> Age:
-        counts, fills = self.views.risk.hedge_counts(), self.views.risk.hedge_fills(1)
+        """Of the last fill; the hedger is alive while reports come."""
+        counts = self.views.risk.hedge_counts()
         note = f"{counts['orders']:,.0f} orders, {counts['fills']:,.0f} fills, {counts['rejects']:,.0f} rejects"
-        return Age(-1, self.heard_ns() if fills else 0, self.heard_ns(), note)
+        return Age(*self.desk.last_hedge.told, self.report_age().alive_ns, note)
 
 
 def _money(value: float, *, signed: bool = False) -> str:

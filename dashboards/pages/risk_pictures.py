@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import DataRange1d, Span
+from bokeh.models import DataRange1d, Range1d, Span
 from panel.pane import Bokeh
 
 from dashboards.components import lines
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 _KEPT = 4_000  # reports in a picture: a quarter of an hour at four a second
 _OUTCOMES = 500
+_IN_SIGHT = 4.0  # times the unhedged shortfall
+_LEAST_MS = 1_000.0  # of a picture with one report
 
 
 class Pictures:
-    """Three pictures and what feeds them.
+    """Three pictures of the same time, which is that of the reports, and what feeds them.
 
     Parameters
     ----------
@@ -30,20 +32,22 @@ class Pictures:
     Attributes
     ----------
     counted
-        Outcomes that are shown, and how many of them were beyond their VaR.
+        Outcomes that are known, and how many of them were beyond their VaR.
+    outcome
+        Sequence and append time of the report that ended the last outcome's period.
     """
 
     def __init__(self, risk: RiskView, shortfall: ShortfallView, portfolio: str) -> None:
         self._risk, self._shortfall, self._portfolio = risk, shortfall, portfolio
-        self._series = lines.source("es_unhedged", "es_current", "es_target", "pnl")
+        self._series = lines.source("es_unhedged", "es_current", "es_target", "pnl", "limit")
         self._strip = lines.source("pnl", "var", "colour", "size")
         self._seq = -1
         self._last: Any = None
-        self._limit = Span(location=0, dimension="width", line_color=lines.BAD, line_width=1.5, visible=False)
-        self.counted = (0, 0)
-        self.es, self.pnl, self.outcomes = (
-            Bokeh(f, sizing_mode="stretch_both") for f in (self._es(), self._pnl(), self._outcomes())
-        )
+        self.counted, self.outcome = (0, 0), (-1, 0)
+        self._time = Range1d(name="risk-time")
+        figures = self._es(), self._pnl(), self._outcomes()
+        lines.linked_cross("risk-cross", *figures)
+        self.es, self.pnl, self.outcomes = (Bokeh(f, sizing_mode="stretch_both") for f in figures)
 
     def extend(self) -> None:
         """Add what came since."""
@@ -52,13 +56,20 @@ class Pictures:
         if len(rows):
             self._seq = int(rows["seq"][-1])
             names = ("es_unhedged", "es_current", "es_target", "pnl")
-            self._series.stream({"time": rows["time_ns"] / 1e6, **{n: rows[n] for n in names}}, rollover=_KEPT)
-        report = self._risk.latest(self._portfolio)
-        if report is not None and "max_es" in report.limits.index:
-            bound = float(report.limits.loc["max_es", "bound"])
-            if not self._limit.visible or self._limit.location != bound:
-                self._limit.location, self._limit.visible = bound, True
+            told = {n: rows[n] for n in names}
+            told["limit"] = np.full(len(rows), self._bound(float(rows["es_unhedged"].max())))
+            self._series.stream({"time": rows["time_ns"] / 1e6, **told}, rollover=_KEPT)
+            first = self._series.data["time"][0]
+            self._time.update(start=float(first), end=max(float(rows["time_ns"][-1]) / 1e6, float(first) + _LEAST_MS))
         self._extend_outcomes()
+
+    def _bound(self, most: float) -> float:
+        """The limit, as a line that the scale makes room for; NaN where there is none, or it is out of all sight."""
+        report = self._risk.latest(self._portfolio)
+        if report is None or "max_es" not in report.limits.index:
+            return np.nan
+        bound = float(report.limits.loc["max_es", "bound"])
+        return bound if bound <= _IN_SIGHT * most else np.nan
 
     def _extend_outcomes(self) -> None:
         frame = self._shortfall.outcomes(self._portfolio).iloc[-_OUTCOMES:]
@@ -67,6 +78,10 @@ class Pictures:
         self._last = frame.index[-1]
         beyond = frame["exceeded"].to_numpy()
         self.counted = len(frame), int(beyond.sum())
+        reports = self._risk.series(self._portfolio, n=_KEPT)
+        if len(reports):
+            at = min(int(np.searchsorted(reports["time_ns"], self._last.value)), len(reports) - 1)
+            self.outcome = int(reports["seq"][at]), int(reports["append_ns"][at])
         self._strip.data = {
             "time": frame.index.as_unit("ns").asi8 / 1e6,
             "pnl": frame["pnl"].to_numpy(),
@@ -76,7 +91,9 @@ class Pictures:
         }
 
     def _es(self) -> Any:
-        f = lines.made_figure("risk-es", y_range=DataRange1d(start=0, range_padding=0.1))
+        f = lines.made_figure(
+            "risk-es", x_range=self._time, y_range=DataRange1d(start=0, range_padding=0.1, only_visible=True)
+        )
         drawn = [
             f.line("time", f"es_{n}", source=self._series, color=c, line_width=w, line_dash=dash, legend_label=n)
             for n, c, w, dash in (
@@ -85,14 +102,14 @@ class Pictures:
                 ("current", lines.ACCENT, 2, "solid"),
             )
         ]
-        f.add_layout(self._limit)
+        f.line("time", "limit", source=self._series, color=lines.BAD, line_width=1.5, legend_label="limit")
         lines.legend(f)
         told = [("unhedged", "@es_unhedged{0,0}"), ("current", "@es_current{0,0}"), ("target", "@es_target{0,0}")]
         lines.hover(f, told, drawn[-1:])
         return f
 
     def _pnl(self) -> Any:
-        f = lines.made_figure("risk-pnl")
+        f = lines.made_figure("risk-pnl", x_range=self._time)
         f.varea("time", 0, "pnl", source=self._series, color=lines.ACCENT, alpha=0.14)
         line = f.line("time", "pnl", source=self._series, color=lines.ACCENT, line_width=1.8)
         f.add_layout(Span(location=0, dimension="width", line_color=lines.FAINT, line_alpha=0.6))
@@ -100,7 +117,7 @@ class Pictures:
         return f
 
     def _outcomes(self) -> Any:
-        f = lines.made_figure("risk-outcomes")
+        f = lines.made_figure("risk-outcomes", x_range=self._time)
         f.segment("time", 0, "time", "pnl", source=self._strip, color="colour", line_width=2, alpha=0.7)
         dots = f.scatter("time", "pnl", source=self._strip, color="colour", size="size", line_color=None)
         f.step(

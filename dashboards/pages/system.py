@@ -125,14 +125,18 @@ class SystemPage(Page):
         return stages
 
     def _age(self) -> Age:
-        newest = max((p.heard_ns for p in self.views.health.processes()), default=0)
-        return Age(-1, newest, newest)
+        """How far the desk has read: the most events any process has taken in; as old as the last answer."""
+        processes = self.views.health.processes()
+        newest = max((p.heard_ns for p in processes), default=0)
+        return Age(int(max((p.events for p in processes), default=-1)), newest, newest)
 
     def _letter_age(self) -> Age:
+        """How many there were, and when the last one came; where there was none, when that was last known."""
         counts = self.views.health.dead_letter_counts()
         note = ", ".join(f"{topic.removesuffix('.dead')} {n:,}" for topic, n in counts.items() if n)
         letters = self.views.health.dead_letters(1)
-        return Age(-1, letters[0].append_ns if letters else 0, self.heard_ns(), note)
+        told_ns = letters[0].append_ns if letters else self.heard_ns()
+        return Age(sum(counts.values()), told_ns, self.heard_ns(), note)
 
 
 def _state(mine: list[ProcessHealth], lag: float) -> tuple[str, str]:

@@ -11,10 +11,12 @@ import panel as pn
 from dashboards.components.paste import Paste
 from dashboards.components.table import Table
 from dashboards.components.wire import Message
+from dashboards.newest import Newest
 from dashboards.pages.page import Page
 from dashboards.pages.pasted import parsed
 from dashboards.tile import Age, Tile
 from qflib.errors import DataError, QflibError
+from qflib.views.stamp import Stamp
 from qflib.views.valuation import market_of, portfolio_of
 
 if TYPE_CHECKING:
@@ -59,12 +61,17 @@ class WhatIfPage(Page):
             _PARTS, ready=self._restart, sortable=True, empty="What each position adds to the shortfall stands here."
         )
         self._rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
-        self._seq, self._at_ns = -1, 0
+        self._stamp = Stamp()
+        self._newest = Newest(desk.compute)
         result = pn.Row(self.figures, self.parts, sizing_mode="stretch_both", styles={"gap": "8px"})
         self.tiles = [
-            Tile("trades", "Trades", self.paste),
+            Tile("trades", "Trades", self.paste, self._held_age),
             Tile("result", "Before and after", result, self._age),
         ]
+
+    def end(self) -> None:
+        """Nobody waits for a result any more."""
+        self._newest.drop()
 
     def _about(self) -> None:
         table = self.views.instruments
@@ -99,16 +106,16 @@ class WhatIfPage(Page):
 
             def show() -> None:
                 if made is not None:
-                    self._rows, self._seq, self._at_ns = made[0], made[1], time.time_ns()
+                    self._rows, self._stamp = made
                     self._restart()
                 self.paste.send(told)
 
             if doc is not None and doc.session_context is not None:
                 doc.add_next_tick_callback(show)
 
-        self.desk.run(computed)
+        self._newest.ask(computed)
 
-    def _compute(self, text: str) -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], int]:
+    def _compute(self, text: str) -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], Stamp]:
         report, scenarios = self.views.risk.latest(self.desk.portfolio), self.views.shortfall.scenarios
         if report is None or scenarios is None:
             raise DataError("the desk has reported no risk yet; wait for its first report and its scenarios")
@@ -118,15 +125,17 @@ class WhatIfPage(Page):
         result = held.what_if(trades, market, scenarios, _LEVEL)
         component = held.traded(trades).component_es(market, scenarios, _LEVEL)
         after = held.traded(trades).to_frame().groupby("instrument")["qty"].sum()
-        return (_figure_rows(result.to_frame()), _part_rows(component.to_frame(), after)), report.stamp.seq
+        return (_figure_rows(result.to_frame()), _part_rows(component.to_frame(), after)), report.stamp
+
+    def _held_age(self) -> Age:
+        """Of the report whose portfolio the trades would come to."""
+        return self.report_age(f"on top of {self.desk.portfolio}")
 
     def _age(self) -> Age:
-        return Age(
-            self._seq,
-            self._at_ns,
-            self.heard_ns(),
-            "" if not self._at_ns else "full revaluation over the desk's scenarios",
-        )
+        """Of the report that the result was computed of: it says nothing of what came since."""
+        told = self._stamp.seq >= 0
+        note = "full revaluation over the desk's scenarios" if told else ""
+        return Age(self._stamp.seq, self._stamp.append_ns if told else 0, self.report_age().alive_ns, note)
 
 
 def _figure_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -10,8 +10,13 @@ from pathlib import Path
 FILE = "dash.ticket"
 
 
+def made() -> str:
+    """A ticket nobody can guess; its address fits on a line of a terminal."""
+    return secrets.token_urlsafe(16)
+
+
 def written(folder: Path) -> str:
-    """The folder's ticket, made where there is none; nobody else may read the file.
+    """A new ticket for the folder's dashboard: those before open nothing any more; nobody else may read the file.
 
     Parameters
     ----------
@@ -22,13 +27,12 @@ def written(folder: Path) -> str:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     written(Path(folder)) == written(Path(folder)) == read(Path(folder))
+    ...     first, second = written(Path(folder)), written(Path(folder))
+    ...     first != second == read(Path(folder))
     True
     """
-    if there := read(folder):
-        return there
     folder.mkdir(parents=True, exist_ok=True)
-    ticket = secrets.token_urlsafe(16)  # its address fits on a line of a terminal
+    ticket = made()
     part = folder / f"{FILE}.{secrets.token_hex(4)}.part"
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
         f.write(ticket)

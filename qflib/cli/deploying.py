@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: What `up` follows of a live venue where nobody says otherwise.
 SYMBOLS = ("XBT/USD", "ETH/USD")
 PORTFOLIO = "DESK1"
+#: The simulated desk's limit of ES, 97.5 % over a day: its opening positions have some 90,000 before they are hedged.
+SIM_ES = 125_000.0
 #: Workers of a stage that `--workers` makes partitions for; more need the setting.
 MOST_WORKERS = 16
 
@@ -149,8 +151,13 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
     return Market(instruments(wanted.source, wanted.symbols or SYMBOLS, url=wanted.url))
 
 
-def deployment(wanted: Wanted, settings: Settings, told: Market, partitions: int) -> Deployment:
-    """The desk: its steps' settings from the settings tree, as `qflib desk` has them."""
+def deployment(
+    wanted: Wanted, settings: Settings, told: Market, partitions: int, kept: Deployment | None = None
+) -> Deployment:
+    """The desk: its steps' settings from the settings tree, as `qflib desk` has them.
+
+    The simulated desk has a limit of its own where none is set; one that goes on has the one it began with.
+    """
     import qflib as qf
     from qflib.cli.durations import nanoseconds
     from qflib.desk.deployment import Deployment
@@ -158,8 +165,11 @@ def deployment(wanted: Wanted, settings: Settings, told: Market, partitions: int
 
     chosen, limits = settings.desk, settings.limits
     bounds = {"max_order_qty": float(limits.order_qty), "price_band": limits.price_band}
-    if limits.es is not None:
-        bounds["max_es"] = limits.es
+    es = limits.es
+    if es is None and wanted.source == "sim":
+        es = SIM_ES if kept is None or kept.source != "sim" else kept.config.limits.get("max_es")
+    if es is not None:
+        bounds["max_es"] = es
     config = qf.DeskConfig(
         period_ns=nanoseconds(chosen.period),
         levels=chosen.levels,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qflib.settings import Settings
 
 DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
-_TRIED = 50  # ports from the setting's own on
+_TRIED, _LAST = 50, 65_536  # ports from the setting's own on
 
 
 class Faces:
@@ -37,8 +37,9 @@ class Faces:
         if not DASHBOARD.is_file():
             raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
         self._host = settings.api.host
-        self._api = _free("api", settings.api.port)
-        self._dash = _free("dash", settings.dash.port, self._api)
+        self._api = free("api", settings.api.port)
+        self._dash = free("dash", settings.dash.port, self._api)
+        self._origins = origins(settings)
         self.key = ""  # what is said of the development key
 
     @property
@@ -57,11 +58,11 @@ class Faces:
         listen = ("--host", self._host, "--port", str(self._api))
         shown = ("--address", self._host, "--port", str(self._dash), "--api", self.api_url)
         api = (sys.executable, "-m", "qflib.api", *listen)
-        dash = (sys.executable, str(DASHBOARD), *shown)
+        dash = (sys.executable, str(DASHBOARD), *shown, *self._origins)
         return Face("api", api), Face("dash", dash)
 
     def open(self, folder: Path) -> str:
-        """Write down how to get in, for this machine's user alone: the development key and a ticket for the browser.
+        """Write down how to get in, for this machine's user alone: the development key and a new ticket.
 
         Returns
         -------
@@ -78,8 +79,29 @@ class Faces:
         return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
 
 
-def _free(name: str, first: int, *taken: int) -> int:
-    for port in range(first, first + _TRIED):
+def origins(settings: Settings) -> list[str]:
+    """The dashboard's arguments that name more hosts whose pages may be its own."""
+    return [part for origin in settings.dash.origins for part in ("--origin", origin)]
+
+
+def free(name: str, first: int, *taken: int) -> int:
+    """The first port from a setting's own on that nobody listens on.
+
+    Parameters
+    ----------
+    name
+        The setting's part, as "dash".
+    first
+        Its port.
+    *taken
+        Ports that are promised already.
+
+    Raises
+    ------
+    SettingsError
+        If there is none near.
+    """
+    for port in range(first, min(first + _TRIED, _LAST)):
         if port not in taken and is_free(port):
             return port
     raise SettingsError(

@@ -151,7 +151,7 @@ def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool
     folder = DeskFolder(chosen.state / "up")
     kept = None if fresh else folder.kept()
     market = deploying.with_loaded(deploying.market(wanted, chosen, kept))
-    made = deploying.deployment(wanted, chosen, market, deploying.partitions(chosen, kept, workers))
+    made = deploying.deployment(wanted, chosen, market, deploying.partitions(chosen, kept, workers), kept)
 
     def batches() -> list[Any]:
         return opening(made, market.positions, deploying.scenario_set(market, chosen))

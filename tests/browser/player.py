@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from functools import lru_cache
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
@@ -89,6 +89,8 @@ class Player:
         self._round, self._times = played[since:], times[since:]
         self._offsets = dict.fromkeys(AGAIN, 10**6)
         self._paused, self._ending = Event(), Event()
+        self._muted: tuple[str, ...] = ()
+        self._telling = Lock()
         self._thread: Thread | None = None
         now = time.time_ns() // 10**6
         for s in seen:
@@ -105,6 +107,15 @@ class Player:
     def pause(self, paused: bool = True) -> None:
         """Feed nothing for a while, as when the broker is silent."""
         (self._paused.set if paused else self._paused.clear)()
+
+    def away(self) -> None:
+        """Once it is paused: the broker does not answer, and the record on its way then says nothing else."""
+        with self._telling:
+            self.views.health.connected = False
+
+    def mute(self, *topics: str) -> None:
+        """Leave these topics out until it is called again: their stage is dead."""
+        self._muted = topics
 
     def stop(self) -> None:
         """End."""
@@ -142,14 +153,18 @@ class Player:
                 self._ending.wait(min(wait, 0.05))
                 continue
             begun += max(0.0, -wait - 0.1)  # on a busy machine it falls behind, rather than take all there is
+            n += 1
             seen, batch = self._round[k]
+            if seen.topic in self._muted:
+                continue
             self._offsets[seen.topic] += 1
             value = encode(later(batch, shift))
             self.views.take(
                 seen._replace(offset=self._offsets[seen.topic], value=value, append_ms=time.time_ns() // 10**6)
             )
-            self.heard()
-            n += 1
+            with self._telling:
+                if not self._paused.is_set():
+                    self.heard()
 
     def _own_orders(self, now: int) -> None:
         views = self.views

@@ -26,11 +26,15 @@ class Taken:
     def __init__(self) -> None:
         self.orders: list[tuple[str, NewOrder]] = []
         self.cancels: list[tuple[str, str, str]] = []
+        self.unknown: list[Exception] = []  # raised for the next orders, though they are taken
 
     def place(self, key: str, order: NewOrder) -> str:
         if order.qty == "666":
             raise RefusedError("order_size_limit: qty 666 is above the limit of 500 lots")
+        fault = self.unknown.pop(0) if self.unknown else None
         self.orders.append((key, order))
+        if fault is not None:
+            raise fault
         return f"accepted: {order.side} {order.qty} {order.instrument}"
 
     def cancel(self, key: str, account: str, client_order_id: str) -> str:
@@ -41,8 +45,11 @@ class Taken:
 class Running:
     """The server, its loop and its player."""
 
-    def __init__(self, speed: float = 1.0, port: int | None = None) -> None:
+    def __init__(
+        self, speed: float = 1.0, port: int | None = None, address: str = "127.0.0.1", origins: tuple[str, ...] = ()
+    ) -> None:
         self.player, self.trading = Player(speed), Taken()
+        self.address, self.origins = address, origins
         self.keys = dict(KEYS)
         self.port = port or free_port()
         self._up, self._thread = Event(), Thread(target=self._run, daemon=True)
@@ -51,7 +58,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self) -> None:
         self.player.start()
@@ -69,7 +76,10 @@ class Running:
         asyncio.set_event_loop(asyncio.new_event_loop())
         self._loop = IOLoop.current()
         desk = SharedDesk(self.player.views, self.trading)
-        self.dashboard = Dashboard(desk, self.keys.get, self.port, ticket=TICKET, ticket_key=lambda: TRADER)
+        self.dashboard = Dashboard(
+            desk, self.keys.get, self.port, address=self.address, ticket=lambda: TICKET, ticket_key=lambda: TRADER,
+            origins=self.origins,
+        )  # fmt: skip
         self.dashboard.start()
         self._loop.add_callback(self._up.set)
         self._loop.start()

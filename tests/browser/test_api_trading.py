@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 
 from dashboards.api_trading import ApiTrading, folder_key, verifier
-from dashboards.trading import NewOrder, NoTrading, RefusedError
+from dashboards.trading import NewOrder, NoTrading, RefusedError, UnknownOutcomeError
 from qflib.api.client.api_error import ApiError
 from qflib.api.keys import FILE, KeyStore, development_key
 
 ORDER = NewOrder("dash-1", "DASHBOARD", "DESK1", "ACME.F", "buy", "limit", "gtc", "5", "100.02")
+
+
+FAULTS = {
+    "51": ApiError("sent, and not confirmed in time", "unknown_outcome", 503),
+    "52": ApiError("the desk does not answer", "unreachable"),
+    "53": ApiError("the answer is no problem document", "foreign", 502),
+    "54": ApiError("the broker is away; nothing was sent", "broker_unavailable", 503),
+    "55": ApiError("the id has been used for another order", "duplicate_client_order_id", 409),
+    "56": ApiError("too many requests", "rate_limited", 429),
+}
 
 
 class Client:
@@ -25,6 +35,8 @@ class Client:
     def order(self, *values: Any, **named: Any) -> None:
         if values[2] == "0":
             raise ApiError("qty 0 is not above 0", "bad_quantity", 422)
+        if values[2] in FAULTS:
+            raise FAULTS[values[2]]
         self.told.append((*values, named["client_order_id"]))
 
     def cancel(self, name: str, account: str) -> None:
@@ -58,6 +70,13 @@ def test_a_refusal_says_why(clients: list[Client]) -> None:
         ApiTrading("http://127.0.0.1:8000").place("k", replace(ORDER, qty="0"))
     with pytest.raises(RefusedError, match="--api"):
         NoTrading().place("k", ORDER)
+
+
+@pytest.mark.parametrize("qty", FAULTS)
+def test_what_is_not_known_is_not_called_refused(clients: list[Client], qty: str) -> None:
+    with pytest.raises(RefusedError) as told:
+        ApiTrading("http://127.0.0.1:8000").place("k", replace(ORDER, qty=qty))
+    assert isinstance(told.value, UnknownOutcomeError) == (qty in ("51", "52", "53"))
 
 
 def test_keys_are_the_desks_own(tmp_path: Path) -> None:

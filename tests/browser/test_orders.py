@@ -6,7 +6,9 @@ from playwright.sync_api import expect
 
 from dashboards.access import Login
 from dashboards.pages.orders import OrdersPage
+from dashboards.trading import UnknownOutcomeError
 from tests.browser.conftest import Visit
+from tests.browser.desk_up import wait
 from tests.browser.running import KEYS, READER, TRADER, Running
 
 
@@ -48,6 +50,38 @@ def test_an_order_by_keyboard(visit: Visit, running: Running) -> None:
     assert visit.faults == []
 
 
+def test_an_order_of_unknown_outcome_is_sent_again_as_the_same(visit: Visit, running: Running) -> None:
+    page, orders, unknown = visit.page, running.trading.orders, running.trading.unknown
+    page.keyboard.press("Alt+3")
+    qty, said, go = page.get_by_label("Quantity"), page.locator(".ticket .said"), page.locator(".ticket .go")
+    page.get_by_label("Price", exact=True).fill("100.02")
+    qty.fill("7")
+    unknown += [UnknownOutcomeError("sent, and not confirmed in time (unknown_outcome)"), OSError("cut off")]
+    n = len(orders)
+    for k in range(2):
+        page.keyboard.press("Enter")
+        expect(said).to_contain_text("not known whether it was sent; Send again repeats the same order")
+        expect(go).to_contain_text("Send again")
+        assert len(orders) == n + k + 1
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("accepted")
+    expect(go).not_to_contain_text("Send again")
+    page.keyboard.press("Enter")  # the same fields after a definite answer are another order
+    wait(lambda: len(orders) == n + 4)
+    unknown.append(UnknownOutcomeError("sent, and not confirmed in time (unknown_outcome)"))
+    expect(said).to_contain_text("accepted")
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("not known")
+    qty.fill("8")  # another order, too
+    expect(go).not_to_contain_text("Send again")
+    page.keyboard.press("Enter")
+    expect(said).to_have_text("accepted: buy 8 ACME.F")
+    ids = [o.client_order_id for _, o in orders[n:]]
+    assert ids[0] == ids[1] == ids[2]
+    assert len(set(ids[2:])) == len(ids[2:]) == 4
+    page.keyboard.press("Escape")
+
+
 def test_a_price_of_the_ladder_fills_the_ticket(visit: Visit) -> None:
     page = visit.page
     page.keyboard.press("Alt+1")
@@ -82,6 +116,7 @@ def test_a_reader_cannot_trade(reader: Visit, running: Running) -> None:
     # a page that was tampered with asks all the same: the server refuses
     desk = running.dashboard.desk
     orders = OrdersPage(desk, Login(KEYS[READER], READER, float("inf")))
+    orders.ticket.admits = orders.blotter.admits = lambda: True
     told = {"side": "buy", "instrument": "ACME.F", "qty": "1", "price": "100", "ord_type": "limit"}
     orders.ticket.heard({"op": "place", **told})
     orders.blotter.heard({"op": "act", "id": "ALICE|desk-1"})

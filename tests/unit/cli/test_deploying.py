@@ -1,9 +1,11 @@
 """From flags to a desk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import qflib as qf
 from qflib import settings
 from qflib.cli import deploying
 from qflib.cli.deploying import Wanted
@@ -45,6 +47,30 @@ def test_the_simulated_desk_measures_and_hedges():
     follows = deploying.deployment(Wanted("sim", strategy=True), chosen, told, 1)
     assert "strategy" in follows.stages
     assert "signals" not in follows.feed
+
+
+def test_the_simulated_desk_has_a_limit_of_es_unless_one_is_set():
+    chosen, wanted = settings.load(), Wanted("sim")
+    told = deploying.market(wanted, chosen)
+
+    def limit(kept=None, **limits):
+        desk = deploying.deployment(wanted, settings.load(limits=limits), told, 1, kept)
+        return desk.config.limits.get("max_es")
+
+    assert limit() == deploying.SIM_ES
+    assert limit(es=5e4) == 5e4
+    before = deploying.deployment(wanted, settings.load(limits={"es": 7e4}), told, 1)
+    assert limit(before) == 7e4, "a desk that goes on has the limit it began with"
+    without = replace(before, config=replace(before.config, limits={}))
+    assert limit(without) is None
+
+
+def test_the_limit_lies_above_what_the_desk_opens_with():
+    """Unhedged, so that the picture has its line and nothing is breached from the start."""
+    feed = qf.datasets.load("sim", seed=7, duration="12s", rate=2_000.0)
+    risk = qf.Desk(feed, hedger=qf.hedgers.Band(risk_aversion=1.0)).run().risk
+    most = risk.loc[risk["level"] == risk["level"].iloc[0], "es_unhedged"].max()
+    assert 1.2 * most < deploying.SIM_ES < 1.7 * most
 
 
 def test_a_recording_runs_flat_out_without_risk(test_data):
