@@ -52,9 +52,10 @@ class ExecutionList(Struct, frozen=True):
 
 
 async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
-    if scope["query_string"] or not has_plain_body(scope, state.settings.body_bytes):
+    most = state.settings.body_bytes
+    if scope["query_string"] or not has_plain_body(scope, most):
         return None
-    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive), NewOrder))))
+    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive, most), NewOrder))))
 
 
 @post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,), short=_short))
