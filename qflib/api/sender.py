@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 
 from qflib.api.line import Line, answers, quiet
 from qflib.api.metrics import ApiMetrics
@@ -29,6 +31,7 @@ _AWAY = "the broker is away; nothing was sent, send it again when /readyz answer
 _ENDING = "this server is ending; nothing was sent"
 _AGAIN_S = 0.3  # between two looks whether the broker is back
 _ROWS = 1_000  # of one record
+_log = structlog.get_logger("qflib.api")
 
 
 class _Sent(NamedTuple):
@@ -172,23 +175,28 @@ class Sender:
                 self._rows -= 1
                 _tell(f, away(_ENDING if self._ended else _AWAY))
             return
-        for underlying, rows in orders.items():
-            for first in range(0, len(rows), _ROWS):
-                part = rows[first : first + _ROWS]
-                columns = zip(ORDERS.columns, zip(*(row for row, _ in part), strict=True), strict=True)
-                made = ORDERS.make(**{c.name: np.array(v, ORDERS.dtype[c.name]) for c, v in columns})
-                batch = Batch("order", {"orders": made}, topic=ORDERS_INCOMING)
-                self._send(line, batch, line.orders, underlying, [f for _, f in part], "orders")
-        for first in range(0, len(signals), _ROWS):
-            some = signals[first : first + _ROWS]
-            batch = Batch("raw", _frames(line.signals, [s[:2] for s in some]), topic=MARKET_RAW)
-            self._send(line, batch, line.signals, SIGNALS, [f for *_, f in some], "signals")
-        if self._clock is None and self._sent:
-            self._clock = self._loop.call_later(self._patience, self._look)
+        try:
+            for underlying, rows in orders.items():
+                for part in (rows[k : k + _ROWS] for k in range(0, len(rows), _ROWS)):
+                    batch, waiting = partial(_orders, [r for r, _ in part]), [f for _, f in part]
+                    self._send(line, batch, line.orders, underlying, waiting, "orders")
+            for some in (signals[k : k + _ROWS] for k in range(0, len(signals), _ROWS)):
+                made, waiting = partial(_signals, line.signals, [s[:2] for s in some]), [f for *_, f in some]
+                self._send(line, made, line.signals, SIGNALS, waiting, "signals")
+        finally:
+            if self._clock is None and self._sent:
+                self._clock = self._loop.call_later(self._patience, self._look)
 
     def _send(
-        self, line: Line, batch: Batch, source: str, key: str, waiting: list[asyncio.Future[Ack]], kind: str
+        self,
+        line: Line,
+        batch: Callable[[], Batch],
+        source: str,
+        key: str,
+        waiting: list[asyncio.Future[Ack]],
+        kind: str,
     ) -> None:
+        """Send a record. It raises nothing: the records behind it have nothing to do with its trouble."""
         number = next(self._numbers)
 
         def done(at: tuple[int, int, int] | None) -> None:
@@ -196,11 +204,18 @@ class Sender:
                 self._loop.call_soon_threadsafe(self._confirmed, line, number, at, kind)
 
         self._sent[number] = _Sent(self._loop.time(), waiting)
+        if line is not self._line:  # a record before it ended the line
+            self._end(number, away(_AWAY))
+            return
         try:
-            line.send(batch, source, key, done)
+            line.send(batch(), source, key, done)
         except BufferError:
             detail = "the queue to Kafka is full; nothing was sent, slow down"
             self._end(number, ProblemError(503, "overloaded", detail, headers={"retry-after": "1"}))
+        except Exception as e:  # a producer that broke for good
+            _log.error("the line to Kafka broke", reason=str(e))
+            self._end(number, self._unknown(number))
+            self._leave(line)
 
     def _confirmed(self, line: Line, number: int, at: tuple[int, int, int] | None, kind: str) -> None:
         if number not in self._sent:
@@ -271,6 +286,16 @@ def _tell(future: asyncio.Future[Ack], problem: ProblemError) -> None:
     if not future.done():
         future.set_exception(problem)
         future.exception()  # who waited may have gone
+
+
+def _orders(rows: Sequence[tuple[Any, ...]]) -> Batch:
+    columns = zip(ORDERS.columns, zip(*rows, strict=True), strict=True)
+    made = ORDERS.make(**{c.name: np.array(v, ORDERS.dtype[c.name]) for c, v in columns})
+    return Batch("order", {"orders": made}, topic=ORDERS_INCOMING)
+
+
+def _signals(source: str, signals: Sequence[tuple[bytes, int]]) -> Batch:
+    return Batch("raw", _frames(source, signals), topic=MARKET_RAW)
 
 
 def _frames(source: str, signals: Sequence[tuple[bytes, int]]) -> dict[str, Any]:
