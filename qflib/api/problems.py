@@ -21,6 +21,8 @@ from msgspec import Struct
 from qflib.api.request_id import request_id_of
 from qflib.errors import BrokerError, DataError, InputError, QflibError, UnknownInstrumentError
 
+#: The code of what was sent, and may or may not have come to Kafka.
+UNKNOWN_OUTCOME = "unknown_outcome"
 MEDIA = "application/problem+json"
 #: The codes of errors that the framework raises.
 _CODES = {

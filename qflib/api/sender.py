@@ -14,7 +14,7 @@ import structlog
 
 from qflib.api.line import Line, answers, quiet
 from qflib.api.metrics import ApiMetrics
-from qflib.api.problems import ProblemError, away
+from qflib.api.problems import UNKNOWN_OUTCOME, ProblemError, away
 from qflib.api.state import Ack
 from qflib.broker.clients import Connection
 from qflib.broker.publishing import publish
@@ -145,7 +145,7 @@ class Sender:
                 sent = await asyncio.to_thread(send)
             except BrokerError:
                 detail = "Kafka did not confirm it, and whether it was applied is not known; send the same id again"
-                raise away(detail, "unknown_outcome") from None
+                raise away(detail, UNKNOWN_OUTCOME) from None
         if self.metrics is not None:
             for b in batches:
                 self.metrics.sent["controls" if b.kind == "control" else "bookings"] += b.count
@@ -273,7 +273,7 @@ class Sender:
     def _unknown(self, number: int) -> ProblemError:
         if self.metrics is not None:
             self.metrics.unknown += len(self._sent[number].waiting)
-        return away(_UNKNOWN, "unknown_outcome")
+        return away(_UNKNOWN, UNKNOWN_OUTCOME)
 
     def _end(self, number: int, problem: ProblemError) -> None:
         waiting = self._sent.pop(number).waiting
