@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from qflib.records.decimals import decimal_text
 _SECOND, _NARROW = 10**9, 10**6
 _END = 2**62
 _TOO_MANY = 8  # times the rows of a page that a window may hold
+_AT_ONCE = 500  # rows shown: some milliseconds
 _TICKS = "_ticks"
 _LOTS = frozenset({"qty", "bid_qty", "ask_qty", "last_qty", "bid_depth", "ask_depth", "cum_qty", "leaves_qty",
                    "position", "working"})  # fmt: skip
@@ -86,27 +88,28 @@ def page(
     return Page(some if names is columns else some.drop_columns([kept.time]), more)
 
 
-def shown(rows: pa.Table, instruments: Instruments) -> list[dict[str, Any]]:
-    """Rows as JSON shows them: symbols, and decimal strings where a row names its instrument; the rest as inside."""
-    names = rows.column_names
-    made: list[dict[str, Any]] = rows.to_pylist()
-    if "instrument" not in names:
-        return made
-    texts = instruments.decimals
+def shown(rows: pa.Table, instruments: Instruments) -> Iterator[list[dict[str, Any]]]:
+    """Rows as JSON shows them: symbols, and decimal strings where a row names its instrument; the rest as inside.
+
+    They come in parts: other threads wait while Arrow makes Python's objects of one.
+    """
+    texts, names = instruments.decimals, rows.column_names
     ticks = [n for n in names if n.endswith(_TICKS)]
     lots = [n for n in names if n in _LOTS]
-    for row in made:
-        i = row["instrument"] & ALL_INSTRUMENTS
-        if i >= len(instruments):
-            continue
-        row["instrument"] = instruments[i].symbol
-        for n in ticks:
-            row[n.removesuffix(_TICKS)] = texts.price(i, row.pop(n))
-        for n in lots:
-            row[n] = texts.qty(i, row[n])
-        if isinstance(row.get("price"), float):
-            row["price"] = decimal_text(row["price"])
-    return made
+    for first in range(0, len(rows), _AT_ONCE):
+        made: list[dict[str, Any]] = rows.slice(first, _AT_ONCE).to_pylist()
+        for row in made if "instrument" in names else ():
+            i = row["instrument"] & ALL_INSTRUMENTS
+            if i >= len(instruments):
+                continue
+            row["instrument"] = instruments[i].symbol
+            for n in ticks:
+                row[n.removesuffix(_TICKS)] = texts.price(i, row.pop(n))
+            for n in lots:
+                row[n] = texts.qty(i, row[n])
+            if isinstance(row.get("price"), float):
+                row["price"] = decimal_text(row["price"])
+        yield made
 
 
 def topics() -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from qflib.api.book_bytes import BookBytes
 from qflib.api.keys import KeyStore
 from qflib.api.metrics import ApiMetrics
-from qflib.api.problems import away
+from qflib.api.pieces import encoded
+from qflib.api.problems import ProblemError, away
 from qflib.api.rates import Rates
 from qflib.settings import ApiSettings
 
@@ -101,6 +102,7 @@ class ApiState:
         self.ending = asyncio.Event()  # set when the server ends: sockets say so
         self._ready, self._connected = ready, connected
         self._computing = asyncio.Semaphore(s.computing)
+        self._asked = 0  # computed, or waiting for it
 
     @property
     def is_ready(self) -> bool:
@@ -126,6 +128,24 @@ class ApiState:
             raise away("what was sent before is still being read; nothing was sent, wait for /readyz", "not_ready")
 
     async def compute(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Have a thread do it, so many at once: others wait, and nobody's book waits for them."""
-        async with self._computing:
-            return await asyncio.to_thread(work, *arguments)
+        """Have a thread do it, so many at once: others wait, and nobody's book waits for them.
+
+        Raises
+        ------
+        ProblemError
+            503, if too many wait already.
+        """
+        if self._asked >= self.settings.computing + self.settings.waiting:
+            detail = f"{self.settings.waiting} requests wait to be computed; wait as Retry-After says"
+            raise ProblemError(503, "overloaded", detail, headers={"retry-after": "1"})
+        self._asked += 1
+        try:
+            async with self._computing:
+                return await asyncio.to_thread(work, *arguments)
+        finally:
+            self._asked -= 1
+
+    async def encoded(self, work: Callable[..., Any], *arguments: Any) -> bytes:
+        """As `compute`, and its result as JSON, which may be large: the loop does not wait for that either."""
+        made: bytes = await self.compute(lambda: encoded(work(*arguments)))
+        return made

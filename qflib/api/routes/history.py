@@ -6,6 +6,7 @@ import base64
 import struct
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Request, get
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from qflib.api.instants import nanoseconds
 from qflib.api.pages_of_history import page, shown, stream_of, topics
+from qflib.api.pieces import listed
 from qflib.api.problems import ProblemError
 from qflib.api.requests import INSTANT
 from qflib.api.routes.route import Filter, State, json, route
@@ -62,12 +64,15 @@ async def history(
     arrow = ARROW in request.headers.get("accept", "")
     most = min(limit, state_of.settings.page_rows)
 
-    def work() -> tuple[bytes | list[dict[str, Any]], str | None]:
+    def work() -> tuple[bytes, str | None]:
         names = None if columns is None else columns.split(",")
         made = page(kept, topic, table=table, columns=names, instrument=instrument, start_ns=begin,
                     end_ns=nanoseconds("end", end), skip=skip, limit=most)  # fmt: skip
         more = None if made.next is None else base64.urlsafe_b64encode(_PLACE.pack(*made.next)).decode()
-        return (stream_of(made.rows) if arrow else shown(made.rows, kept.instruments())), more
+        if arrow:
+            return stream_of(made.rows), more
+        items = listed(shown(made.rows, kept.instruments()))
+        return b'{"items":%b,"next":%b}' % (items, msgspec.json.encode(more)), more
 
     try:
         rows, more = await state_of.compute(work)
@@ -75,7 +80,7 @@ async def history(
         raise ProblemError(404, "no_history", f"the history has nothing of {topic} yet; ask again") from None
     if arrow:
         return Response(rows, media_type=ARROW, headers={} if more is None else {NEXT: more})
-    return json(HistoryPage(rows, more))
+    return json(rows)
 
 
 def _place(cursor: str) -> tuple[int, int]:

@@ -134,7 +134,7 @@ async def book(data: JSONBody[NewBookings], state_of: State, portfolio: Portfoli
 async def what_if(data: JSONBody[WhatIfBody], state_of: State, portfolio: PortfolioId) -> Response[WhatIfForm]:
     """Greeks, ES and component ES before and after trades, at the market and scenarios of now."""
     report = _report(state_of, portfolio)
-    return json(await state_of.compute(weigh, state_of.views, report, data))
+    return json(await state_of.encoded(weigh, state_of.views, report, data))
 
 
 def _report(state: ApiState, portfolio: str) -> Report:

@@ -70,8 +70,9 @@ def route(
 
 
 def json(made: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[Any]:
-    """A reply encoded here: Litestar's own way through its type encoders takes twice as long."""
-    return Response(msgspec.json.encode(made), status_code=status, media_type="application/json", headers=headers)
+    """A reply encoded here, where it is not yet: Litestar's own way through its encoders takes twice as long."""
+    told = made if isinstance(made, bytes) else msgspec.json.encode(made)
+    return Response(told, status_code=status, media_type="application/json", headers=headers)
 
 
 def before(cursor: str | None) -> Cursor | None:
