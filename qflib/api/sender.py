@@ -24,8 +24,8 @@ from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING
 
 SIGNALS = "signals:api"  # the name whose partition all signals of the API lie in
 _UNKNOWN = (
-    "Kafka did not confirm it in time, and whether it was sent is not known; send the same client_order_id again: it "
-    "is taken once"
+    "Kafka did not confirm it in time; whether it was sent is not known: send the same client_order_id again, it is "
+    "taken once"
 )
 _AWAY = "the broker is away; nothing was sent, send it again when /readyz answers 200"
 _ENDING = "this server is ending; nothing was sent"
