@@ -82,9 +82,14 @@ def serve(app: Litestar, host: str, port: int, listen: bool = True) -> None:
     SettingsError
         If the port is in use.
     """
-    if not is_free(port):
-        raise SettingsError(f"port {port} of {host} is in use; end what uses it, or set QFLIB_API__PORT to another")
+    if not is_free(port, host):
+        raise in_use(host, port)
     asyncio.run(_serve(app, host, port, listen))
+
+
+def in_use(host: str, port: int) -> SettingsError:
+    """What is told where nobody can listen."""
+    return SettingsError(f"port {port} of {host} is in use; end what uses it, or set QFLIB_API__PORT to another")
 
 
 def run(deployment: Path, connection: Connection, host: str, port: int) -> None:

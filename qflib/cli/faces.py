@@ -37,8 +37,8 @@ class Faces:
         if not DASHBOARD.is_file():
             raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
         self._host = settings.api.host
-        self._api = _free("api", settings.api.port)
-        self._dash = _free("dash", settings.dash.port, self._api)
+        self._api = _free("api", self._host, settings.api.port)
+        self._dash = _free("dash", self._host, settings.dash.port, self._api)
         self.key = ""  # what is said of the development key
 
     @property
@@ -78,9 +78,9 @@ class Faces:
         return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
 
 
-def _free(name: str, first: int, *taken: int) -> int:
+def _free(name: str, host: str, first: int, *taken: int) -> int:
     for port in range(first, first + _TRIED):
-        if port not in taken and is_free(port):
+        if port not in taken and is_free(port, host):
             return port
     raise SettingsError(
         f"ports {first} to {first + _TRIED - 1} are all in use; set QFLIB_{name.upper()}__PORT to one that is free"
