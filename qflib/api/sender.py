@@ -81,7 +81,7 @@ class Sender:
         self._rows = 0  # gathered and on their way
         self._due = False  # whether this turn's rows will be sent at its end
         self._clock: asyncio.TimerHandle | None = None
-        self._turn = asyncio.Lock()
+        self._turns = {urgent: asyncio.Lock() for urgent in (False, True)}
         self._opening: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -89,6 +89,11 @@ class Sender:
         """Begin, in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._open()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a line that orders and signals can be sent by."""
+        return self._line is not None
 
     async def ready(self) -> None:
         """Wait until there is a broker to send to."""
@@ -126,8 +131,8 @@ class Sender:
         self._signals.append((payload, receipt_ns, told))
         return told
 
-    async def publish(self, batches: Sequence[Batch]) -> int:
-        """Send controls or bookings in one transaction, one such at a time.
+    async def publish(self, batches: Sequence[Batch], *, urgent: bool = False) -> int:
+        """Send controls or bookings in one transaction, one such at a time; and the urgent ones one at a time.
 
         Raises
         ------
@@ -140,7 +145,7 @@ class Sender:
         def send() -> int:
             return publish(self._connection, batches, self._table, attempts=2, client_id="qflib.api", answer_s=2.0)
 
-        async with self._turn:
+        async with self._turns[urgent]:
             try:
                 sent = await asyncio.to_thread(send)
             except BrokerError:

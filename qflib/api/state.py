@@ -35,14 +35,18 @@ class Ack(NamedTuple):
 class Sending(Protocol):
     """The way to Kafka; what is returned is done when Kafka has it, or fails with a problem."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a line that orders and signals can be sent by."""
+
     def order(self, underlying: str, row: tuple[Any, ...]) -> asyncio.Future[Ack]:
         """Send a row of `Orders`."""
 
     def signal(self, payload: bytes, receipt_ns: int) -> asyncio.Future[Ack]:
         """Send a signal as JSON."""
 
-    async def publish(self, batches: Sequence[Batch]) -> int:
-        """Send controls or bookings in one transaction."""
+    async def publish(self, batches: Sequence[Batch], *, urgent: bool = False) -> int:
+        """Send controls or bookings in one transaction; an urgent one waits for none that is not."""
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -114,8 +118,8 @@ class ApiState:
         """Whether the broker answers."""
         return self.views.connected if self._connected is None else self._connected()
 
-    def accepts(self) -> None:
-        """Refuse what would be sent, where the broker is away or the views don't know yet what was sent before.
+    def reaches(self) -> None:
+        """Refuse what would be sent, where the broker is away.
 
         Raises
         ------
@@ -124,6 +128,18 @@ class ApiState:
         """
         if not self.is_connected:
             raise away("the broker is away; nothing was sent, send it again when /readyz answers 200")
+
+    def accepts(self) -> None:
+        """As `reaches`; and where there is no line to it yet, or the views don't know yet what was sent before.
+
+        Raises
+        ------
+        ProblemError
+            503; nothing was sent.
+        """
+        self.reaches()
+        if not self.sender.is_ready:
+            raise away("there is no line to the broker yet; nothing was sent, wait for /readyz")
         if not self.is_ready:
             raise away("what was sent before is still being read; nothing was sent, wait for /readyz", "not_ready")
 
