@@ -7,6 +7,7 @@ import struct
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 from litestar import Request, get
 from litestar.params import PathParameter, QueryParameter
 from litestar.response import Response
@@ -19,9 +20,11 @@ from qflib.api.problems import ProblemError
 from qflib.api.requests import INSTANT
 from qflib.api.routes.route import Filter, State, json, route
 from qflib.errors import DataError
+from qflib.history import NothingStoredError
 
 ARROW = "application/vnd.apache.arrow.stream"
 NEXT = "x-next-cursor"
+_log = structlog.get_logger("qflib.api")
 _PLACE = struct.Struct(">QI")
 _SKIPPED = 1_000_000  # rows of one instant
 _COLUMNS = r"^[a-z_0-9]+(,[a-z_0-9]+)*$"
@@ -76,8 +79,12 @@ async def history(
 
     try:
         rows, more = await state_of.compute(work)
-    except DataError:
+    except NothingStoredError:
         raise ProblemError(404, "no_history", f"the history has nothing of {topic} yet; ask again") from None
+    except DataError as e:  # its sentence names the folder
+        _log.error("the history is not readable", topic=topic, reason=str(e))
+        detail = f"the history of {topic} is not readable; tell the request id to whoever runs this desk"
+        raise ProblemError(503, "history_unreadable", detail) from None
     if arrow:
         return Response(rows, media_type=ARROW, headers={} if more is None else {NEXT: more})
     return json(rows)
