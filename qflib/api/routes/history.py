@@ -27,7 +27,7 @@ NEXT = "x-next-cursor"
 _log = structlog.get_logger("qflib.api")
 _PLACE = struct.Struct(">QI")
 _SKIPPED = 1_000_000  # rows of one instant
-_COLUMNS = r"^[a-z_0-9]+(,[a-z_0-9]+)*$"
+_COLUMNS = r"^[a-z_0-9]+(,[a-z_0-9]+)*$(?!\n)"
 Instant = Annotated[
     str | None, QueryParameter(max_length=40, pattern=INSTANT, description="RFC 3339, as 2026-01-05T14:30:00Z")
 ]
@@ -45,12 +45,12 @@ async def history(
     state_of: State,
     request: Request[Any, Any, Any],
     topic: Annotated[str, PathParameter(max_length=64)],
-    table: Annotated[str | None, QueryParameter(max_length=32, pattern=r"^[a-z_]+$")] = None,
+    table: Annotated[str | None, QueryParameter(max_length=32, pattern=r"^[a-z_]+$(?!\n)")] = None,
     instrument: Filter = None,
     start: Instant = None,
     end: Instant = None,
     columns: Annotated[str | None, QueryParameter(max_length=1_000, pattern=_COLUMNS, description="a,b,c")] = None,
-    cursor: Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9_-]{16}$")] = None,
+    cursor: Annotated[str | None, QueryParameter(pattern=r"^[A-Za-z0-9_-]{16}$(?!\n)")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=100_000, description="rows at most")] = 1_000,
 ) -> Response[HistoryPage]:
     """Rows of a topic's table by rising time: JSON, or an Arrow stream where Accept names its media type."""
