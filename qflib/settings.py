@@ -98,7 +98,8 @@ class ApiSettings(_Part):
     stale_s: _Positive = 15.0  # without a word of an underlying's books its orders are refused
     array: Annotated[int, Field(gt=0)] = 100_000  # numbers in a request to pricing or shortfall
     page_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
-    computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait
+    computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait,
+    waiting: Annotated[int, Field(ge=0)] = 16  # and so many of them at most
 
 
 class DashSettings(_Part):

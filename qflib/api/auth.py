@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from litestar.enums import ScopeType
+from litestar.params import QueryParameter
 
 from qflib.api.direct import ShortWay, header, tell
 from qflib.api.keys import KeyStore
@@ -151,10 +152,11 @@ class Door:
 
 def _check_query(query: bytes, handler: Any) -> None:
     """Each parameter once, and none that the route does not know: a slip must not run the defaults."""
-    known = handler.parsed_fn_signature.parameters
+    parameters = handler.parsed_fn_signature.parameters  # of its path, its body and what it depends on as well
     told: set[str] = set()
     for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        if name not in known or name in told:
+        known = name in parameters and isinstance(parameters[name].kwarg_definition, QueryParameter)
+        if not known or name in told:
             what = "twice" if name in told else "and is unknown"
             raise ProblemError(
                 400, "bad_parameter", f"parameter {name[:40]!r} is given {what}; see /schema for what is"

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qflib.api.problems import ProblemError
+from qflib.api.problems import ProblemError, too_large
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Send
@@ -50,24 +50,32 @@ def header(scope: Any, name: bytes) -> str | None:
 
 
 def has_plain_body(scope: Any, most: int) -> bool:
-    """Whether a request's length is told, and is neither nothing nor too much."""
+    """Whether a request's length is told, and is neither nothing nor too much.
+
+    A body in chunks may be of another length than the header tells.
+    """
     told = header(scope, b"content-length") or ""
+    if header(scope, b"transfer-encoding") is not None:
+        return False
     return told.isdecimal() and 0 < int(told[:19]) <= most
 
 
-async def body_of(receive: Receive) -> bytes:
-    """The whole body, of a request whose length was told: the server gives no more than that.
+async def body_of(receive: Receive, most: int) -> bytes:
+    """The whole body, of `most` bytes at most.
 
     Raises
     ------
     ProblemError
-        400, if the caller went away before its end.
+        400, if the caller went away before its end; 413, if it is longer.
     """
-    parts = []
+    parts, length = [], 0
     while True:
         message: Any = await receive()
         if message["type"] != "http.request":
             raise ProblemError(400, "malformed", "the body ended before its length; send it whole")
         parts.append(message.get("body", b""))
+        length += len(parts[-1])
+        if length > most:
+            raise too_large()
         if not message.get("more_body", False):
             return b"".join(parts)

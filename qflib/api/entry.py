@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qflib.api.admission import Admission, request_hash
-from qflib.api.problems import ProblemError, away
+from qflib.api.problems import UNKNOWN_OUTCOME, ProblemError, away
 from qflib.api.requests import NewOrder
 from qflib.api.shapes import OrderForm, order_form
 from qflib.records import OrderAction
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from qflib.api.state import Ack, ApiState
 
 Key = tuple[str, str]
+Meant = int | str  # what an id stands for: an order's hash, or the order that a cancel is of
 _RECENT = 20_000  # acknowledged orders that the views may not have read yet
+_DOUBTFUL = 20_000  # requests of which nobody knows whether Kafka has them
 
 
 class OrderEntry:
@@ -36,8 +38,9 @@ class OrderEntry:
     def __init__(self, state: ApiState) -> None:
         self._state, self._views = state, state.views
         self._admission = Admission(state.views, state.settings.stale_s, state.now_ns)
-        self._flying: dict[Key, tuple[int, asyncio.Future[OrderState]]] = {}
+        self._flying: dict[Key, tuple[Meant, asyncio.Future[OrderState]]] = {}
         self._recent: OrderedDict[Key, OrderState] = OrderedDict()
+        self._doubtful: OrderedDict[Key, Meant] = OrderedDict()
 
     async def enter(self, body: NewOrder) -> OrderForm:
         """Send an order, and give its first reply when Kafka has it.
@@ -49,10 +52,8 @@ class OrderEntry:
             confirm it.
         """
         key, hashed = (body.account, body.client_order_id), request_hash(body)
-        there = self._flying.get(key)
-        if there is not None:
-            self._same(key, hashed, there[0])
-            return self.first_reply(await asyncio.shield(there[1]))
+        if (there := self._under_way(key, hashed)) is not None:
+            return self.first_reply(await asyncio.shield(there))
         self._state.accepts()
         known = self.known(key)
         if known is not None:
@@ -60,7 +61,8 @@ class OrderEntry:
             if not known.known:  # its execution was read before it
                 raise away("the order is there, and its request is being read; send it again", "not_ready")
             return self.first_reply(known)
-        fresh = await self._sent(key, self._admission.row(body, hashed))
+        self._same(key, hashed, self._doubtful.get(key, hashed))
+        fresh = await self._sent(key, hashed, self._admission.row(body, hashed))
         return order_form(fresh, self._views.instruments, now_ns=fresh.stamp.append_ns)
 
     async def cancel(self, account: str, client_order_id: str, cancel_id: str | None) -> OrderForm:
@@ -71,24 +73,27 @@ class OrderEntry:
         ProblemError
             404 where there is no such order, 409 where it has ended or `cancel_id` is taken, 503 as `enter`.
         """
+        named = cancel_id or f"cancel-{secrets.token_hex(8)}"
+        key = account, named
+        if (under_way := self._under_way(key, client_order_id)) is not None:
+            return self.first_reply(await asyncio.shield(under_way))
         self._state.accepts()
         order = self.known((account, client_order_id))
         if order is None or order.action == OrderAction.CANCEL:
             raise ProblemError(404, "unknown_order", f"account {account!r} has no order {client_order_id!r}")
-        if cancel_id is not None and (there := self.known((account, cancel_id))) is not None:
-            if there.orig_client_order_id != client_order_id:
-                raise self._duplicate((account, cancel_id))
+        if (there := self.known(key)) is not None:
+            self._same(key, client_order_id, there.orig_client_order_id)
             return self.first_reply(there)
+        self._same(key, client_order_id, self._doubtful.get(key, client_order_id))
         if not order.live:
             status = "replaced" if order.replaced_by else order_form(order, self._views.instruments).ord_status
             raise ProblemError(409, "order_ended", f"order {client_order_id!r} is {status}: there is nothing to cancel")
-        named = cancel_id or f"cancel-{secrets.token_hex(8)}"
         row = Request(
             int(OrderAction.CANCEL), order.instrument, order.side, 0, 0, 0, 0, account.encode(),
             order.portfolio.encode(), order.book, named.encode(), client_order_id.encode(), 0, 0,
             self._views.books.market_time_ns(),
         )  # fmt: skip
-        return self.first_reply(await self._sent((account, named), row))
+        return self.first_reply(await self._sent(key, client_order_id, row))
 
     def known(self, key: Key) -> OrderState | None:
         """An order as the views have it, else as it was acknowledged; None where it was never heard of."""
@@ -106,8 +111,15 @@ class OrderEntry:
                         leaves_qty=leaves, avg_price=0.0, fees=0.0, replaced_by="", known=True)  # fmt: skip
         return order_form(first, self._views.instruments, now_ns=append_ns)
 
-    def _same(self, key: Key, hashed: int, theirs: int) -> None:
-        if hashed != theirs:
+    def _under_way(self, key: Key, meant: Meant) -> asyncio.Future[OrderState] | None:
+        there = self._flying.get(key)
+        if there is None:
+            return None
+        self._same(key, meant, there[0])
+        return there[1]
+
+    def _same(self, key: Key, meant: Meant, theirs: Meant) -> None:
+        if meant != theirs:
             raise self._duplicate(key)
 
     @staticmethod
@@ -115,18 +127,21 @@ class OrderEntry:
         detail = f"account {key[0]!r} has used client_order_id {key[1]!r} for another request; give each its own"
         return ProblemError(409, "duplicate_client_order_id", detail)
 
-    async def _sent(self, key: Key, row: Request) -> OrderState:
+    async def _sent(self, key: Key, meant: Meant, row: Request) -> OrderState:
         """Hold the id, send, and remember what was acknowledged, whether or not the caller waits for it."""
         instrument = self._views.instruments[row.instrument]
         ack = self._state.sender.order(instrument.underlying, row)
         told: asyncio.Future[OrderState] = asyncio.get_running_loop().create_future()
-        self._flying[key] = row.request_hash, told
+        self._flying[key] = meant, told
 
         def done(future: asyncio.Future[Ack]) -> None:
             self._flying.pop(key, None)
             if future.cancelled():
+                self._doubt(key, meant)
                 told.cancel()
             elif (error := future.exception()) is not None:
+                if not isinstance(error, ProblemError) or error.code == UNKNOWN_OUTCOME:
+                    self._doubt(key, meant)
                 told.set_exception(error)
                 told.exception()  # the caller may have gone: it was told to nobody, and that is no fault
             else:
@@ -134,6 +149,15 @@ class OrderEntry:
 
         ack.add_done_callback(done)
         return await asyncio.shield(told)
+
+    def _doubt(self, key: Key, meant: Meant) -> None:
+        """Kafka may have it: another request under its id could be taken beside it, where they are of two partitions.
+
+        The exchange tells the two apart only in one partition.
+        """
+        self._doubtful[key] = meant
+        if len(self._doubtful) > _DOUBTFUL:
+            self._doubtful.popitem(last=False)
 
     def _remember(self, key: Key, r: Request, ack: Ack) -> OrderState:
         cursor = tuple(ack)
@@ -148,6 +172,7 @@ class OrderEntry:
             *key, (cursor[0], cursor[1], cursor[2], cursor[3]), stamp, known=True, leaves_qty=leaves, **columns
         )
         self._recent[key] = state
+        self._doubtful.pop(key, None)
         if len(self._recent) > _RECENT:
             self._recent.popitem(last=False)
         return state

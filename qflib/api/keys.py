@@ -75,7 +75,8 @@ class KeyStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._keys: dict[str, Key] = {}
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None  # the file as it was read,
+        self._failed: tuple[int, int, int] | None = None  # and as it was when it could not be
         self._looked = 0.0
         self._lock = Lock()
 
@@ -135,13 +136,16 @@ class KeyStore:
             self._looked = at
             stamp = _stamp(self.path)
             if now or stamp != self._seen:
-                self._seen = stamp
                 try:
                     self._keys = _read(self.path)
-                except DataError as e:  # somebody's hand was in it: those who are in stay in
+                except DataError as e:  # somebody's hand was in it: those who are in stay in, and it is looked at again
                     if now:
                         raise
-                    _log.error("keys are not read anew", reason=str(e))
+                    if stamp != self._failed:
+                        self._failed = stamp
+                        _log.error("keys are not read anew", reason=str(e))
+                else:
+                    self._seen, self._failed = stamp, None
         return self._keys
 
     @contextmanager

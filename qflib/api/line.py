@@ -103,9 +103,10 @@ class Line:
     def _trouble(self, error: Any) -> None:
         from confluent_kafka import KafkaError as Codes
 
-        if error.code() == Codes._ALL_BROKERS_DOWN and not self.away:
+        broken = error.fatal() or error.code() == Codes._FATAL  # it sends nothing any more
+        if (broken or error.code() == Codes._ALL_BROKERS_DOWN) and not self.away:
             self.away = True
-            _log.warning("broker is gone; orders are refused", error=error.str())
+            _log.warning("the line to Kafka is lost; orders are refused", error=error.str())
             self._lost(self)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from qflib.errors import InputError
-from qflib.history import History
+from qflib.history import History, NothingStoredError
 from qflib.history.kept import KEPT, Kept, kept_of
-from qflib.history.reading import read, span
+from qflib.history.reading import earliest, read
 from qflib.history.rows import DAY_NS
 from qflib.records import ALL_INSTRUMENTS, Instruments
 from qflib.records.decimals import decimal_text
@@ -21,6 +23,7 @@ from qflib.records.decimals import decimal_text
 _SECOND, _NARROW = 10**9, 10**6
 _END = 2**62
 _TOO_MANY = 8  # times the rows of a page that a window may hold
+_AT_ONCE = 500  # rows shown: some milliseconds
 _TICKS = "_ticks"
 _LOTS = frozenset({"qty", "bid_qty", "ask_qty", "last_qty", "bid_depth", "ask_depth", "cum_qty", "leaves_qty",
                    "position", "working"})  # fmt: skip
@@ -66,12 +69,17 @@ def page(
     Notes
     -----
     Windows of time are counted, each twice as long, until they hold a page: O(rows of the page + rows of the last
-    window). Without `start_ns` the first time is looked up in the whole time column.
+    window + rows of the first day). They begin at the first row: none is counted where nothing was archived.
     """
     kept = _kept(topic, table)
     number = None if instrument is None else history.instruments().id(instrument)
-    first = span(history, kept)[0] if start_ns is None else start_ns
-    last = _END if end_ns is None else end_ns
+    begin = earliest(history, kept, start_ns or 0)
+    if begin is None and start_ns is None:
+        raise NothingStoredError(f"the history has no {kept.name} yet; let the archive run on")
+    first = begin if begin is not None else start_ns or 0  # from a time after the last row on there is nothing
+    if first != start_ns:
+        skip = 0
+    last = min(_END if end_ns is None else end_ns, _after(history.dates(kept.name, history.clusters[-1])))
     stop = _stop(history, kept, number, first, last, skip + limit + 1)
     if columns is not None and "instrument" in kept.schema.names:
         columns = list(dict.fromkeys([*columns, "instrument"]))  # prices and quantities are read by it
@@ -86,27 +94,28 @@ def page(
     return Page(some if names is columns else some.drop_columns([kept.time]), more)
 
 
-def shown(rows: pa.Table, instruments: Instruments) -> list[dict[str, Any]]:
-    """Rows as JSON shows them: symbols, and decimal strings where a row names its instrument; the rest as inside."""
-    names = rows.column_names
-    made: list[dict[str, Any]] = rows.to_pylist()
-    if "instrument" not in names:
-        return made
-    texts = instruments.decimals
+def shown(rows: pa.Table, instruments: Instruments) -> Iterator[list[dict[str, Any]]]:
+    """Rows as JSON shows them: symbols, and decimal strings where a row names its instrument; the rest as inside.
+
+    They come in parts: other threads wait while Arrow makes Python's objects of one.
+    """
+    texts, names = instruments.decimals, rows.column_names
     ticks = [n for n in names if n.endswith(_TICKS)]
     lots = [n for n in names if n in _LOTS]
-    for row in made:
-        i = row["instrument"] & ALL_INSTRUMENTS
-        if i >= len(instruments):
-            continue
-        row["instrument"] = instruments[i].symbol
-        for n in ticks:
-            row[n.removesuffix(_TICKS)] = texts.price(i, row.pop(n))
-        for n in lots:
-            row[n] = texts.qty(i, row[n])
-        if isinstance(row.get("price"), float):
-            row["price"] = decimal_text(row["price"])
-    return made
+    for first in range(0, len(rows), _AT_ONCE):
+        made: list[dict[str, Any]] = rows.slice(first, _AT_ONCE).to_pylist()
+        for row in made if "instrument" in names else ():
+            i = row["instrument"] & ALL_INSTRUMENTS
+            if i >= len(instruments):
+                continue
+            row["instrument"] = instruments[i].symbol
+            for n in ticks:
+                row[n.removesuffix(_TICKS)] = texts.price(i, row.pop(n))
+            for n in lots:
+                row[n] = texts.qty(i, row[n])
+            if isinstance(row.get("price"), float):
+                row["price"] = decimal_text(row["price"])
+        yield made
 
 
 def topics() -> tuple[str, ...]:
@@ -155,11 +164,16 @@ def _count(history: History, kept: Kept, instrument: int | None, start: int, sto
     where &= (ds.field("date") >= _day(start)) & (ds.field("date") <= _day(stop))
     if instrument is not None and "instrument" in kept.schema.names:
         where &= ds.field("instrument") == instrument
-    return int(history.scan(kept.name, [kept.time], where).num_rows)
+    return int(history.count(kept.name, where))
 
 
 def _day(ns: int) -> str:
     return str(np.datetime64(ns // DAY_NS, "D"))
+
+
+def _after(dates: list[str]) -> int:
+    """The end of the last date."""
+    return int(((date.fromisoformat(dates[-1]) - date(1970, 1, 1)).days + 1) * DAY_NS) if dates else 0
 
 
 def _instant(ns: int) -> pd.Timestamp:

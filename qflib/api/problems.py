@@ -21,6 +21,8 @@ from msgspec import Struct
 from qflib.api.request_id import request_id_of
 from qflib.errors import BrokerError, DataError, InputError, QflibError, UnknownInstrumentError
 
+#: The code of what was sent, and may or may not have come to Kafka.
+UNKNOWN_OUTCOME = "unknown_outcome"
 MEDIA = "application/problem+json"
 #: The codes of errors that the framework raises.
 _CODES = {
@@ -109,6 +111,11 @@ def problem_of(error: Exception) -> ProblemError:
 def away(detail: str, code: str = "broker_unavailable") -> ProblemError:
     """503: Kafka cannot be reached."""
     return ProblemError(503, code, detail, headers={"retry-after": "1"})
+
+
+def too_large() -> ProblemError:
+    """413, as the framework's own way tells it."""
+    return ProblemError(413, _CODES[413], _SENTENCES[413])
 
 
 def malformed(error: Exception) -> ProblemError:

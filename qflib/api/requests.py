@@ -15,10 +15,12 @@ Decimal = Annotated[
 ]
 SignedDecimal = Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}(\.[0-9]{1,18})?$(?!\n)")]
 #: An account or portfolio: printable ASCII, as the exchange takes it.
-Name = Annotated[str, Meta(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$(?!\n)")]
+NAME = r"^[!-~]([ -~]{0,62}[!-~])?$(?!\n)"
+Name = Annotated[str, Meta(pattern=NAME)]
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 #: An id of ours: it stands in an address too.
-Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)")]
+ID = r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$(?!\n)"
+Id = Annotated[str, Meta(pattern=ID)]
 Level = Annotated[float, Meta(ge=0.5, lt=1.0)]
 #: RFC 3339 with a zone.
 INSTANT = (

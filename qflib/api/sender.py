@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 
 from qflib.api.line import Line, answers, quiet
 from qflib.api.metrics import ApiMetrics
-from qflib.api.problems import ProblemError, away
+from qflib.api.problems import UNKNOWN_OUTCOME, ProblemError, away
 from qflib.api.state import Ack
 from qflib.broker.clients import Connection
 from qflib.broker.publishing import publish
@@ -22,13 +24,14 @@ from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING
 
 SIGNALS = "signals:api"  # the name whose partition all signals of the API lie in
 _UNKNOWN = (
-    "Kafka did not confirm it in time, and whether it was sent is not known; send the same client_order_id again: it "
-    "is taken once"
+    "Kafka did not confirm it in time; whether it was sent is not known: send the same client_order_id again, it is "
+    "taken once"
 )
 _AWAY = "the broker is away; nothing was sent, send it again when /readyz answers 200"
 _ENDING = "this server is ending; nothing was sent"
 _AGAIN_S = 0.3  # between two looks whether the broker is back
 _ROWS = 1_000  # of one record
+_log = structlog.get_logger("qflib.api")
 
 
 class _Sent(NamedTuple):
@@ -78,7 +81,7 @@ class Sender:
         self._rows = 0  # gathered and on their way
         self._due = False  # whether this turn's rows will be sent at its end
         self._clock: asyncio.TimerHandle | None = None
-        self._turn = asyncio.Lock()
+        self._turns = {urgent: asyncio.Lock() for urgent in (False, True)}
         self._opening: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -86,6 +89,11 @@ class Sender:
         """Begin, in the running loop."""
         self._loop = asyncio.get_running_loop()
         self._open()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a line that orders and signals can be sent by."""
+        return self._line is not None
 
     async def ready(self) -> None:
         """Wait until there is a broker to send to."""
@@ -123,8 +131,8 @@ class Sender:
         self._signals.append((payload, receipt_ns, told))
         return told
 
-    async def publish(self, batches: Sequence[Batch]) -> int:
-        """Send controls or bookings in one transaction, one such at a time.
+    async def publish(self, batches: Sequence[Batch], *, urgent: bool = False) -> int:
+        """Send controls or bookings in one transaction, one such at a time; and the urgent ones one at a time.
 
         Raises
         ------
@@ -137,12 +145,12 @@ class Sender:
         def send() -> int:
             return publish(self._connection, batches, self._table, attempts=2, client_id="qflib.api", answer_s=2.0)
 
-        async with self._turn:
+        async with self._turns[urgent]:
             try:
                 sent = await asyncio.to_thread(send)
             except BrokerError:
                 detail = "Kafka did not confirm it, and whether it was applied is not known; send the same id again"
-                raise away(detail, "unknown_outcome") from None
+                raise away(detail, UNKNOWN_OUTCOME) from None
         if self.metrics is not None:
             for b in batches:
                 self.metrics.sent["controls" if b.kind == "control" else "bookings"] += b.count
@@ -172,23 +180,28 @@ class Sender:
                 self._rows -= 1
                 _tell(f, away(_ENDING if self._ended else _AWAY))
             return
-        for underlying, rows in orders.items():
-            for first in range(0, len(rows), _ROWS):
-                part = rows[first : first + _ROWS]
-                columns = zip(ORDERS.columns, zip(*(row for row, _ in part), strict=True), strict=True)
-                made = ORDERS.make(**{c.name: np.array(v, ORDERS.dtype[c.name]) for c, v in columns})
-                batch = Batch("order", {"orders": made}, topic=ORDERS_INCOMING)
-                self._send(line, batch, line.orders, underlying, [f for _, f in part], "orders")
-        for first in range(0, len(signals), _ROWS):
-            some = signals[first : first + _ROWS]
-            batch = Batch("raw", _frames(line.signals, [s[:2] for s in some]), topic=MARKET_RAW)
-            self._send(line, batch, line.signals, SIGNALS, [f for *_, f in some], "signals")
-        if self._clock is None and self._sent:
-            self._clock = self._loop.call_later(self._patience, self._look)
+        try:
+            for underlying, rows in orders.items():
+                for part in (rows[k : k + _ROWS] for k in range(0, len(rows), _ROWS)):
+                    batch, waiting = partial(_orders, [r for r, _ in part]), [f for _, f in part]
+                    self._send(line, batch, line.orders, underlying, waiting, "orders")
+            for some in (signals[k : k + _ROWS] for k in range(0, len(signals), _ROWS)):
+                made, waiting = partial(_signals, line.signals, [s[:2] for s in some]), [f for *_, f in some]
+                self._send(line, made, line.signals, SIGNALS, waiting, "signals")
+        finally:
+            if self._clock is None and self._sent:
+                self._clock = self._loop.call_later(self._patience, self._look)
 
     def _send(
-        self, line: Line, batch: Batch, source: str, key: str, waiting: list[asyncio.Future[Ack]], kind: str
+        self,
+        line: Line,
+        batch: Callable[[], Batch],
+        source: str,
+        key: str,
+        waiting: list[asyncio.Future[Ack]],
+        kind: str,
     ) -> None:
+        """Send a record. It raises nothing: the records behind it have nothing to do with its trouble."""
         number = next(self._numbers)
 
         def done(at: tuple[int, int, int] | None) -> None:
@@ -196,11 +209,18 @@ class Sender:
                 self._loop.call_soon_threadsafe(self._confirmed, line, number, at, kind)
 
         self._sent[number] = _Sent(self._loop.time(), waiting)
+        if line is not self._line:  # a record before it ended the line
+            self._end(number, away(_AWAY))
+            return
         try:
-            line.send(batch, source, key, done)
+            line.send(batch(), source, key, done)
         except BufferError:
             detail = "the queue to Kafka is full; nothing was sent, slow down"
             self._end(number, ProblemError(503, "overloaded", detail, headers={"retry-after": "1"}))
+        except Exception as e:  # a producer that broke for good
+            _log.error("the line to Kafka broke", reason=str(e))
+            self._end(number, self._unknown(number))
+            self._leave(line)
 
     def _confirmed(self, line: Line, number: int, at: tuple[int, int, int] | None, kind: str) -> None:
         if number not in self._sent:
@@ -258,7 +278,7 @@ class Sender:
     def _unknown(self, number: int) -> ProblemError:
         if self.metrics is not None:
             self.metrics.unknown += len(self._sent[number].waiting)
-        return away(_UNKNOWN, "unknown_outcome")
+        return away(_UNKNOWN, UNKNOWN_OUTCOME)
 
     def _end(self, number: int, problem: ProblemError) -> None:
         waiting = self._sent.pop(number).waiting
@@ -271,6 +291,16 @@ def _tell(future: asyncio.Future[Ack], problem: ProblemError) -> None:
     if not future.done():
         future.set_exception(problem)
         future.exception()  # who waited may have gone
+
+
+def _orders(rows: Sequence[tuple[Any, ...]]) -> Batch:
+    columns = zip(ORDERS.columns, zip(*rows, strict=True), strict=True)
+    made = ORDERS.make(**{c.name: np.array(v, ORDERS.dtype[c.name]) for c, v in columns})
+    return Batch("order", {"orders": made}, topic=ORDERS_INCOMING)
+
+
+def _signals(source: str, signals: Sequence[tuple[bytes, int]]) -> Batch:
+    return Batch("raw", _frames(source, signals), topic=MARKET_RAW)
 
 
 def _frames(source: str, signals: Sequence[tuple[bytes, int]]) -> dict[str, Any]:

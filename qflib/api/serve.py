@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from qflib.settings import ApiSettings
 
 _STOP_S = 2.0  # for requests under way and sockets that stay open
-_BACKLOG = 1_024
 _log = structlog.get_logger("qflib.api")
 
 
@@ -82,9 +81,14 @@ def serve(app: Litestar, host: str, port: int, listen: bool = True) -> None:
     SettingsError
         If the port is in use.
     """
-    if not is_free(port):
-        raise SettingsError(f"port {port} of {host} is in use; end what uses it, or set QFLIB_API__PORT to another")
+    if not is_free(port, host):
+        raise in_use(host, port)
     asyncio.run(_serve(app, host, port, listen))
+
+
+def in_use(host: str, port: int) -> SettingsError:
+    """What is told where nobody can listen."""
+    return SettingsError(f"port {port} of {host} is in use; end what uses it, or set QFLIB_API__PORT to another")
 
 
 def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
@@ -105,9 +109,7 @@ def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
 async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
     from qflib.api.listener import BoundedServer
 
-    server = BoundedServer(
-        app, host, port, interface=_asgi(), log_enabled=False, log_access=False, backlog=_BACKLOG, websockets=True
-    )
+    server = BoundedServer(app, host, port, interface=_asgi(), log_enabled=False, log_access=False, websockets=True)
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     if listen:
         for number in (signal.SIGTERM, signal.SIGINT):

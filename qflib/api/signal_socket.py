@@ -61,24 +61,30 @@ class SignalSocket:
     ) -> None:
         self._socket, self._state, self._key_id = socket, state, key_id
         self._admitted, self._send = admitted, send
-        self._answers: asyncio.Queue[asyncio.Task[bytes]] = asyncio.Queue(_UNDER_WAY)
+        self._room = asyncio.Semaphore(_UNDER_WAY)
+        self._answers: asyncio.Queue[asyncio.Task[bytes]] = asyncio.Queue()
+        self._due: asyncio.Task[bytes] | None = None  # the answer that is waited for
+        self._signals: set[asyncio.Task[bytes]] = set()
         self._mistakes = 0
 
     async def run(self) -> None:
         """Serve it until it leaves, or is made to."""
         works = (self._read(), self._answer(), self._until_the_end())
         tasks = [asyncio.ensure_future(work) for work in works]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        told = next(iter(done))
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        error = told.exception()
-        if error is not None and not isinstance(error, _GONE):
-            raise error
-        close = None if error is not None else told.result()
-        if close is not None:
-            await self._close(*close)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            told = next(iter(done))
+            await _ended(tasks)
+            error = told.exception()
+            if error is not None and not isinstance(error, _GONE):
+                raise error
+            close = None if error is not None else told.result()
+            if close is not None:
+                await self._close(*close)
+            elif self._signals:  # what it sent before it left is sent
+                await asyncio.wait(self._signals, timeout=self._state.settings.acknowledge_s)
+        finally:
+            await _ended([*tasks, *self._signals])
 
     async def _read(self) -> tuple[int, str] | None:
         while True:
@@ -95,7 +101,11 @@ class SignalSocket:
                 await asyncio.sleep(waits)
             if self._mistakes >= _MISTAKES:
                 return MALFORMED, f"{_MISTAKES} frames in a row were no signals"
-            await self._answers.put(asyncio.ensure_future(self._made(frame)))
+            await self._room.acquire()
+            made = asyncio.ensure_future(self._made(frame))
+            self._signals.add(made)
+            made.add_done_callback(self._signals.discard)
+            self._answers.put_nowait(made)
 
     async def _made(self, frame: bytes) -> bytes:
         """What a signal is answered."""
@@ -116,12 +126,21 @@ class SignalSocket:
 
     async def _answer(self) -> tuple[int, str] | None:
         while True:
-            told = await (await self._answers.get())
+            told = await self._next()
             try:
                 async with asyncio.timeout(_SEND_S):
                     await self._socket.send_text(told)
             except TimeoutError:
                 return SLOW, f"no answer was read for {_SEND_S:g} s"
+            self._room.release()
+
+    async def _next(self) -> bytes:
+        """The next answer. Who is made to wait no more must not take the signal with it: it may be on its way."""
+        if self._due is None:
+            self._due = await self._answers.get()
+        told = await asyncio.shield(self._due)
+        self._due = None
+        return told
 
     async def _until_the_end(self) -> tuple[int, str] | None:
         await self._state.ending.wait()
@@ -131,8 +150,8 @@ class SignalSocket:
         """The answers that are due, then the close frame."""
         try:
             async with asyncio.timeout(self._state.settings.acknowledge_s):
-                while not self._answers.empty():
-                    await self._socket.send_text(await self._answers.get_nowait())
+                while self._due is not None or not self._answers.empty():
+                    await self._socket.send_text(await self._next())
         except (TimeoutError, *_GONE):
             pass
         try:
@@ -140,3 +159,9 @@ class SignalSocket:
                 await self._socket.close(code, reason)
         except (TimeoutError, *_GONE):
             return
+
+
+async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from qflib.api.book_bytes import BookBytes
 from qflib.api.keys import KeyStore
 from qflib.api.metrics import ApiMetrics
-from qflib.api.problems import away
+from qflib.api.pieces import encoded
+from qflib.api.problems import ProblemError, away
 from qflib.api.rates import Rates
 from qflib.settings import ApiSettings
 
@@ -34,14 +35,18 @@ class Ack(NamedTuple):
 class Sending(Protocol):
     """The way to Kafka; what is returned is done when Kafka has it, or fails with a problem."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a line that orders and signals can be sent by."""
+
     def order(self, underlying: str, row: tuple[Any, ...]) -> asyncio.Future[Ack]:
         """Send a row of `Orders`."""
 
     def signal(self, payload: bytes, receipt_ns: int) -> asyncio.Future[Ack]:
         """Send a signal as JSON."""
 
-    async def publish(self, batches: Sequence[Batch]) -> int:
-        """Send controls or bookings in one transaction."""
+    async def publish(self, batches: Sequence[Batch], *, urgent: bool = False) -> int:
+        """Send controls or bookings in one transaction; an urgent one waits for none that is not."""
 
     def start(self) -> None:
         """Begin, in the running loop."""
@@ -101,6 +106,7 @@ class ApiState:
         self.ending = asyncio.Event()  # set when the server ends: sockets say so
         self._ready, self._connected = ready, connected
         self._computing = asyncio.Semaphore(s.computing)
+        self._asked = 0  # computed, or waiting for it
 
     @property
     def is_ready(self) -> bool:
@@ -112,8 +118,8 @@ class ApiState:
         """Whether the broker answers."""
         return self.views.connected if self._connected is None else self._connected()
 
-    def accepts(self) -> None:
-        """Refuse what would be sent, where the broker is away or the views don't know yet what was sent before.
+    def reaches(self) -> None:
+        """Refuse what would be sent, where the broker is away.
 
         Raises
         ------
@@ -122,10 +128,40 @@ class ApiState:
         """
         if not self.is_connected:
             raise away("the broker is away; nothing was sent, send it again when /readyz answers 200")
+
+    def accepts(self) -> None:
+        """As `reaches`; and where there is no line to it yet, or the views don't know yet what was sent before.
+
+        Raises
+        ------
+        ProblemError
+            503; nothing was sent.
+        """
+        self.reaches()
+        if not self.sender.is_ready:
+            raise away("there is no line to the broker yet; nothing was sent, wait for /readyz")
         if not self.is_ready:
             raise away("what was sent before is still being read; nothing was sent, wait for /readyz", "not_ready")
 
     async def compute(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Have a thread do it, so many at once: others wait, and nobody's book waits for them."""
-        async with self._computing:
-            return await asyncio.to_thread(work, *arguments)
+        """Have a thread do it, so many at once: others wait, and nobody's book waits for them.
+
+        Raises
+        ------
+        ProblemError
+            503, if too many wait already.
+        """
+        if self._asked >= self.settings.computing + self.settings.waiting:
+            detail = f"{self.settings.waiting} requests wait to be computed; wait as Retry-After says"
+            raise ProblemError(503, "overloaded", detail, headers={"retry-after": "1"})
+        self._asked += 1
+        try:
+            async with self._computing:
+                return await asyncio.to_thread(work, *arguments)
+        finally:
+            self._asked -= 1
+
+    async def encoded(self, work: Callable[..., Any], *arguments: Any) -> bytes:
+        """As `compute`, and its result as JSON, which may be large: the loop does not wait for that either."""
+        made: bytes = await self.compute(lambda: encoded(work(*arguments)))
+        return made

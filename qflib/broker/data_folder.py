@@ -140,12 +140,12 @@ def new_cluster_id() -> str:
     return text
 
 
-def is_free(port: int) -> bool:
-    """Whether a broker could listen there."""
-    with socket.socket() as s:
+def is_free(port: int, host: str = HOST) -> bool:
+    """Whether a server could listen there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            s.bind((HOST, port))
+            s.bind((host, port))
         except OSError:
             return False
         return True

@@ -19,22 +19,30 @@ def command(
     `qflib up` serves it too: this is for a desk that runs elsewhere, or one that has stopped.
     """
     from qflib import settings
-    from qflib.api.keys import development_key
-    from qflib.api.serve import run
+    from qflib.api.keys import CLIENT_FILE, development_key
+    from qflib.api.serve import in_use, run
     from qflib.broker.clients import Connection
+    from qflib.broker.data_folder import is_free
+    from qflib.desk.deployment import Deployment
     from qflib.errors import InputError
     from qflib.stream.folder import DeskFolder
 
     chosen = settings.load(broker={"bootstrap": bootstrap} if bootstrap else None)
     folder = DeskFolder(chosen.state / "up")
-    connection = Connection.of(chosen.broker)
+    connection, told = Connection.of(chosen.broker), folder.running()
     if connection is None:
-        told = folder.running()
         if told is None or "bootstrap" not in told:
             raise InputError(f"no desk runs in {folder.path}; start one with `qflib up`, or give --bootstrap HOST:PORT")
         connection = Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items())))
     where, at = host or chosen.api.host, port or chosen.api.port
-    url = f"http://{where}:{at}"
-    development_key(folder.path, url)
-    print(f"{url} serves the desk of {folder.path}; its pages: {url}/schema; key: {folder.path / 'client.toml'}")
+    url = f"http://{f'[{where}]' if ':' in where else where}:{at}"
+    Deployment.load(folder.deployment)  # before anything is written: that it can serve
+    if not is_free(at, where):
+        raise in_use(where, at)
+    own = (told or {}).get("api", url)
+    if own == url:
+        development_key(folder.path, url)
+    else:  # `qf.connect()` goes on finding the desk's own
+        print(f"the desk's own API is at {own}, and `qf.connect()` finds that one; name this one by its address")
+    print(f"{url} serves the desk of {folder.path}; its pages: {url}/schema; key: {folder.path / CLIENT_FILE}")
     run(folder.deployment, connection, where, at)

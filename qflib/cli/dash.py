@@ -35,7 +35,7 @@ def command(
     told = folder.running()
     if told is None or not told.get("bootstrap"):
         raise InputError(f"no desk runs in {folder.path}; start one with `qflib up`, or set QFLIB_STATE to its folder")
-    at = free("dash", chosen.dash.port)
+    at = free("dash", chosen.api.host, chosen.dash.port)
     argv = [sys.executable, str(DASHBOARD), "--deployment", str(folder.deployment)]
     argv += ["--bootstrap", str(told["bootstrap"]), "--port", str(at), *origins(chosen)]
     url = api or told.get("api")

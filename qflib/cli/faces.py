@@ -37,8 +37,8 @@ class Faces:
         if not DASHBOARD.is_file():
             raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
         self._host = settings.api.host
-        self._api = free("api", settings.api.port)
-        self._dash = free("dash", settings.dash.port, self._api)
+        self._api = free("api", self._host, settings.api.port)
+        self._dash = free("dash", self._host, settings.dash.port, self._api)
         self._origins = origins(settings)
         self.key = ""  # what is said of the development key
 
@@ -84,13 +84,15 @@ def origins(settings: Settings) -> list[str]:
     return [part for origin in settings.dash.origins for part in ("--origin", origin)]
 
 
-def free(name: str, first: int, *taken: int) -> int:
+def free(name: str, host: str, first: int, *taken: int) -> int:
     """The first port from a setting's own on that nobody listens on.
 
     Parameters
     ----------
     name
         The setting's part, as "dash".
+    host
+        Where it will be bound.
     first
         Its port.
     *taken
@@ -102,7 +104,7 @@ def free(name: str, first: int, *taken: int) -> int:
         If there is none near.
     """
     for port in range(first, min(first + _TRIED, _LAST)):
-        if port not in taken and is_free(port):
+        if port not in taken and is_free(port, host):
             return port
     raise SettingsError(
         f"ports {first} to {first + _TRIED - 1} are all in use; set QFLIB_{name.upper()}__PORT to one that is free"

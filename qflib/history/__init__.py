@@ -9,8 +9,19 @@ _NAMES = {
     "History": "store",
     "Kept": "kept",
     "Log": "store",
+    "NothingStoredError": "store",
     "RetiredError": "store",
     "Stored": "store",
 }
-__all__ = ["Archiver", "ConflictError", "DeltaHistory", "History", "Kept", "Log", "RetiredError", "Stored"]
+__all__ = [
+    "Archiver",
+    "ConflictError",
+    "DeltaHistory",
+    "History",
+    "Kept",
+    "Log",
+    "NothingStoredError",
+    "RetiredError",
+    "Stored",
+]
 __getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -188,12 +188,19 @@ class DeltaHistory(History):
     def dataset(self, table: str) -> ds.Dataset | None:
         """The newest whole state of a table, for pyarrow and DuckDB; None where nothing was written yet."""
         try:
-            made: ds.Dataset = DeltaTable(self.root / _known(table)).to_pyarrow_dataset()
+            made = self._state(table)
+            return None if made is None else made.to_pyarrow_dataset()
+        except (OSError, DeltaError) as e:
+            raise self._unreadable(table, e) from None
+
+    def _state(self, table: str) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.root / _known(table))
         except TableNotFoundError:
             return None
-        except (OSError, DeltaError) as e:
-            raise DataError(f"table {table} of history {self.root} is not readable: {_line(e)}") from None
-        return made
+
+    def _unreadable(self, table: str, e: Exception) -> DataError:
+        return DataError(f"table {table} of history {self.root} is not readable: {_line(e)}")
 
     def scan(self, table: str, columns: list[str] | None = None, where: Any = None) -> pa.Table:
         """Rows of one state of a table, in no order."""
@@ -202,6 +209,20 @@ class DeltaHistory(History):
             schema = _schema(table)
             return pa.table({n: pa.array([], schema.field(n).type) for n in columns or schema.names})
         return data.to_table(columns=columns, filter=where)
+
+    def count(self, table: str, where: Any = None) -> int:
+        """How many rows; they are counted a file, and none is held."""
+        data = self.dataset(table)
+        return 0 if data is None else int(data.count_rows(filter=where))
+
+    def dates(self, table: str, cluster: str) -> list[str]:
+        """The dates of a cluster's rows, from the names of the folders."""
+        try:
+            state = self._state(table)
+            parts = [] if state is None else state.partitions()
+        except (OSError, DeltaError) as e:
+            raise self._unreadable(table, e) from None
+        return sorted({p["date"] for p in parts if p["cluster"] == cluster})
 
     def batches(
         self,

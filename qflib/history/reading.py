@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from qflib.errors import DataError, InputError
+from qflib.errors import InputError
 from qflib.history.kept import KEPT, Kept, kept_of
 from qflib.history.rows import DAY_NS
-from qflib.history.store import History
+from qflib.history.store import History, NothingStoredError
 from qflib.records import Instruments
 from qflib.records.frames import to_frame
 
@@ -198,15 +198,39 @@ def span(history: History, kept: Kept, cluster: str | None = None) -> tuple[int,
 
     Raises
     ------
-    DataError
+    NothingStoredError
         If it has no rows.
     """
-    which = cluster or history.clusters[-1]
+    which = _cluster(history, cluster)
     times = history.scan(kept.name, [kept.time], ds.field("cluster") == which)[kept.time]
     if not len(times):
-        raise DataError(f"the history has no {kept.name} yet; let the archive run on")
+        raise NothingStoredError(f"the history has no {kept.name} yet; let the archive run on")
     ends = pc.min_max(times)
     return ends["min"].as_py(), ends["max"].as_py()
+
+
+def earliest(history: History, kept: Kept, since_ns: int = 0, cluster: str | None = None) -> int | None:
+    """The least time of a table from `since_ns` on; None: there is none. O(rows of one day).
+
+    Raises
+    ------
+    NothingStoredError
+        If nothing was archived yet.
+    """
+    which = _cluster(history, cluster)
+    for date in history.dates(kept.name, which):
+        if date >= str(np.datetime64(since_ns // DAY_NS, "D")):
+            where = (ds.field("cluster") == which) & (ds.field("date") == date) & (ds.field(kept.time) >= since_ns)
+            if len(times := history.scan(kept.name, [kept.time], where)[kept.time]):
+                return int(pc.min(times).as_py())
+    return None
+
+
+def _cluster(history: History, cluster: str | None) -> str:
+    known = history.clusters
+    if not known:
+        raise NothingStoredError("the history holds nothing yet; let the archive run on")
+    return cluster or known[-1]
 
 
 def _chosen(topic: str, table: str | None) -> Kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qflib.errors import DataError, InputError
+from qflib.history.store import NothingStoredError
 from qflib.records import Instruments
 
 _FOLDER = "instruments"
@@ -49,14 +50,16 @@ def instruments(root: Path, cluster: str | None) -> Instruments:
 
     Raises
     ------
-    DataError
+    NothingStoredError
         If nothing was archived in the folder.
     InputError
         If the cluster was not.
     """
     files = _files(root)
     if not files:
-        raise DataError(f"{root} is no history: it has no instrument table; give the folder that the archive writes")
+        raise NothingStoredError(
+            f"{root} is no history: it has no instrument table; give the folder that the archive writes"
+        )
     if cluster is not None and cluster not in files:
         raise InputError(f"cluster {cluster!r} is not in the history; it has {', '.join(files)}")
     return Instruments.from_toml(files[cluster or list(files)[-1]])

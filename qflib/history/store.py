@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from qflib.errors import DataError
 from qflib.records import Instruments
 
 
@@ -19,6 +20,10 @@ class ConflictError(Exception):
 
 class RetiredError(Exception):
     """The assignment is over and what was held is not stored: its offsets must not be committed."""
+
+
+class NothingStoredError(DataError):
+    """Nothing was archived yet, or nothing of a table."""
 
 
 class Log(NamedTuple):
@@ -105,6 +110,14 @@ class History(ABC):
     @abstractmethod
     def scan(self, table: str, columns: list[str] | None = None, where: Any = None) -> pa.Table:
         """Rows of one state of a table, in no order; `where` is a pyarrow.dataset expression."""
+
+    @abstractmethod
+    def count(self, table: str, where: Any = None) -> int:
+        """How many rows `scan` would give; none is held."""
+
+    @abstractmethod
+    def dates(self, table: str, cluster: str) -> list[str]:
+        """The UTC dates of a column table's own time of which there are rows, the first one first."""
 
     @abstractmethod
     def batches(

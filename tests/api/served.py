@@ -34,6 +34,8 @@ class Memory:
         self.batches: list[Batch] = []
         self.held: list[asyncio.Future[Ack]] | None = None
         self.fails: Exception | None = None
+        self.is_ready = True
+        self.urgent: list[bool] = []
 
     def start(self) -> None:
         """Nothing to begin."""
@@ -51,8 +53,9 @@ class Memory:
         self.signals.append((payload, receipt_ns))
         return self._told(len(self.signals) - 1)
 
-    async def publish(self, batches: Sequence[Batch]) -> int:
+    async def publish(self, batches: Sequence[Batch], *, urgent: bool = False) -> int:
         """All or none."""
+        self.urgent.append(urgent)
         if self.fails is not None:
             raise self.fails
         self.batches += batches

@@ -139,3 +139,25 @@ def test_every_error_is_declared_as_a_problem(api: Served) -> None:
             for status, told in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(told["content"]) == [MEDIA], (path, status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "names"),
+    [
+        ("GET", "/v1/books/ACME.F", ("instrument", "request", "state_of", "scope", "entry")),
+        ("GET", "/v1/orders/o-1", ("client_order_id", "entry", "state_of")),
+        ("DELETE", "/v1/orders/o-1", ("client_order_id", "entry")),
+        ("GET", "/v1/portfolios/DESK1/risk", ("portfolio",)),
+        ("POST", "/v1/orders", ("data", "entry")),
+        ("GET", "/v1/history/orders.executed", ("topic", "request")),
+    ],
+)
+def test_what_is_inside_is_no_parameter(api: Served, method: str, path: str, names: tuple[str, ...]) -> None:
+    with api.client() as client:
+        for name in names:
+            body = ORDER if method == "POST" else None
+            params = {name: "GAMA.F", **({"account": "ALICE"} if "o-1" in path else {})}
+            answer = client.request(method, path, params=params, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter"), name
+            assert name in answer.json()["detail"]
+    assert not api.sender.orders

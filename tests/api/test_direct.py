@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from qflib.api.direct import body_of
+from qflib.api import auth
+from qflib.api.direct import Answer, body_of, has_plain_body, tell
 from qflib.api.problems import ProblemError
 from tests.api.served import ORDER, Served, served
 
@@ -88,4 +89,45 @@ def test_a_body_that_is_broken_off_is_no_body() -> None:
         return next(messages)
 
     with pytest.raises(ProblemError, match="whole"):
-        asyncio.run(body_of(receive))
+        asyncio.run(body_of(receive, 100))
+
+
+def test_a_body_longer_than_its_length_is_refused_before_its_end() -> None:
+    asked = 0
+
+    async def receive() -> Any:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x" * 10, "more_body": True}
+
+    with pytest.raises(ProblemError) as refused:
+        asyncio.run(body_of(receive, 95))
+    assert (refused.value.status, refused.value.code) == (413, "too_large")
+    assert asked == 10
+
+
+def test_a_length_beside_chunks_is_not_believed() -> None:
+    told = [(b"content-length", b"10")]
+    assert has_plain_body({"headers": told}, 100)
+    assert not has_plain_body({"headers": [*told, (b"transfer-encoding", b"chunked")]}, 100)
+    assert not has_plain_body({"headers": [(b"content-length", b"101")]}, 100)
+
+
+def test_plain_requests_go_the_short_way(both: tuple[Served, Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[tuple[str, int]] = []
+
+    async def told(answer: Answer, send: Any) -> None:
+        answered.append((answer.body[:1].decode(), answer.status))
+        await tell(answer, send)
+
+    monkeypatch.setattr(auth, "tell", told)
+    api, _ = both
+    with api.client("trade") as client:
+        assert client.post("/v1/orders", json=ORDER).status_code == 202
+        assert client.get("/v1/books/ACME.F").status_code == 200
+        assert answered == [("{", 202), ("{", 200)]
+        client.get("/v1/books/ACME.F", params={"levels": 20})
+        client.post(
+            "/v1/orders", content=iter([json.dumps(ORDER).encode()]), headers={"content-type": "application/json"}
+        )
+    assert len(answered) == 2

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from litestar import get
-from litestar.routes import HTTPRoute
+from litestar.exceptions import WebSocketDisconnect
+from litestar.routes import HTTPRoute, WebSocketRoute
 
 from qflib.api import keys as keys_module
 from qflib.api.auth import PUBLIC, is_public
@@ -36,6 +37,34 @@ def routes(api: Served) -> list[tuple[str, str]]:
                 path = path.replace(f"{{{name}}}", value)
             made += [(method, path) for method in sorted(route.methods)]
     return made
+
+
+def sockets(api: Served) -> list[str]:
+    return [r.path for r in api.app.routes if isinstance(r, WebSocketRoute)]
+
+
+def test_no_socket_opens_without_a_key_of_its_scope(tmp_path: Path) -> None:
+    api = served(tmp_path, failures=1e6)
+    assert sorted(sockets(api)) == ["/v1/signals", "/v1/stream"]
+
+    def code(path: str, headers: dict[str, str]) -> int:
+        with client.websocket_connect(path, headers=headers) as ws, pytest.raises(WebSocketDisconnect) as end:
+            ws.receive_text()
+        return end.value.code
+
+    with api.client(None) as client:
+        for path in sockets(api):
+            assert code(path, {}) == 4401, path
+            assert code(path, {"authorization": "Bearer qf_a_b"}) == 4401, path
+        for path, reader in (("/v1/signals", 4403), ("/v1/stream", 1013)):  # there is no stream here
+            assert code(path, api.headers("read")) == reader
+
+
+def test_a_route_that_declared_no_scope_needs_a_key(tmp_path: Path) -> None:
+    api = served(tmp_path, more=[undeclared])
+    with api.client(None) as client:
+        assert client.get("/v1/nobody-declared-a-scope").status_code == 401
+        assert client.get("/v1/nobody-declared-a-scope", headers=api.headers("read")).status_code == 200
 
 
 def test_no_route_but_health_and_the_pages_answers_without_a_key(tmp_path: Path) -> None:
@@ -128,7 +157,8 @@ def test_secrets_are_compared_in_constant_time_and_kept_as_hashes(
 def test_keys_survive_a_torn_file_and_each_other(tmp_path: Path) -> None:
     one, two = KeyStore(tmp_path / "keys.json"), KeyStore(tmp_path / "keys.json")
     first, second = one.create("a")[0], two.create("b")[0]
-    assert one.verify(second) is None or True
+    one._looked = 0.0
+    assert one.verify(second) is not None  # though the other made it
     assert {k.name for k in one.listed()} == {"a", "b"}
     one.path.write_text("{")
     os.utime(one.path, ns=(1, 1))
@@ -141,6 +171,22 @@ def test_keys_survive_a_torn_file_and_each_other(tmp_path: Path) -> None:
     one.path.unlink()
     with pytest.raises(InputError, match="there is no key"):
         one.revoke("nobody")
+
+
+def test_a_file_that_could_not_be_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reading failed and its change is over: nothing but another look would see it."""
+    monkeypatch.setattr(keys_module, "_LOOK_S", 0.0)
+    one, elsewhere = KeyStore(tmp_path / "keys.json"), KeyStore(tmp_path / "keys.json")
+    first, key = one.create("a")
+    elsewhere.revoke(key.key_id)
+    with monkeypatch.context() as patch:
+
+        def failing(path: Path) -> None:
+            raise DataError("not now")
+
+        patch.setattr(keys_module, "_read", failing)
+        assert one.verify(first) is not None  # who is in stays in
+    assert one.verify(first) is None
 
 
 def test_scopes_hold_the_narrower_ones(tmp_path: Path) -> None:
@@ -206,7 +252,7 @@ async def undeclared() -> dict[str, int]:
 
 
 def test_no_reply_holds_anything_of_the_inside(tmp_path: Path, capfd: Any) -> None:
-    api = served(tmp_path, more=[fails, undeclared])
+    api = served(tmp_path, more=[fails])
     with api.client() as client:
         answer = client.get("/v1/fails", headers={"x-request-id": "mine-7"})
     assert answer.status_code == 500

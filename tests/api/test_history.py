@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -90,3 +91,42 @@ def test_a_span_a_table_and_columns(api: Served) -> None:
     assert (table.status_code, table.json()["code"]) == (422, "bad_input")
     assert none == {"items": [], "next": None}
     assert signals.json()["code"] == "no_history"
+
+
+def test_a_start_long_before_the_data_costs_no_scan(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = api.state.views.history
+    assert isinstance(history, DeltaHistory)
+    counted: list[int] = []
+    held: list[int] = []
+    count, scan = history.count, history.scan
+    monkeypatch.setattr(history, "count", lambda *a: counted.append(count(*a)) or counted[-1])
+    monkeypatch.setattr(history, "scan", lambda *a: held.append(len(made := scan(*a))) or made)
+    every = len(scan("tops"))
+    with api.client("read") as client:
+        pages = [
+            client.get("/v1/history/analytics.results", params={"limit": "20"} | start).json()
+            for start in ({}, {"start": "1971-01-01T00:00:00Z"}, {"start": "2026-01-05T00:00:00Z"})
+        ]
+    assert pages[0] == pages[1] == pages[2]
+    assert len(pages[0]["items"]) == 20
+    assert len(counted) <= 3 * 4  # it begins where the rows do
+    assert sum(held) < 3 * (every + 20 * 10)  # the times of the first day, and the page
+
+
+def test_a_store_that_is_broken_is_no_empty_one(api: Served, tmp_path: Path) -> None:
+    views = recorded().views()
+    views.history = DeltaHistory(tmp_path / "history")
+    empty = served(tmp_path / "api", views)
+    with empty.client("read") as client:
+        for params in ({}, {"start": "2026-01-05T00:00:00Z"}):
+            nothing = client.get("/v1/history/orders.executed", params=params)
+            assert (nothing.status_code, nothing.json()["code"]) == (404, "no_history")
+        views.history.register("c1", views.instruments)
+        nothing = client.get("/v1/history/orders.executed")
+        assert (nothing.status_code, nothing.json()["code"]) == (404, "no_history")
+        log = tmp_path / "history" / "executions" / "_delta_log"
+        log.mkdir(parents=True)
+        (log / f"{0:020}.json").write_text("{")
+        broken = client.get("/v1/history/orders.executed")
+    assert (broken.status_code, broken.json()["code"]) == (503, "history_unreadable")
+    assert str(tmp_path) not in broken.text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from qflib.steps.normalize import Normalize
 from qflib.venues.venue import frames_of
 from qflib.views import Views
 from qflib.views.valuation import market_of, portfolio_of
-from tests.api.served import NOW_NS, Served, served
+from tests.api.served import NOW_NS, ORDER, Served, served
 from tests.views.recorded import recorded
 
 
@@ -109,6 +110,12 @@ def test_risk_and_positions_are_the_reports(api: Served) -> None:
     assert [p["instrument"] for p in positions] == frame["instrument"].tolist()
     assert [float(p["qty"]) for p in positions] == frame["qty"].tolist()
     assert [p["delta"] for p in positions] == frame["delta"].tolist()
+    for name in ("avg_price", "mark"):  # prices: exact, and null where there is none
+        told = [p[name] for p in positions]
+        assert {type(x) for x in told} <= {str, type(None)}
+        assert any(told)
+        figures = [float("nan") if x is None else float(x) for x in told]
+        assert figures == pytest.approx(frame[name].tolist(), abs=1e-9, nan_ok=True)
 
 
 def test_what_if_is_the_librarys_own(api: Served) -> None:
@@ -216,6 +223,20 @@ def test_bookings_are_one_transaction_an_underlying_each(tmp_path: Path) -> None
     assert [int(r.qty[0]) for r in rows] == [-5, 7]
     assert [int(r.action[0]) for r in rows] == [BookingAction.BOOK, BookingAction.TRANSFER]
     assert rows[1].to_portfolio[0] == b"DESK2"
+
+
+@pytest.mark.parametrize("name", ["a\x00", "DESK1\n", " DESK1", "DESK1 ", "\xe9", "x" * 65])
+def test_a_portfolio_that_cannot_be_is_not_booked(tmp_path: Path, name: str) -> None:
+    api = served(tmp_path)
+    body = {"bookings": [{"booking_id": "b", "instrument": "ACME.F", "qty": "1", "price": "1"}]}
+    with api.client() as client:
+        answer = client.post(f"/v1/portfolios/{quote(name)}/positions", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
+        client.post("/v1/orders", json=ORDER)
+        for wrong in ({"account": "ALICE\n"}, {"account": "ALICE", "cancel_id": "c\n"}):
+            assert client.delete("/v1/orders/o-1", params=wrong).json()["code"] == "bad_parameter"
+    assert not api.sender.batches
+    assert len(api.sender.orders) == 1
 
 
 def test_a_signal_goes_through_normalize(tmp_path: Path) -> None:

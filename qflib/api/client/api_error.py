@@ -7,6 +7,8 @@ from typing import Any
 
 from qflib.errors import DataError, QflibError
 
+_OF_NOBODY = ("foreign", "internal")  # codes of an answer that does not tell how far the request came
+
 
 class ApiError(QflibError):
     """The API refused, or did not answer.
@@ -16,13 +18,16 @@ class ApiError(QflibError):
     detail
         A sentence: the value, what was expected, what to do.
     code
-        Stable: of an order the exchange's reason, as "off_tick"; "unreachable" where nothing answered.
+        Stable: of an order the exchange's reason, as "off_tick"; "unreachable" where nothing is there, "unanswered"
+        where a request was sent, and no answer came.
     status
         HTTP status, or the close code of a stream; 0: nothing answered.
     request_id
         To be told to whoever runs the desk.
     errors
         Wrong fields, where the problem names them.
+    client_order_id
+        Of an order of which nobody knows whether it was sent: sent again with this id, it is taken once.
 
     Examples
     --------
@@ -31,10 +36,32 @@ class ApiError(QflibError):
     """
 
     def __init__(
-        self, detail: str, code: str, status: int = 0, request_id: str = "", errors: tuple[Any, ...] = ()
+        self,
+        detail: str,
+        code: str,
+        status: int = 0,
+        request_id: str = "",
+        errors: tuple[Any, ...] = (),
+        client_order_id: str = "",
     ) -> None:
         super().__init__(detail)
         self.detail, self.code, self.status, self.request_id, self.errors = detail, code, status, request_id, errors
+        self.client_order_id = client_order_id
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the request may have been carried out all the same."""
+        return self.code in ("unanswered", "unknown_outcome") or (self.status >= 500 and self.code in _OF_NOBODY)
+
+    def of_order(self, client_order_id: str) -> ApiError:
+        """The same of an order: with its id, where it may have been sent."""
+        if not self.is_doubtful:
+            return self
+        detail = (
+            f"{self.detail.partition(';')[0]}; whether it was sent is not known; send it again with "
+            f"client_order_id={client_order_id!r}: it is taken once"
+        )
+        return ApiError(detail, self.code, self.status, self.request_id, self.errors, client_order_id)
 
     def __repr__(self) -> str:
         return f"ApiError({self.detail!r}, code={self.code!r}, status={self.status})"
@@ -70,6 +97,13 @@ def error_of(status: int, body: bytes) -> ApiError:
 
 
 def unreachable(url: str, why: BaseException) -> ApiError:
-    """Nothing answered."""
+    """Nothing is there."""
     reason = str(why) or type(why).__name__
     return ApiError(f"the desk does not answer at {url} ({reason}); start it with `qflib up`", "unreachable")
+
+
+def unanswered(url: str, why: BaseException) -> ApiError:
+    """Something took the request, and gave no answer."""
+    reason = str(why) or type(why).__name__
+    detail = f"no answer came from {url} ({reason}); what was asked may have been done: ask how it stands"
+    return ApiError(detail, "unanswered")

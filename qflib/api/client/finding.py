@@ -28,7 +28,8 @@ class Place(NamedTuple):
 def find(url: str | None = None, key: str | None = None) -> Place:
     """What is given; else what `QFLIB_API_URL` and `QFLIB_API_KEY` say; else the desk that runs on this machine.
 
-    The desk is found by `client.toml` in its folder. A key that belongs to another address is not sent there.
+    The desk is found by `client.toml` in its folder. A key that belongs to another address is not sent there: the
+    environment's to no other than the environment's address, the desk's to no other than the desk's.
 
     Raises
     ------
@@ -44,20 +45,25 @@ def find(url: str | None = None, key: str | None = None) -> Place:
     >>> find("http://127.0.0.1:8000/", "qf_a_b").stream
     'ws://127.0.0.1:8000/v1/stream'
     """
-    url = url or os.environ.get(URL)
-    key = key or os.environ.get(KEY)
+    told = os.environ.get(URL)
+    if not key and (not url or (told and _normal(url) == _normal(told))):
+        key = os.environ.get(KEY)
+    url = url or told
     if not (url and key):
         there = _beside_the_desk()
-        if url is None:
+        if not url:
             if there is None:
                 raise MissingPartError(
                     "no running desk is found; run `qflib up`, or give url= and key=, or set QFLIB_API_URL and "
                     "QFLIB_API_KEY"
                 )
             url = there.url
-        if key is None:
+        if not key:
             if there is None or _normal(url) != there.url:
-                raise MissingPartError(f"there is no key for {url}; give key=, or set QFLIB_API_KEY")
+                raise MissingPartError(
+                    f"there is no key for {url}; give key=, or set both QFLIB_API_URL and QFLIB_API_KEY: the key there "
+                    "is sent to the address there alone"
+                )
             key = there.key
     return Place(_normal(url), key)
 

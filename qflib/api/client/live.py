@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import httpx
 
 from qflib.api.client import questions as q
-from qflib.api.client.api_error import unreachable
+from qflib.api.client.api_error import ApiError, unanswered, unreachable
 from qflib.api.client.asking import Asking, Reply, Request
 from qflib.api.client.finding import Place, find
 from qflib.api.client.following import Follower, OnGap
@@ -184,7 +184,7 @@ class Live:
         """Send an order (scope trade); it is given back as soon as Kafka has it, and `wait` tells what became of it.
 
         Without a price it is a market order. The account is by default named as the portfolio; the same
-        `client_order_id` sent again is the same order.
+        `client_order_id` sent again is the same order: an `ApiError` of an order that may have been sent has its id.
         """
         return self._do(q.send_order(instrument, side, qty, price, portfolio, account, client_order_id, time_in_force))
 
@@ -271,7 +271,12 @@ class Live:
         try:
             request = next(question)
             while True:
-                request = question.send(self._carry(request))
+                try:
+                    reply = self._carry(request)
+                except ApiError as e:
+                    request = question.throw(e)  # it may know more of it
+                else:
+                    request = question.send(reply)
         except StopIteration as done:
             value: T = done.value
             return value
@@ -280,8 +285,10 @@ class Live:
         headers = {"Accept": r.accept} | ({} if r.body is None else {"Content-Type": "application/json"})
         try:
             reply = self._http.request(r.method, r.path, params=r.params, content=r.body, headers=headers)
-        except httpx.TransportError as e:
+        except (httpx.ConnectError, httpx.ConnectTimeout) as e:
             raise unreachable(self.place.url, e) from None
+        except httpx.TransportError as e:
+            raise unanswered(self.place.url, e) from None
         return Reply(reply.status_code, reply.headers, reply.content)
 
 

@@ -140,14 +140,18 @@ def send_order(
 ) -> Asking[LiveOrder]:
     """Send an order; without price at market."""
     name = portfolio_name or (yield from portfolio())
+    order_id = client_order_id or asking.new_id()
     told = {
-        "client_order_id": client_order_id or asking.new_id(), "account": account or name, "portfolio": name,
+        "client_order_id": order_id, "account": account or name, "portfolio": name,
         "instrument": instrument, "side": side, "qty": decimal("qty", qty),
         "ord_type": "market" if price is None else "limit",
         "time_in_force": time_in_force or ("ioc" if price is None else "gtc"),
         "price": None if price is None else decimal("price", price),
     }  # fmt: skip
-    return LiveOrder((yield from asking.send("POST", "/v1/orders", told)))
+    try:
+        return LiveOrder((yield from asking.send("POST", "/v1/orders", told)))
+    except ApiError as e:
+        raise e.of_order(order_id) from None
 
 
 def cancel(which: LiveOrder | str, account: str | None) -> Asking[LiveOrder]:

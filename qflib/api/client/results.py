@@ -196,8 +196,9 @@ def positions_frame(told: Mapping[str, Any], raw: bool) -> pd.DataFrame:
     if not len(frame):
         return pd.DataFrame()
     kept = [c for c in frame.columns if c not in ("underlying", "kind")]
-    made = _numbers(frame[kept], () if raw else ("qty",))
-    figures = [c for c in kept if c not in ("instrument", "book", "qty")]
+    exact = ("qty", "avg_price", "mark")
+    made = _numbers(frame[kept], () if raw else exact)
+    figures = [c for c in kept if c not in ("instrument", "book", *(exact if raw else ("qty",)))]
     return made.astype(dict.fromkeys(figures, np.float64)).set_index("instrument")
 
 

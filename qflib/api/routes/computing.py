@@ -60,7 +60,7 @@ async def pricing(data: JSONBody[PricingBody], state_of: State) -> Response[Pric
     wanted, other = ("spot", "forward") if data.model == "black_scholes" else ("forward", "spot")
     if getattr(data, wanted) is None or getattr(data, other) is not None:
         raise ProblemError(422, "bad_input", f"{data.model} is on the {wanted}; give {wanted} and no {other}")
-    return json(await state_of.compute(_priced, data, max(lengths, default=1)))
+    return json(await state_of.encoded(_priced, data, max(lengths, default=1)))
 
 
 @post("/v1/shortfall", status_code=200, **route("read", "computing", ShortfallBody))
@@ -69,7 +69,7 @@ async def shortfall(data: JSONBody[ShortfallBody], state_of: State) -> Response[
     if len(data.values) > state_of.settings.array:
         detail = f"the sample has {len(data.values)} values; give {state_of.settings.array} at most"
         raise ProblemError(422, "bad_input", detail)
-    return json(await state_of.compute(_measured, data))
+    return json(await state_of.encoded(_measured, data))
 
 
 def _priced(b: PricingBody, n: int) -> PricingForm:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from litestar import get, put
 from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.bookings import kill_batch, limit_batch
+from qflib.api.problems import ProblemError
 from qflib.api.requests import KillSwitch, NewLimit
 from qflib.api.routes.route import State, json, route
 from qflib.api.shapes import symbol_of
@@ -85,8 +89,9 @@ async def limits(state_of: State) -> Response[Limits]:
 async def set_limit(data: JSONBody[NewLimit], state_of: State) -> Response[ControlAccepted]:
     """Set a limit. 202: Kafka has it."""
     batch, control_id = limit_batch(data, state_of.views.instruments)
-    state_of.accepts()
-    await state_of.sender.publish([batch])
+    with _named(control_id):
+        state_of.accepts()
+        await state_of.sender.publish([batch])
     return json(ControlAccepted(control_id), 202)
 
 
@@ -103,11 +108,22 @@ async def switches(state_of: State) -> Response[Switches]:
 
 @put("/v1/kill-switch", status_code=202, **route("admin", "controls", KillSwitch))
 async def set_switch(data: JSONBody[KillSwitch], state_of: State) -> Response[ControlAccepted]:
-    """Set or release a kill switch. 202: Kafka has it."""
+    """Set or release a kill switch. 202: Kafka has it. It needs the broker alone, and waits behind nothing else."""
     batch, control_id = kill_batch(data, state_of.views.instruments)
-    state_of.accepts()
-    await state_of.sender.publish([batch])
+    with _named(control_id):
+        state_of.reaches()
+        await state_of.sender.publish([batch], urgent=True)
     return json(ControlAccepted(control_id), 202)
+
+
+@contextmanager
+def _named(control_id: str) -> Iterator[None]:
+    """A problem tells the control's id: sent again with it, it is applied once."""
+    try:
+        yield
+    except ProblemError as e:
+        e.context["control_id"] = control_id
+        raise
 
 
 def _shown(instrument: int, state: ApiState) -> str | None:

@@ -18,10 +18,11 @@ class Alive(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """What it can serve: whether Kafka answers, whether the views have caught up, how old what they know is."""
+    """What it can serve: whether Kafka answers and takes orders, whether the views have caught up, how old they are."""
 
     ready: bool
     broker: bool
+    line: bool
     views: bool
     heard_age_ms: int | None
     market_time_ns: int
@@ -36,20 +37,25 @@ async def healthz() -> Response[Alive]:
 
 @get("/readyz", **route("read", "health"))
 async def readyz(state_of: State) -> Response[Ready]:
-    """Whether it can serve: 503 while the broker is away or the views have not caught up; it needs no key."""
+    """Whether it can serve: 503 while nothing can be sent or the views have not caught up; it needs no key."""
     views = state_of.views
     heard = views.health.heard_ns
-    broker, caught_up = state_of.is_connected, state_of.is_ready
+    broker, line, caught_up = state_of.is_connected, state_of.sender.is_ready, state_of.is_ready
     told = Ready(
-        broker and caught_up,
+        broker and line and caught_up,
         broker,
+        line,
         caught_up,
         max(0, state_of.now_ns() - heard) // 1_000_000 if heard else None,
         views.books.market_time_ns(),
         views.health.lag(),
     )
     if not told.ready:
-        reason = "the broker is away" if not broker else "the views are reading what was there at the start"
+        reason = (
+            "the broker is away" if not broker
+            else "there is no line to the broker yet" if not line
+            else "the views are reading what was there at the start"
+        )  # fmt: skip
         context = {name: getattr(told, name) for name in Ready.__struct_fields__}
         raise ProblemError(503, "not_ready", reason, headers={"retry-after": "1"}, context=context)
     return json(told)

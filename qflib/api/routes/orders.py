@@ -14,7 +14,7 @@ from qflib.api.body import decoded
 from qflib.api.cursors import cursor_text
 from qflib.api.direct import Answer, body_of, has_plain_body
 from qflib.api.problems import ProblemError
-from qflib.api.requests import NewOrder
+from qflib.api.requests import ID, NAME, NewOrder
 from qflib.api.routes.market import unknown
 from qflib.api.routes.route import Entry, Filter, Limit, PageCursor, State, before, json, named, route
 from qflib.api.shapes import ExecutionForm, OrderForm, execution_form, order_form
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from qflib.api.entry import OrderEntry
 
-Account = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=r"^[!-~]([ -~]*[!-~])?$")]
-CancelId = Annotated[str | None, QueryParameter(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
+Account = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=NAME)]
+CancelId = Annotated[str | None, QueryParameter(max_length=64, pattern=ID)]
 Status = Literal[
     "any", "pending_new", "new", "partially_filled", "filled", "cancelled", "replaced", "rejected", "expired"
 ]
@@ -52,9 +52,10 @@ class ExecutionList(Struct, frozen=True):
 
 
 async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
-    if scope["query_string"] or not has_plain_body(scope, state.settings.body_bytes):
+    most = state.settings.body_bytes
+    if scope["query_string"] or not has_plain_body(scope, most):
         return None
-    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive), NewOrder))))
+    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive, most), NewOrder))))
 
 
 @post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,), short=_short))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated
 
 from litestar import get, post
@@ -11,14 +12,15 @@ from msgspec import Struct
 
 from qflib.api.bookings import booking_batches
 from qflib.api.problems import ProblemError
-from qflib.api.requests import NewBookings, WhatIfBody
+from qflib.api.requests import NAME, NewBookings, WhatIfBody
 from qflib.api.routes.route import State, json, route
 from qflib.api.shapes import BOOKS, BookName, RiskForm, age_ms, report_form, rfc3339
 from qflib.api.state import ApiState
 from qflib.api.what_if import WhatIfForm, weigh
+from qflib.records.decimals import decimal_text
 from qflib.views.report import Report
 
-PortfolioId = Annotated[str, PathParameter(max_length=64, description="a portfolio's name")]
+PortfolioId = Annotated[str, PathParameter(max_length=64, pattern=NAME, description="a portfolio's name")]
 
 
 class PortfolioRow(Struct, frozen=True):
@@ -42,15 +44,18 @@ class PortfolioList(Struct, frozen=True):
 
 
 class PositionRow(Struct, frozen=True):
-    """A position of an instrument and book; Greeks a year and per 1.00, in the reporting currency."""
+    """A position of an instrument and book; Greeks a year and per 1.00, in the reporting currency.
+
+    `avg_price` is exact to ten places.
+    """
 
     instrument: str
     underlying: str
     kind: str
     book: BookName | None
     qty: str
-    avg_price: float | None
-    mark: float | None
+    avg_price: str | None
+    mark: str | None
     implied_vol: float | None
     value: float | None
     delta: float | None
@@ -110,12 +115,13 @@ async def positions(state_of: State, portfolio: PortfolioId) -> Response[Positio
     p = report.batch.positions
     names = PositionRow.__struct_fields__[5:]
     columns = [getattr(p, n).tolist() for n in names]
-    rows = [
-        PositionRow(
-            table[i].symbol, table[i].underlying, table[i].kind, BOOKS.get(b), table.decimals.qty(i, q), *figures
-        )
-        for i, b, q, *figures in zip(p.instrument.tolist(), p.book.tolist(), p.qty.tolist(), *columns, strict=True)
-    ]
+    rows = []
+    for i, b, q, paid, mark, *figures in zip(
+        p.instrument.tolist(), p.book.tolist(), p.qty.tolist(), *columns, strict=True
+    ):
+        r, qty = table[i], table.decimals.qty(i, q)
+        told = (r.symbol, r.underlying, r.kind, BOOKS.get(b), qty, _price(paid), _price(mark), *figures)
+        rows.append(PositionRow(*told))
     s = report.stamp
     age = age_ms(s.append_ns, state_of.now_ns())
     return json(Positions(portfolio, s.seq, rfc3339(s.time_ns), s.time_ns, age, rows))
@@ -134,7 +140,11 @@ async def book(data: JSONBody[NewBookings], state_of: State, portfolio: Portfoli
 async def what_if(data: JSONBody[WhatIfBody], state_of: State, portfolio: PortfolioId) -> Response[WhatIfForm]:
     """Greeks, ES and component ES before and after trades, at the market and scenarios of now."""
     report = _report(state_of, portfolio)
-    return json(await state_of.compute(weigh, state_of.views, report, data))
+    return json(await state_of.encoded(weigh, state_of.views, report, data))
+
+
+def _price(value: float) -> str | None:
+    return decimal_text(value) if isfinite(value) else None
 
 
 def _report(state: ApiState, portfolio: str) -> Report:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from litestar.exceptions import WebSocketDisconnect
 from msgspec import json
 
-from qflib.api.sockets import FLOOD, MALFORMED, SLOW, UNKNOWN
+from qflib.api.sockets import FLOOD, LATER, MALFORMED, SLOW, UNKNOWN
 from qflib.api.stream.bucket import Bucket
 from qflib.api.stream.log import Cursor, Event, event
 from qflib.api.stream.requests import Ping, RequestError, Subscribe, request_of
@@ -110,13 +110,13 @@ class Connection:
             self._wake.clear()
             busy = True
             while busy:
-                busy = False
+                answers = bool(self._answers)  # before the round: what it asks about is in it
+                busy = answers
                 for key, cursor in tuple(self._cursors.items()):  # in turn: none waits for another's backlog
                     if self._cursors.get(key) is cursor and (one := cursor.next()) is not None:
                         busy = True
                         await self._send(one)
-                if not busy and self._answers:
-                    busy = True
+                if answers:  # one a round: no backlog holds up a heartbeat, nor do answers hold up what is due
                     await self._send(self._answers.popleft())
 
     async def _send(self, one: Event) -> None:
@@ -159,6 +159,9 @@ class Connection:
         if key not in self._cursors and len(self._cursors) >= self._limits.subscriptions:
             raise RequestError("too_many_subscriptions", f"{len(self._cursors)} are followed; open another connection")
         log = self._hub.log(*key)
+        if log is None and request.channel == "risk" and not self._hub.has_read():
+            self.end(LATER, "reports are still being read; connect again")
+            return
         if log is None:
             raise RequestError("unknown_subject", f"there is no {request.subject!r} in channel {request.channel}")
         self._cursors[key] = Cursor(log, request.resume_from, self._hub.settled)
@@ -171,6 +174,8 @@ class Connection:
     def _answer(self, told: dict[str, Any]) -> None:
         self._answers.append(event(json.encode(told)))
         self._wake.set()
+        if len(self._answers) > self._limits.answers:
+            self.end(FLOOD, f"more than {self._limits.answers} answers wait to be read")
 
     async def _say_goodbye(self) -> None:
         """Send what was answered last, and the close frame; a client that does not read is left without."""

@@ -58,6 +58,10 @@ class Hub:
         """Whether the logs hold all that was there at the start."""
         return self._settled() and not self._come
 
+    def has_read(self) -> bool:
+        """Whether the views have read what was there at the start: what they don't know then is not there."""
+        return self._settled()
+
     async def start(self) -> None:
         """Begin: listen, and take over what the views know already."""
         self._loop = asyncio.get_running_loop()

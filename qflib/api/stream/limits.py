@@ -19,6 +19,8 @@ class StreamLimits:
         Requests a second, and at once.
     mistakes
         Wrong requests before the connection is closed.
+    answers
+        That wait for a client to read before it is closed.
     heartbeat_s
         Between two heartbeats.
     send_s
@@ -32,6 +34,7 @@ class StreamLimits:
     rate: float = 20.0
     burst: float = 300.0
     mistakes: int = 3
+    answers: int = 1_000
     heartbeat_s: float = 5.0
     send_s: float = 10.0
     close_s: float = 1.0

@@ -32,7 +32,7 @@ class Unsubscribe(Struct, frozen=True, tag_field="op", tag="unsubscribe", forbid
 
 
 class Ping(Struct, frozen=True, tag_field="op", tag="ping", forbid_unknown_fields=True):
-    """Answered by a pong with the same id, after all that was due before."""
+    """Answered by a pong with the same id, whatever else is due: one with nothing before it tells that nothing was."""
 
     id: Annotated[str, Meta(max_length=64)] | Annotated[int, Meta(ge=-(2**53), le=2**53)] | None = None
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -15,6 +18,7 @@ import pytest
 
 import qflib as qf
 from qflib.api.client import ApiError, AsyncLive, Live, connect_async
+from qflib.api.client.finding import find
 from qflib.api.keys import development_key
 from qflib.errors import InputError, MissingPartError, QflibError
 from tests.api.stream.playing import Playing, playing
@@ -196,6 +200,78 @@ def test_the_running_desk_is_found(desk: Playing, tmp_path: Path, monkeypatch: p
         assert live.book("ACME.F").bid > 0
     with pytest.raises(InputError, match="no address"):
         qf.connect("localhost:8000", key="x")
+
+
+def test_a_key_of_the_environment_goes_to_its_address_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))
+    monkeypatch.setenv("QFLIB_API_URL", "http://desk:8000")
+    monkeypatch.setenv("QFLIB_API_KEY", "qf_a_b")
+    assert find() == find("http://desk:8000/") == ("http://desk:8000", "qf_a_b")
+    with pytest.raises(MissingPartError, match="give key="):
+        find("http://other:8000")
+    assert find("http://other:8000", "qf_c_d").key == "qf_c_d"
+    monkeypatch.delenv("QFLIB_API_URL")
+    with pytest.raises(MissingPartError, match="give key="):
+        find("http://other:8000")
+    development_key(tmp_path / "up", "http://127.0.0.1:1")
+    assert find() == ("http://127.0.0.1:1", "qf_a_b")
+
+
+@contextmanager
+def _answering(answer: bytes) -> Iterator[str]:
+    """A server that takes a request, gives this answer, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    one, _ = listening.accept()
+                    with one:
+                        one.recv(65_536)
+                        one.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+def _http(status: int, body: bytes = b"") -> bytes:
+    return b"HTTP/1.1 %d x\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize(
+    ("answer", "code", "doubtful"),
+    [
+        (b"", "unanswered", True),
+        (_http(503, b'{"detail":"not confirmed; whether","code":"unknown_outcome"}'), "unknown_outcome", True),
+        (_http(502), "foreign", True),
+        (_http(503, b'{"detail":"away","code":"broker_unavailable"}'), "broker_unavailable", False),
+        (_http(422, b'{"detail":"no","code":"off_tick"}'), "off_tick", False),
+    ],
+)
+def test_an_order_that_may_have_been_sent_tells_its_id(answer: bytes, code: str, doubtful: bool, sync: bool) -> None:
+    def buy(url: str) -> None:
+        with qf.connect(url, key="k") as live:
+            live.buy("ACME.F", 1, 100, portfolio="P", client_order_id="mine-1")
+
+    async def awaited(url: str) -> None:
+        async with connect_async(url, "k") as live:
+            await live.buy("ACME.F", 1, 100, portfolio="P", client_order_id="mine-1")
+
+    with _answering(answer) as url, pytest.raises(ApiError) as e:
+        buy(url) if sync else asyncio.run(awaited(url))
+    assert (e.value.code, e.value.client_order_id) == (code, "mine-1" if doubtful else "")
+    again = "whether it was sent is not known; send it again with client_order_id='mine-1'"
+    assert (again in str(e.value)) == doubtful
+    assert "qflib up" not in str(e.value)
+
+
+def test_an_order_has_an_id_of_its_own_to_be_sent_again_with() -> None:
+    with _answering(b"") as url, qf.connect(url, key="k") as live, pytest.raises(ApiError) as e:
+        live.buy("ACME.F", 1, 100, portfolio="P")
+    assert len(e.value.client_order_id) == 20
+    assert e.value.client_order_id in str(e.value)
 
 
 def test_async_has_the_same_names_and_answers(desk: Playing, live: Live) -> None:

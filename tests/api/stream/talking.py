@@ -26,12 +26,15 @@ def told(ws: ClientConnection, timeout: float = 5) -> dict[str, Any]:
 
 
 def due(ws: ClientConnection) -> list[dict[str, Any]]:
-    """All that is due now."""
-    ask(ws, "ping", id="now")
-    made = []
-    while (m := told(ws)) != {"type": "pong", "id": "now"}:
-        made.append(m)
-    return made
+    """All that is due now: until a ping is answered with nothing before its pong."""
+    made: list[dict[str, Any]] = []
+    while True:
+        before = len(made)
+        ask(ws, "ping", id="now")
+        while (m := told(ws)) != {"type": "pong", "id": "now"}:
+            made.append(m)
+        if len(made) == before:
+            return made
 
 
 def drained(server: Playing) -> None:

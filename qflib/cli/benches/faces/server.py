@@ -29,6 +29,11 @@ class AtOnce:
     def __init__(self) -> None:
         self._n = 0
 
+    @property
+    def is_ready(self) -> bool:
+        """Always."""
+        return True
+
     def start(self) -> None:
         """Nothing to begin."""
 
@@ -43,7 +48,7 @@ class AtOnce:
         """Confirmed."""
         return self._told()
 
-    async def publish(self, batches: Sequence[Any]) -> int:
+    async def publish(self, batches: Sequence[Any], *, urgent: bool = False) -> int:
         """Confirmed."""
         return len(batches)
 
