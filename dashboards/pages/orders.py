@@ -98,9 +98,8 @@ class OrdersPage(Page):
         self._awaited = False
         for n, (table, key, make) in enumerate(tables):
             made = self.desk.rows.get((id(self), n), key, now, make)
-            if made is None:
-                self._awaited = True
-            else:
+            self._awaited |= made is None or made.version != now  # others are being made
+            if made is not None:
                 table.show(made.rows)
                 self._notes[n] = made.note
 
