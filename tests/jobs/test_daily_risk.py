@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shlex
+import sys
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pandas as pd
 import pytest
 
 import qflib as qf
+from qflib.cli import main
 from qflib.desk.closing import closing
 from qflib.desk.deployment import Deployment
 from qflib.desk.hedge_fills import hedge_fills
@@ -210,6 +213,30 @@ def test_a_date_without_history_says_so(day: Day, monkeypatch: pytest.MonkeyPatc
         daily_risk(DATE, level=0.9)
     with pytest.raises(InputError, match="source 'news' is unknown"):
         daily_risk(DATE, source="news")
+
+
+def test_the_command_of_the_readme_on_a_date_without_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (line,) = re.findall(r"^qflib jobs run .*$", readme, re.MULTILINE)
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))  # an empty one
+    monkeypatch.setenv("QFLIB_LIMITS__ES", "40000")
+    monkeypatch.setattr(sys, "argv", [*shlex.split(line), "-p", "duration=10s", "--json"])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    shown = capsys.readouterr()
+    assert end.value.code == 0, shown.err
+    told = json.loads(shown.out)
+    page = Path(told["html"]).read_text()
+    assert told["status"] == "done"
+    assert "SIMULATED MARKET, not the desk" in page
+    assert "seeded simulated market (seed 7, 10s)" in page
+    assert "there was no hedge fill" not in page
+    assert "no outcome period has ended" in page
+    record = json.loads(Path(told["html"]).with_suffix(".json").read_text())
+    assert record["source"]["kind"] == "simulated"
+    assert record["settings"]["limits.es"] == 40_000.0
 
 
 def test_a_desk_that_does_not_hedge_has_no_fills() -> None:
