@@ -164,7 +164,7 @@ class DailyRisk:
     def pnl(self) -> pd.DataFrame:
         """P&L since the desk's start, at the day's first report and at its last, and the difference: the day's.
 
-        Realised and unrealised are before fees; "after fees" is what the report's sums say. Of a day that the desk
+        Realised and unrealised are before fees; "after fees" is what the reported Greeks sum to. Of a day that the desk
         began in, opening positions count from their own prices.
         """
         first, last = (_pnl(b) for b in (self.run.recorder.snapshots[0], self.run.recorder.latest["risk"]))

@@ -134,7 +134,11 @@ def test_figures_are_in_the_currency_of_the_desk(day: Day, tmp_path: Path, monke
 
 def test_pnl_is_whole_closed_positions_and_fees_in(report: DailyRisk) -> None:
     last = report.run.recorder.latest["risk"]
-    p = last.positions
+    p, g = last.positions, last.greeks
+    told = report.pnl().loc["last report", "after fees"]
+    assert told == pytest.approx(g.realised.sum() + g.unrealised.sum())  # the report's own
+    paid = report.run.executions.query("portfolio == 'DESK1'")["fee"].sum()
+    assert report.pnl().loc["last report", "fees"] == pytest.approx(paid)
     open_ = report.positions()
     assert "closed positions" not in open_.index
     # one of the hedges was closed at a gain, and fees were paid
@@ -222,6 +226,8 @@ def test_the_command_of_the_readme_on_a_date_without_history(
     (line,) = re.findall(r"^qflib jobs run .*$", readme, re.MULTILINE)
     monkeypatch.setenv("QFLIB_STATE", str(tmp_path))  # an empty one
     monkeypatch.setenv("QFLIB_LIMITS__ES", "40000")
+    monkeypatch.setenv("QFLIB_DESK__N_HISTORICAL", "200")
+    monkeypatch.setenv("QFLIB_DESK__N_SIMULATED", "300")
     monkeypatch.setattr(sys, "argv", [*shlex.split(line), "-p", "duration=10s", "--json"])
     with pytest.raises(SystemExit) as end:
         main.run()
