@@ -27,7 +27,7 @@ def run(
     name: Annotated[str, typer.Argument(help="The job; `qflib jobs list` tells which there are.")],
     as_of: Annotated[str, typer.Option("--as-of", help="The date (UTC) it is about, as 2026-01-05.")],
     parameter: Annotated[list[str] | None, typer.Option("-p", "--parameter", help="name=value, any number.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Although it is done: its data have changed since.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Although it is done.")] = False,
     json: _Json = False,
 ) -> None:
     """Run a job for a date; one that is done already is not run again."""

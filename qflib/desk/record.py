@@ -87,6 +87,7 @@ class Recorder(Standing):
     def _take_risk(self, batch: Batch) -> None:
         self._keep("risk", batch.risk)
         self._keep("hedges", batch.hedges)
+        self._keep("limits", batch.limits)
         if batch.key != self.portfolio:
             return
         time_ns = int(batch.risk.time_ns[0])
@@ -110,6 +111,7 @@ _TABLES = {
     "executions": BY_KIND["execution"].by_name["executions"],
     "risk": BY_KIND["risk"].by_name["risk"],
     "hedges": BY_KIND["risk"].by_name["hedges"],
+    "limits": BY_KIND["risk"].by_name["limits"],
     "positions": BY_KIND["risk"].by_name["positions"],
     "greeks": BY_KIND["risk"].by_name["greeks"],
     "rolling": BY_KIND["analytics"].by_name["rolling"],

@@ -17,6 +17,7 @@ from qflib.desk.run import Run
 from qflib.errors import QflibError
 from qflib.hedging.ladder import Ladder
 from qflib.jobs.provenance import FACTS
+from qflib.records import Batch
 from qflib.shortfall import BacktestResult, ComponentES, ScenarioSet, backtest, expected_shortfall
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ T = TypeVar("T")
 SPOT = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
 VOL = (-0.05, 0.0, 0.05)
 POINTS = 600  # of a line through the day: more are not seen
+_MONEY = ("value", "unrealised", "realised", "fees", "net_pnl")
 _GREEKS = ["value", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga"]
 
 
@@ -61,6 +63,10 @@ class DailyRisk:
         Where the data are from, a sentence.
     dead_letters
         By topic.
+    limits
+        Limits of each report of the day: portfolio, name, value, bound, breached.
+    currency
+        The reporting currency.
 
     Examples
     --------
@@ -77,12 +83,14 @@ class DailyRisk:
     source: str
     note: str
     dead_letters: dict[str, int]
+    limits: pd.DataFrame
+    currency: str = "USD"
 
     @cached_property
     def closing(self) -> Closing:
         """Portfolio and market of the last report."""
         recorder = self.run.recorder
-        return closing(recorder.latest["risk"], recorder.instruments)
+        return closing(recorder.latest["risk"], recorder.instruments, self.currency)
 
     @property
     def risk(self) -> pd.DataFrame:
@@ -91,8 +99,16 @@ class DailyRisk:
         return rows[(rows["portfolio"] == self.run.recorder.portfolio) & (rows["level"] == self.level)]
 
     @property
+    def limit_level(self) -> float:
+        """The level that the limit on ES is of: the first that the desk reports."""
+        return float(self.run.recorder.latest["risk"].risk.level[0])
+
+    @property
     def limit(self) -> float:
-        """The bound on ES in force at the close; NaN where there is none."""
+        """The bound on ES in force at the close; NaN where there is none, or it is of another level."""
+        return self._bound() if self.level == self.limit_level else float("nan")
+
+    def _bound(self) -> float:
         limits = self.run.recorder.latest["risk"].limits
         bounds = [float(b) for n, b in zip(limits.name.tolist(), limits.bound, strict=True) if n == b"max_es"]
         return bounds[0] if bounds else float("nan")
@@ -109,7 +125,10 @@ class DailyRisk:
         }
         if np.isfinite(self.limit):
             made |= {"ES at the close, share of the limit": es.iloc[-1] / self.limit}
-            made |= {"reports beyond the limit": (es > self.limit).sum().astype(float)}
+            mine = (self.limits["portfolio"] == self.run.recorder.portfolio) & (self.limits["name"] == "max_es")
+            # the limit holds the current ES alone, and may have been another earlier in the day
+            beyond = float(self.limits.loc[mine, "breached"].sum())
+            made |= {"reports beyond the limit": pd.Series({"current": beyond}).reindex(kinds)}
         return pd.DataFrame(made).T
 
     def through_the_day(self) -> pd.DataFrame:
@@ -124,14 +143,32 @@ class DailyRisk:
         )  # fmt: skip
 
     def positions(self) -> pd.DataFrame:
-        """Positions at the close, a row an instrument: client, hedge and net quantity, marks, figures of both."""
-        held = self.run.positions
+        """Positions at the close, a row an instrument: client, hedge and net quantity, marks, figures of both.
+
+        Those closed since the desk's start are the row "closed positions", and the last is the sum of money: P&L is
+        since that start, in reporting currency, and `net_pnl` is what is left of it after fees.
+        """
+        held = self.run.positions.assign(fees=self.run.recorder.latest["risk"].positions.fees)
+        held["net_pnl"] = held["realised"] + held["unrealised"] - held["fees"]
         qty = held.pivot_table(index="instrument", columns="book", values="qty", aggfunc="sum", fill_value=0.0)
         qty = qty.reindex(columns=["client", "hedge"], fill_value=0.0)
         by = held.groupby(level=0)
-        sums = by[["value", "delta", "gamma", "vega", "theta", "unrealised", "realised"]].sum()
+        sums = by[[*_MONEY, "delta", "gamma", "vega", "theta"]].sum()
         made = qty.assign(net=qty.sum(axis=1)).join(by[["mark", "implied_vol"]].first()).join(sums)
-        return made[(made[["client", "hedge"]] != 0).any(axis=1)].rename_axis(columns=None)
+        made = made.rename_axis(columns=None)
+        open_ = (made[["client", "hedge"]] != 0).any(axis=1)
+        closed = made.loc[~open_, list(_MONEY)].sum().to_frame("closed positions").T if not open_.all() else None
+        total = made[list(_MONEY)].sum().to_frame("total").T  # deltas of two underlyings don't add up
+        return pd.concat([made[open_], *([] if closed is None else [closed]), total]).rename_axis("instrument")
+
+    def pnl(self) -> pd.DataFrame:
+        """P&L since the desk's start, at the day's first report and at its last, and the difference: the day's.
+
+        Realised and unrealised are before fees; "after fees" is what the reported Greeks sum to. Of a day that the desk
+        began in, opening positions count from their own prices.
+        """
+        first, last = (_pnl(b) for b in (self.run.recorder.snapshots[0], self.run.recorder.latest["risk"]))
+        return pd.DataFrame({"first report": first, "last report": last, "between them": last - first}).T
 
     def greeks(self) -> pd.DataFrame | Unavailable:
         """Greeks by underlying and expiry as traders read them: cash delta, cash gamma for 1 %, a point, a day."""
@@ -205,6 +242,7 @@ class DailyRisk:
         }
         told = {"kind": self.source, "note": self.note, "portfolio": self.run.recorder.portfolio}
         span = {"start": self.run.start.isoformat(), "end": self.run.end.isoformat()}
+        figures["pnl_after_fees"] = float(self.pnl()["after fees"].loc["last report"])
         return {"source": told | span, "figures": {"level": self.level, **figures}}
 
     def _recomputed(self) -> str:
@@ -223,14 +261,27 @@ class DailyRisk:
     def _repr_html_(self) -> str:
         color = "#1d6f42" if self.source == "history" else "#b03a00"
         kind = "From the desk's history." if self.source == "history" else "SIMULATED MARKET, not the desk's own."
+        lines = [self.note]
+        if not np.isfinite(self.limit) and np.isfinite(self._bound()):
+            lines.append(
+                f"The limit on ES, {self._bound():,.0f} {self.currency}, is of level {self.limit_level:g}: "
+                f"figures here are of {self.level:g} and are not held to it."
+            )
+        said = "<br>".join(html.escape(line) for line in lines)
         return (
             f'<div style="border-left: 6px solid {color}; background: {color}14; padding: .6em 1em">'
-            f"<b>{html.escape(self.run.recorder.portfolio)}, {self.as_of}. {kind}</b><br>{html.escape(self.note)}</div>"
+            f"<b>{html.escape(self.run.recorder.portfolio)}, {self.as_of}. {kind}</b><br>{said}</div>"
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Shown in a job, it tells the runner what it is made of."""
         return {"text/html": self._repr_html_(), "text/plain": self.note, FACTS: self.facts()}
+
+
+def _pnl(report: Batch) -> pd.Series[float]:
+    p = report.positions
+    made = {n: float(getattr(p, n).sum()) for n in ("realised", "unrealised", "fees")}
+    return pd.Series(made | {"after fees": made["realised"] + made["unrealised"] - made["fees"]})
 
 
 def _or_reason(make: Callable[[], T]) -> T | Unavailable:

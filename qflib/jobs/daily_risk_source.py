@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.dataset as ds
 
 import qflib as qf
 from qflib import settings
+from qflib.desk.deployment import Deployment
 from qflib.desk.history_day import day_of, days_of
 from qflib.errors import InputError
+from qflib.history import DeltaHistory
 from qflib.jobs.daily_risk import DailyRisk
 
+_LIMITS = ("portfolio", "name", "value", "bound", "breached")
 #: The simulated market of a date without history: prices move by the clock, so a slow one has the same volatility.
 _RATE, _PERIOD_NS = 2_000.0, 2_000_000_000
 
@@ -56,18 +64,22 @@ def daily_risk(
     """
     if source not in ("auto", "history", "sim"):
         raise InputError(f"source {source!r} is unknown; give auto, history or sim")
-    history = settings.load().state / "up" / "history"
-    days = days_of(history) if source != "sim" else ()
+    up = settings.load().state / "up"
+    history = up / "history"
+    days = days_of(history, portfolio) if source != "sim" else ()
     if source == "history" or as_of in days:
         day = day_of(history, as_of, portfolio)
         span = f"{day.run.start:%H:%M:%S} to {day.run.end:%H:%M:%S} UTC"
-        note = f"Reports of cluster {day.cluster}, {span}, in the market's time."
-        made = DailyRisk(as_of, level, day.run, day.scenarios, "history", note, day.dead_letters)
+        note = f"Reports of cluster {day.cluster}, {span}, in the market's time.{_not_over(as_of)}"
+        limits = _limits(history, as_of, day.cluster, portfolio)
+        currency = _currency(up / "deployment.json")
+        made = DailyRisk(as_of, level, day.run, day.scenarios, "history", note, day.dead_letters, limits, currency)
     else:
         made = _simulated(as_of, portfolio, level, seed, duration)
         if source == "auto":
             has = f"the last ones are of {days[-1]}" if days else "nor of any other"
-            made = replace(made, note=f"The desk's history has no reports of this date, {has}. {made.note}")
+            no = f"The desk's history has no reports of {portfolio} of this date, {has}."
+            made = replace(made, note=f"{no} {made.note}")
     if not len(made.risk):
         known = sorted(set(made.run.risk["level"]))
         raise InputError(f"level {level:g} is not reported; give one of {', '.join(f'{c:g}' for c in known)}")
@@ -87,16 +99,44 @@ def _simulated(as_of: str, portfolio: str, level: float, seed: int, duration: st
         seed=chosen.desk.seed,
     )
     limits = {} if chosen.limits.es is None else {"max_es": chosen.limits.es}
+    config = qf.DeskConfig(period_ns=_PERIOD_NS, levels=chosen.desk.levels, limits=limits)
     run = qf.Desk(
         feed,
-        portfolio=qf.Portfolio.from_frame(feed.positions, name=portfolio),
+        portfolio=qf.Portfolio.from_frame(feed.positions, name=portfolio, currency=config.currency),
         hedger=qf.hedgers.Band(chosen.desk.risk_aversion, max_order=chosen.limits.order_qty),
         scenarios=scenarios,
-        config=qf.DeskConfig(period_ns=_PERIOD_NS, levels=chosen.desk.levels, limits=limits),
+        config=config,
     ).run(digests=False)
     note = (
         f"Figures are of the seeded simulated market (seed {seed}, {duration}), whose clock says "
         f"{run.start:%Y-%m-%d %H:%M} to {run.end:%H:%M} UTC."
     )
     dead = {"simulated": run.recorder.dead_letters} if run.recorder.dead_letters else {}
-    return DailyRisk(as_of, level, run, scenarios, "simulated", note, dead)
+    told = run.recorder.columns("limits")
+    held = {n: getattr(told, n) for n in _LIMITS}
+    frame = pd.DataFrame({n: [v.decode() for v in a.tolist()] if a.dtype.kind == "S" else a for n, a in held.items()})
+    return DailyRisk(as_of, level, run, scenarios, "simulated", note, dead, frame, config.currency)
+
+
+def _limits(history: Path, as_of: str, cluster: str, portfolio: str) -> pd.DataFrame:
+    """Limits of every report of a day, not only of those that are read whole."""
+    where = (ds.field("cluster") == cluster) & (ds.field("date") == as_of) & (ds.field("portfolio") == portfolio)
+    rows: pd.DataFrame = DeltaHistory(history).scan("limits", list(_LIMITS), where).to_pandas()
+    return rows
+
+
+def _currency(deployment: Path) -> str:
+    """The reporting currency of the desk whose history it is."""
+    return (Deployment.load(deployment).config if deployment.exists() else qf.DeskConfig()).currency
+
+
+def _not_over(as_of: str) -> str:
+    """What a reader must know of a report made before the date's end; else nothing."""
+    now = _now()
+    if now.date().isoformat() > as_of:
+        return ""
+    return f" The date was not over when this was made, {now:%Y-%m-%d %H:%M} UTC: its later reports are not in."
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

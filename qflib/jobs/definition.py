@@ -15,10 +15,13 @@ from qflib.errors import DataError, InputError
 from qflib.jobs.cron import check_cron
 from qflib.jobs.parameters import Parameter, checked
 from qflib.records.instrument import CALENDARS
+from qflib.settings import DeskSettings, LimitSettings, StrategySettings
 
 #: Where definitions lie, below the project.
 FOLDER = Path("pipelines", "jobs")
 AS_OF = "as_of"
+#: Parts of the settings that decide figures; they are written down, and hold no secrets.
+_SETTINGS: dict[str, type[BaseModel]] = {"desk": DeskSettings, "limits": LimitSettings, "strategy": StrategySettings}
 _NAME = r"[a-z][a-z0-9_]*"
 #: A record of every run is kept, with its parameters: a secret would lie on the disk, and in the page.
 _SECRET = re.compile(r"passw|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
@@ -36,6 +39,7 @@ class _Told(BaseModel):
     calendar: str = "24/7"
     timeout_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
     history: bool = False
+    settings: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
 
 
@@ -56,7 +60,9 @@ class Job(BaseModel):
     timeout_s
         Seconds that a cell may take, and that another runner of the same key waits.
     history
-        Whether it reads the desk's history: a run on a date before the history has it is another than one after.
+        Whether it reads the desk's history: a run is another when more of its date has been archived.
+    settings
+        Those that its figures depend on, as "limits.es": a run with other values is another.
     parameters
         By name; ``as_of`` is every job's own.
 
@@ -78,6 +84,7 @@ class Job(BaseModel):
     calendar: str
     timeout_s: float
     history: bool
+    settings: tuple[str, ...]
     parameters: dict[str, Parameter]
 
 
@@ -155,6 +162,10 @@ def _check(name: str, told: _Told) -> None:
         raise InputError(f"time_zone {told.time_zone!r} is unknown; give one as America/New_York or UTC") from None
     if told.calendar not in CALENDARS:
         raise InputError(f"calendar {told.calendar!r} is unknown; give one of {', '.join(CALENDARS)}")
+    for setting in told.settings:
+        part, _, field = setting.partition(".")
+        if part not in _SETTINGS or field not in _SETTINGS[part].model_fields:
+            raise InputError(f"setting {setting!r} is none of {', '.join(_SETTINGS)}; give one as limits.es")
     for parameter, p in told.parameters.items():
         if not re.fullmatch(_NAME, parameter) or parameter == AS_OF:
             raise InputError(f"parameter {parameter!r} cannot have this name; give small letters, and not {AS_OF}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,14 @@ class FailedError(Exception):
 
 
 def execute(
-    notebook: Path, to: Path, parameters: Mapping[str, Any], *, timeout_s: float, progress: bool, start_s: int = START_S
+    notebook: Path,
+    to: Path,
+    parameters: Mapping[str, Any],
+    *,
+    timeout_s: float,
+    progress: bool,
+    start_s: int = START_S,
+    environment: Mapping[str, str] | None = None,
 ) -> int:
     """Run a notebook, and keep it with its outputs, cell by cell.
 
@@ -40,6 +48,8 @@ def execute(
         Show a bar.
     start_s
         Seconds that a kernel may take to start.
+    environment
+        Variables that the kernel has over those of this process.
 
     Returns
     -------
@@ -51,9 +61,14 @@ def execute(
     FailedError
         If a cell raised or took too long, or every kernel died or did not start.
     """
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill import execute_notebook
     from papermill.exceptions import PapermillExecutionError
+
+    class Manager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(**{"env": {**os.environ, **(environment or {})}} | options)
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -67,6 +82,7 @@ def execute(
                 start_timeout=start_s,
                 execution_timeout=max(1, round(timeout_s)),
                 config=_SEALED,
+                kernel_manager_class=Manager,
             )
         except PapermillExecutionError as e:
             raise FailedError(f"cell {e.cell_index} raised {e.ename}: {' '.join(str(e.evalue).split())}") from None

@@ -1,4 +1,4 @@
-"""The key of a run: the same job, date, parameters and code have the same, and are run once."""
+"""The key of a run: the same job, date, parameters, settings, data and code have the same, and are run once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
+
 import qflib
 from qflib.errors import DataError
+from qflib.history import DeltaHistory
 
 #: Rooms whose code and data decide what a notebook shows. Commands, stages and servers do not.
 ROOMS = (
@@ -65,6 +68,25 @@ def code_hash(notebook: Path) -> str:
     return sha.hexdigest()
 
 
+def archived(state: Path, day: str) -> list[list[Any]]:
+    """How far a date has been archived: table, cluster, partition and last offset of what its reports are made of.
+
+    O(rows of the date), of three columns.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> archived(Path("runs", "none"), "2026-01-05")
+    []
+    """
+    history, made = DeltaHistory(state / "up" / "history"), []
+    for table in ("risk", "executions", "rolling"):
+        rows = history.scan(table, ["cluster", "partition", "offset"], ds.field("date") == day)
+        last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])
+        made += [[table, r["cluster"], r["partition"], r["offset_max"]] for r in last.to_pylist()]
+    return sorted(made)
+
+
 def cells_of(notebook: Path) -> list[dict[str, Any]]:
     """The cells of a notebook's file.
 
@@ -82,13 +104,29 @@ def cells_of(notebook: Path) -> list[dict[str, Any]]:
     raise DataError(f"{notebook} is no notebook; save it from Jupyter, in format 4")
 
 
-def run_key(job: str, as_of: str, parameters: Mapping[str, Any], code: str, data: str = "") -> str:
-    """The key of a run, 16 hexadecimal digits; `data` says which data there are for it, where that decides.
+def run_key(
+    job: str,
+    as_of: str,
+    parameters: Mapping[str, Any],
+    code: str,
+    data: Any = "",
+    settings: Mapping[str, Any] | None = None,
+) -> str:
+    """The key of a run, 16 hexadecimal digits.
+
+    Parameters
+    ----------
+    job, as_of, parameters, code
+        Name, date, values by name, `code_hash`.
+    data
+        Which data there are for it, where that decides: `archived`.
+    settings
+        Those that decide its figures, by name.
 
     Examples
     --------
     >>> run_key("daily_risk", "2026-01-05", {"seed": 7, "level": 0.975}, "ab")
     '...'
     """
-    told = json.dumps([job, as_of, dict(parameters), code, data], sort_keys=True, allow_nan=False)
+    told = json.dumps([job, as_of, dict(parameters), code, data, dict(settings or {})], sort_keys=True, allow_nan=False)
     return hashlib.sha256(told.encode()).hexdigest()[:DIGITS]

@@ -16,7 +16,7 @@ from qflib import settings
 from qflib.errors import DataError, InputError
 from qflib.jobs.definition import AS_OF, Job, load_job
 from qflib.jobs.execution import FailedError, execute
-from qflib.jobs.key import cells_of, code_hash, run_key
+from qflib.jobs.key import archived, cells_of, code_hash, run_key
 from qflib.jobs.lease import lease
 from qflib.jobs.outputs import Outputs
 from qflib.jobs.page import page
@@ -33,7 +33,7 @@ class JobRun:
     Parameters
     ----------
     job, as_of, run_id
-        Which: the key is a hash of job, date, parameters and code.
+        Which: the key is a hash of job, date, parameters, settings, how far the date has been archived, and code.
     status
         "done"; "already_done": an earlier run of the same key was, and nothing was run; "failed".
     notebook, html
@@ -80,11 +80,12 @@ def run_job(
     parameters
         By name; the others have their defaults.
     state
-        Where outputs go: ``STATE/jobs/JOB/AS_OF/KEY.{ipynb,html,json}``; default: the setting.
+        Where outputs go: ``STATE/jobs/JOB/AS_OF/KEY.{ipynb,html,json}``; the notebook reads its history too; default:
+        the setting.
     progress
         Show a bar, a cell a step.
     again
-        Run it although it was done: its data have changed since, as those of a day that was not over.
+        Run it although it was done.
 
     Returns
     -------
@@ -109,8 +110,10 @@ def run_job(
     values = resolved(told.name, told.parameters, parameters or {})
     _takes(told)
     code = code_hash(told.notebook)
-    place = settings.load().state if state is None else state
-    key = run_key(told.name, day, values, code, _data(place, day) if told.history else "")
+    chosen = settings.load()
+    place = chosen.state if state is None else state
+    used = {name: _setting(chosen, name) for name in told.settings}
+    key = run_key(told.name, day, values, code, archived(place, day) if told.history else "", used)
     out = Outputs(place / "jobs" / told.name / day, key)
     if not again and out.done() is not None:
         return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
@@ -118,7 +121,7 @@ def run_job(
         if not again and out.done() is not None:  # while this one waited
             return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
         try:
-            return _run(told, day, values, code, out, began, progress)
+            return _run(told, day, values, used, place, code, out, began, progress)
         except OSError as e:
             raise DataError(f"outputs of job {told.name} cannot be written ({e.strerror or e}); see to the disk") from e
         finally:
@@ -148,21 +151,34 @@ def date_of(as_of: str | dt.date) -> str:
     raise InputError(f"as-of {str(as_of)!r} is no date; give one as 2026-01-05")
 
 
-def _data(state: Path, day: str) -> str:
-    """Whether the desk's history has a date: a report made before it had is not that of the desk."""
-    from qflib.desk.history_day import days_of
-
-    return "history" if day in days_of(state / "up" / "history") else "none"
+def _setting(chosen: settings.Settings, name: str) -> Any:
+    part, _, field = name.partition(".")
+    return getattr(getattr(chosen, part), field)
 
 
-def _run(job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, began: float, progress: bool) -> JobRun:
+def _run(
+    job: Job,
+    day: str,
+    values: dict[str, Value],
+    used: dict[str, Any],
+    state: Path,
+    code: str,
+    out: Outputs,
+    began: float,
+    progress: bool,
+) -> JobRun:
     started = dt.datetime.now(dt.UTC)
     made = out.begin() / f"{out.run_id}.ipynb"
     shown = made.with_suffix(".html")
     try:
         kernels = execute(
-            job.notebook, made, {AS_OF: day, **values}, timeout_s=job.timeout_s, progress=progress
-        )  # fmt: skip
+            job.notebook,
+            made,
+            {AS_OF: day, **values},
+            timeout_s=job.timeout_s,
+            progress=progress,
+            environment={"QFLIB_STATE": str(state.absolute())},  # the history that the key is of
+        )
         shown.write_text(page(made, f"{job.name}, {day}"), encoding="utf-8")
     except FailedError as e:
         kept = out.keep_failed(made)
@@ -176,6 +192,7 @@ def _run(job: Job, day: str, values: dict[str, Value], code: str, out: Outputs, 
         "status": "done",
         "as_of": day,
         "parameters": values,
+        "settings": used,
         "notebook": out.notebook.name,
         "html": out.html.name,
         "code_hash": code,

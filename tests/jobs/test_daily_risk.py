@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
+import shlex
+import sys
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import qflib as qf
+from qflib.cli import main
 from qflib.desk.closing import closing
+from qflib.desk.deployment import Deployment
 from qflib.desk.hedge_fills import hedge_fills
 from qflib.desk.history_day import day_of, days_of
 from qflib.errors import DataError, InputError
-from qflib.jobs import JobRun, daily_risk_pictures, run_job
+from qflib.jobs import JobRun, daily_risk_pictures, daily_risk_source, load_job, run_job
 from qflib.jobs.daily_risk import DailyRisk, Unavailable
 from qflib.jobs.daily_risk_source import daily_risk
-from qflib.jobs.runner import _data
-from tests.jobs.conftest import DATE, Day
+from qflib.records import Batch
+from tests.jobs.conftest import DATE, LIMIT, Day
 
 LEVEL = 0.975
+
+
+def with_positions(report: DailyRisk, last: Batch, positions: Any) -> DailyRisk:
+    """The report, had its last positions been these."""
+    recorder = copy(report.run.recorder)
+    recorder.latest = recorder.latest | {"risk": Batch("risk", {**last.tables, "positions": positions}, last.header)}
+    return replace(report, run=replace(report.run, recorder=recorder))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +48,7 @@ def report(day: Day) -> DailyRisk:
 
 @pytest.fixture(scope="module")
 def job(day: Day) -> JobRun:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QFLIB_STATE", str(day.state))
-        return run_job("daily_risk", DATE)
+    return run_job("daily_risk", DATE, state=day.state)
 
 
 def test_a_day_of_the_history_is_the_run(day: Day) -> None:
@@ -66,13 +80,83 @@ def test_the_report_of_the_history(report: DailyRisk, day: Day) -> None:
     mine = day.run.risk[day.run.risk["level"] == LEVEL]
     assert close.loc["ES at the close", "current"] == mine["es_current"].iloc[-1]
     assert close.loc["ES, greatest of the day", "unhedged"] == mine["es_unhedged"].max()
-    assert report.limit == 40_000.0
-    assert close.loc["reports beyond the limit", "unhedged"] == (mine["es_unhedged"] > 40_000.0).sum() > 0
+    assert report.limit == LIMIT
+    assert close.loc["reports beyond the limit"].drop("current").isna().all()  # the limit holds the current ES alone
+    assert close.loc["reports beyond the limit", "current"] == (mine["es_current"] > LIMIT).sum() > 0
+    assert close.loc["ES at the close, share of the limit", "current"] == mine["es_current"].iloc[-1] / LIMIT
     assert report.quality().loc["dead letters of orders.incoming", ""] == 1
     assert len(report.hedges()) == day.run.summary()["hedge"]["fills"]
     assert np.isclose(report.hedges()["cost"].sum(), day.run.summary()["hedge"]["cost"])
     assert report.facts()["figures"]["es_current"] == mine["es_current"].iloc[-1]
     assert report.backtest().n == len(day.run.forecasts)
+
+
+def test_a_limit_is_of_the_first_level_alone(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(day.state))
+    other = daily_risk(DATE, level=0.99)
+    assert np.isnan(other.limit)
+    assert not [row for row in other.close().index if "limit" in row]
+    assert f"limit on ES, {LIMIT:,.0f} USD, is of level 0.975: figures here are of 0.99" in other._repr_html_()
+    assert " limit" not in repr(daily_risk_pictures.shortfall(other))
+    assert len(daily_risk_pictures.shortfall(other)) == len(daily_risk_pictures.shortfall(daily_risk(DATE))) - 2
+
+
+def test_a_portfolio_without_history_gets_the_seeded_market(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(day.state))
+    made = daily_risk(DATE, portfolio="DESK9", duration="3s")
+    assert made.source == "simulated"
+    assert "no reports of DESK9 of this date, nor of any other" in made.note
+
+
+def test_a_report_before_the_end_of_its_date_says_so(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(day.state))
+    monkeypatch.setattr(daily_risk_source, "_now", lambda: dt.datetime(2026, 1, 5, 17, 30, tzinfo=dt.UTC))
+    assert "The date was not over when this was made, 2026-01-05 17:30 UTC" in daily_risk(DATE)._repr_html_()
+    monkeypatch.setattr(daily_risk_source, "_now", lambda: dt.datetime(2026, 1, 6, tzinfo=dt.UTC))
+    assert "not over" not in daily_risk(DATE)._repr_html_()
+
+
+def test_the_job_names_every_setting_that_it_reads() -> None:
+    read = re.findall(r"chosen\.((?:desk|limits)\.\w+)", Path(daily_risk_source.__file__).read_text())
+    assert set(load_job("daily_risk").settings) == set(read)
+
+
+def test_figures_are_in_the_currency_of_the_desk(day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "history").symlink_to(day.state / "up" / "history")
+    desk = Deployment(day.run.recorder.instruments, qf.DeskConfig(currency="EUR", fx={"USD": 0.9}))
+    desk.save(tmp_path / "up" / "deployment.json")
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))
+    made = daily_risk(DATE)
+    assert made.currency == "EUR"
+    assert made.closing.left_out  # quoted in dollars: not revalued here, and said so
+
+
+def test_pnl_is_whole_closed_positions_and_fees_in(report: DailyRisk) -> None:
+    last = report.run.recorder.latest["risk"]
+    p, g = last.positions, last.greeks
+    told = report.pnl().loc["last report", "after fees"]
+    assert told == pytest.approx(g.realised.sum() + g.unrealised.sum())  # the report's own
+    paid = report.run.executions.query("portfolio == 'DESK1'")["fee"].sum()
+    assert report.pnl().loc["last report", "fees"] == pytest.approx(paid)
+    open_ = report.positions()
+    assert "closed positions" not in open_.index
+    # one of the hedges was closed at a gain, and fees were paid
+    qty, realised, fees = p.qty.copy(), p.realised.copy(), np.full(len(p.qty), 3.0)
+    symbol = report.run.recorder.instruments[int(p.instrument[0])].symbol
+    qty[p.instrument == p.instrument[0]] = 0
+    realised[0] += 500.0
+    report = with_positions(report, last, p._replace(qty=qty, realised=realised, fees=fees))
+    made = report.positions()
+    assert symbol not in made.index
+    assert made.loc["closed positions", "realised"] == pytest.approx(realised[p.instrument == p.instrument[0]].sum())
+    for name, total in (("realised", realised.sum()), ("unrealised", p.unrealised.sum()), ("fees", 3.0 * len(qty))):
+        assert made.loc["total", name] == pytest.approx(total)
+        assert made[name].drop("total").sum() == pytest.approx(total)
+    net = realised.sum() + p.unrealised.sum() - 3.0 * len(qty)
+    assert made.loc["total", "net_pnl"] == pytest.approx(net)
+    assert report.pnl().loc["last report", "after fees"] == pytest.approx(net)
+    assert report.pnl().loc["between them", "fees"] == 3.0 * len(qty)
 
 
 def test_rebuilt_figures_are_the_reported_ones(report: DailyRisk) -> None:
@@ -111,8 +195,6 @@ def test_what_a_portfolio_does_not_revalue_is_left_out(day: Day) -> None:
 
 
 def test_without_scenarios_it_says_so(report: DailyRisk) -> None:
-    from dataclasses import replace
-
     bare = replace(report, scenarios=None)
     assert isinstance(bare.component_es(), Unavailable)
     assert "does not hold the scenario set" in bare.component_es().plot()._repr_html_()
@@ -125,7 +207,7 @@ def test_a_date_without_history_says_so(day: Day, monkeypatch: pytest.MonkeyPatc
     assert made.source == "simulated"
     shown = made._repr_html_()
     assert "SIMULATED MARKET" in shown
-    assert f"no reports of this date, the last ones are of {DATE}" in shown
+    assert f"no reports of DESK1 of this date, the last ones are of {DATE}" in shown
     assert "clock says 2026-01-05 14:30" in shown
     assert isinstance(made.backtest(), Unavailable)
     assert isinstance(daily_risk_pictures.explain(made), Unavailable)
@@ -137,12 +219,38 @@ def test_a_date_without_history_says_so(day: Day, monkeypatch: pytest.MonkeyPatc
         daily_risk(DATE, source="news")
 
 
+def test_the_command_of_the_readme_on_a_date_without_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (line,) = re.findall(r"^qflib jobs run .*$", readme, re.MULTILINE)
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))  # an empty one
+    monkeypatch.setenv("QFLIB_LIMITS__ES", "40000")
+    monkeypatch.setenv("QFLIB_DESK__N_HISTORICAL", "200")
+    monkeypatch.setenv("QFLIB_DESK__N_SIMULATED", "300")
+    monkeypatch.setattr(sys, "argv", [*shlex.split(line), "-p", "duration=10s", "--json"])
+    with pytest.raises(SystemExit) as end:
+        main.run()
+    shown = capsys.readouterr()
+    assert end.value.code == 0, shown.err
+    told = json.loads(shown.out)
+    page = Path(told["html"]).read_text()
+    assert told["status"] == "done"
+    assert "SIMULATED MARKET, not the desk" in page
+    assert "seeded simulated market (seed 7, 10s)" in page
+    assert "there was no hedge fill" not in page
+    assert "no outcome period has ended" in page
+    record = json.loads(Path(told["html"]).with_suffix(".json").read_text())
+    assert record["source"]["kind"] == "simulated"
+    assert record["settings"]["limits.es"] == 40_000.0
+
+
 def test_a_desk_that_does_not_hedge_has_no_fills() -> None:
     run = qf.Desk(qf.datasets.load("sim", seed=7, duration="1s", rate=500)).run(digests=False)
     assert hedge_fills(run).empty
 
 
-def test_the_job_and_its_page(job: JobRun, day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_job_and_its_page(job: JobRun, day: Day) -> None:
     assert job.reason == ""
     assert job.status == "done"
     assert job.html is not None
@@ -156,8 +264,5 @@ def test_the_job_and_its_page(job: JobRun, day: Day, monkeypatch: pytest.MonkeyP
     told = json.loads(job.html.with_suffix(".json").read_text())
     assert told["source"]["kind"] == "history"
     assert told["figures"]["es_current"] == day.run.risk.query("level == @LEVEL")["es_current"].iloc[-1]
-    monkeypatch.setenv("QFLIB_STATE", str(day.state))
-    assert run_job("daily_risk", DATE).status == "already_done"
-    # a report made before the history had the date was another run: it is not taken for the desk's
-    assert _data(day.state, DATE) == "history"
-    assert _data(day.state, "2024-01-03") == _data(day.state / "none", DATE) == "none"
+    assert told["figures"]["pnl_after_fees"] == pytest.approx(day.run.positions[["realised", "unrealised"]].sum().sum())
+    assert run_job("daily_risk", DATE, state=day.state).status == "already_done"

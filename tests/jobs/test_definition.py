@@ -36,6 +36,8 @@ def test_a_job_of_the_folder_one_stands_in(project: Project) -> None:
         ('time_zone = "Mars/Base"', "time_zone 'Mars/Base' is unknown"),
         ('calendar = "MOON"', "calendar 'MOON' is unknown; give one of 24/7, XNYS"),
         ("timeout_s = -1", "'timeout_s' is wrong"),
+        ('settings = ["limits.ess"]', "setting 'limits.ess' is none of desk, limits, strategy"),
+        ('settings = ["broker.options"]', "setting 'broker.options' is none"),
         ("cron = [", "not readable TOML"),
         ('[parameters.api_key]\ntype = "str"\ndefault = ""', "'api_key' sounds like a secret"),
         ('[parameters.as_of]\ntype = "str"\ndefault = ""', "'as_of' cannot have this name"),

@@ -78,9 +78,12 @@ def test_a_key_is_of_job_date_parameters_and_code(tmp_path: Path) -> None:
         run_key("a", "2026-01-06", {"n": 1, "m": 2}, "c"),
         run_key("a", "2026-01-05", {"n": 2, "m": 2}, "c"),
         run_key("a", "2026-01-05", {"n": 1, "m": 2}, "d"),
-        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", "history"),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", [["risk", "c1", 0, 8]]),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", [["risk", "c1", 0, 9]]),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", settings={"limits.es": None}),
+        run_key("a", "2026-01-05", {"n": 1, "m": 2}, "c", settings={"limits.es": 1.0}),
     }
-    assert len(keys) == 6
+    assert len(keys) == 9
     assert run_key("a", "2026-01-05", {"m": 2, "n": 1}, "c") in keys
     first = tmp_path / "n.ipynb"
     first.write_text(notebook_of("a = 1"))

@@ -16,10 +16,13 @@ import pytest
 
 from qflib.cli import main
 from qflib.errors import DataError, InputError
+from qflib.history import Archiver, DeltaHistory, Log
 from qflib.jobs import execution, run_job
 from qflib.jobs.execution import FailedError, execute
 from qflib.jobs.runner import date_of
-from tests.jobs.conftest import Project
+from qflib.records.codec import encode
+from qflib.records.topics import RISK_METRICS
+from tests.jobs.conftest import TOML, Day, Project
 
 COUNTED = "open(f'{folder}/ran', 'a').write('x')"
 
@@ -56,6 +59,43 @@ def test_done_and_done_already(project: Project, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(TypeError):  # it is run, and what was done stays until there is another
         run_job("tiny", "2026-01-05", again=True)
     assert run_job("tiny", "2026-01-05").status == "already_done"
+
+
+def test_a_setting_that_it_names_makes_another_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write("n", toml=TOML.replace("timeout_s", 'settings = ["limits.es"]\ntimeout_s'))
+    first = run_job("tiny", "2026-01-05")
+    monkeypatch.setenv("QFLIB_LIMITS__ES", "5000")
+    second = run_job("tiny", "2026-01-05")
+    assert (first.status, second.status) == ("done", "done")
+    assert second.html is not None
+    assert json.loads(second.html.with_suffix(".json").read_text())["settings"] == {"limits.es": 5000.0}
+    monkeypatch.setenv("QFLIB_LIMITS__PRICE_BAND", "0.2")  # one that it does not name
+    assert run_job("tiny", "2026-01-05").status == "already_done"
+
+
+def test_a_run_after_more_was_archived_is_another(project: Project, day: Day, tmp_path: Path) -> None:
+    project.write("import os", "os.environ['QFLIB_STATE']", toml=TOML.replace("timeout_s", "history = true\ntimeout_s"))
+    state = tmp_path / "state"
+    history = DeltaHistory(state / "up" / "history")
+    history.register("c1", day.run.recorder.instruments)
+
+    def archive(offset: int) -> None:
+        archiver = Archiver(history)
+        archiver.assign([Log("c1", RISK_METRICS, RISK_METRICS, 0)])
+        archiver.take(RISK_METRICS, 0, offset, offset, b"DESK1", encode(day.run.recorder.latest["risk"]))
+        archiver.store()
+
+    archive(0)
+    noon = run_job("tiny", "2026-01-05", state=state)
+    assert noon.html is not None
+    assert str(state) in noon.html.read_text()  # the kernel reads the history that the key is of
+    assert run_job("tiny", "2026-01-05", state=state).status == "already_done"
+    other = run_job("tiny", "2026-01-06", state=state)
+    archive(1)
+    evening = run_job("tiny", "2026-01-05", state=state)
+    assert evening.status == "done"
+    assert evening.run_id != noon.run_id
+    assert run_job("tiny", "2026-01-06", state=state).run_id == other.run_id  # of another date
 
 
 def test_failed(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

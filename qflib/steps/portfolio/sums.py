@@ -96,7 +96,7 @@ class Sums:
         return sum(int(b.exposure.unpriced[0]) for b in self.parts())
 
     def actual_pnl(self) -> float:
-        """Realised and unrealised P&L since the start, fees in."""
+        """Realised and unrealised P&L since the start, less fees."""
         return float(sum(float(b.exposure.actual_pnl[0]) for b in self._in_order()))
 
     def positions(self) -> list[Any]:

@@ -17,17 +17,21 @@ _SOCKETS = 32  # of requests, each with one under way
 
 
 class StreamClient(asyncio.Protocol):
-    """A WebSocket client that only reads: chain, gaps, delay of each message."""
+    """A WebSocket client that only reads: chain, gaps, delay of each change, and whether its socket was lost."""
 
     def __init__(self, request: bytes, ask: bytes, delays: list[int]) -> None:
         self._request, self._ask, self._delays = request, ask, delays
         self._held, self._open, self.seq = b"", False, -1
-        self.silent = self.told = 0
+        self.silent = self.told = self.left_out = self.snapshots = self.changes = 0
+        self.lost = self.ending = False
         self.transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         transport.write(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = not self.ending
 
     def data_received(self, data: bytes) -> None:
         now = time.time_ns()
@@ -38,6 +42,8 @@ class StreamClient(asyncio.Protocol):
             if at < 4:
                 self._held = data
                 return
+            if not data.startswith(b"HTTP/1.1 101"):
+                raise SystemExit(f"unexpected answer: {data[:400]!r}")
             self._open = True
             self.transport.write(self._ask)
         end = len(data)
@@ -57,11 +63,15 @@ class StreamClient(asyncio.Protocol):
         if text.startswith(b'{"type":"delta"'):
             if _number(text, b'"prev_seq":') != self.seq:
                 self.silent += 1
+            self.changes += 1
             self._delays.append(now - _number(text, b'"time_ns":'))
         elif text.startswith(b'{"type":"gap"'):
             self.told += 1
+            self.left_out += _number(text, b'"to":') - _number(text, b'"from":')
             return
-        elif not text.startswith(b'{"type":"snapshot"'):
+        elif text.startswith(b'{"type":"snapshot"'):
+            self.snapshots += 1
+        else:
             return
         self.seq = _number(text, b'"seq":')
 
@@ -100,7 +110,7 @@ def _number(text: bytes, name: bytes) -> int:
 
 
 async def stream(server: dict[str, Any], clients: int, windows: int, window_s: float) -> dict[str, Any]:
-    """So many clients of one book, and one that stalls; delays a window."""
+    """So many clients of one book; delays a window, first while all read, then while one more reads no longer."""
     loop = asyncio.get_running_loop()
     ask = json.dumps({"op": "subscribe", "channel": "book", "subject": server["symbol"]}).encode()
     frame = bytes([0x81, 0x80 | len(ask), 0, 0, 0, 0]) + ask
@@ -121,18 +131,38 @@ async def stream(server: dict[str, Any], clients: int, windows: int, window_s: f
         _, one = await loop.create_connection(lambda: StreamClient(upgrade, frame, delays), sock=sock)
         every.append(one)
     await asyncio.sleep(2.0)
-    every[-1].transport.pause_reading()
-    before, made = _rss_mb(server["pid"]), []
-    for _ in range(windows):
-        delays.clear()
-        await asyncio.sleep(window_s)
-        ms = np.array(delays) / 1e6
-        made.append({"p50": float(np.quantile(ms, 0.5)), "p99": float(np.quantile(ms, 0.99)), "messages": len(ms)})
+    readers, stalled = every[:-1], every[-1]
+    together = [await _window(readers, delays, window_s) for _ in range(windows)]
+    stalled.transport.pause_reading()
+    before = _rss_mb(server["pid"])
+    made = [await _window(readers, delays, window_s) for _ in range(windows)]
     grown = _rss_mb(server["pid"]) - before
+    seen = together + made
     for one in every:
+        one.ending = True
         one.transport.abort()
-    silent, told = sum(c.silent for c in every), sum(c.told for c in every)
-    return {"windows": made, "silent_gaps": silent, "told_gaps": told, "grown_mb": grown}
+    return {
+        "together": together,
+        "windows": made,
+        "grown_mb": grown,
+        "silent_gaps": sum(c.silent for c in every),
+        "told_gaps": sum(c.told for c in readers),
+        "left_out": sum(c.left_out for c in readers),
+        "late_snapshots": sum(max(c.snapshots - 1, 0) for c in readers),
+        "lost": sum(c.lost for c in readers),
+        "quiet": max(w["quiet"] for w in seen),
+    }
+
+
+async def _window(readers: list[StreamClient], delays: list[int], seconds: float) -> dict[str, Any]:
+    """Delays of the changes of a while, and how many readers got none."""
+    delays.clear()
+    had = [c.changes for c in readers]
+    await asyncio.sleep(seconds)
+    ms = np.array(delays) / 1e6 if delays else np.array([np.nan])
+    quiet = sum(c.changes == n for c, n in zip(readers, had, strict=True))
+    p50, p99 = (float(np.quantile(ms, q)) for q in (0.5, 0.99))
+    return {"p50": p50, "p99": p99, "messages": len(delays), "quiet": quiet}
 
 
 async def rate(server: dict[str, Any], what: str, seconds: float) -> dict[str, Any]:
@@ -143,7 +173,8 @@ async def rate(server: dict[str, Any], what: str, seconds: float) -> dict[str, A
     told = {"account": "A", "portfolio": "DESK1", "instrument": server["symbol"], "side": "buy", "ord_type": "limit",
             "time_in_force": "gtc", "price": server["price"], "qty": "1"}  # fmt: skip
     order = json.dumps(told, separators=(",", ":"))[1:]
-    get = f"GET /v1/books/{server['symbol']} HTTP/1.1\r\n{head}\r\n".encode()
+    books = "kept" if what == "get_kept" else "books"
+    get = f"GET /v1/{books}/{server['symbol']} HTTP/1.1\r\n{head}\r\n".encode()
 
     def post() -> bytes:
         nonlocal n
@@ -151,7 +182,7 @@ async def rate(server: dict[str, Any], what: str, seconds: float) -> dict[str, A
         body = f'{{"client_order_id":"{run}-{n}",{order}'
         return f"{line}{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
-    make, status = (lambda: get, b"HTTP/1.1 200") if what == "get" else (post, b"HTTP/1.1 202")
+    make, status = (lambda: get, b"HTTP/1.1 200") if what != "post" else (post, b"HTTP/1.1 202")
     loop = asyncio.get_running_loop()
     askers = [
         (await loop.create_connection(lambda: Asker(make, status), "127.0.0.1", server["port"]))[1]

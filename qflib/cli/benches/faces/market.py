@@ -1,4 +1,4 @@
-"""Books for a server under load: every quantity of 20 levels moves, so many times a second."""
+"""Books for a server under load: of 20 levels a side at most 6 quantities move, so many times a second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qflib.views import Views
 SYMBOL = "ACME.F"
 MID = 10_000
 _LEVELS = 20
-_MOVED = 6  # levels of a book that change with an update
+_MOVED = 6  # quantities that change with an update, at most: one may be drawn twice
 
 
 class BookMarket:

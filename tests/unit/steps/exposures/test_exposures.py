@@ -23,6 +23,7 @@ from qflib.records import (
     Instruments,
 )
 from qflib.steps.exposures import Exposures
+from qflib.steps.portfolio.sums import Sums
 
 NOW = pd.Timestamp("2026-01-05T14:30Z").value
 S = 10**9
@@ -53,14 +54,14 @@ def quoted(instrument: int, mid: float, time_ns: int) -> Any:
     )
 
 
-def booked(*rows: tuple[int, int], kind: ExecType = ExecType.BOOKING, price: float = 100.0) -> Batch:
+def booked(*rows: tuple[int, int], kind: ExecType = ExecType.BOOKING, price: float = 100.0, fee: float = 0.0) -> Batch:
     n = len(rows)
     return Batch.of(
         "execution",
         key="A",
         executions=EXECUTIONS.make(
             exec_type=[int(kind)] * n, instrument=[i for i, _ in rows], qty=[q for _, q in rows], price=[price] * n,
-            portfolio=["P"] * n, book=[1] * n,
+            portfolio=["P"] * n, book=[1] * n, fee=[fee] * n,
         ),
     )  # fmt: skip
 
@@ -88,6 +89,18 @@ def test_a_flat_expired_underlying_goes_on_and_weighs_nothing() -> None:
     last = step.feed(marks(after + S, quoted(0, 101.0, after)))[0]
     assert last.vectors.client.tolist() == [0.0] * 4
     assert last.exposure.actual_pnl[0] == 500.0
+
+
+def test_pnl_is_told_less_fees_and_positions_keep_them_apart() -> None:
+    step = started((0, 5))
+    step.feed(booked((0, -2), price=101.0, fee=7.5))
+    made = step.feed(marks(NOW + S, quoted(0, 102.0, NOW + S)))[0]
+    p = made.positions
+    assert (p.realised.sum(), p.unrealised.sum(), p.fees.sum()) == (200.0, 600.0, 7.5)
+    sums = Sums(("A",))
+    sums.put(made)
+    assert sums.actual_pnl() == made.exposure.actual_pnl[0] == 792.5
+    assert made.greeks.realised.sum() + made.greeks.unrealised.sum() == 792.5
 
 
 def test_a_position_that_nothing_quoted_prices_is_counted_and_the_rest_goes_on() -> None:
