@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
 from qflib.records.tables import ORDERS
@@ -15,7 +16,9 @@ from qflib.views.stamp import Stamp
 
 Cursor = tuple[int, int, int, int]
 Key = tuple[str, str]  # account, client_order_id
+T = TypeVar("T")
 _KEPT = 200_000  # ended orders, and executions
+_PART = 1_024  # rows taken at a time under the lock
 _LIVE = frozenset((OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED))
 _ENDED = frozenset((OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED))
 
@@ -119,27 +122,35 @@ class OrdersView:
         where: Callable[[OrderState], bool] = lambda o: True,
         before: Cursor | None = None,
         limit: int = 100,
+        live: bool = False,
+        scan: int | None = None,
     ) -> list[OrderState]:
         """Orders (not cancel requests), newest first.
 
         Parameters
         ----------
         where
-            Which of them.
+            Which of them; it is asked outside of the view's lock.
         before
             Only those older than this cursor.
         limit
             How many at most.
+        live
+            Only those that may still trade; O(live) however many are kept.
+        scan
+            How many requests are looked at at most; None: all that are kept.
         """
+        if live:
+            with self._lock:
+                held = [self._orders[key] for key in self._live]
+            held.sort(key=lambda o: (o.cursor, o.key), reverse=True)
+            chosen = (o for o in held if before is None or o.cursor < before)
+            return list(islice(filter(where, islice(chosen, scan)), limit))
         made: list[OrderState] = []
-        with self._lock:
-            stop = len(self._by_cursor) if before is None else bisect_left(self._by_cursor, (before, ("", "")))
-            for at in range(stop - 1, -1, -1):
-                o = self._orders.get(self._by_cursor[at][1])
-                if o is not None and o.action != OrderAction.CANCEL and where(o):
-                    made.append(o)
-                    if len(made) >= limit:
-                        break
+        for part in _backwards(self._places(before), scan):
+            made += islice(filter(where, self._orders_of(part)), limit - len(made))
+            if len(made) >= limit:
+                break
         return made
 
     def executions(
@@ -149,25 +160,65 @@ class OrdersView:
         before: Cursor | None = None,
         after: Cursor | None = None,
         limit: int = 100,
+        scan: int | None = None,
     ) -> list[Execution]:
-        """Executions, newest first; `before` and `after` are cursors."""
+        """Executions, newest first.
+
+        Parameters
+        ----------
+        where
+            Which of them; it is asked outside of the view's lock.
+        before, after
+            Only those older, or newer, than a cursor.
+        limit
+            How many at most.
+        scan
+            How many are looked at at most; None: all that are kept.
+        """
         made: list[Execution] = []
-        with self._lock:
-            rows = self._executions
-            stop = len(rows) if before is None else bisect_left(rows, before, key=lambda x: x.cursor)
-            first = 0 if after is None else bisect_right(rows, after, key=lambda x: x.cursor)
-            for at in range(stop - 1, first - 1, -1):
-                if where(rows[at]):
-                    made.append(rows[at])
-                    if len(made) >= limit:
-                        break
+        for part in _backwards(self._rows(before, after), scan):
+            made += islice(filter(where, part), limit - len(made))
+            if len(made) >= limit:
+                break
         return made
+
+    def _places(self, before: Cursor | None) -> Iterator[list[tuple[Cursor, Key]]]:
+        """Requests backwards from a cursor, a part at a time: it goes on where it was, whatever came meanwhile."""
+        end = None if before is None else (before, ("", ""))
+        while True:
+            with self._lock:
+                stop = len(self._by_cursor) if end is None else bisect_left(self._by_cursor, end)
+                part = self._by_cursor[max(0, stop - _PART) : stop]
+            if not part:
+                return
+            end = part[0]
+            yield part[::-1]
+
+    def _rows(self, before: Cursor | None, after: Cursor | None) -> Iterator[list[Execution]]:
+        """Executions backwards from a cursor, a part at a time."""
+        while True:
+            with self._lock:
+                rows = self._executions
+                stop = len(rows) if before is None else bisect_left(rows, before, key=lambda x: x.cursor)
+                part = rows[max(0, stop - _PART) : stop]
+            if after is not None:
+                part = part[bisect_right(part, after, key=lambda x: x.cursor) :]
+            if not part:
+                return
+            before = part[0].cursor
+            yield part[::-1]
+
+    def _orders_of(self, part: list[tuple[Cursor, Key]]) -> Iterator[OrderState]:
+        for cursor, key in part:
+            o = self._orders.get(key)
+            if o is not None and o.action != OrderAction.CANCEL and o.cursor == cursor:
+                yield o
 
     def resting(self, instrument: int) -> list[OrderState]:
         """Orders that lie in an instrument's book."""
         with self._lock:
-            live = (self._orders[key] for key in self._live)
-            return [o for o in live if o.instrument == instrument and o.leaves_qty > 0]
+            live = [self._orders[key] for key in self._live]
+        return [o for o in live if o.instrument == instrument and o.leaves_qty > 0]
 
     def take_orders(self, batch: Batch, partition: int, offset: int, append_ms: int) -> None:
         """Fold an OrderBatch in. The reader alone calls it."""
@@ -291,6 +342,19 @@ class OrdersView:
                 else:
                     stay.append((cursor, key))
             self._by_cursor = stay
+
+
+def _backwards(parts: Iterator[list[T]], scan: int | None) -> Iterator[list[T]]:
+    """Parts until so many rows were given."""
+    left = scan
+    for part in parts:
+        if left is None:
+            yield part
+        elif left > 0:
+            yield part[:left]
+            left -= len(part)
+        else:
+            return
 
 
 def _after(there: OrderState, stamp: Stamp) -> Stamp:

@@ -7,7 +7,8 @@ import pytest
 
 import qflib as qf
 from qflib.broker.seen import Seen
-from qflib.records import ExecType, OrderAction, OrderStatus
+from qflib.records import BY_KIND, Batch, ExecType, Header, OrderAction, OrderStatus
+from qflib.records.codec import encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED
 from qflib.views import Views
 from qflib.views.changed import Changed
@@ -141,11 +142,50 @@ def test_torn_and_foreign_records_are_passed_over(told: Recorded) -> None:
     there = views.books.latest("ACME.F")
     analytics = next(s for s in told.seen if s.topic == ANALYTICS_RESULTS)
     assert analytics.value is not None
-    views.take(analytics._replace(value=analytics.value[:-3]))
-    views.take(analytics._replace(value=b"\xff" * 40))
-    views.take(analytics._replace(value=None))
+    for k, value in enumerate((analytics.value[:-3], b"\xff" * 40, None)):
+        views.take(analytics._replace(value=value, offset=10**6 + k))
     assert views.unreadable == 2
     assert views.books.latest("ACME.F") is there
+
+
+@pytest.mark.parametrize("odd", [{"instrument": [10**6]}, {"instrument": [0], "status": [77]}])
+def test_a_record_of_another_table_or_version_is_passed_over(told: Recorded, odd: dict[str, list[int]]) -> None:
+    views = told.views()
+    tops = BY_KIND["analytics"].by_name["tops"].make(**odd)
+    batch = Batch.of("analytics", Header("exchange", 0, 0), tops=tops)
+    views.take(Seen(ANALYTICS_RESULTS, 0, 10**6, b"ACME", encode(batch), (), 1_767_700_000_000))
+    assert views.unreadable == 1
+    assert [b.stamp for b in views.books.every()] == [b.stamp for b in told.views().books.every()]
+
+
+def test_records_that_come_twice_count_once(told: Recorded) -> None:
+    views, once = Views(told.deployment), told.views()
+    for seen in told.seen:
+        views.take(seen)
+        views.take(seen)
+    for seen in told.seen[-300:]:  # as after a reader that went back
+        views.take(seen)
+    assert views.orders.orders(limit=10_000) == once.orders.orders(limit=10_000)
+    assert views.orders.executions(limit=10_000) == once.orders.executions(limit=10_000)
+    assert views.risk.hedge_counts() == once.risk.hedge_counts()
+    assert len(views.shortfall.outcomes("DESK1")) == len(once.shortfall.outcomes("DESK1"))
+
+
+def test_other_topics_begin_at_nothing(told: Recorded) -> None:
+    """After `up --fresh` offsets begin at 0, and the desk may be another."""
+    other = recorded("5s", 500.0, 8)
+    views, heard = Views(told.deployment, deployed=lambda: other.deployment), []
+    for seen in told.seen:
+        views.take(seen)
+    views.listen(heard.append)
+    views.anew("a test")
+    assert [c.anew for c in heard] == [True]
+    for seen in other.seen:
+        views.take(seen)
+    fresh = other.views()
+    assert views.instruments is other.deployment.instruments
+    assert [b.stamp for b in views.books.every()] == [b.stamp for b in fresh.books.every()] != []
+    assert views.orders.orders(limit=10_000) == fresh.orders.orders(limit=10_000)
 
 
 def test_a_failing_listener_leaves_the_others_alone(told: Recorded) -> None:
@@ -170,8 +210,7 @@ def test_a_duplicate_id_does_not_undo_the_first_order(told: Recorded) -> None:
     views = told.views()
     order = next(o for o in views.orders.orders(limit=1_000) if o.ord_status == OrderStatus.FILLED)
     assert order.action == OrderAction.NEW
-    from qflib.records import EXECUTIONS, Batch, Header, Reason
-    from qflib.records.codec import encode
+    from qflib.records import EXECUTIONS, Reason
 
     again = EXECUTIONS.make(
         exec_type=[int(ExecType.REJECTED)], ord_status=[int(OrderStatus.REJECTED)], instrument=[order.instrument],
