@@ -152,7 +152,16 @@ class BookView:
         return made
 
     def take(self, batch: Batch, offset: int, append_ms: int) -> tuple[tuple[BookState, ...], tuple[Trades, ...]]:
-        """Fold an AnalyticsBatch in; the books and trades it told of. The reader alone calls it."""
+        """Fold an AnalyticsBatch in; the books and trades it told of. The reader alone calls it.
+
+        Raises
+        ------
+        InputError
+            If it tells of an instrument that is not in the table: nothing of it is folded in.
+        """
+        for told in (batch.tops.instrument, batch.trades.instrument):
+            if len(told):
+                self._at(int(told.max()))
         books = self._take_tops(batch, offset, append_ms)
         return books, self._take_trades(batch, offset, append_ms)
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
 from qflib.records.tables import ORDERS
 from qflib.views.executions import Execution, Executions, rows_of
 from qflib.views.stamp import Stamp
+
+if TYPE_CHECKING:
+    from qflib.views.older import Rows
 
 Cursor = tuple[int, int, int, int]
 Key = tuple[str, str]  # account, client_order_id
@@ -223,19 +226,32 @@ class OrdersView:
     def take_orders(self, batch: Batch, partition: int, offset: int, append_ms: int) -> None:
         """Fold an OrderBatch in. The reader alone calls it."""
         for k, row in enumerate(_rows(batch.orders)):
-            key = row["account"], row["client_order_id"]
-            there = self._orders.get(key)
-            if there is not None and there.known:
-                continue  # the same id again: the exchange refuses it, the first stands
-            cursor = append_ms, partition, offset, k
-            stamp = Stamp(offset, -1, row["sent_ns"], append_ms * 1_000_000) if there is None else there.stamp
-            told = {n: v for n, v in row.items() if n not in ("account", "client_order_id")}
-            if there is None:
-                leaves = 0 if row["action"] == OrderAction.CANCEL else row["qty"]
-                self._put(OrderState(*key, cursor, stamp, known=True, leaves_qty=leaves, **told))
-            else:
-                self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
+            self._request(row, (append_ms, partition, offset, k))
         self._forget()
+
+    def take_older(self, orders: Rows, executions: Rows) -> None:
+        """Fold in what the history tells of orders that may still trade. The reader alone calls it.
+
+        The executions are not listed: they are those of some orders only.
+        """
+        for row, cursor in zip(_rows(orders.columns), orders.cursors, strict=True):
+            self._request(row, cursor)
+        for x, cursor in zip(rows_of(executions.columns, 0, 0, 0), executions.cursors, strict=True):
+            if x.client_order_id:
+                self._apply(x._replace(cursor=cursor), Stamp(cursor[2], -1, x.time_ns, cursor[0] * 1_000_000))
+
+    def _request(self, row: dict[str, Any], cursor: Cursor) -> None:
+        key = row["account"], row["client_order_id"]
+        there = self._orders.get(key)
+        if there is not None and there.known:
+            return  # the same id again: the exchange refuses it, the first stands
+        stamp = Stamp(cursor[2], -1, row["sent_ns"], cursor[0] * 1_000_000) if there is None else there.stamp
+        told = {n: v for n, v in row.items() if n not in ("account", "client_order_id")}
+        if there is None:
+            leaves = 0 if row["action"] == OrderAction.CANCEL else row["qty"]
+            self._put(OrderState(*key, cursor, stamp, known=True, leaves_qty=leaves, **told))
+        else:
+            self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
 
     def take_executions(self, batch: Batch, underlying: str, partition: int, offset: int, append_ms: int) -> Executions:
         """Fold an ExecutionBatch in; its rows. The reader alone calls it."""

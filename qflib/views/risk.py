@@ -119,10 +119,12 @@ class RiskView:
         with self._lock:
             self._hedging.take_orders(orders)
 
-    def take_hedges(self, hedges: Any) -> None:
-        """Note hedge decisions of before the reader's beginning. The reader alone calls it."""
+    def take_older(self, hedges: Any, orders: Any, executions: Any) -> None:
+        """Note decisions, orders and executions of hedges of before the beginning. The reader alone calls it."""
         with self._lock:
             self._hedging.take_hedges(hedges)
+            self._hedging.take_orders(orders)
+            self._hedging.take_executions(executions)
 
     def _ring(self, portfolio: str, level: float | None) -> Ring | None:
         report = self._latest.get(portfolio)

@@ -178,7 +178,23 @@ class Views:
         return self.deployment.partitions
 
     def begin(self, cluster: str, starts: Mapping[tuple[str, int], int]) -> None:
-        """Take from the history what lies before the reader's first offsets. The reader alone calls it."""
+        """Take from the history what lies before the reader's first offsets. The reader alone calls it, or a test.
+
+        Of it come limits, kill switches, the scenario set in force, the orders that may still trade, and the hedges.
+        """
+        if self.history is None or not any(starts.values()):
+            return
+        from qflib.views.older import Older
+
+        try:
+            older = Older(self.history, cluster, starts)
+            for batch in older.controls():
+                self.controls.take(batch)
+                self.shortfall.take_controls(batch)
+            self.orders.take_older(*older.orders())
+            self.risk.take_older(*older.hedges())
+        except Exception:  # what the topics have is told without it
+            _log.exception("views begin without the history")
 
     def _tell(self, changed: Changed, topic: str, offset: int) -> None:
         for listener in self._listeners:

@@ -6,9 +6,11 @@ from threading import Thread
 
 import pytest
 
+from qflib.api.shapes import execution_form, order_form
 from qflib.broker.seen import Seen
-from qflib.records import ExecType, OrderStatus
-from qflib.records.topics import ORDERS_INCOMING
+from qflib.records import BY_KIND, EXECUTIONS, ORDERS, Batch, ExecType, OrderStatus, Reason
+from qflib.records.codec import encode
+from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
 from qflib.views import Views, orders
 from qflib.views.executions import Execution
 from qflib.views.orders import OrderState
@@ -41,6 +43,34 @@ def test_the_reader_goes_on_while_somebody_filters(told: Recorded) -> None:
     assert views.orders.orders(where=slow) == []
     n[0] = 10**6 + 10
     assert views.orders.executions(where=lambda x: bool(_goes_on(views, record._replace(offset=10**6 + 50)))) == []
+
+
+def test_an_order_for_what_is_not_there_is_shown_with_its_refusal(told: Recorded) -> None:
+    views, nobody, at = told.views(), 10**6, 1_767_700_000_000
+    order = ORDERS.make(action=[1], instrument=[nobody], qty=[5], account=["A"], client_order_id=["odd"], side=[1])
+    refused = EXECUTIONS.make(
+        exec_type=[int(ExecType.REJECTED)], ord_status=[int(OrderStatus.REJECTED)], instrument=[nobody],
+        reason=[int(Reason.UNKNOWN_INSTRUMENT)], account=["A"], client_order_id=["odd"], hedge_no=[3],
+    )  # fmt: skip
+    filled = EXECUTIONS.make(exec_type=[int(ExecType.FILL)], instrument=[nobody], qty=[1], hedge_no=[4], account=["A"])
+    hedge = BY_KIND["risk"].by_name["hedges"].make(instrument=[nobody], qty=[1], price=[1.0], hedge_no=[4])
+    for k, (topic, batch) in enumerate(
+        (
+            (ORDERS_INCOMING, Batch.of("order", orders=order)),
+            (ORDERS_EXECUTED, Batch.of("execution", executions=refused)),
+            (ORDERS_EXECUTED, Batch.of("execution", executions=filled)),
+            (RISK_METRICS, Batch.of("risk", hedges=hedge)),
+        )
+    ):
+        views.take(Seen(topic, 0, 10**6 + k, b"ACME", encode(batch), (), at + k))
+    assert views.unreadable == 0
+    newest = views.orders.orders(limit=1)[0]
+    assert (newest.instrument, newest.reason) == (nobody, Reason.UNKNOWN_INSTRUMENT)
+    assert [x.instrument for x in views.orders.executions(limit=2)] == [nobody] * 2
+    assert order_form(newest, views.instruments).instrument == str(nobody)
+    assert execution_form(views.orders.executions(limit=1)[0], views.instruments).instrument == str(nobody)
+    assert views.risk.hedge_fills(1)[0].instrument == nobody
+    assert views.orders.resting(nobody) == []
 
 
 @pytest.mark.parametrize("part", [1, 7, 1_024])
