@@ -171,9 +171,10 @@ def _none(table: str, columns: list[str] | None = None) -> pa.Table:
 
 
 def _offsets(places: pa.Table) -> Any:
-    """Rows of these offsets, as a condition; an offset of another partition may pass. Files are left out by the ends."""
+    """Rows of these offsets, as a condition; an offset of another partition may pass."""
     ends = pc.min_max(places["offset"])
     offsets, partitions = pc.unique(places["offset"]), pc.unique(places["partition"])
+    # by the ends, files are left out
     inside = (ds.field("offset") >= ends["min"].as_py()) & (ds.field("offset") <= ends["max"].as_py())
     return inside & ds.field("partition").isin(partitions) & ds.field("offset").isin(offsets)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import qflib as qf
@@ -12,7 +13,7 @@ from qflib.records.codec import encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED
 from qflib.views import Views
 from qflib.views.changed import Changed
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of, market_of
 from tests.views.recorded import Recorded, recorded
 
 
@@ -127,14 +128,37 @@ def test_hedges_cost_what_the_run_says(told: Recorded, views: Views) -> None:
     assert sum(f.cost for f in fills) == pytest.approx(told.run.recorder.realised_cost)
 
 
-def test_what_if_of_the_live_portfolio(views: Views) -> None:
+@pytest.mark.parametrize("with_books", [False, True])
+def test_a_report_is_revalued_to_its_own_figures(views: Views, with_books: bool) -> None:
+    report = views.risk.latest("DESK1")
+    assert report is not None
+    scen = views.shortfall.scenario_set(report.batch.risk.set_id[0].decode())
+    assert scen is not None
+    made = closing_of(report, books=views.books if with_books else None)
+    assert made.left_out == ()
+    for portfolio, figure in ((made.portfolio, "es_current"), (made.client, "es_unhedged")):
+        assert portfolio is not None
+        es = qf.expected_shortfall(portfolio.scenario_pnl(made.market, scen), level=0.975, kind="pnl")
+        assert es.es == pytest.approx(report.figure(figure, 0.975), rel=1e-9)
+    hedges = report.positions[report.positions["book"] == "hedge"]
+    assert made.hedge is not None
+    assert list(made.hedge.instruments) == hedges["instrument"][hedges["qty"] != 0].tolist()
+    assert views.shortfall.scenario_set("none") is None
+
+
+def test_what_is_not_held_is_priced_by_the_books(views: Views) -> None:
     report, scen = views.risk.latest("DESK1"), views.shortfall.scenarios
     assert report is not None
     assert scen is not None
-    portfolio, market = portfolio_of(report), market_of(views.books)
-    es = qf.expected_shortfall(portfolio.scenario_pnl(market, scen), level=0.975, kind="pnl")
-    # the desk's report marks at the same quotes; its last exposure may be a moment older
-    assert es.es == pytest.approx(report.figure("es_current", 0.975), rel=0.05)
+    held = set(report.positions["instrument"])
+    option = next(r.symbol for r in views.instruments if r.kind == "option" and r.symbol not in held)
+    made = closing_of(report, books=views.books)
+    assert made.portfolio is not None
+    trades = pd.DataFrame({"instrument": [option], "qty": [10.0]})
+    assert made.market.vol(option) == market_of(views.books).vol(option)
+    told = made.portfolio.what_if(trades, made.market, scen)
+    assert told.es_before == pytest.approx(report.figure("es_current", 0.975), rel=1e-9)
+    assert told.es_after != told.es_before
 
 
 def test_torn_and_foreign_records_are_passed_over(told: Recorded) -> None:
