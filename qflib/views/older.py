@@ -87,6 +87,8 @@ class Older:
 
     def orders(self) -> tuple[Rows, Rows]:
         """Requests that may still trade, and executions of them and of requests that are not older themselves."""
+        if self._before(ORDERS_INCOMING) is None and self._before(ORDERS_EXECUTED) is None:
+            return _no_rows("orders"), _no_rows("executions")
         names = [*_ORIGIN, "account", "client_order_id"]
         sent = self._history.scan("orders", [*names, "action"], self._mine()) if self._known else _none("orders")
         sent = sent.append_column("key", _key(sent, "client_order_id"))
@@ -139,7 +141,7 @@ class Older:
         """Whole rows of these places."""
         wanted = places.select(_ORIGIN)
         if not wanted.num_rows:
-            return Rows(columns_of(KEPT[table], _none(table)), [])
+            return _no_rows(table)
         rows = self._history.scan(table, None, self._mine() & _offsets(wanted))
         rows = rows.join(wanted, keys=list(_ORIGIN), join_type="inner")
         rows = self._in_order(rows, topic)
@@ -168,6 +170,10 @@ class Older:
 def _none(table: str, columns: list[str] | None = None) -> pa.Table:
     schema = KEPT[table].schema
     return pa.table({n: pa.array([], schema.field(n).type) for n in columns or schema.names})
+
+
+def _no_rows(table: str) -> Rows:
+    return Rows(columns_of(KEPT[table], _none(table)), [])
 
 
 def _offsets(places: pa.Table) -> Any:

@@ -114,7 +114,7 @@ class Reader:
         from confluent_kafka import Consumer, TopicPartition
 
         config = consumer_config(self._connection, group=f"qflib.views.{uuid.uuid4().hex[:8]}")
-        own = {"client.id": "qflib.views", "enable.partition.eof": True, "auto.offset.reset": "earliest"}
+        own = {"client.id": "qflib.views", "enable.partition.eof": True, "auto.offset.reset": "error"}
         self._start()
         self._open = set(self._places)
         consumer = Consumer(config | own | {"error_cb": self._on_error}, logger=CLIENTS)
