@@ -8,7 +8,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from qflib.broker import topics
 from qflib.broker.clients import admin, producer
@@ -22,7 +22,7 @@ from qflib.records import ALL_INSTRUMENTS, CONTROLS, ORDERS, Batch, ControlKind,
 from qflib.records.codec import encode
 from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
 from qflib.views import Views
-from tests.property.test_orders_view import REQUEST, _answered
+from tests.property.test_orders_view import CANCEL, NEW, REPLACE, REQUEST, _answered
 from tests.views.recorded import recorded
 
 FED = (ORDERS_INCOMING, ORDERS_EXECUTED, RISK_METRICS)
@@ -58,6 +58,11 @@ def _live(views: Views) -> list[Any]:
 
 
 @settings(max_examples=25)
+@example(
+    [(NEW, 1, 9_996, 5, 1, 0, False), (REPLACE, 1, 9_997, 5, 1, 0, False), (CANCEL, 1, 9_996, 1, 1, 1, False)], 1.0, 1.0
+)  # cancelled by the name that it had before
+@example([(NEW, 1, 9_996, 5, 1, 0, False), (NEW, 1, 9_996, 5, 1, 0, True)], 1.0, 1.0)  # the same id again
+@example([(NEW, 1, 10_001, 9, 1, 0, False), (REPLACE, 1, 9_997, 9, 1, 0, False)], 1.0, 0.5)  # filled before
 @given(st.lists(REQUEST, min_size=1, max_size=25), st.floats(0, 1), st.floats(0, 1))
 def test_live_orders_are_known_wherever_topics_begin(
     tmp_path_factory: pytest.TempPathFactory, requests: list[Any], sent: float, executed: float
