@@ -1,4 +1,4 @@
-"""Greeks, ES and component ES before and after trades: the library's own, on what the views show."""
+"""Greeks, ES and component ES before and after trades: the library's own, on what the risk report was made of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qflib.api.requests import WhatIfBody
 from qflib.api.shapes import rfc3339
 from qflib.errors import InputError
 from qflib.records import Reason
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of
 
 if TYPE_CHECKING:
     from qflib.hedging import Portfolio
@@ -54,7 +54,11 @@ class Side(Struct, frozen=True):
 
 
 class WhatIfForm(Struct, frozen=True):
-    """A portfolio before and after trades; ES and VaR after bear their cost, components do not."""
+    """A portfolio before and after trades; ES and VaR after bear their cost, components do not.
+
+    `before` is the risk report's: its positions, marks, vols and scenario set at its time. `left_out` names positions
+    that are not revalued: American options, and what is quoted in another currency.
+    """
 
     portfolio: str
     level: float
@@ -65,6 +69,7 @@ class WhatIfForm(Struct, frozen=True):
     cost: float
     before: Side
     after: Side
+    left_out: list[str]
 
 
 def weigh(views: Views, report: Report, body: WhatIfBody) -> WhatIfForm:
@@ -75,20 +80,22 @@ def weigh(views: Views, report: Report, body: WhatIfBody) -> WhatIfForm:
     ProblemError
         422 where a trade names what is not there, 503 where the desk has no market or scenario set yet.
     """
-    table, scenarios = views.instruments, views.shortfall.scenarios
+    table, set_id = views.instruments, report.batch.risk.set_id[0].decode()
+    scenarios = views.shortfall.scenario_set(set_id) or views.shortfall.scenarios
     if scenarios is None:
         raise ProblemError(503, "no_scenarios", "the desk has no scenario set yet", headers={"retry-after": "1"})
     for t in body.trades:
         if t.instrument not in table:
             raise refused(Reason.UNKNOWN_INSTRUMENT, f"instrument {t.instrument!r} is not in the table")
         _whole(views, t.instrument, t.qty)
-    market = market_of(views.books)
-    try:
-        portfolio = portfolio_of(report, body.book, views.deployment.config.currency)
-    except InputError:
-        raise ProblemError(
-            422, "no_positions", f"portfolio {report.portfolio} holds nothing in book {body.book}"
-        ) from None
+    closing = closing_of(report, views.deployment.config.currency, views.books)
+    market = closing.market
+    portfolio = {"client": closing.client, "hedge": closing.hedge}.get(body.book, closing.portfolio)
+    if portfolio is None:
+        detail = f"portfolio {report.portfolio} holds nothing in book {body.book}"
+        if closing.left_out:
+            detail += f" that is revalued; left out: {', '.join(closing.left_out[:8])}"
+        raise ProblemError(422, "no_positions", detail)
     trades = pd.DataFrame(
         [(t.instrument, float(t.qty), t.cost) for t in body.trades], columns=["instrument", "qty", "cost"]
     )
@@ -102,11 +109,12 @@ def weigh(views: Views, report: Report, body: WhatIfBody) -> WhatIfForm:
             Component(name, x) for name, x in zip(parts.names, parts.contribution.tolist(), strict=True)
         ])  # fmt: skip
 
-    at = views.books.market_time_ns()
+    at = report.stamp.time_ns
     return WhatIfForm(
         report.portfolio, body.level, body.by, scenarios.set_id, rfc3339(at), at, told.cost,
         side(told.es_before, told.var_before, told.greeks_before, portfolio),
         side(told.es_after, told.var_after, told.greeks_after, after),
+        list(closing.left_out),
     )  # fmt: skip
 
 

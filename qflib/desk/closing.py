@@ -25,12 +25,15 @@ class Closing(NamedTuple):
         Forwards, marks and vols that the report was made of.
     left_out
         Symbols that a portfolio does not revalue: American, or quoted in another currency.
+    hedge
+        Hedges alone; None where there are none.
     """
 
     portfolio: Portfolio | None
     client: Portfolio | None
     market: Market
     left_out: tuple[str, ...]
+    hedge: Portfolio | None = None
 
 
 def closing(report: Batch, instruments: Instruments, currency: str = "USD") -> Closing:
@@ -89,9 +92,10 @@ def closing(report: Batch, instruments: Instruments, currency: str = "USD") -> C
     held = frame["qty"].to_numpy() != 0
     left_out = tuple(dict.fromkeys(frame.loc[held & ~able, "instrument"]))
     frame = frame[held & able]
-    return Closing(
-        _portfolio(frame, name, currency), _portfolio(frame[frame["client"]], name, currency), market, left_out
+    whole, client, hedge = (
+        _portfolio(part, name, currency) for part in (frame, frame[frame["client"]], frame[~frame["client"]])
     )
+    return Closing(whole, client, market, left_out, hedge)
 
 
 def _portfolio(frame: pd.DataFrame, name: str, currency: str) -> Portfolio | None:

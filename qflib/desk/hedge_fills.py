@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 
 if TYPE_CHECKING:
     from qflib.desk.run import Run
@@ -16,8 +19,8 @@ _COLUMNS = ("instrument", "side", "qty", "price", "price_expected", "cost", "fee
 def hedge_fills(run: Run) -> pd.DataFrame:
     """Fills of the desk's own hedge orders, with their cost.
 
-    A decision tells its expected price and cost, and so its mid. A fill of a linear contract costs its share of that,
-    and what its price is worse than expected; of an inverse one only the share is known. Fees are not in the cost.
+    Each costs what `qflib.desk.hedge_cost.fill_cost` says. A fill whose decision is not among the run's, as one just
+    after midnight in a day of the history, has no price_expected and no cost (NaN).
 
     Parameters
     ----------
@@ -44,19 +47,15 @@ def hedge_fills(run: Run) -> pd.DataFrame:
         empty = pd.DataFrame({c: pd.Series(dtype=object if c in _COLUMNS[:2] else np.float64) for c in _COLUMNS})
         return empty.set_axis(pd.DatetimeIndex([], tz="UTC", name="time"))
     decided = decided[decided["portfolio"] == run.recorder.portfolio].drop_duplicates(key)
-    fills = x.rename_axis("time").reset_index().merge(decided, on=key, suffixes=("", "_expected"))
-    lots = fills["qty"].abs()
-    share = fills["cost"] * lots / fills["qty_expected"].abs()
-    unit = fills["instrument"].map(_value_of_one(run)).astype(float)
-    buys = fills["side"] == "bid"
-    worse = np.where(buys, 1.0, -1.0) * (fills["price"] - fills["price_expected"]) * lots * unit
-    made = fills.assign(side=np.where(buys, "buy", "sell"), cost=share + worse).set_index("time")
+    fills = x.rename_axis("time").reset_index().merge(decided, on=key, how="left", suffixes=("", "_expected"))
+    lots, buys = fills["qty"].abs(), fills["side"] == "bid"
+    worth = lots * fills["instrument"].map(_value_of_one(run, fills["instrument"].unique())).astype(float)
+    cost = fill_cost(fills["qty_expected"], fills["price_expected"], fills["cost"], lots, fills["price"], worth)
+    made = fills.assign(side=np.where(buys, "buy", "sell"), cost=cost).set_index("time")
     return made[list(_COLUMNS)]
 
 
-def _value_of_one(run: Run) -> dict[str, float]:
-    """Reporting currency a 1.00 of each hedge contract's price; 0 for inverse ones."""
-    table, p = run.recorder.instruments, run.recorder.latest["risk"].positions
-    fx = {table.rows[i].symbol: float(f) for i, f in zip(p.instrument.tolist(), p.fx, strict=True)}
-    rows = (table[s] for s in run.hedges["instrument"].unique())
-    return {r.symbol: 0.0 if r.inverse else r.multiplier * fx.get(r.symbol, 1.0) for r in rows}
+def _value_of_one(run: Run, symbols: Iterable[str]) -> dict[str, float]:
+    """Reporting currency a 1.00 of each contract's price."""
+    table, fx = run.recorder.instruments, rates_of(run.recorder.latest["risk"].positions)
+    return {s: value_of_one(table[s], fx.get(table.id(s), 1.0)) for s in symbols}

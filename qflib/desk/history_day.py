@@ -131,8 +131,8 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     tables = {"risk": columns_of(KEPT["risk"], risk)}
     for name in ("rolling", "executions"):
         tables[name] = columns_of(KEPT[name], of_day(store, KEPT[name], date, cluster, mine))
-    decided = of_day(store, KEPT["hedges"], date, cluster, mine & (ds.field("price") > 0))  # 0: told again
-    tables["hedges"] = columns_of(KEPT["hedges"], decided)
+    hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (ds.field("price") > 0))  # 0: told again
+    tables["hedges"] = columns_of(KEPT["hedges"], hedges)
     periods = tables["rolling"].period_ns
     outcome_ns = int(periods[-1]) if len(periods) else _MINUTE_NS
     reports = _reports(store, cluster, portfolio, risk, outcome_ns)
@@ -140,7 +140,8 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     recorder = Recorder.of(instruments, outcome_ns, portfolio, tables, reports)
     dead = _dead_letters(store, cluster, risk)
     recorder.dead_letters = sum(dead.values())
-    recorder.hedge_orders = len(np.unique(tables["hedges"].hedge_no))
+    decided = tables["hedges"]  # numbers are counted an instrument
+    recorder.hedge_orders = len(set(zip(decided.instrument.tolist(), decided.hedge_no.tolist(), strict=True)))
     times = risk["time_ns"].to_numpy()
     start, end = (pd.Timestamp(int(t), unit="ns", tz="UTC") for t in (times[0], times[-1]))
     data = store.dataset("events")

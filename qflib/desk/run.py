@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.desk.explain import explain
+from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 from qflib.desk.record import Recorder
 from qflib.records import ExecType, Liquidity, OrderStatus, Reason, Side
 
@@ -96,11 +97,11 @@ class Run:
         keys = pd.MultiIndex.from_frame(frame[["instrument", "hedge_no"]])
         got = filled.reindex(keys).fillna(0.0).to_numpy()
         spent = paid.reindex(keys).fillna(0.0).to_numpy()
-        units = np.array([table[s].multiplier for s in frame["instrument"]], np.float64)
-        # the expected cost knows the mid; what was paid beyond the expected price comes on top
-        beyond = np.sign(frame["qty"]) * (spent - got * frame["price"]) * units
-        share = np.divide(got, frame["qty"].abs(), out=np.zeros(len(frame)), where=frame["qty"].to_numpy() != 0)
-        return frame.assign(filled=got, realised_cost=frame["cost"] * share + beyond)
+        fx = {} if "risk" not in self.recorder.latest else rates_of(self.recorder.latest["risk"].positions)
+        one = np.array([value_of_one(table[s], fx.get(table.id(s), 1.0)) for s in frame["instrument"]], np.float64)
+        average = np.divide(spent, got, out=frame["price"].to_numpy(copy=True), where=got > 0)
+        cost = fill_cost(frame["qty"], frame["price"], frame["cost"], got, average, got * one)
+        return frame.assign(filled=got, realised_cost=cost.where(frame["qty"] != 0, 0.0))
 
     @cached_property
     def outcomes(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 from qflib.records import Batch, ExecType, Instruments, Side
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRICS
 
@@ -53,6 +54,7 @@ class Standing:
         self.realised_cost = 0.0  # of what was filled: the expected share, and what was paid beyond
         self.trades: deque[HedgeFill] = deque(maxlen=trades)
         self._decided: dict[tuple[int, int], tuple[int, float, float]] = {}
+        self._fx: dict[int, float] = {}  # by instrument, as reported last
         self._early: dict[tuple[int, int], list[HedgeFill]] = {}  # fills told before their order's decision
 
     def take(self, batch: Batch) -> None:
@@ -60,7 +62,7 @@ class Standing:
         if batch.topic == ORDERS_EXECUTED:
             self.take_executions(batch.executions)
         elif batch.topic == RISK_METRICS:
-            self.take_hedges(batch.hedges)
+            self.take_hedges(batch.hedges, batch.positions)
             if batch.key == self.portfolio:
                 self.latest["risk"] = batch
         elif batch.topic == ANALYTICS_RESULTS:
@@ -87,8 +89,10 @@ class Standing:
             self.trades.append(fill)
             self._pay((i, int(x.hedge_no[k])), fill)
 
-    def take_hedges(self, h: Any) -> None:
-        """Hedge decisions; an order still alive is told again without a price."""
+    def take_hedges(self, h: Any, positions: Any = None) -> None:
+        """Hedge decisions; an order still alive is told again without a price. Positions tell the rates of exchange."""
+        if positions is not None:
+            self._fx |= rates_of(positions)
         for k in np.flatnonzero(h.price > 0).tolist():
             self.expected_cost += float(h.cost[k])
             order = int(h.instrument[k]), int(h.hedge_no[k])
@@ -106,9 +110,9 @@ class Standing:
             return
         qty, expected, cost = decided
         if qty:
-            lots, price = abs(fill.qty), float(self.instruments.to_price(fill.instrument, fill.price_ticks))
-            units = self.instruments[fill.instrument].multiplier * self.instruments.to_qty(fill.instrument, lots)
-            fill.cost = float(cost * lots / abs(qty) + np.sign(qty) * (price - expected) * units)
+            table, i, lots = self.instruments, fill.instrument, abs(fill.qty)
+            one = value_of_one(table[i], self._fx.get(i, 1.0)) * table.to_qty(i, lots)
+            fill.cost = fill_cost(qty, expected, cost, lots, table.to_price(i, fill.price_ticks), one)
             self.realised_cost += fill.cost
 
     def copy(self) -> Standing:

@@ -65,9 +65,9 @@ def cost(report: DailyRisk) -> Any:
     """What hedging has cost against the mid, so far."""
     import hvplot.pandas  # noqa: F401
 
-    fills = report.hedges()
+    fills = report.hedges().dropna(subset="cost")
     if fills.empty:
-        return Unavailable("there was no hedge fill")
+        return Unavailable("there was no hedge fill of which a decision is known")
     total = _plain(fills.groupby(level="time")["cost"].sum().cumsum().to_frame("cost"))
     total.loc[report.run.end.tz_convert("UTC").tz_localize(None)] = total["cost"].iloc[-1]
     return total.hvplot.step(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.records import Batch, Instruments, Side, TradingStatus
+from qflib.views.marks import MARK_ROW, TradeMarks
 from qflib.views.ring import Ring
 from qflib.views.stamp import Stamp
 
@@ -93,6 +94,7 @@ class BookView:
         self._depth: dict[int, Ring] = {}
         self._tops: dict[int, Ring] = {}
         self._trades: dict[int, Ring] = {}
+        self._marks: dict[int, TradeMarks] = {}
         self._traded_seq: dict[int, int] = {}
         self._lock = Lock()  # over the tables of rings
 
@@ -130,6 +132,15 @@ class BookView:
         """The venue trades after a sequence, as far as they are kept."""
         return _after(self._trades.get(self._at(instrument)), TRADE_ROW, seq)
 
+    def trade_marks(self, instrument: str | int, since: int = -1) -> NDArray[Any]:
+        """The venue trades on the grid of `depth`'s moments, kept as long as those (`MARK_ROW`), by rising time.
+
+        Trades of one moment, price and side are one mark. With `since`, a sequence, those that later trades added to:
+        a mark of the last moment may come again, with all of its quantity; (time_ns, side, price_ticks) names it.
+        """
+        marks = self._marks.get(self._at(instrument))
+        return np.zeros(0, MARK_ROW) if marks is None else marks.since(since)
+
     def market_time_ns(self, underlying: str | None = None) -> int:
         """Receipt time of the newest event told of, of one underlying (O(instruments)) or of all; 0: none."""
         if underlying is None:
@@ -152,7 +163,16 @@ class BookView:
         return made
 
     def take(self, batch: Batch, offset: int, append_ms: int) -> tuple[tuple[BookState, ...], tuple[Trades, ...]]:
-        """Fold an AnalyticsBatch in; the books and trades it told of. The reader alone calls it."""
+        """Fold an AnalyticsBatch in; the books and trades it told of. The reader alone calls it.
+
+        Raises
+        ------
+        InputError
+            If it tells of an instrument that is not in the table: nothing of it is folded in.
+        """
+        for told in (batch.tops.instrument, batch.trades.instrument):
+            if len(told):
+                self._at(int(told.max()))
         books = self._take_tops(batch, offset, append_ms)
         return books, self._take_trades(batch, offset, append_ms)
 
@@ -214,8 +234,18 @@ class BookView:
             rows.setflags(write=False)
             self._traded_seq[i] = offset
             self._ring(self._trades, i, TRADE_ROW, _TRADES).extend(rows)
+            self._mark(i, offset, rows)
             made.append(Trades(i, Stamp(offset, prev, int(rows["receipt_ns"][-1]), append_ms * 1_000_000), rows))
         return tuple(made)
+
+    def _mark(self, i: int, offset: int, rows: NDArray[Any]) -> None:
+        book, depth = self._latest[i], self._depth.get(i)
+        time_ns = int(rows["receipt_ns"][-1]) if book is None or depth is None else book.stamp.time_ns
+        trades = list(zip(*(rows[n].tolist() for n in ("side", "price_ticks", "qty")), strict=True))
+        if (marks := self._marks.get(i)) is None:
+            with self._lock:
+                marks = self._marks.setdefault(i, TradeMarks(_DEPTHS))
+        marks.add(offset, time_ns, 0 if depth is None else depth.total, trades)
 
     def _ring(self, rings: dict[int, Ring], i: int, dtype: np.dtype[Any], capacity: int) -> Ring:
         if (ring := rings.get(i)) is None:

@@ -146,6 +146,11 @@ class HealthView:
             )  # fmt: skip
         self._counts[topic] = self._counts.get(topic, 0) + len(d.reason)
 
+    def forget(self) -> None:
+        """Drop the dead letters: they were of other topics."""
+        self._letters.clear()
+        self._counts = {}
+
     def start(self) -> None:
         """Ask from a thread of its own."""
         self._thread = Thread(target=self._run, name="health", daemon=True)

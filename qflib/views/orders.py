@@ -5,17 +5,23 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
 from qflib.records.tables import ORDERS
 from qflib.views.executions import Execution, Executions, rows_of
 from qflib.views.stamp import Stamp
 
+if TYPE_CHECKING:
+    from qflib.views.older import Rows
+
 Cursor = tuple[int, int, int, int]
 Key = tuple[str, str]  # account, client_order_id
+T = TypeVar("T")
 _KEPT = 200_000  # ended orders, and executions
+_PART = 1_024  # rows taken at a time under the lock
 _LIVE = frozenset((OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED))
 _ENDED = frozenset((OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED))
 
@@ -119,27 +125,35 @@ class OrdersView:
         where: Callable[[OrderState], bool] = lambda o: True,
         before: Cursor | None = None,
         limit: int = 100,
+        live: bool = False,
+        scan: int | None = None,
     ) -> list[OrderState]:
         """Orders (not cancel requests), newest first.
 
         Parameters
         ----------
         where
-            Which of them.
+            Which of them; it is asked outside of the view's lock.
         before
             Only those older than this cursor.
         limit
             How many at most.
+        live
+            Only those that may still trade; O(live) however many are kept.
+        scan
+            How many requests are looked at at most; None: all that are kept.
         """
+        if live:
+            with self._lock:
+                held = [self._orders[key] for key in self._live]
+            held.sort(key=lambda o: (o.cursor, o.key), reverse=True)
+            chosen = (o for o in held if before is None or o.cursor < before)
+            return list(islice(filter(where, islice(chosen, scan)), limit))
         made: list[OrderState] = []
-        with self._lock:
-            stop = len(self._by_cursor) if before is None else bisect_left(self._by_cursor, (before, ("", "")))
-            for at in range(stop - 1, -1, -1):
-                o = self._orders.get(self._by_cursor[at][1])
-                if o is not None and o.action != OrderAction.CANCEL and where(o):
-                    made.append(o)
-                    if len(made) >= limit:
-                        break
+        for part in _backwards(self._places(before), scan):
+            made += islice(filter(where, self._orders_of(part)), limit - len(made))
+            if len(made) >= limit:
+                break
         return made
 
     def executions(
@@ -149,42 +163,95 @@ class OrdersView:
         before: Cursor | None = None,
         after: Cursor | None = None,
         limit: int = 100,
+        scan: int | None = None,
     ) -> list[Execution]:
-        """Executions, newest first; `before` and `after` are cursors."""
+        """Executions, newest first.
+
+        Parameters
+        ----------
+        where
+            Which of them; it is asked outside of the view's lock.
+        before, after
+            Only those older, or newer, than a cursor.
+        limit
+            How many at most.
+        scan
+            How many are looked at at most; None: all that are kept.
+        """
         made: list[Execution] = []
-        with self._lock:
-            rows = self._executions
-            stop = len(rows) if before is None else bisect_left(rows, before, key=lambda x: x.cursor)
-            first = 0 if after is None else bisect_right(rows, after, key=lambda x: x.cursor)
-            for at in range(stop - 1, first - 1, -1):
-                if where(rows[at]):
-                    made.append(rows[at])
-                    if len(made) >= limit:
-                        break
+        for part in _backwards(self._rows(before, after), scan):
+            made += islice(filter(where, part), limit - len(made))
+            if len(made) >= limit:
+                break
         return made
+
+    def _places(self, before: Cursor | None) -> Iterator[list[tuple[Cursor, Key]]]:
+        """Requests backwards from a cursor, a part at a time: it goes on where it was, whatever came meanwhile."""
+        end = None if before is None else (before, ("", ""))
+        while True:
+            with self._lock:
+                stop = len(self._by_cursor) if end is None else bisect_left(self._by_cursor, end)
+                part = self._by_cursor[max(0, stop - _PART) : stop]
+            if not part:
+                return
+            end = part[0]
+            yield part[::-1]
+
+    def _rows(self, before: Cursor | None, after: Cursor | None) -> Iterator[list[Execution]]:
+        """Executions backwards from a cursor, a part at a time."""
+        while True:
+            with self._lock:
+                rows = self._executions
+                stop = len(rows) if before is None else bisect_left(rows, before, key=lambda x: x.cursor)
+                part = rows[max(0, stop - _PART) : stop]
+            if after is not None:
+                part = part[bisect_right(part, after, key=lambda x: x.cursor) :]
+            if not part:
+                return
+            before = part[0].cursor
+            yield part[::-1]
+
+    def _orders_of(self, part: list[tuple[Cursor, Key]]) -> Iterator[OrderState]:
+        for cursor, key in part:
+            o = self._orders.get(key)
+            if o is not None and o.action != OrderAction.CANCEL and o.cursor == cursor:
+                yield o
 
     def resting(self, instrument: int) -> list[OrderState]:
         """Orders that lie in an instrument's book."""
         with self._lock:
-            live = (self._orders[key] for key in self._live)
-            return [o for o in live if o.instrument == instrument and o.leaves_qty > 0]
+            live = [self._orders[key] for key in self._live]
+        return [o for o in live if o.instrument == instrument and o.leaves_qty > 0]
 
     def take_orders(self, batch: Batch, partition: int, offset: int, append_ms: int) -> None:
         """Fold an OrderBatch in. The reader alone calls it."""
         for k, row in enumerate(_rows(batch.orders)):
-            key = row["account"], row["client_order_id"]
-            there = self._orders.get(key)
-            if there is not None and there.known:
-                continue  # the same id again: the exchange refuses it, the first stands
-            cursor = append_ms, partition, offset, k
-            stamp = Stamp(offset, -1, row["sent_ns"], append_ms * 1_000_000) if there is None else there.stamp
-            told = {n: v for n, v in row.items() if n not in ("account", "client_order_id")}
-            if there is None:
-                leaves = 0 if row["action"] == OrderAction.CANCEL else row["qty"]
-                self._put(OrderState(*key, cursor, stamp, known=True, leaves_qty=leaves, **told))
-            else:
-                self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
+            self._request(row, (append_ms, partition, offset, k))
         self._forget()
+
+    def take_older(self, orders: Rows, executions: Rows) -> None:
+        """Fold in what the history tells of orders that may still trade. The reader alone calls it.
+
+        The executions are not listed: they are those of some orders only.
+        """
+        for row, cursor in zip(_rows(orders.columns), orders.cursors, strict=True):
+            self._request(row, cursor)
+        for x, cursor in zip(rows_of(executions.columns, 0, 0, 0), executions.cursors, strict=True):
+            if x.client_order_id:
+                self._apply(x._replace(cursor=cursor), Stamp(cursor[2], -1, x.time_ns, cursor[0] * 1_000_000))
+
+    def _request(self, row: dict[str, Any], cursor: Cursor) -> None:
+        key = row["account"], row["client_order_id"]
+        there = self._orders.get(key)
+        if there is not None and there.known:
+            return  # the same id again: the exchange refuses it, the first stands
+        stamp = Stamp(cursor[2], -1, row["sent_ns"], cursor[0] * 1_000_000) if there is None else there.stamp
+        told = {n: v for n, v in row.items() if n not in ("account", "client_order_id")}
+        if there is None:
+            leaves = 0 if row["action"] == OrderAction.CANCEL else row["qty"]
+            self._put(OrderState(*key, cursor, stamp, known=True, leaves_qty=leaves, **told))
+        else:
+            self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
 
     def take_executions(self, batch: Batch, underlying: str, partition: int, offset: int, append_ms: int) -> Executions:
         """Fold an ExecutionBatch in; its rows. The reader alone calls it."""
@@ -291,6 +358,19 @@ class OrdersView:
                 else:
                     stay.append((cursor, key))
             self._by_cursor = stay
+
+
+def _backwards(parts: Iterator[list[T]], scan: int | None) -> Iterator[list[T]]:
+    """Parts until so many rows were given."""
+    left = scan
+    for part in parts:
+        if left is None:
+            yield part
+        elif left > 0:
+            yield part[:left]
+            left -= len(part)
+        else:
+            return
 
 
 def _after(there: OrderState, stamp: Stamp) -> Stamp:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qflib.desk.standing import HedgeFill, Standing
+from qflib.desk.standing import HedgeFill
 from qflib.records import Batch, Instruments
+from qflib.views.hedges import HedgeLedger
 from qflib.views.report import Report
 from qflib.views.ring import Ring
 from qflib.views.stamp import Stamp
@@ -22,7 +23,6 @@ SERIES_ROW = np.dtype(
     + [(n, "f8") for n in _FIGURES]
 )
 _REPORTS = 20_000  # a portfolio and level
-_FILLS = 2_000
 
 
 class RiskView:
@@ -47,7 +47,7 @@ class RiskView:
         self.instruments, self.portfolio = instruments, portfolio
         self._latest: dict[str, Report] = {}
         self._series: dict[tuple[str, float], Ring] = {}
-        self._hedging = Standing(instruments, portfolio, trades=_FILLS)
+        self._hedging = HedgeLedger(instruments)
         self._lock = Lock()  # over the hedging
 
     def portfolios(self) -> list[str]:
@@ -70,25 +70,25 @@ class RiskView:
         return pd.DataFrame({n: rows[n] for n in ("level", "pnl", "cash_delta", *_FIGURES)}, index=index)
 
     def hedge_fills(self, n: int = 100) -> list[HedgeFill]:
-        """The hedger's last fills, newest first, with what each cost against the mid."""
+        """The hedger's last fills, newest first, with what each cost against the mid; NaN: not known."""
         with self._lock:
             return list(self._hedging.trades)[: -n - 1 : -1]
 
     def hedge_counts(self) -> dict[str, float]:
-        """Orders, fills, rejects and realised cost since the reader's beginning."""
+        """Orders, fills, rejects and realised cost, all of the hedge orders decided on since `hedges_since_ns`."""
         with self._lock:
             h = self._hedging
-            return {
-                "orders": h.hedge_orders,
-                "fills": h.hedge_fills,
-                "rejects": h.hedge_rejects,
-                "cost": float(h.realised_cost),
-            }
+            return {"orders": h.orders, "fills": h.fills, "rejects": h.rejects, "cost": h.cost}
+
+    @property
+    def hedges_since_ns(self) -> int:
+        """Market time of the first hedge order that `hedge_counts` counts; 0: there is none."""
+        return self._hedging.since_ns
 
     def take(self, batch: Batch, portfolio: str, offset: int, append_ms: int) -> Report | None:
         """Fold a RiskReport in; the report, if it measures risk. The reader alone calls it."""
         with self._lock:
-            self._hedging.take_hedges(batch.hedges)
+            self._hedging.take_hedges(batch.hedges, batch.positions)
         r = batch.risk
         if not len(r.level):
             return None
@@ -117,7 +117,14 @@ class RiskView:
     def take_orders(self, orders: Any) -> None:
         """Count the hedger's orders. The reader alone calls it."""
         with self._lock:
-            self._hedging.hedge_orders += int((orders.hedge_no > 0).sum())
+            self._hedging.take_orders(orders)
+
+    def take_older(self, hedges: Any, orders: Any, executions: Any) -> None:
+        """Note decisions, orders and executions of hedges of before the beginning. The reader alone calls it."""
+        with self._lock:
+            self._hedging.take_hedges(hedges)
+            self._hedging.take_orders(orders)
+            self._hedging.take_executions(executions)
 
     def _ring(self, portfolio: str, level: float | None) -> Ring | None:
         report = self._latest.get(portfolio)

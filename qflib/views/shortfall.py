@@ -42,6 +42,16 @@ class ShortfallView:
             self._set = ScenarioSet.from_tables(list(self._chunks[self._complete].values()))
         return self._set
 
+    def scenario_set(self, set_id: str) -> ScenarioSet | None:
+        """A set by its id, as a report names it; None where it is neither the newest nor the one before."""
+        if self._complete == set_id:
+            return self.scenarios
+        chunks = dict(self._chunks.get(set_id, {}))
+        try:
+            return ScenarioSet.from_tables(list(chunks.values())) if chunks else None
+        except QflibError:  # not all of it has come
+            return None
+
     def outcomes(self, portfolio: str, outcome: str = "hypothetical", level: float | None = None) -> pd.DataFrame:
         """Outcomes of periods and the forecasts made at their start.
 

@@ -1,7 +1,8 @@
-"""From views to the domain's own objects: the market now, a portfolio as it is held."""
+"""From views to the domain's own objects: what a report was made of, the market now, a portfolio as it is held."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,10 +11,48 @@ import pandas as pd
 from qflib.errors import DataError
 
 if TYPE_CHECKING:
+    from qflib.desk.closing import Closing
     from qflib.hedging import Portfolio
     from qflib.pricing import Market
     from qflib.views.books import BookView
     from qflib.views.report import Report
+
+
+def closing_of(report: Report, currency: str = "USD", books: BookView | None = None) -> Closing:
+    """The portfolio and the market that a report was made of: what is computed of them agrees with its figures.
+
+    Parameters
+    ----------
+    report
+        The last word on a portfolio.
+    currency
+        The reporting currency.
+    books
+        The view of the books: prices what the portfolio does not hold, for trades that are not made yet.
+
+    Returns
+    -------
+    Closing
+        Greeks and scenario P&L of it are the report's; `left_out` names what it does not revalue.
+
+    Notes
+    -----
+    O(positions), and O(instruments) with books.
+    """
+    from qflib.desk.closing import closing
+
+    made = closing(report.batch, report.instruments, currency)
+    if books is None or not books.every():
+        return made
+    own, now = made.market, market_of(books)
+    held = {report.instruments[i].symbol for i in report.batch.positions.instrument.tolist()}
+    market = replace(
+        own,
+        forwards={**now.forwards, **own.forwards},
+        marks={s: m for s, m in now.marks.items() if s not in held} | dict(own.marks),
+        vols={s: v for s, v in now.vols.items() if s not in held} | dict(own.vols),
+    )
+    return made._replace(market=market)
 
 
 def market_of(books: BookView) -> Market:

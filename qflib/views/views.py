@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from qflib.broker.seen import Seen
-from qflib.errors import MalformedRecordError, TornBatchError
 from qflib.records.codec import decode
 from qflib.records.partitions import name_of
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters
@@ -52,11 +51,18 @@ class Views:
         What is older than the views' memory; None: nothing is.
     endpoints
         Where the processes' metrics are (`HealthView`).
+    deployed
+        Gives the desk as it is deployed now, where the cluster's topics turn out to be others; default: the same.
 
     Attributes
     ----------
     books, orders, risk, shortfall, controls, health
         The views.
+    epoch
+        How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
+        all views but `health` are new objects then, as is `instruments` where the desk is another.
+    unreadable
+        Records passed over; their stage and the audit tell of them.
 
     Examples
     --------
@@ -73,24 +79,27 @@ class Views:
         connection: Connection | None = None,
         history: History | None = None,
         endpoints: Callable[[], Mapping[str, str]] = dict,
+        deployed: Callable[[], Deployment] | None = None,
     ) -> None:
-        self.deployment, self.history = deployment, history
-        self.instruments = deployment.instruments
-        self.books = BookView(self.instruments)
-        self.orders = OrdersView(self.instruments)
-        self.risk = RiskView(self.instruments, deployment.portfolio)
-        self.shortfall = ShortfallView()
-        self.controls = ControlsView()
+        self.history, self._deployed = history, deployed or (lambda: deployment)
         self.health = HealthView(endpoints)
-        self.unreadable = 0  # records that were passed over: their stage and the audit tell of them
+        self.epoch = self.unreadable = 0
+        self._set_up(deployment)
         self._connection = connection
         self._reader: Reader | None = None
         self._listeners: tuple[Callable[[Changed], None], ...] = ()
         self._lock = Lock()
 
+    def _set_up(self, deployment: Deployment) -> None:
+        table = deployment.instruments
+        self._last: dict[tuple[str, int], int] = {}  # offset taken last
+        self.deployment, self.instruments = deployment, table
+        self.books, self.orders, self.risk = BookView(table), OrdersView(table), RiskView(table, deployment.portfolio)
+        self.shortfall, self.controls = ShortfallView(), ControlsView()
+
     @property
     def ready(self) -> bool:
-        """Whether all that was there at the start has been read."""
+        """Whether all has been read that was there when the broker was found, or found again after it was away."""
         return self._reader is not None and self._reader.caught_up
 
     @property
@@ -111,7 +120,7 @@ class Views:
 
         if self._connection is None:
             raise BrokerError("these views have no broker to read from; give a connection")
-        self._reader = Reader(self._connection, self.deployment.partitions, READ, self.take, self.health)
+        self._reader = Reader(self._connection, self.deployment.partitions, READ, self, self.health)
         self._reader.start()
         self.health.start()
 
@@ -140,20 +149,59 @@ class Views:
         return end
 
     def take(self, seen: Seen) -> None:
-        """Fold one record in, and tell the listeners; the reader's thread alone calls it, or a test."""
+        """Fold one record in, and tell the listeners; the reader's thread alone calls it, or a test.
+
+        A record that was taken already is passed over, and so is one that cannot be folded in.
+        """
+        at = seen.topic, seen.partition
+        if seen.offset <= self._last.get(at, -1):
+            return
+        self._last[at] = seen.offset
         if seen.value is None:
             return
         try:
             changed = self._fold(seen)
-        except (MalformedRecordError, TornBatchError):
+        except Exception as e:  # torn, of another version, or of an instrument that is not in the table
             self.unreadable += 1
+            _log.warning("record passed over", topic=seen.topic, partition=seen.partition, offset=seen.offset,
+                         reason=repr(e)[:200])  # fmt: skip
             return
         if changed is not None:
-            for listener in self._listeners:
-                try:
-                    listener(changed)
-                except Exception:  # one listener's fault is not the others'
-                    _log.exception("listener failed", topic=seen.topic, offset=seen.offset)
+            self._tell(changed, seen.topic, seen.offset)
+
+    def anew(self, reason: str) -> int:
+        """Forget all: cluster or topics are others. The reader alone calls it; the partitions that there are now."""
+        self._set_up(self._deployed())
+        self.health.forget()
+        self.epoch += 1
+        self._tell(Changed(anew=True), reason, -1)
+        return self.deployment.partitions
+
+    def begin(self, cluster: str, starts: Mapping[tuple[str, int], int]) -> None:
+        """Take from the history what lies before the reader's first offsets. The reader alone calls it, or a test.
+
+        Of it come limits, kill switches, the scenario set in force, the orders that may still trade, and the hedges.
+        """
+        if self.history is None or not any(starts.values()):
+            return
+        from qflib.views.older import Older
+
+        try:
+            older = Older(self.history, cluster, starts)
+            for batch in older.controls():
+                self.controls.take(batch)
+                self.shortfall.take_controls(batch)
+            self.orders.take_older(*older.orders())
+            self.risk.take_older(*older.hedges())
+        except Exception:  # what the topics have is told without it
+            _log.exception("views begin without the history")
+
+    def _tell(self, changed: Changed, topic: str, offset: int) -> None:
+        for listener in self._listeners:
+            try:
+                listener(changed)
+            except Exception:  # one listener's fault is not the others'
+                _log.exception("listener failed", topic=topic, offset=offset)
 
     def _fold(self, seen: Seen) -> Changed | None:
         assert seen.value is not None

@@ -17,7 +17,7 @@ from qflib.records import BookingAction, ControlKind, Header, Instrument, Instru
 from qflib.steps.normalize import Normalize
 from qflib.venues.venue import frames_of
 from qflib.views import Views
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of
 from tests.api.served import NOW_NS, ORDER, Served, served
 from tests.views.recorded import recorded
 
@@ -128,10 +128,14 @@ def test_what_if_is_the_librarys_own(api: Served) -> None:
             "level": 0.99, "by": "underlying"}  # fmt: skip
     with api.client("read") as client:
         told = client.post("/v1/portfolios/DESK1/what-if", json=body).json()
-    portfolio, market = portfolio_of(report), market_of(views.books)
+    closing = closing_of(report, views.deployment.config.currency, views.books)
+    portfolio, market = closing.portfolio, closing.market
+    assert portfolio is not None
     own = portfolio.what_if(trades, market, scen, 0.99)
     after = portfolio.traded(trades).component_es(market, scen, 0.99, "underlying")
     assert (told["before"]["es"], told["after"]["es"]) == (own.es_before, own.es_after)
+    assert told["before"]["es"] == pytest.approx(report.figure("es_current", 0.99), rel=1e-9)
+    assert (told["time_ns"], told["left_out"]) == (report.stamp.time_ns, [])
     assert (told["before"]["var"], told["after"]["var"]) == (own.var_before, own.var_after)
     assert [g["delta"] for g in told["after"]["greeks"]] == own.greeks_after["delta"].tolist()
     assert [c["component_es"] for c in told["after"]["components"]] == after.contribution.tolist()

@@ -60,6 +60,7 @@ def test_a_day_of_the_history_is_the_run(day: Day) -> None:
         if name == "hedges":
             assert len(got)
         pd.testing.assert_frame_equal(got, want, check_index_type=False, check_freq=False)
+    assert read.run.recorder.hedge_orders == len(day.run.hedges) > day.run.hedges["hedge_no"].nunique()
     assert read.scenarios == day.scenarios
     assert read.dead_letters == {"orders.incoming.dead": 1}
     assert read.run.plot() is not None

@@ -32,7 +32,7 @@ class Recorded(NamedTuple):
         return views
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def recorded(duration: str = "20s", rate: float = 2_000.0, seed: int = 7) -> Recorded:
     """The records of a hedged desk on the simulated market, offsets rising a topic, one partition."""
     feed = qf.datasets.load("sim", seed=seed, duration=duration, rate=rate)

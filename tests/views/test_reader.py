@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from threading import Event
 
 from qflib.broker import topics
-from qflib.broker.clients import producer
+from qflib.broker.clients import admin, producer
 from qflib.broker.local import LocalBroker
 from qflib.broker.seen import Seen
-from qflib.records.topics import PUBLIC_TOPICS
+from qflib.errors import DataError
+from qflib.records import BY_KIND, Batch, Header
+from qflib.records.codec import encode
+from qflib.records.topics import ANALYTICS_RESULTS, PUBLIC_TOPICS
 from qflib.views import Views
 from qflib.views.changed import Changed
 from tests.views.recorded import recorded
@@ -78,5 +82,133 @@ def test_it_waits_for_a_broker(own_broker: LocalBroker) -> None:
         own_broker.start()
         assert views.wait_ready(40)
         assert views.connected
+    finally:
+        views.stop()
+
+
+def test_odd_records_and_failing_takers_cost_nothing_else(own_broker: LocalBroker) -> None:
+    told = recorded()
+    public = [s for s in told.seen if s.topic in PUBLIC_TOPICS[2:]]
+    topics.create(own_broker.connection, 1)
+    views, fails = Views(told.deployment, own_broker.connection), [0]
+    take, went_on = views.take, Event()
+
+    def falls(seen: Seen) -> None:
+        take(seen)
+        if seen.offset % 50 == 7:
+            fails[0] += 1
+            raise DataError("one record's fault")
+        if seen.value == b"last":
+            went_on.set()
+
+    views.take = falls  # type: ignore[method-assign]
+    odd = Batch.of("analytics", Header("exchange", 0, 0), tops=BY_KIND["analytics"].by_name["tops"].make(
+        instrument=[10**6]))  # fmt: skip
+    record = Seen(ANALYTICS_RESULTS, 0, 0, b"ACME", encode(odd), (), 0)
+    views.start()
+    try:
+        assert views.wait_ready()
+        _send(own_broker, [*public[:200], record, *public[200:], record._replace(value=b"last")])
+        assert went_on.wait(40)
+        reader = views._reader
+        assert reader is not None
+        assert reader._thread.is_alive()
+        consumer_fault = reader._read
+
+        def falls_once(consumer: object) -> None:
+            reader._read = consumer_fault  # type: ignore[method-assign]
+            raise RuntimeError("the consumer's own")
+
+        reader._read = falls_once  # type: ignore[method-assign]
+        _send(own_broker, [record._replace(value=b"\xff")])
+        _wait(lambda: views.unreadable == 3)
+        _wait(lambda: views.ready and views.connected)
+    finally:
+        views.stop()
+    assert fails[0] > 5
+    whole = told.views()
+    assert views.orders.orders(limit=10_000) != []
+    assert [o.key for o in views.orders.orders(limit=10_000)] == [o.key for o in whole.orders.orders(limit=10_000)]
+    assert views.risk.hedge_counts() == whole.risk.hedge_counts()
+
+
+def test_it_is_not_ready_until_it_has_what_came_meanwhile(own_broker: LocalBroker) -> None:
+    told = recorded()
+    public = [s for s in told.seen if s.topic in PUBLIC_TOPICS[2:]]
+    topics.create(own_broker.connection, 1)
+    _send(own_broker, public[:100])
+    views, may, held = Views(told.deployment, own_broker.connection), Event(), Event()
+    may.set()
+    take = views.take
+
+    def held_up(seen: Seen) -> None:
+        if not may.is_set():
+            held.set()
+            assert may.wait(60)
+        take(seen)
+
+    views.take = held_up  # type: ignore[method-assign]
+    views.start()
+    try:
+        assert views.wait_ready()
+        own_broker.crash()
+        _wait(lambda: not views.connected)
+        may.clear()
+        reader, sent = views._reader, Event()
+        assert reader is not None
+        start = reader._start
+
+        def starts_late() -> None:
+            assert sent.wait(60)
+            start()
+
+        reader._start = starts_late  # type: ignore[method-assign]
+        own_broker.start()
+        _send(own_broker, public[100:])
+        sent.set()
+        assert held.wait(60)
+        assert not views.ready
+        may.set()
+        assert views.wait_ready(60)
+        _wait(lambda: len(views.orders.orders(limit=10_000)) == len(told.views().orders.orders(limit=10_000)))
+        assert views.epoch == 0
+    finally:
+        may.set()
+        views.stop()
+
+
+def test_it_begins_anew_on_other_topics(own_broker: LocalBroker) -> None:
+    told = recorded()
+    public = [s for s in told.seen if s.topic in PUBLIC_TOPICS[2:]]
+    topics.create(own_broker.connection, 1)
+    _send(own_broker, public)
+    views = Views(told.deployment, own_broker.connection)
+    views.start()
+
+    def follows(n: int) -> None:
+        half = Views(told.deployment)
+        for seen in public[:n]:
+            half.take(seen)
+        _wait(lambda: [b.stamp.seq for b in views.books.every()] == [b.stamp.seq for b in half.books.every()])
+        _wait(lambda: len(views.orders.orders(limit=10_000)) == len(half.orders.orders(limit=10_000)))
+
+    try:
+        assert views.wait_ready()
+        follows(len(public))
+        own_broker.stop()
+        own_broker._port = int(own_broker.connection.bootstrap.rpartition(":")[2])
+        own_broker.start(fresh=True)  # another cluster at the same address
+        topics.create(own_broker.connection, 1)
+        _send(own_broker, public[:300])
+        _wait(lambda: views.epoch == 1)
+        follows(300)
+        client = admin(own_broker.connection)
+        for future in client.delete_topics([t.name for t in topics.topic_specs(1)], operation_timeout=30).values():
+            future.result()
+        topics.create(own_broker.connection, 1)
+        _send(own_broker, public[:400])  # more than before: offsets alone do not tell
+        _wait(lambda: views.epoch == 2)
+        follows(400)
+        assert views.wait_ready()
     finally:
         views.stop()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import qflib as qf
 from qflib.broker.seen import Seen
-from qflib.records import ExecType, OrderAction, OrderStatus
+from qflib.records import BY_KIND, Batch, ExecType, Header, OrderAction, OrderStatus
+from qflib.records.codec import encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED
 from qflib.views import Views
 from qflib.views.changed import Changed
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of, market_of
 from tests.views.recorded import Recorded, recorded
 
 
@@ -126,14 +128,37 @@ def test_hedges_cost_what_the_run_says(told: Recorded, views: Views) -> None:
     assert sum(f.cost for f in fills) == pytest.approx(told.run.recorder.realised_cost)
 
 
-def test_what_if_of_the_live_portfolio(views: Views) -> None:
+@pytest.mark.parametrize("with_books", [False, True])
+def test_a_report_is_revalued_to_its_own_figures(views: Views, with_books: bool) -> None:
+    report = views.risk.latest("DESK1")
+    assert report is not None
+    scen = views.shortfall.scenario_set(report.batch.risk.set_id[0].decode())
+    assert scen is not None
+    made = closing_of(report, books=views.books if with_books else None)
+    assert made.left_out == ()
+    for portfolio, figure in ((made.portfolio, "es_current"), (made.client, "es_unhedged")):
+        assert portfolio is not None
+        es = qf.expected_shortfall(portfolio.scenario_pnl(made.market, scen), level=0.975, kind="pnl")
+        assert es.es == pytest.approx(report.figure(figure, 0.975), rel=1e-9)
+    hedges = report.positions[report.positions["book"] == "hedge"]
+    assert made.hedge is not None
+    assert list(made.hedge.instruments) == hedges["instrument"][hedges["qty"] != 0].tolist()
+    assert views.shortfall.scenario_set("none") is None
+
+
+def test_what_is_not_held_is_priced_by_the_books(views: Views) -> None:
     report, scen = views.risk.latest("DESK1"), views.shortfall.scenarios
     assert report is not None
     assert scen is not None
-    portfolio, market = portfolio_of(report), market_of(views.books)
-    es = qf.expected_shortfall(portfolio.scenario_pnl(market, scen), level=0.975, kind="pnl")
-    # the desk's report marks at the same quotes; its last exposure may be a moment older
-    assert es.es == pytest.approx(report.figure("es_current", 0.975), rel=0.05)
+    held = set(report.positions["instrument"])
+    option = next(r.symbol for r in views.instruments if r.kind == "option" and r.symbol not in held)
+    made = closing_of(report, books=views.books)
+    assert made.portfolio is not None
+    trades = pd.DataFrame({"instrument": [option], "qty": [10.0]})
+    assert made.market.vol(option) == market_of(views.books).vol(option)
+    told = made.portfolio.what_if(trades, made.market, scen)
+    assert told.es_before == pytest.approx(report.figure("es_current", 0.975), rel=1e-9)
+    assert told.es_after != told.es_before
 
 
 def test_torn_and_foreign_records_are_passed_over(told: Recorded) -> None:
@@ -141,11 +166,50 @@ def test_torn_and_foreign_records_are_passed_over(told: Recorded) -> None:
     there = views.books.latest("ACME.F")
     analytics = next(s for s in told.seen if s.topic == ANALYTICS_RESULTS)
     assert analytics.value is not None
-    views.take(analytics._replace(value=analytics.value[:-3]))
-    views.take(analytics._replace(value=b"\xff" * 40))
-    views.take(analytics._replace(value=None))
+    for k, value in enumerate((analytics.value[:-3], b"\xff" * 40, None)):
+        views.take(analytics._replace(value=value, offset=10**6 + k))
     assert views.unreadable == 2
     assert views.books.latest("ACME.F") is there
+
+
+@pytest.mark.parametrize("odd", [{"instrument": [10**6]}, {"instrument": [0], "status": [77]}])
+def test_a_record_of_another_table_or_version_is_passed_over(told: Recorded, odd: dict[str, list[int]]) -> None:
+    views = told.views()
+    tops = BY_KIND["analytics"].by_name["tops"].make(**odd)
+    batch = Batch.of("analytics", Header("exchange", 0, 0), tops=tops)
+    views.take(Seen(ANALYTICS_RESULTS, 0, 10**6, b"ACME", encode(batch), (), 1_767_700_000_000))
+    assert views.unreadable == 1
+    assert [b.stamp for b in views.books.every()] == [b.stamp for b in told.views().books.every()]
+
+
+def test_records_that_come_twice_count_once(told: Recorded) -> None:
+    views, once = Views(told.deployment), told.views()
+    for seen in told.seen:
+        views.take(seen)
+        views.take(seen)
+    for seen in told.seen[-300:]:  # as after a reader that went back
+        views.take(seen)
+    assert views.orders.orders(limit=10_000) == once.orders.orders(limit=10_000)
+    assert views.orders.executions(limit=10_000) == once.orders.executions(limit=10_000)
+    assert views.risk.hedge_counts() == once.risk.hedge_counts()
+    assert len(views.shortfall.outcomes("DESK1")) == len(once.shortfall.outcomes("DESK1"))
+
+
+def test_other_topics_begin_at_nothing(told: Recorded) -> None:
+    """After `up --fresh` offsets begin at 0, and the desk may be another."""
+    other = recorded("5s", 500.0, 8)
+    views, heard = Views(told.deployment, deployed=lambda: other.deployment), []
+    for seen in told.seen:
+        views.take(seen)
+    views.listen(heard.append)
+    views.anew("a test")
+    assert [c.anew for c in heard] == [True]
+    for seen in other.seen:
+        views.take(seen)
+    fresh = other.views()
+    assert views.instruments is other.deployment.instruments
+    assert [b.stamp for b in views.books.every()] == [b.stamp for b in fresh.books.every()] != []
+    assert views.orders.orders(limit=10_000) == fresh.orders.orders(limit=10_000)
 
 
 def test_a_failing_listener_leaves_the_others_alone(told: Recorded) -> None:
@@ -170,8 +234,7 @@ def test_a_duplicate_id_does_not_undo_the_first_order(told: Recorded) -> None:
     views = told.views()
     order = next(o for o in views.orders.orders(limit=1_000) if o.ord_status == OrderStatus.FILLED)
     assert order.action == OrderAction.NEW
-    from qflib.records import EXECUTIONS, Batch, Header, Reason
-    from qflib.records.codec import encode
+    from qflib.records import EXECUTIONS, Reason
 
     again = EXECUTIONS.make(
         exec_type=[int(ExecType.REJECTED)], ord_status=[int(OrderStatus.REJECTED)], instrument=[order.instrument],

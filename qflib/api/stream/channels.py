@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Channel = Literal["book", "trades", "executions", "risk"]
 CHANNELS: tuple[Channel, ...] = ("book", "trades", "executions", "risk")
 _BOOKS, _REPORTS, _TOLD = 1_024, 256, 4_096  # messages kept of a subject
+_QUOTES = 64  # of an option, of which a desk has thousands: a message holds its book until somebody reads it
 _BEHIND = 8  # books or reports a reader may be behind before it gets the newest instead
 _RECENT = 100  # records of trades or executions that a snapshot shows
 
@@ -96,7 +97,8 @@ def _books(table: Instruments, subject: str) -> ChannelLog[BookState]:
         checksum = book_checksum(form.bids, form.asks)
         return msgspec.structs.asdict(form) | {"append_ns": append_ns, "checksum": checksum}
 
-    return ChannelLog("book", subject, _changes(table), whole, kept=_BOOKS, behind=_BEHIND)
+    kept = _QUOTES if table[subject].kind == "option" else _BOOKS
+    return ChannelLog("book", subject, _changes(table), whole, kept=kept, behind=_BEHIND)
 
 
 def _changes(table: Instruments) -> Callable[[BookState | None, BookState], BookDelta]:

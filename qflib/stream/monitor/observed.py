@@ -44,6 +44,7 @@ _WAIT_S = 2.0  # for market data that came in before a report: a partition may b
 _MS = 1_000_000
 _GREEKS = BY_KIND["risk"].by_name["greeks"]
 _HEDGES = BY_KIND["risk"].by_name["hedges"]
+_POSITIONS = BY_KIND["risk"].by_name["positions"]
 _RISK = BY_KIND["risk"].by_name["risk"]
 _TOPS = BY_KIND["analytics"].by_name["tops"]
 
@@ -173,7 +174,7 @@ class Observed:
         body = record.risk
         hedges = columns(body.hedges, _HEDGES)
         if len(hedges.price):
-            self.standing.take_hedges(hedges)
+            self.standing.take_hedges(hedges, columns(body.positions, _POSITIONS))
         risk = columns(body.risk, _RISK)
         if not len(risk.level):
             return

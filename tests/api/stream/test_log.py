@@ -8,7 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qflib.api.stream.channels import new_log
 from qflib.api.stream.log import ChannelLog, Cursor
+from qflib.views import Views
+from tests.views.recorded import recorded
 
 State = dict[str, int]
 _KEPT = 6
@@ -147,3 +150,13 @@ def test_a_message_is_encoded_once_for_all_readers() -> None:
     events = [next(e for e in c.due() if '"delta"' in e["text"]) for c in cursors]
     assert made == [10]
     assert len({id(e) for e in events}) == 1
+
+
+def test_of_an_option_few_books_are_kept() -> None:
+    """A desk has thousands of options, and a message holds its book until somebody reads it."""
+    views = Views(recorded().deployment)
+    option = next(r.symbol for r in views.instruments if r.kind == "option")
+    for symbol, kept in (("ACME.F", 1_024), (option, 64)):
+        log = new_log(views, "book", symbol)
+        assert log is not None
+        assert log._kept.maxlen == kept
