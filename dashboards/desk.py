@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SPOT = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
 VOL = (0.05, 0.02, 0.0, -0.02, -0.05)
+_log = structlog.get_logger(__name__)
 _LADDER_S = 3.0  # at least between two revaluations
 
 
@@ -111,6 +113,9 @@ class SharedDesk:
             pnl = made.pnl
         except QflibError as e:
             error = str(e)
+        except Exception as e:  # the page says so, and asks again
+            error = f"this could not be revalued ({type(e).__name__}); see the dashboard's log"
+            _log.exception("revaluation failed")
         finally:
             with self._lock:
                 took_ms, stamp = 1e3 * (time.perf_counter() - begun), report.stamp

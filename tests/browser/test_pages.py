@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,6 @@ from playwright.sync_api import expect
 from dashboards.pages.risk_pictures import Pictures
 from qflib.records import ExecType
 from qflib.records.topics import RISK_METRICS
-from qflib.views.stamp import Stamp
 from tests.browser.conftest import Visit
 from tests.browser.running import Running
 
@@ -172,15 +172,12 @@ def test_outcomes_are_as_old_as_their_period(running: Running) -> None:
 
 
 @pytest.mark.parametrize(("bound", "drawn"), [(125_000.0, 125_000.0), (1e9, float("nan")), (None, float("nan"))])
-def test_the_scale_makes_room_for_the_limit(
-    running: Running, monkeypatch: pytest.MonkeyPatch, bound: float | None, drawn: float
-) -> None:
+def test_the_scale_makes_room_for_the_limit(running: Running, bound: float | None, drawn: float) -> None:
     """The simulated desk's limit lies above all it has lost: a line out of the picture would be none."""
-    risk = running.player.views.risk
+    views = running.player.views
     limits = pd.DataFrame({"bound": [] if bound is None else [bound]}, index=[] if bound is None else ["max_es"])
-    monkeypatch.setattr(risk, "latest", lambda _: SimpleNamespace(limits=limits, stamp=Stamp(), batch=batch))
-    batch = running.player.views.risk._latest["DESK1"].batch
-    pictures = Pictures(risk, running.player.views.shortfall, "DESK1")
+    risk: Any = SimpleNamespace(series=views.risk.series, latest=lambda _: SimpleNamespace(limits=limits))
+    pictures = Pictures(risk, views.shortfall, "DESK1")
     pictures.extend()
     line = next(r for r in pictures.es.object.renderers if r.glyph.y == "limit")
     assert np.array_equal(np.unique(line.data_source.data["limit"]), [drawn], equal_nan=True)
