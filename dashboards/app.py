@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     from qflib.api import ticket
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
+    from qflib.history import DeltaHistory
     from qflib.stream.metrics import serve
     from qflib.views import Views
     from qflib.views.endpoints import metrics_of
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     logs.set_up(chosen.log)
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
     connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
-    views = Views(deployment, connection, endpoints=metrics_of(folder))
+    views = Views(deployment, connection, DeltaHistory(folder / "history"), metrics_of(folder))
     desk = SharedDesk(views, ApiTrading(asked.api) if asked.api else NoTrading(), deployment.config.currency)
     given, own = os.environ.pop(KEY_VARIABLE, ""), os.environ.pop(TICKET_VARIABLE, "")
     try:
@@ -50,12 +51,15 @@ def main(argv: list[str] | None = None) -> None:
     loop = IOLoop.current()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
+    views.listen(lambda changed: loop.add_callback(loop.stop) if changed.anew else None)
     views.start()
     made.start()
     print(f"dashboard at http://{asked.address}:{made.port}/", flush=True)
     loop.start()
     made.stop()
     views.stop()
+    if views.epoch:  # pages, instruments, sequences: all of them are another desk's
+        sys.exit("the desk was begun anew, or is too far ahead to be caught up with; start its dashboard again")
 
 
 def _arguments() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from dashboards.shared_rows import SharedRows
 from dashboards.trade_marks import TradeMarks
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of
 
 if TYPE_CHECKING:
     from qflib.views import Views
@@ -39,6 +39,7 @@ class Revalued:
     append_ns: int  # of the report
     took_ms: float
     at_ns: int
+    left_out: tuple[str, ...]  # held, and not revalued
 
 
 @dataclass
@@ -107,10 +108,14 @@ class SharedDesk:
         if report is None:
             self._revaluing = False
             return
-        pnl, error = None, ""
+        pnl, error, left_out = None, "", ()
         try:
-            made = portfolio_of(report, currency=self.currency).ladder(market_of(self.views.books), SPOT, VOL)
-            pnl = made.pnl
+            made = closing_of(report, self.currency)
+            left_out = made.left_out
+            if made.portfolio is None:
+                error = "nothing is held that is revalued"
+            else:
+                pnl = made.portfolio.ladder(made.market, SPOT, VOL).pnl
         except QflibError as e:
             error = str(e)
         except Exception as e:  # the page says so, and asks again
@@ -119,5 +124,5 @@ class SharedDesk:
         finally:
             with self._lock:
                 took_ms, stamp = 1e3 * (time.perf_counter() - begun), report.stamp
-                self._ladder = Revalued(pnl, error, stamp.seq, stamp.append_ns, took_ms, time.time_ns())
+                self._ladder = Revalued(pnl, error, stamp.seq, stamp.append_ns, took_ms, time.time_ns(), left_out)
                 self._revaluing = False

@@ -111,7 +111,10 @@ class RiskPage(Page):
         made, alive_ns = self.desk.ladder(), self.report_age().alive_ns
         if made is None:
             return Age(-1, 0, alive_ns)
-        return Age(made.seq, made.append_ns, alive_ns, f"full revaluation, {made.took_ms:.0f} ms")
+        note = f"full revaluation, {made.took_ms:.0f} ms"
+        if made.left_out:
+            note += f"; without {', '.join(made.left_out[:3])}"
+        return Age(made.seq, made.append_ns, alive_ns, note)
 
     def _hedge_age(self) -> Age:
         """Of the last fill; the hedger is alive while reports come."""

@@ -17,7 +17,7 @@ from dashboards.pages.pasted import parsed
 from dashboards.tile import Age, Tile
 from qflib.errors import DataError, QflibError
 from qflib.views.stamp import Stamp
-from qflib.views.valuation import market_of, portfolio_of
+from qflib.views.valuation import closing_of
 
 if TYPE_CHECKING:
     from dashboards.access import Login
@@ -116,11 +116,15 @@ class WhatIfPage(Page):
         self._newest.ask(computed)
 
     def _compute(self, text: str) -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], Stamp]:
-        report, scenarios = self.views.risk.latest(self.desk.portfolio), self.views.shortfall.scenarios
+        report, shortfall = self.views.risk.latest(self.desk.portfolio), self.views.shortfall
+        set_id = "" if report is None else report.batch.risk.set_id[0].decode()
+        scenarios = shortfall.scenario_set(set_id) or shortfall.scenarios
         if report is None or scenarios is None:
             raise DataError("the desk has reported no risk yet; wait for its first report and its scenarios")
-        market = market_of(self.views.books)
-        held = portfolio_of(report, currency=self.desk.currency)
+        closing = closing_of(report, self.desk.currency, self.views.books)
+        held, market = closing.portfolio, closing.market
+        if held is None:
+            raise DataError(f"{self.desk.portfolio} holds nothing that is revalued; there is no before")
         trades = parsed(text, self.views)
         result = held.what_if(trades, market, scenarios, _LEVEL)
         component = held.traded(trades).component_es(market, scenarios, _LEVEL)

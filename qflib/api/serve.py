@@ -18,7 +18,7 @@ from qflib.api.state import ApiState
 from qflib.api.stream import Hub
 from qflib.broker.data_folder import is_free
 from qflib.desk.deployment import Deployment
-from qflib.errors import SettingsError
+from qflib.errors import DataError, SettingsError
 from qflib.views import Views
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from qflib.broker.clients import Connection
     from qflib.settings import ApiSettings
+    from qflib.views.changed import Changed
 
 _STOP_S = 2.0  # for requests under way and sockets that stay open
 _log = structlog.get_logger("qflib.api")
@@ -111,6 +112,13 @@ async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
 
     server = BoundedServer(app, host, port, interface=_asgi(), log_enabled=False, log_access=False, websockets=True)
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
+    views: Views = app.state.api.views
+
+    def heard(changed: Changed) -> None:
+        if changed.anew:  # instruments, partitions, sequences: all of them are another desk's
+            loop.call_soon_threadsafe(asked.set)
+
+    forget = views.listen(heard)
     if listen:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, asked.set)
@@ -124,10 +132,13 @@ async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait((serving,), timeout=_STOP_S)
     asking.cancel()
+    forget()
     if not serving.done():  # a socket that never ends must not hold the process
         serving.cancel()
     else:
         serving.result()
+    if views.epoch:
+        raise DataError("the desk was begun anew, or is too far ahead to be caught up with; start its API again")
 
 
 def _asgi() -> Any:

@@ -189,6 +189,9 @@ class LocalBroker:
                 process.wait(_STOP_S)
             except psutil.NoSuchProcess:
                 pass
+            except psutil.TimeoutExpired:
+                if process.status() != psutil.STATUS_ZOMBIE:  # dead; whoever started it has not looked yet
+                    raise
 
     def prepare(self) -> None:
         """Fetch the jars and, once for a Java, archive the classes a start loads: it halves every later start."""

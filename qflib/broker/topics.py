@@ -168,7 +168,8 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
         _check_config(client, others, timeout_s)
         _check_counts(specs, client.list_topics(timeout=timeout_s).topics)
     except KafkaException as e:
-        raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}") from None
+        mend = "see that it runs, or give another --bootstrap"
+        raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}; {mend}") from None
     ends(c, [(spec.name, p) for spec in specs for p in range(spec.partitions)], timeout_s=timeout_s)
 
 

@@ -135,6 +135,8 @@ def command(
             desk.stop(max(0.5, budget[0] - time.monotonic()) if budget else _STOP_S)
     if result is not None:
         _report(result, json)
+        if result["drained"] and not json:
+            print("its sources have ended; the next run begins anew, with --fresh")
     audited = None if result is None else result["audit"]
     if audited is None and (span is not None or until_drained):
         raise typer.Exit(130)

@@ -71,6 +71,11 @@ class DeskFolder:
         self._held = held
         self.tell({})
 
+    @property
+    def held(self) -> bool:
+        """Whether this process runs the desk."""
+        return self._held is not None
+
     def tell(self, what: dict[str, Any]) -> None:
         """Let others know how to reach the desk: its broker, its ports."""
         if self._held is not None:

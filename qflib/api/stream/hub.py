@@ -98,6 +98,10 @@ class Hub:
 
     def take(self, changed: Changed) -> None:
         """Put what a record changed into the logs; in the loop's thread."""
+        if changed.anew:  # sequences begin again: what was told before continues in nothing
+            self._logs.clear()
+            for one in tuple(self.connections):
+                one.end(1012, "the desk was begun anew; connect again")
         for b in changed.books:
             self._add("book", b.symbol, b.stamp.seq, b)
         for t in changed.trades:

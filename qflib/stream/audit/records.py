@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from qflib.records.topics import snapshots
+
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection
 
@@ -59,10 +61,17 @@ class KafkaRecords:
     def read(self, topic: str, partition: int, start: int, stop: int) -> Iterator[Record]:
         """As `Records.read`."""
         from qflib.broker import reading
+        from qflib.broker.reading import OffsetGoneError
 
-        for m in reading.read(self.connection, topic, partition, start, stop):
-            at, key, value = m.offset(), m.key(), m.value()
-            yield Record(-1 if at is None else at, _bytes(key), _bytes(value))
+        try:
+            for m in reading.read(self.connection, topic, partition, start, stop):
+                at, key, value = m.offset(), m.key(), m.value()
+                yield Record(-1 if at is None else at, _bytes(key), _bytes(value))
+        except OffsetGoneError:
+            low, _ = reading.watermarks(self.connection, topic, partition)
+            if low <= start or not topic.endswith(snapshots("")):
+                raise
+            yield from self.read(topic, partition, low, stop)  # a running stage has deleted those before its newest
 
     def committed(self, group: str, places: Collection[Place]) -> dict[Place, int]:
         """As `Records.committed`."""
