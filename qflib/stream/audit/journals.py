@@ -42,6 +42,7 @@ class Marked:
     whole: bool
     inputs: dict[str, Offsets] = field(default_factory=dict)
     dead: set[tuple[str, int]] = field(default_factory=set)  # (input, offset) of those that became dead letters
+    ahead: set[tuple[str, int]] = field(default_factory=set)  # (input, offset) of those not committed when it was asked
 
     def take(self, at: int, batch: Batch, tally: Tally) -> None:
         """The mark at an offset of the journal."""
@@ -80,9 +81,7 @@ class Marked:
             for offset in np.setdiff1d(marks[marks >= lows[name]], there, assume_unique=True):
                 if offset < stops[name]:
                     tally.found(name, self.partition, int(offset), "lost", f"{self.stage.name} has a mark of it")
-            for offset in marks[marks >= stops[name]]:
-                what = f"the mark of {name} offset {offset}, which {self.stage.group} has not committed"
-                tally.found(self.topic, self.partition, -1, "torn", what)
+            self.ahead |= {(name, int(offset)) for offset in marks[marks >= stops[name]]}
             self._contents(name, there, crcs, marks, marked_crcs, tally)
 
     def _contents(

@@ -44,10 +44,7 @@ class Plan:
     @classmethod
     def of(cls, records: Records, stages: tuple[str, ...], partitions: int) -> Plan:
         """Ask."""
-        committed: dict[tuple[str, str, int], int] = {}
-        for name in stages:
-            places = [(t, p) for t in STAGES[name].inputs for p in range(partitions)]
-            committed |= {(name, *at): max(n, 0) for at, n in records.committed(STAGES[name].group, places).items()}
+        committed = next_offsets(records, stages, partitions)
         places = [(t, p) for t in all_topics(stages) for p in range(partitions)]
         demanded = {place: span[1] for place, span in records.spans(places).items()}
         return cls(stages, partitions, committed, demanded, records.spans(places))
@@ -56,6 +53,15 @@ class Plan:
     def cut(self) -> set[str]:
         """Topics whose beginning is gone."""
         return {topic for (topic, _), (low, _) in self.spans.items() if low > 0}
+
+
+def next_offsets(records: Records, stages: tuple[str, ...], partitions: int) -> dict[tuple[str, str, int], int]:
+    """What each stage's group has committed, by stage, input and partition."""
+    found: dict[tuple[str, str, int], int] = {}
+    for name in stages:
+        places = [(t, p) for t in STAGES[name].inputs for p in range(partitions)]
+        found |= {(name, *at): max(n, 0) for at, n in records.committed(STAGES[name].group, places).items()}
+    return found
 
 
 def all_topics(stages: tuple[str, ...]) -> tuple[str, ...]:
@@ -76,6 +82,8 @@ class Scan:
         (topic, stage and partition, offset) of inputs that a stage has sent to the dead letters.
     unsent
         By topic, (source, epoch, seq) of outputs that were too long to be sent.
+    ahead
+        (stage, input, offset) of marks that lay beyond what the stage's group had committed before.
     """
 
     partition: int
@@ -85,6 +93,7 @@ class Scan:
     letters: set[tuple[str, str, int]] = field(default_factory=set)
     unsent: dict[str, set[tuple[str, int, int]]] = field(default_factory=lambda: defaultdict(set))
     dead_marks: set[tuple[str, str, int]] = field(default_factory=set)
+    ahead: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 def scan(records: Records, plan: Plan, partition: int) -> Scan:
@@ -118,6 +127,7 @@ def scan(records: Records, plan: Plan, partition: int) -> Scan:
     for m in marked.values():
         stops = {t: plan.committed[m.stage.name, t, partition] for t in m.stage.inputs}
         m.compare(offsets, lows, stops, made.tally)
+        made.ahead |= {(m.stage.name, t, o) for t, o in m.ahead}
         made.dead_marks |= {(t, f"{m.stage.name}/{partition}", o) for t, o in m.dead}
     for stage in stages:
         if not any(lows[t] for t in stage.inputs):
