@@ -20,7 +20,7 @@ _ANSWER_S, _LOOK_S = 10.0, 4.0
 _AT_ONCE = 500
 _PAUSE_S = 0.05  # before asking again
 _CREATED_S = 1.0  # a topic just created is known everywhere within
-_STUCK_S = 1.0  # after which another client asks
+_TRY_S, _STUCK_S = 3.0, 1.0  # of one question; after which another client asks
 
 
 class OffsetGoneError(DataError):
@@ -267,9 +267,8 @@ def _group(c: Connection, group: str) -> Consumer:
     from confluent_kafka import Consumer
 
     # not the stable offsets: under a commit every 5 ms the answer would wait for a moment without a transaction
-    return Consumer(
-        consumer_config(c, group=group, committed=False) | {"client.id": "qflib.offsets"}, logger=LIBRDKAFKA
-    )
+    config = consumer_config(c, group=group, committed=False)
+    return Consumer(config | {"client.id": "qflib.offsets"}, logger=LIBRDKAFKA)
 
 
 def cluster_id(c: Connection, *, timeout_s: float = 10.0) -> str:
@@ -292,7 +291,7 @@ def _ends(
     while partitions:
         try:
             asked = [TopicPartition(t, p, when) for t, p in partitions]
-            told = _asker(c, committed).offsets_for_times(asked, timeout=timeout_s)
+            told = _asker(c, committed).offsets_for_times(asked, timeout=min(timeout_s, _TRY_S))
             wrong = next((at for at in told if at.error is not None), None)
             if wrong is None:
                 return {(at.topic, at.partition): int(at.offset) for at in told}
@@ -303,11 +302,11 @@ def _ends(
         waited, unknown = time.monotonic() - began, error.code() in _unknown()
         if unknown and waited > min(_CREATED_S, timeout_s) and (gone := _missing(c, partitions)) is not None:
             raise _no_topic(*gone)
-        if waited > timeout_s or not (unknown or _passes(error)):
-            raise _refused(c, what, KafkaException(error)) from None
-        if time.monotonic() - begun > _STUCK_S:
+        if unknown and time.monotonic() - begun > _STUCK_S:
             _asker.cache_clear()  # one that met partitions without a leader may never look for it again
             begun = time.monotonic()
+        if waited > timeout_s or not (unknown or _passes(error)):
+            raise _refused(c, what, KafkaException(error)) from None
         time.sleep(_PAUSE_S)
     return {}
 
@@ -336,7 +335,7 @@ def _missing(c: Connection, partitions: Collection[tuple[str, int]]) -> tuple[st
 
 
 def _look(c: Connection, topic: str, partition: int, timeout_s: float) -> None:
-    """Refuse a topic or partition that the cluster, if it answers, does not have."""
+    """Refuse what the cluster, if it answers, does not have."""
     with contextlib.suppress(BrokerError):
         watermarks(c, topic, partition, timeout_s=timeout_s)
 

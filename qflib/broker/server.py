@@ -84,7 +84,17 @@ logger.states.level = warn
 
 
 def server_properties(data: Path, port: int, controller_port: int, patience_s: float) -> str:
-    """The file's text; `patience_s`: until a silent broker loses its partitions, or a killed one may come back."""
+    """The file's text.
+
+    Parameters
+    ----------
+    data
+        Where the logs lie.
+    port, controller_port
+        Where clients and the controller's own are served.
+    patience_s
+        Until a silent broker loses its partitions, or a killed one may come back.
+    """
     settings = SERVER | {
         "broker.session.timeout.ms": str(int(1e3 * patience_s)),
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",

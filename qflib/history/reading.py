@@ -210,7 +210,14 @@ def span(history: History, kept: Kept, cluster: str | None = None) -> tuple[int,
 
 
 def earliest(history: History, kept: Kept, since_ns: int = 0, cluster: str | None = None) -> int | None:
-    """The least time of a table from `since_ns` on; None: there is none. O(rows of one day).
+    """The least time of a table from an instant on; None: there is none. O(rows of one day).
+
+    Parameters
+    ----------
+    history, kept, cluster
+        Which table; of which cluster, by default the newest.
+    since_ns
+        Not before this.
 
     Raises
     ------

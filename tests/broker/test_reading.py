@@ -152,15 +152,21 @@ def test_a_client_that_never_finds_its_leaders_is_left(
     kafka: Connection, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of thirty that first asked while a broker had lost its partitions for a moment was told this for ever."""
-    stuck = [_Stuck(), _Stuck()]
+    stuck = [_Stuck(0.0), _Stuck(1.1)]
     made = reading._asker.__wrapped__
     monkeypatch.setattr(reading, "_asker", lru_cache(lambda *asked: stuck.pop() if stuck else made(*asked)))
+    with pytest.raises(BrokerError, match="Unknown partition"):  # it had no time left to try another one
+        reading.ends(kafka, [(topic, 0)], timeout_s=1.0)
     assert reading.ends(kafka, [(topic, 0)]) == {(topic, 0): 0}
     assert not stuck
 
 
 class _Stuck:
+    def __init__(self, takes_s: float) -> None:
+        self._takes_s = takes_s
+
     def offsets_for_times(self, asked: object, timeout: float) -> None:
+        time.sleep(self._takes_s)
         raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
 
 

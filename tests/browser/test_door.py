@@ -237,7 +237,7 @@ def test_all_addresses_of_a_machine_are_its_own() -> None:
 
 
 def test_origins_pass_through_to_the_process(tmp_path: Path) -> None:
-    chosen = Settings(api=ApiSettings(host="10.0.0.1"), dash=DashSettings(origins=("a.example", "b.example:8443")))
+    chosen = Settings(api=ApiSettings(host="127.0.0.2"), dash=DashSettings(origins=("a.example", "b.example:8443")))
     _, dash = Faces(chosen).processes
     told = _arguments().parse_args([*dash.argv[2:], "--deployment", "d", "--bootstrap", "b"])
-    assert (told.address, told.origin) == ("10.0.0.1", ["a.example", "b.example:8443"])
+    assert (told.address, told.origin) == ("127.0.0.2", ["a.example", "b.example:8443"])

@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from qflib.broker import reading, topics
 from qflib.broker.clients import consumer_config, producer
@@ -31,8 +31,14 @@ def send(c, topic, partition, n=1):
 
 
 def commit(c, group, topic, partition, offset):
-    consumer = Consumer(consumer_config(c, group=group))
-    consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+    consumer, until = Consumer(consumer_config(c, group=group)), time.monotonic() + 20
+    while True:
+        try:
+            consumer.commit(offsets=[TopicPartition(topic, partition, offset)], asynchronous=False)
+            break
+        except KafkaException as e:  # a broker that has just started is still reading its offsets
+            if e.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > until:
+                raise
     consumer.close()
 
 

@@ -97,7 +97,13 @@ DASHBOARDS = sorted((ROOT.parent / "dashboards").rglob("*.py"))
 _OF_DASHBOARDS = ("qflib.views", "qflib.api.client", "qflib.desk", "qflib.records", "qflib.errors")
 #: A process of the desk begins as the others do, and its door knows the API's keys.
 _EXCEPT = {
-    "app.py": {"qflib", "qflib.api", "qflib.broker.clients", "qflib.stream.metrics"},  # settings, logs; ticket
+    "app.py": {
+        "qflib",
+        "qflib.api",
+        "qflib.broker.clients",
+        "qflib.history",
+        "qflib.stream.metrics",
+    },  # settings, logs; ticket
     "access.py": {"qflib.api.rates"},
     "api_trading.py": {"qflib.api.keys"},
     "login.py": {"qflib.api.ticket"},

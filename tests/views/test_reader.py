@@ -205,6 +205,7 @@ def test_it_begins_anew_on_other_topics(own_broker: LocalBroker) -> None:
         client = admin(own_broker.connection)
         for future in client.delete_topics([t.name for t in topics.topic_specs(1)], operation_timeout=30).values():
             future.result()
+        _wait(lambda: not client.list_topics(timeout=10).topics.keys() & {t.name for t in topics.topic_specs(1)})
         topics.create(own_broker.connection, 1)
         _send(own_broker, public[:400])  # more than before: offsets alone do not tell
         _wait(lambda: views.epoch == 2)
