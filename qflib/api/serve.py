@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +87,10 @@ def serve(app: Litestar, host: str, port: int, listen: bool = True) -> None:
     if not is_free(port, host):
         raise in_use(host, port)
     asyncio.run(_serve(app, host, port, listen))
+    if listen:  # the process's end: granian's threads may outlive their loop, and abort where the interpreter is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def in_use(host: str, port: int) -> SettingsError:

@@ -42,7 +42,7 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
     pause, said = 0.02, time.monotonic()
     while not leave_off():
         try:
-            there = client.list_topics(timeout=0.5).topics
+            there = client.list_topics(timeout=2.0).topics
             missing = len(wanted - there.keys())
             if not missing:
                 ends(c, [(t, p) for t in wanted for p in there[t].partitions], timeout_s=_ANSWER_S)

@@ -40,7 +40,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def ask(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str, dict[str, str]]:
     request = urllib.request.Request(url, data, headers)
     try:
-        with urllib.request.build_opener(_Stay).open(request, timeout=5) as reply:
+        with urllib.request.build_opener(_Stay).open(request, timeout=30) as reply:
             return reply.status, reply.read().decode(), dict(reply.headers)
     except urllib.error.HTTPError as e:
         with e:

@@ -32,7 +32,7 @@ SPAN_S = 30 + 30 * KILLS  # of market time, at the wall's speed: longer than the
 RATE = 4_000.0
 PARTITIONS = 2
 STOPPED_S = 12.0
-_SEEN_S = 60.0
+_SEEN_S = 150.0  # a machine may stand still for half a minute of it
 
 
 class Watched:
