@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
 
+import structlog
+
 from qflib.api.rates import Rates
 
+_log = structlog.get_logger(__name__)
 _LASTS_S = 12 * 3600.0
 _LOOK_S = 0.5  # between two looks whether the keys are still in force: a revoked one's pages end within a second
 _TRIES, _TRIES_S = 10, 60.0  # wrong keys and tickets a minute an address
@@ -110,7 +113,8 @@ class Logins:
         for token, login in list(self._by_token.items()):
             try:
                 gone = time.monotonic() > login.ends or self._verify(login.key) is None
-            except Exception:  # who checks is away: it is asked again
+            except Exception:  # the look must go on, or no key that is revoked would end its pages any more
+                _log.exception("a key could not be checked; it is asked again")
                 continue
             if gone:
                 self.close(token)

@@ -35,3 +35,11 @@ async def opened(socket: WebSocket[Any, Any, Any], state: ApiState, scope: Scope
         await socket.close(UNSCOPED, f"this needs the scope {scope}")
         return None
     return who
+
+
+def in_force(socket: WebSocket[Any, Any, Any], state: ApiState, scope: Scope) -> bool:
+    """Whether the key that opened a socket still has a scope: one may be revoked meanwhile."""
+    try:
+        return scope in authenticate(socket, state.keys).scopes
+    except ProblemError:
+        return False

@@ -94,9 +94,11 @@ def test_frames_that_are_no_signals_end_it(server: Playing, ws: ClientConnection
     assert [a["code"] for a in answers] == ["malformed"] * 3
 
 
-def test_a_frame_that_is_too_long_ends_it(ws: ClientConnection) -> None:
+def test_a_frame_that_is_too_long_ends_it(server: Playing, ws: ClientConnection) -> None:
+    before = len(server.sender.signals)
     ws.send(json.dumps(SIGNAL | {"strategy": "x" * 5_000}))
-    closed(ws, 4400)
+    assert closed(ws, 4400) == []
+    assert len(server.sender.signals) == before
 
 
 def test_who_may(server: Playing) -> None:

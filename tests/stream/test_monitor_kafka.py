@@ -110,6 +110,7 @@ def test_it_outlives_the_broker(own_broker: LocalBroker) -> None:
         wait(lambda: monitor.progressed().events == EVENTS)
     finally:
         monitor.stop()
+    assert monitor.progressed().events == EVENTS
 
 
 def test_one_that_has_ended_keeps_its_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,13 +14,12 @@ from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from qflib.api.auth import authenticate
 from qflib.api.instants import duration, nanoseconds
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewSignal
 from qflib.api.routes.route import State, json, route
 from qflib.api.signal_socket import SOCKETS, SignalSocket
-from qflib.api.sockets import FLOOD, opened
+from qflib.api.sockets import FLOOD, in_force, opened
 
 if TYPE_CHECKING:
     from qflib.api.state import ApiState
@@ -49,19 +49,10 @@ async def signals_handler(socket: WebSocket[Any, Any, Any]) -> None:
     if state.signalling[who.key_id] >= SOCKETS:
         await socket.close(FLOOD, f"this key has {SOCKETS} connections already")
         return
-
-    def admitted() -> bool:
-        try:
-            return "trade" in authenticate(socket, state.keys).scopes
-        except ProblemError:
-            return False
-
-    async def accepted(signal: NewSignal) -> Struct:
-        return await _sent(state, signal)
-
+    admitted, send_on = partial(in_force, socket, state, "trade"), partial(_sent, state)
     state.signalling[who.key_id] += 1
     try:
-        await SignalSocket(socket, state, who.key_id, admitted, accepted).run()
+        await SignalSocket(socket, state, who.key_id, admitted, send_on).run()
     finally:
         state.signalling[who.key_id] -= 1
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from litestar.connection import WebSocket
 from litestar.handlers import websocket
 
-from qflib.api.auth import authenticate
-from qflib.api.problems import ProblemError
-from qflib.api.sockets import FLOOD, LATER, opened
+from qflib.api.sockets import FLOOD, LATER, in_force, opened
 from qflib.api.stream.connection import Connection
 
 if TYPE_CHECKING:
@@ -30,12 +29,4 @@ async def stream_handler(socket: WebSocket[Any, Any, Any]) -> None:
     if hub.count(who.key_id) >= hub.limits.connections:
         await socket.close(FLOOD, f"this key has {hub.limits.connections} connections already")
         return
-
-    def admitted() -> bool:
-        try:
-            authenticate(socket, state.keys)
-        except ProblemError:
-            return False
-        return True
-
-    await Connection(hub, socket, who.key_id, admitted).run()
+    await Connection(hub, socket, who.key_id, partial(in_force, socket, state, "read")).run()
