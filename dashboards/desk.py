@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
 from dashboards.shared_rows import SharedRows
-from dashboards.trade_marks import TradeMarks
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
 from qflib.views.valuation import closing_of
@@ -65,7 +64,7 @@ class SharedDesk:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self.last_hedge, self.trade_marks = LastHedge(self.views), TradeMarks(self.views)
+        self.last_hedge = LastHedge(self.views)
         # apart: whoever may only read can keep the others busy, and no order waits for them
         self._trading = ThreadPoolExecutor(8, "dash-orders")
         self._computing = ThreadPoolExecutor(2, "dash-figures")
@@ -98,7 +97,6 @@ class SharedDesk:
     def stop(self) -> None:
         """Wait for nothing more."""
         self.last_hedge.end()
-        self.trade_marks.end()
         for pool in (self._trading, self._computing, self._looking):
             pool.shutdown(wait=False, cancel_futures=True)
 

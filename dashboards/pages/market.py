@@ -107,7 +107,8 @@ class MarketPage(Page):
             return
         depth = books.depth(self.at, _MOMENTS) if full else books.depth_since(self.at, self._seq)
         since_ns = int(depth["time_ns"][0]) if full and len(depth) else 0
-        trades = self.desk.trade_marks.since(self.at, self._traded, from_ns=since_ns)
+        trades = books.trade_marks(self.at, self._traded)
+        trades = trades[trades["receipt_ns"] >= since_ns]
         if not (full or len(depth) or len(trades) or own != self._own):
             return
         if full:

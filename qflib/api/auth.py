@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 from litestar.enums import ScopeType
 from litestar.params import QueryParameter
 
-from qflib.api.direct import ShortWay, header, tell
 from qflib.api.keys import KeyStore
 from qflib.api.problems import ProblemError
 from qflib.api.rates import retry_after
+from qflib.api.short_way import ShortWay, header, tell
 
 if TYPE_CHECKING:
     from litestar.connection import ASGIConnection

@@ -100,17 +100,11 @@ def in_use(host: str, port: int) -> SettingsError:
 
 def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
     """Serve a desk's API until SIGTERM or SIGINT."""
-    from qflib.stream.folder import DeskFolder
-
-    told = settings.load().api
-    folder = DeskFolder(deployment.parent)
-
-    def endpoints() -> Mapping[str, str]:
-        ports: Mapping[str, int] = (folder.running() or {}).get("ports", {})
-        return {name: f"http://127.0.0.1:{p}/metrics" for name, p in ports.items() if p}
+    from qflib.views.endpoints import metrics_of
 
     _log.info("api serves", address=f"http://{host}:{port}")
-    serve(create_app(state_of(deployment, connection, told, endpoints)), host, port)
+    state = state_of(deployment, connection, settings.load().api, metrics_of(deployment.parent))
+    serve(create_app(state), host, port)
 
 
 async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:

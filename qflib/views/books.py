@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.records import Batch, Instruments, Side, TradingStatus
-from qflib.views.marks import MARK_ROW, TradeMarks
+from qflib.views.marks import marks_of
 from qflib.views.ring import Ring
 from qflib.views.stamp import Stamp
 
@@ -20,6 +20,7 @@ LEVELS = 20
 _DEPTHS = 6_000  # a book: 25 minutes at 4 a second, 5 minutes at 20
 _TOPS = 20_000  # a book's
 _TRADES = 20_000  # an instrument's
+_MARKS = 40_000  # an instrument's: as long as depth, with some ten prices and sides a moment
 #: A moment of a book: prices in ticks, quantities in lots, best first; a level that is not there has quantity 0.
 DEPTH_ROW = np.dtype(
     [("seq", "i8"), ("time_ns", "i8"), ("append_ns", "i8")]
@@ -94,7 +95,7 @@ class BookView:
         self._depth: dict[int, Ring] = {}
         self._tops: dict[int, Ring] = {}
         self._trades: dict[int, Ring] = {}
-        self._marks: dict[int, TradeMarks] = {}
+        self._marks: dict[int, Ring] = {}
         self._traded_seq: dict[int, int] = {}
         self._lock = Lock()  # over the tables of rings
 
@@ -132,14 +133,11 @@ class BookView:
         """The venue trades after a sequence, as far as they are kept."""
         return _after(self._trades.get(self._at(instrument)), TRADE_ROW, seq)
 
-    def trade_marks(self, instrument: str | int, since: int = -1) -> NDArray[Any]:
-        """The venue trades on the grid of `depth`'s moments, kept as long as those (`MARK_ROW`), by rising time.
-
-        Trades of one moment, price and side are one mark. With `since`, a sequence, those that later trades added to:
-        a mark of the last moment may come again, with all of its quantity; (time_ns, side, price_ticks) names it.
+    def trade_marks(self, instrument: str | int, seq: int = -1) -> NDArray[Any]:
+        """The venue trades (`TRADE_ROW`) after a sequence, those of one record, price and side as one: they reach as
+        far back as depth does.
         """
-        marks = self._marks.get(self._at(instrument))
-        return np.zeros(0, MARK_ROW) if marks is None else marks.since(since)
+        return _after(self._marks.get(self._at(instrument)), TRADE_ROW, seq)
 
     def market_time_ns(self, underlying: str | None = None) -> int:
         """Receipt time of the newest event told of, of one underlying (O(instruments)) or of all; 0: none."""
@@ -234,18 +232,9 @@ class BookView:
             rows.setflags(write=False)
             self._traded_seq[i] = offset
             self._ring(self._trades, i, TRADE_ROW, _TRADES).extend(rows)
-            self._mark(i, offset, rows)
+            self._ring(self._marks, i, TRADE_ROW, _MARKS).extend(marks_of(rows))
             made.append(Trades(i, Stamp(offset, prev, int(rows["receipt_ns"][-1]), append_ms * 1_000_000), rows))
         return tuple(made)
-
-    def _mark(self, i: int, offset: int, rows: NDArray[Any]) -> None:
-        book, depth = self._latest[i], self._depth.get(i)
-        time_ns = int(rows["receipt_ns"][-1]) if book is None or depth is None else book.stamp.time_ns
-        trades = list(zip(*(rows[n].tolist() for n in ("side", "price_ticks", "qty")), strict=True))
-        if (marks := self._marks.get(i)) is None:
-            with self._lock:
-                marks = self._marks.setdefault(i, TradeMarks(_DEPTHS))
-        marks.add(offset, time_ns, 0 if depth is None else depth.total, trades)
 
     def _ring(self, rings: dict[int, Ring], i: int, dtype: np.dtype[Any], capacity: int) -> Ring:
         if (ring := rings.get(i)) is None:

@@ -56,14 +56,3 @@ def test_trades_reach_as_far_as_depth() -> None:
     page.fast()
     assert (sent[1]["full"], sent[1]["n"], sent[1]["k"]) == (False, 1, 2)
     desk.stop()
-
-
-def test_what_was_read_before_has_marks_too() -> None:
-    views = Views(Deployment(Instruments((Instrument("ACME.F", kind="spot"),))))
-    for record in range(3):
-        told(views, record)
-    desk = SharedDesk(views)
-    assert desk.trade_marks.since(0, -1)["seq"].tolist() == [0, 0, 1, 1, 2, 2]
-    assert desk.trade_marks.since(0, 1)["qty"].sum() == _A_RECORD * (_A_RECORD + 1) / 2
-    assert len(desk.trade_marks.since(0, -1, from_ns=2 * _STEP_NS)) == 2
-    desk.stop()

@@ -10,10 +10,10 @@ from litestar.response import Response
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
-from qflib.api.direct import Answer, header
 from qflib.api.problems import ProblemError
 from qflib.api.routes.route import Filter, Limit, PageCursor, State, before, json, named, route
 from qflib.api.shapes import BookForm, rfc3339
+from qflib.api.short_way import Answer, header
 from qflib.records import Instrument, Instruments
 from qflib.records.decimals import decimal_text
 

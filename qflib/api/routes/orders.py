@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from qflib.api.body import decoded
 from qflib.api.cursors import cursor_text
-from qflib.api.direct import Answer, body_of, has_plain_body
 from qflib.api.problems import ProblemError
 from qflib.api.requests import ID, NAME, NewOrder
 from qflib.api.routes.market import unknown
 from qflib.api.routes.route import Entry, Filter, Limit, PageCursor, State, before, json, named, route
 from qflib.api.shapes import ExecutionForm, OrderForm, execution_form, order_form
+from qflib.api.short_way import Answer, body_of, has_plain_body
 from qflib.api.state import ApiState
 from qflib.records import ExecType, OrderStatus
 from qflib.views.executions import Execution

@@ -13,10 +13,10 @@ from litestar.response import Response
 
 from qflib.api.body import StrictBody
 from qflib.api.cursors import Cursor, cursor_of
-from qflib.api.direct import ShortWay
 from qflib.api.entry import OrderEntry
 from qflib.api.problems import ProblemError, declared
 from qflib.api.requests import NAME
+from qflib.api.short_way import ShortWay
 from qflib.api.state import ApiState
 from qflib.errors import InputError
 

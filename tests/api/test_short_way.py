@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from qflib.api import auth
-from qflib.api.direct import Answer, body_of, has_plain_body, tell
 from qflib.api.problems import ProblemError
+from qflib.api.short_way import Answer, body_of, has_plain_body, tell
 from tests.api.served import ORDER, Served, served
 
 _OWN = {"x-request-id", "content-length"}  # of each reply; the length is the body's, which is compared
