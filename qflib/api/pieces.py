@@ -16,7 +16,7 @@ def encoded(told: Any) -> bytes:
     Parameters
     ----------
     told
-        A struct, dict or list; of one with `omit_defaults` what is empty is left out.
+        A struct, dict or list.
 
     Examples
     --------
@@ -39,8 +39,7 @@ def listed(parts: Iterator[list[Any]]) -> bytes:
 
 def _pieces(told: Any) -> Iterator[bytes]:
     if isinstance(told, msgspec.Struct):
-        short = told.__struct_config__.omit_defaults
-        told = {k: v for k, v in msgspec.structs.asdict(told).items() if not short or v or v == 0}
+        told = _fields(told)
     if isinstance(told, dict):
         before = b"{"
         for name, value in told.items():
@@ -52,3 +51,14 @@ def _pieces(told: Any) -> Iterator[bytes]:
         yield listed(told[k : k + _AT_ONCE] for k in range(0, len(told), _AT_ONCE))
     else:
         yield msgspec.json.encode(told)
+
+
+def _fields(told: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct as the encoder names them, without those that it leaves out as defaults."""
+    short, found = told.__struct_config__.omit_defaults, dict[str, Any]()
+    for field in msgspec.structs.fields(told):
+        value, made = getattr(told, field.name), field.default_factory
+        default = field.default if made is msgspec.NODEFAULT else made()
+        if not short or default is msgspec.NODEFAULT or value != default:
+            found[field.encode_name] = value
+    return found
