@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import structlog
 
 from qflib.errors import MalformedRecordError, TornBatchError
 from qflib.history.kept import BATCHES, KEPT
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _ORIGIN = ("partition", "offset", "row")
 _SETS = 2  # scenario sets: the newest may not be whole
+_log = structlog.get_logger(__name__)
 _OVER = (int(ExecType.REJECTED), int(ExecType.CANCELLED), int(ExecType.EXPIRED))
 
 
@@ -69,7 +71,8 @@ class Older:
         for at in places:
             try:
                 batch = decode(values.get(at) or b"")
-            except (MalformedRecordError, TornBatchError):
+            except (MalformedRecordError, TornBatchError) as e:
+                _log.warning("control passed over", partition=at[0], offset=at[1], reason=str(e))
                 continue
             if batch.kind == "control":
                 made.append(batch)
