@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,18 +12,29 @@ from qflib.stream.pacing import _GATHER_S, _IDLE_S, _LONGEST_S, PacedContext
 from qflib.stream.quix import ProcessingContext
 
 
+class Clock:
+    """Stands still but for what is waited and worked."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Counted:
     """A checkpoint: it holds offsets, and takes its time to commit."""
 
+    clock: Clock
     takes_s = 0.0
     committed: list[int]
     closed: list[int]
 
     def __init__(self, commit_interval: float, **_: object) -> None:
-        self._commit_interval, self._created_at, self.offsets = commit_interval, time.monotonic(), 0
+        self._commit_interval, self._created_at, self.offsets = commit_interval, self.clock.now, 0
 
     def expired(self) -> bool:
-        return time.monotonic() - self._created_at >= self._commit_interval
+        return self.clock.now - self._created_at >= self._commit_interval
 
     def empty(self) -> bool:
         return not self.offsets
@@ -33,7 +43,7 @@ class Counted:
         self.offsets += 1
 
     def commit(self, *, revoking: bool = False) -> None:
-        time.sleep(self.takes_s)
+        self.clock.now += self.takes_s
         self.committed.append(self.offsets)
 
     def close(self, *, revoking: bool = False) -> None:
@@ -53,7 +63,15 @@ class Input:
 
 
 @pytest.fixture
-def paced(monkeypatch: pytest.MonkeyPatch) -> PacedContext:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr("qflib.stream.pacing.time", made)
+    monkeypatch.setattr(Counted, "clock", made, raising=False)
+    return made
+
+
+@pytest.fixture
+def paced(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> PacedContext:
     monkeypatch.setattr("quixstreams.processing.context.Checkpoint", Counted)
     monkeypatch.setattr(Counted, "committed", [], raising=False)
     monkeypatch.setattr(Counted, "closed", [], raising=False)
@@ -61,11 +79,6 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> PacedContext:
     made = PacedContext.of(ProcessingContext(0.005, *[None] * 5, exactly_once=True))  # type: ignore[arg-type]
     made.init_checkpoint()
     return made
-
-
-def rested(paced: PacedContext) -> None:
-    """As if the last commit was long ago."""
-    paced.checkpoint._created_at -= 1.0
 
 
 def run(paced: PacedContext, consumer: Any, turns: int) -> None:
@@ -80,10 +93,10 @@ def test_it_is_the_same_context(paced: PacedContext) -> None:
     assert (paced.commit_interval, paced.shortest_s, paced.exactly_once) == (0.005, 0.005, True)
 
 
-def test_a_burst_is_one_transaction_that_ends_with_it(paced: PacedContext) -> None:
+def test_a_burst_is_one_transaction_that_ends_with_it(paced: PacedContext, clock: Clock) -> None:
     consumer = Input(40)
     paced.listen(consumer)
-    rested(paced)
+    clock.now += 1.0
     run(paced, consumer, 40)
     assert not Counted.committed
     run(paced, consumer, 1)
@@ -91,31 +104,34 @@ def test_a_burst_is_one_transaction_that_ends_with_it(paced: PacedContext) -> No
     assert consumer.waits == [_IDLE_S] + [0.0] * 40
 
 
-def test_after_a_commit_it_rests_before_the_next(paced: PacedContext) -> None:
+def test_after_a_commit_it_rests_before_the_next(paced: PacedContext, clock: Clock) -> None:
     consumer = Input(1)
     paced.listen(consumer)
     run(paced, consumer, 2)
     assert not Counted.committed  # drained, and the last one was just now
-    assert 0.0 < consumer.waits[1] <= 0.005
-    rested(paced)
+    assert consumer.waits[1] == pytest.approx(0.005)
+    clock.now += 0.0049
+    run(paced, consumer, 1)
+    assert not Counted.committed
+    clock.now += 0.0002
     run(paced, consumer, 1)
     assert Counted.committed == [1]
 
 
-def test_an_input_without_end_is_cut(paced: PacedContext) -> None:
+def test_an_input_without_end_is_cut(paced: PacedContext, clock: Clock) -> None:
     consumer = Input(10**9)
     paced.listen(consumer)
-    rested(paced)
-    began = time.monotonic()
+    began = clock.now = clock.now + 1.0
     while not Counted.committed:
         run(paced, consumer, 1)
-    assert _GATHER_S <= time.monotonic() - began < 1.0
+        clock.now += 0.001
+    assert clock.now - 0.001 - began == pytest.approx(_GATHER_S, abs=0.001)
 
 
-def test_where_nothing_came_the_transaction_stays(paced: PacedContext) -> None:
+def test_where_nothing_came_the_transaction_stays(paced: PacedContext, clock: Clock) -> None:
     first, consumer = paced.checkpoint, Input(0)
     paced.listen(consumer)
-    rested(paced)
+    clock.now += 1.0
     run(paced, consumer, 3)
     assert paced.checkpoint is first
     assert (Counted.committed, Counted.closed) == ([], [])
@@ -138,24 +154,22 @@ def test_a_forced_end_of_an_empty_one_is_quix_streams_own(paced: PacedContext) -
 
 
 @pytest.mark.parametrize(
-    ("takes_s", "least_s", "most_s"),
-    [(0.0, 0.005, 0.005), (0.03, 0.03, _LONGEST_S), (1.5 * _LONGEST_S, _LONGEST_S, _LONGEST_S)],
+    ("takes_s", "rest_s"),
+    [(0.0, 0.005), (0.03, 0.03), (1.5 * _LONGEST_S, _LONGEST_S)],
     ids=["the setting at least", "as long as it took", "no longer than one can need"],
 )
 def test_a_commit_says_when_the_next_may_be(
-    paced: PacedContext, monkeypatch: pytest.MonkeyPatch, takes_s: float, least_s: float, most_s: float
+    paced: PacedContext, monkeypatch: pytest.MonkeyPatch, takes_s: float, rest_s: float
 ) -> None:
     told: list[float] = []
     paced.told = told.append
     monkeypatch.setattr(Counted, "takes_s", takes_s)
     paced.store_offset("t", 0, 0)
     paced.commit_checkpoint(force=True)
-    assert told[0] >= takes_s
-    assert least_s <= paced.commit_interval <= most_s
+    assert told == pytest.approx([takes_s])
+    assert paced.commit_interval == pytest.approx(rest_s)
     paced.store_offset("t", 0, 0)
-    assert paced.patience() <= paced.commit_interval
-    if takes_s >= 0.03:
-        assert paced.patience() > 0.005
+    assert paced.patience() == pytest.approx(rest_s)
 
 
 def test_a_setting_above_what_a_commit_can_need_holds(paced: PacedContext) -> None:
