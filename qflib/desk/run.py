@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.desk.explain import explain
+from qflib.desk.forecasts import forecasts_of
 from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 from qflib.desk.record import Recorder
 from qflib.records import ExecType, Liquidity, OrderStatus, Reason, Side
@@ -111,21 +112,7 @@ class Run:
     @cached_property
     def forecasts(self) -> pd.DataFrame:
         """What `qf.backtest` takes, at the first level: time, outcome (of the forecast's own positions), var, es."""
-        rows = self.outcomes
-        if not len(rows):
-            return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC"), "outcome": [], "var": [], "es": []})
-        ours = (rows["portfolio"] == self.recorder.portfolio) & (rows["outcome"] == "hypothetical")
-        mine = rows[ours & (rows["level"] == rows["level"].iloc[0])]
-        made = pd.DataFrame(
-            {
-                "time": mine.index,
-                "outcome": mine["pnl"].to_numpy(),
-                "var": mine["forecast_var"].to_numpy(),
-                "es": mine["forecast_es"].to_numpy(),
-                "level": mine["level"].to_numpy(),
-            }
-        )
-        return made.dropna().reset_index(drop=True)
+        return forecasts_of(self.outcomes, self.recorder.portfolio)
 
     @cached_property
     def explain(self) -> pd.DataFrame:

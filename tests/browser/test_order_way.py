@@ -211,7 +211,10 @@ def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Cli
         assert str(reports.index.tz) == "UTC"
         hedges = _filled(lambda: live.hedges(last="10min"))
         assert {"instrument", "qty"} <= set(hedges.columns)
-        assert len(_filled(lambda: live.outcomes(last="10min"))) > 0
+        forecasts = _filled(lambda: live.forecasts(last="10min"))
+        outcomes = live.outcomes(last="10min")
+        assert set(forecasts["time"]) <= set(outcomes.index)
+        assert set(forecasts["var"]) <= set(outcomes["forecast_var"])
         trades = _filled(lambda: live.history("orders.executed", instrument="ACME.F", limit=100))
         assert len(trades) <= 100
 

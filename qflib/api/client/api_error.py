@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from qflib.errors import DataError, QflibError
@@ -28,6 +29,8 @@ class ApiError(QflibError):
         Wrong fields, where the problem names them.
     client_order_id
         Of an order of which nobody knows whether it was sent: sent again with this id, it is taken once.
+    context
+        What else the problem tells, as the `control_id` under which a control that may have been sent is sent again.
 
     Examples
     --------
@@ -43,10 +46,11 @@ class ApiError(QflibError):
         request_id: str = "",
         errors: tuple[Any, ...] = (),
         client_order_id: str = "",
+        context: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail, self.code, self.status, self.request_id, self.errors = detail, code, status, request_id, errors
-        self.client_order_id = client_order_id
+        self.client_order_id, self.context = client_order_id, dict(context or {})
 
     @property
     def is_doubtful(self) -> bool:
@@ -61,7 +65,7 @@ class ApiError(QflibError):
             f"{self.detail.partition(';')[0]}; whether it was sent is not known; send it again with "
             f"client_order_id={client_order_id!r}: it is taken once"
         )
-        return ApiError(detail, self.code, self.status, self.request_id, self.errors, client_order_id)
+        return ApiError(detail, self.code, self.status, self.request_id, self.errors, client_order_id, self.context)
 
     def __repr__(self) -> str:
         return f"ApiError({self.detail!r}, code={self.code!r}, status={self.status})"
@@ -92,8 +96,8 @@ def error_of(status: int, body: bytes) -> ApiError:
     except (ValueError, TypeError, KeyError):  # not ours: something stands between
         detail = f"the answer is no problem document of qflib (status {status}); is this the address of its API?"
         return ApiError(detail, "foreign", status)
-    errors = told.get("errors") or ()
-    return ApiError(detail, code, status, str(told.get("instance", "")).rpartition(":")[2], tuple(errors))
+    request_id = str(told.get("instance", "")).rpartition(":")[2]
+    return ApiError(detail, code, status, request_id, tuple(told.get("errors") or ()), context=told.get("context"))
 
 
 def unreachable(url: str, why: BaseException) -> ApiError:

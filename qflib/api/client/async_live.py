@@ -123,6 +123,10 @@ class AsyncLive:
         """Rolling ES of P&L with the forecasts it is judged by, from the history; a row a period and level."""
         return await self._do(q.recent("analytics.results", "rolling", last))
 
+    async def forecasts(self, portfolio: str | None = None, *, last: str = "1h") -> pd.DataFrame:
+        """What `qf.backtest` takes: VaR and ES forecast in the last while, each beside its outcome."""
+        return await self._do(q.forecasts(portfolio, last))
+
     async def history(
         self,
         topic: str,
@@ -159,17 +163,24 @@ class AsyncLive:
         return await self._do(q.limits())
 
     async def set_limit(
-        self, name: str, value: float, *, portfolio: str | None = None, instrument: str | None = None
+        self,
+        name: str,
+        value: float,
+        *,
+        portfolio: str | None = None,
+        instrument: str | None = None,
+        control_id: str | None = None,
     ) -> str:
-        """Set a limit (scope admin); the id of the control."""
-        told = {"name": name, "value": value, "portfolio": portfolio, "instrument": instrument}
-        return await self._do(q.control("/v1/limits", told))
+        """Set a limit (scope admin); the id of the control: sent again with it, it is applied once."""
+        which = {"portfolio": portfolio, "instrument": instrument, "control_id": control_id}
+        return await self._do(q.control("/v1/limits", {"name": name, "value": value} | which))
 
-    async def kill_switch(self, on: bool, *, portfolio: str | None = None, instrument: str | None = None) -> str:
-        """Set or release the kill switch (scope admin); the id of the control."""
-        return await self._do(
-            q.control("/v1/kill-switch", {"on": on, "portfolio": portfolio, "instrument": instrument})
-        )
+    async def kill_switch(
+        self, on: bool, *, portfolio: str | None = None, instrument: str | None = None, control_id: str | None = None
+    ) -> str:
+        """Set or release the kill switch (scope admin); the id of the control, as of `set_limit`."""
+        which = {"portfolio": portfolio, "instrument": instrument, "control_id": control_id}
+        return await self._do(q.control("/v1/kill-switch", {"on": on} | which))
 
     async def order(
         self,

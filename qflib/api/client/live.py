@@ -125,6 +125,10 @@ class Live:
         """Rolling ES of P&L with the forecasts it is judged by, from the history; a row a period and level."""
         return self._do(q.recent("analytics.results", "rolling", last))
 
+    def forecasts(self, portfolio: str | None = None, *, last: str = "1h") -> pd.DataFrame:
+        """What `qf.backtest` takes: VaR and ES forecast in the last while, each beside its outcome."""
+        return self._do(q.forecasts(portfolio, last))
+
     def history(
         self,
         topic: str,
@@ -160,14 +164,25 @@ class Live:
         """The limits in force: bound, and where a report tells it value and breached."""
         return self._do(q.limits())
 
-    def set_limit(self, name: str, value: float, *, portfolio: str | None = None, instrument: str | None = None) -> str:
-        """Set a limit (scope admin); the id of the control."""
-        told = {"name": name, "value": value, "portfolio": portfolio, "instrument": instrument}
-        return self._do(q.control("/v1/limits", told))
+    def set_limit(
+        self,
+        name: str,
+        value: float,
+        *,
+        portfolio: str | None = None,
+        instrument: str | None = None,
+        control_id: str | None = None,
+    ) -> str:
+        """Set a limit (scope admin); the id of the control: sent again with it, it is applied once."""
+        which = {"portfolio": portfolio, "instrument": instrument, "control_id": control_id}
+        return self._do(q.control("/v1/limits", {"name": name, "value": value} | which))
 
-    def kill_switch(self, on: bool, *, portfolio: str | None = None, instrument: str | None = None) -> str:
-        """Set or release the kill switch (scope admin); the id of the control."""
-        return self._do(q.control("/v1/kill-switch", {"on": on, "portfolio": portfolio, "instrument": instrument}))
+    def kill_switch(
+        self, on: bool, *, portfolio: str | None = None, instrument: str | None = None, control_id: str | None = None
+    ) -> str:
+        """Set or release the kill switch (scope admin); the id of the control, as of `set_limit`."""
+        which = {"portfolio": portfolio, "instrument": instrument, "control_id": control_id}
+        return self._do(q.control("/v1/kill-switch", {"on": on} | which))
 
     def order(
         self,

@@ -98,6 +98,14 @@ def recent(topic: str, table: str, last: str) -> Asking[pd.DataFrame]:
     return (yield from history(topic, table, None, start, None, None, None, "frame", False))  # type: ignore[no-any-return]
 
 
+def forecasts(name: str | None, last: str) -> Asking[pd.DataFrame]:
+    """Forecasts of the last while beside their outcomes."""
+    from qflib.desk.forecasts import forecasts_of
+
+    which = name or (yield from portfolio())
+    return forecasts_of((yield from recent("analytics.results", "rolling", last)), which)
+
+
 def greeks(name: str | None) -> Asking[pd.DataFrame]:
     """Greeks of the last report, a row an underlying and book."""
     import pandas as pd
@@ -194,7 +202,7 @@ def limits() -> Asking[pd.DataFrame]:
 
 
 def control(path: str, told: dict[str, Any]) -> Asking[str]:
-    """Send a control; its id."""
+    """Send a control; its id. Where it may have been sent, the error's `context` has the id to send it again with."""
     return str((yield from asking.send("PUT", path, told))["control_id"])
 
 

@@ -20,6 +20,7 @@ import qflib as qf
 from qflib.api.client import ApiError, AsyncLive, Live, connect_async
 from qflib.api.client.finding import find
 from qflib.api.keys import development_key
+from qflib.api.problems import away
 from qflib.errors import InputError, MissingPartError, QflibError
 from tests.api.stream.playing import Playing, playing
 
@@ -131,6 +132,19 @@ def test_controls_and_limits(desk: Playing, live: Live) -> None:
     with pytest.raises(ApiError) as e:
         live.set_limit("max_sorrow", 1.0)
     assert e.value.status == 400
+
+
+def test_a_control_that_may_have_been_sent_is_sent_again_by_its_id(desk: Playing, live: Live) -> None:
+    desk.sender.fails = away("not confirmed", "unknown_outcome")
+    try:
+        with pytest.raises(ApiError) as e:
+            live.set_limit("max_es", 2e6, portfolio="DESK1")
+    finally:
+        desk.sender.fails = None
+    assert e.value.is_doubtful
+    told = e.value.context["control_id"]
+    assert live.set_limit("max_es", 2e6, portfolio="DESK1", control_id=told) == told
+    assert desk.sender.batches[-1].controls.control_id.tolist() == [told.encode()]
 
 
 def test_what_if(desk: Playing, live: Live) -> None:

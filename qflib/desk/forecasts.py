@@ -1,0 +1,44 @@
+"""Forecasts beside their outcomes, as a backtest takes them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+
+def forecasts_of(outcomes: pd.DataFrame, portfolio: str) -> pd.DataFrame:
+    """What `qf.backtest` takes, at the first level.
+
+    Parameters
+    ----------
+    outcomes
+        Rows of `Run.outcomes` or `Live.outcomes`, index UTC.
+    portfolio
+        Whose.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns time, outcome (of the forecast's own positions), var, es, level; a row an outcome that was forecast.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> run = qf.Desk(qf.datasets.load("sim", seed=7, duration="2s")).run()
+    >>> forecasts_of(run.outcomes, "DESK1").equals(run.forecasts)
+    True
+    """
+    if not len(outcomes):
+        none = dict.fromkeys(("outcome", "var", "es", "level"), pd.Series(dtype=float))
+        return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC")} | none)
+    ours = (outcomes["portfolio"] == portfolio) & (outcomes["outcome"] == "hypothetical")
+    mine = outcomes[ours & (outcomes["level"] == outcomes["level"].iloc[0])]
+    made = pd.DataFrame(
+        {
+            "time": mine.index,
+            "outcome": mine["pnl"].to_numpy(),
+            "var": mine["forecast_var"].to_numpy(),
+            "es": mine["forecast_es"].to_numpy(),
+            "level": mine["level"].to_numpy(),
+        }
+    )
+    return made.dropna().reset_index(drop=True)
