@@ -62,7 +62,7 @@ def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: 
     history = DeltaHistory(folder / "history")  # also where it is gone: what its group has committed is asked for
     connection, stop = _cluster(settings, folder)
     try:
-        with _bar(parts_of(deployment, replay)) as told:
+        with audit_bar(parts_of(deployment, replay)) as told:
             return audit(connection, deployment, history=history, replay=replay, told=told)
     finally:
         stop()
@@ -77,7 +77,7 @@ def _archived(folder: Path, deployment: Deployment, date: str) -> Report:
     if not (folder / "history").is_dir():
         raise DataError(f"{folder / 'history'} does not exist: nothing was archived; `qflib up` archives")
     history = DeltaHistory(folder / "history")
-    with _bar(len(deployment.stages)) as told:
+    with audit_bar(len(deployment.stages)) as told:
         return Report(replay=replay_archive(history, deployment, date, jobs=jobs_here(), told=told))
 
 
@@ -96,7 +96,7 @@ def _cluster(settings: Settings, folder: Path) -> tuple[Connection, Callable[[],
 
 
 @contextmanager
-def _bar(parts: int) -> Iterator[Callable[[], None]]:
+def audit_bar(parts: int) -> Iterator[Callable[[], None]]:
     """A bar on stderr, on a terminal; what it gives moves it by one."""
     from tqdm import tqdm
 

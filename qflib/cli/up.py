@@ -105,6 +105,8 @@ def command(
     with _signals() as ignore:
         faces = Faces(chosen) if with_faces else None
         desk = _desk(wanted, chosen, _counts(workers or []), fresh=fresh, faces=faces)
+        if fresh and desk.folder.deployment.exists():
+            print(f"throwing away what former runs left in {desk.folder.path}", file=sys.stderr)
         result: dict[str, Any] | None = None
         budget: list[float] = []  # until when an interrupted desk has to be gone
         try:
@@ -190,13 +192,16 @@ def _run(desk: RunningDesk, show: Callable[[], None], span: float | None, until_
 
 def _ended(desk: RunningDesk, monitor: Monitor, begun: float) -> dict[str, Any]:
     """Stop the stages, and see whether what they left is right, while the broker still runs."""
+    from qflib.cli.audit import audit_bar
     from qflib.history import DeltaHistory
     from qflib.stream.audit import audit, final_books
+    from qflib.stream.audit.report import parts_of
 
     drained = not any(desk.lag().values())
     monitor.look()
     result = _figures(desk, monitor, desk.stop_stages(), begun)
-    found = audit(desk.connection, desk.desk, history=DeltaHistory(desk.folder.history))
+    with audit_bar(parts_of(desk.desk, replay=False)) as told:
+        found = audit(desk.connection, desk.desk, history=DeltaHistory(desk.folder.history), told=told)
     return result | {
         "drained": drained,
         "digest": final_books(desk.connection, desk.desk),
