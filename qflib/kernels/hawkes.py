@@ -25,7 +25,7 @@ def fold_likelihood(
 ) -> None:
     """Fold events into the sums of the log-likelihood. O(events).
 
-    Ozaki, "Maximum likelihood estimation of Hawkes' self-exciting point processes" (1979), equations 6 to 10.
+    Ozaki, "Maximum likelihood estimation of Hawkes' self-exciting point processes" (1979).
 
     Parameters
     ----------

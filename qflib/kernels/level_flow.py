@@ -19,8 +19,9 @@ def fold_level_flow(
 ) -> None:
     """Write e_n^m, the flow at level m between row n - 1 and row n. O(rows x levels).
 
-    Xu, Gould and Howison, "Multi-level order-flow imbalance in a limit order book" (2018), equations 6 to 8; at the
-    first level it is e_n of Cont, Kukanov and Stoikov (2014).
+    Xu, Gould and Howison, "Multi-level order-flow imbalance in a limit order book" (2018): the e_n of Cont, Kukanov
+    and Stoikov (2014), section 2.1, at each level,
+    e_n = q_n 1{b_n >= b_n-1} - q_n-1 1{b_n <= b_n-1} - r_n 1{a_n <= a_n-1} + r_n-1 1{a_n >= a_n-1}.
 
     Parameters
     ----------

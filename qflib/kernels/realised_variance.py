@@ -25,8 +25,8 @@ def fold_realised(
     """Fold prices: at each multiple of the period the newest one before it is sampled. O(prices).
 
     VARIANCE is the sum of squared log returns of samples (Andersen, Bollerslev, Diebold and Labys, "Modeling and
-    forecasting realized volatility", 2003, equation 5), BIPOWER pi / 2 times the sum of products of neighbouring
-    returns' sizes (Barndorff-Nielsen and Shephard 2004, equation 6).
+    forecasting realized volatility", 2003), BIPOWER pi / 2 times the sum of products of neighbouring
+    returns' sizes (Barndorff-Nielsen and Shephard 2004).
 
     Parameters
     ----------

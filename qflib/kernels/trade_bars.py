@@ -47,7 +47,7 @@ def fold_bars(
     bars, spans
         As long as there are trades, filled from 0. VARIANCE is the sum of squared log returns, BIPOWER pi / 2 times
         the sum of products of neighbouring ones' sizes (Barndorff-Nielsen and Shephard, "Power and bipower variation
-        with stochastic volatility and jumps", 2004, equation 6); NaN where a price is not above 0.
+        with stochastic volatility and jumps", 2004); NaN where a price is not above 0.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from qflib.kernels.jit import kernel
 
 @kernel
 def urgency(risk_aversion: float, volatility: float, eta_tilde: float, tau: float) -> float:
-    """Kappa of equation 19: 2 (cosh(kappa tau) - 1) / tau^2 = lambda sigma^2 / eta tilde. O(1).
+    """Kappa of section 2.2: 2 (cosh(kappa tau) - 1) / tau^2 = lambda sigma^2 / eta tilde. O(1).
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def urgency(risk_aversion: float, volatility: float, eta_tilde: float, tau: floa
 
 @kernel
 def trajectory(total: float, kappa: float, tau: float, out: NDArray[np.float64]) -> None:
-    """Write the holdings x_0 to x_N of equation 17: X sinh(kappa (T - t_j)) / sinh(kappa T). O(N).
+    """Write the holdings x_0 to x_N of section 2.2: X sinh(kappa (T - t_j)) / sinh(kappa T). O(N).
 
     Parameters
     ----------

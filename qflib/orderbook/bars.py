@@ -107,7 +107,7 @@ def bars(
     Notes
     -----
     O(n), in order: a bar does not depend on the trades after it. A trade is never split between bars. Sources:
-    Andersen, Bollerslev, Diebold and Labys 2003, equation 5; Barndorff-Nielsen and Shephard 2004, equation 6.
+    Andersen, Bollerslev, Diebold and Labys 2003; Barndorff-Nielsen and Shephard 2004.
 
     Examples
     --------

@@ -133,8 +133,8 @@ def almgren_chriss(
 
     Notes
     -----
-    Almgren and Chriss, "Optimal execution of portfolio transactions", Journal of Risk 3(2), 2000, equations 4, 5, 17
-    and 19.
+    Almgren and Chriss, "Optimal execution of portfolio transactions", Journal of Risk 3(2), 2000, equations 4 and
+    5, and the optimal trajectories of section 2.2: x_j = X sinh(kappa (T - t_j)) / sinh(kappa T).
 
     Examples
     --------

@@ -86,8 +86,8 @@ def fit_impact(orders: pd.DataFrame, delta: float | None = 0.5) -> ImpactFit:
 
     Notes
     -----
-    Almgren, Thum, Hauptmann and Li, "Direct estimation of equity market impact", Risk 18 (2005), equation 9; Toth et
-    al., "Anomalous price impact and the critical nature of liquidity", Physical Review X 1 (2011), equation 1.
+    Almgren, Thum, Hauptmann and Li, "Direct estimation of equity market impact", Risk 18 (2005); Toth et
+    al., "Anomalous price impact and the critical nature of liquidity", Physical Review X 1 (2011).
     O(orders) an evaluation.
 
     Examples
@@ -130,5 +130,8 @@ def _exponent(x: F8, z: F8) -> tuple[tuple[float, float], F8]:
     def slopes(theta: F8) -> F8:
         return np.column_stack([x ** theta[1], theta[0] * x ** theta[1] * np.log(x)])
 
-    found = least_squares(lambda t: t[0] * x ** t[1] - z, [start, 0.5], slopes, x_scale="jac")
+    def rest(theta: F8) -> F8:
+        return np.asarray(theta[0] * x ** theta[1] - z)
+
+    found = least_squares(rest, [start, 0.5], slopes, x_scale="jac")
     return (float(found.x[0]), float(found.x[1])), slopes(found.x)

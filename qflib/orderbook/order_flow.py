@@ -36,7 +36,7 @@ def multi_level_ofi(frame: pd.DataFrame) -> pd.DataFrame:
     Notes
     -----
     Xu, Gould and Howison, "Multi-level order-flow imbalance in a limit order book", Market Microstructure and
-    Liquidity 4 (2018), equations 6 to 8.
+    Liquidity 4 (2018): e_n of Cont, Kukanov and Stoikov (2014), section 2.1, at each level.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class IntegratedOFI(Result):
     Notes
     -----
     Cont, Cucuringu and Zhang, "Cross-impact of order flow imbalance in equity markets", Quantitative Finance 23
-    (2023), section 2.2: ofi^I = w1' ofi / |w1|_1, of flows divided by the mean depth (equation 2).
+    (2023), section 2: ofi^I = w1' ofi / |w1|_1. They divide flows by the mean depth first.
 
     Examples
     --------

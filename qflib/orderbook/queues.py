@@ -79,7 +79,7 @@ def depletion_probability(queue: int, horizon: float, arrival: float, departure:
 
     Notes
     -----
-    First passage of a birth-death process to 0: Cont and de Larrard (2013), equation 6; its density is
+    First passage of a birth-death process to 0: Cont and de Larrard (2013), proposition 1; its density is
     q / t (mu / lambda)^(q / 2) I_q(2 t sqrt(lambda mu)) exp(-t (lambda + mu)). O(evaluations of one integral).
 
     Examples
@@ -173,7 +173,7 @@ def fit_queue_rates(frame: pd.DataFrame) -> QueueRates:
     Returns
     -------
     QueueRates
-        From changes at an unchanged price and queues that emptied, as in Cont and de Larrard (2013), section 2.3.
+        From changes at an unchanged price and queues that emptied, as in Cont and de Larrard (2013).
         O(rows).
 
     Raises

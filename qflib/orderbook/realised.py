@@ -11,7 +11,7 @@ import pandas as pd
 
 from qflib.errors import InputError
 from qflib.kernels import realised_variance as R
-from qflib.orderbook.columns import duration_ns, refuse, times_ns
+from qflib.orderbook.columns import F8, duration_ns, refuse, times_ns
 from qflib.orderbook.result import Result
 
 INTERVALS = ("1s", "2s", "5s", "10s", "30s", "1min", "2min", "5min", "10min")
@@ -68,8 +68,8 @@ def signature_plot(prices: pd.Series[float], intervals: Sequence[str | pd.Timede
     Notes
     -----
     Andersen, Bollerslev, Diebold and Labys, "Great realizations", Risk 13 (2000), for the plot; realised variance:
-    their "Modeling and forecasting realized volatility", Econometrica 71 (2003), equation 5; bipower: Barndorff-Nielsen
-    and Shephard, Journal of Financial Econometrics 2 (2004), equation 6.
+    their "Modeling and forecasting realized volatility", Econometrica 71 (2003); bipower: Barndorff-Nielsen
+    and Shephard, Journal of Financial Econometrics 2 (2004).
 
     Examples
     --------
@@ -81,7 +81,7 @@ def signature_plot(prices: pd.Series[float], intervals: Sequence[str | pd.Timede
     [0.04, 0.0]
     """
     kept = prices.dropna()
-    price = np.ascontiguousarray(kept.to_numpy(np.float64))
+    price: F8 = np.ascontiguousarray(kept.to_numpy(np.float64), np.float64)
     refuse(~(np.isfinite(price) & (price > 0)), price, "price", "a finite number above 0")
     time = times_ns(kept)
     if not len(intervals):

@@ -85,8 +85,7 @@ def kyle_lambda(frame: pd.DataFrame, price: str = "mid", flow: str = "signed_vol
     frame
         A row a bar, in time order: the price at its end, and the volume bought less the volume sold in it.
     price, flow
-        The columns. With "ofi" as flow the slope is the price-impact coefficient of Cont, Kukanov and Stoikov (2014),
-        equation 3.
+        The columns. With "ofi" as flow the slope is the price-impact coefficient of Cont, Kukanov and Stoikov (2014).
 
     Returns
     -------
@@ -102,8 +101,8 @@ def kyle_lambda(frame: pd.DataFrame, price: str = "mid", flow: str = "signed_vol
 
     Notes
     -----
-    Kyle, "Continuous auctions and insider trading", Econometrica 53 (1985), equation 2.4 (p = mu + lambda y); estimated
-    as in Hasbrouck, "Trading costs and returns for US equities", Journal of Finance 64 (2009), section I.
+    Kyle, "Continuous auctions and insider trading", Econometrica 53 (1985), theorem 1: p = p_0 + lambda (x + u);
+    estimated as in Hasbrouck, "Trading costs and returns for US equities", Journal of Finance 64 (2009).
 
     Examples
     --------
@@ -190,7 +189,7 @@ def resiliency(frame: pd.DataFrame, measure: str = "spread") -> Resiliency:
 
     Notes
     -----
-    Kempf, Mayston, Gehde-Trapp and Yadav, "Resiliency: a dynamic view of liquidity" (2015), equation 1 without lagged
+    Kempf, Mayston, Gehde-Trapp and Yadav, "Resiliency: a dynamic view of liquidity" (2015), without lagged
     changes: L_t - L_t-1 = alpha - kappa L_t-1 + e_t.
 
     Examples

@@ -124,7 +124,9 @@ def _at_events(books: Books, batches: Iterator[Any], instrument: int, levels: in
 
 
 def _over(above: Any, below: Any, where: Any) -> NDArray[np.float64]:
-    return np.divide(above, below, out=np.full(len(below), np.nan), where=where)
+    out: NDArray[np.float64] = np.full(len(below), np.nan)
+    np.divide(above, below, out=out, where=where)
+    return out
 
 
 def _to_frame(told: _Told, instruments: Instruments, instrument: int, features: Sequence[str]) -> pd.DataFrame:
@@ -144,11 +146,11 @@ def _to_frame(told: _Told, instruments: Instruments, instrument: int, features: 
     columns = {"bid": bid, "ask": ask, "bid_qty": bid_qty, "ask_qty": ask_qty}
     columns |= {"mid": (bid + ask) / 2, "spread": ask - bid}
     made = {
-        "micro_price": lambda: instruments.to_price(instrument, told.micro),
-        "ofi": lambda: instruments.to_qty(instrument, told.ofi),
-        "imbalance": lambda: told.imbalance,
+        "micro_price": instruments.to_price(instrument, told.micro),
+        "ofi": instruments.to_qty(instrument, told.ofi),
+        "imbalance": told.imbalance,
     }
-    columns |= {name: made[name]() for name in features if name in made}
+    columns |= {name: made[name] for name in features if name in made}
     for j in range(told.ladder.shape[1] // 4):
         for s, side in enumerate(("bid", "ask")):
             columns[f"{side}_price_{j}"], columns[f"{side}_qty_{j}"] = levels(told.ladder, 4 * j + 2 * s)

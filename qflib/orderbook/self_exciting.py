@@ -129,10 +129,11 @@ def fit_hawkes(times: pd.DatetimeIndex | NDArray[np.float64], end: float | pd.Ti
         raise DataError("the likelihood has no maximum; are times in seconds from the observation's beginning?")
     theta = np.exp(best.x)
     gaps = np.empty(len(at))
-    H.fold_compensator(at, *theta, np.zeros(2), gaps)
+    mu, alpha, beta = theta.tolist()
+    H.fold_compensator(at, mu, alpha, beta, np.zeros(2), gaps)
     ks = kstest(gaps, "expon")
     return HawkesFit(
-        *theta.tolist(), _errors(at, last, theta), float(-best.fun), gaps, float(ks.statistic), float(ks.pvalue)
+        mu, alpha, beta, _errors(at, last, theta), float(-best.fun), gaps, float(ks.statistic), float(ks.pvalue)
     )
 
 
@@ -181,8 +182,9 @@ def simulate_hawkes(mu: float, alpha: float, beta: float, end: float, *, seed: i
 
 def _likelihood(at: F8, end: float, theta: F8) -> tuple[float, float, float, float]:
     memory = np.zeros(H.N_MEMORY)
-    H.fold_likelihood(at, *theta, memory)
-    return H.likelihood_of(memory, end, *theta)
+    mu, alpha, beta = theta.tolist()
+    H.fold_likelihood(at, mu, alpha, beta, memory)
+    return H.likelihood_of(memory, end, mu, alpha, beta)
 
 
 def _errors(at: F8, end: float, theta: F8) -> tuple[float, float, float]:

@@ -34,7 +34,7 @@ class MicroPrice(Result):
     -----
     Stoikov, "The micro-price: a high-frequency estimator of future prices", Quantitative Finance 18(12), 2018: of the
     chain of (bucket of bid_qty / (bid_qty + ask_qty), spread), Q moves with the mid at rest, T when it moves, and
-    G* = G1 + B G1 + B^2 G1 + ..., G1 = (I - Q)^-1 R K, B = (I - Q)^-1 T (theorem 3.1). It is a martingale, unlike mid
+    G* = G1 + B G1 + B^2 G1 + ..., G1 = (I - Q)^-1 R K, B = (I - Q)^-1 T. It is a martingale, unlike mid
     and weighted mid. Quotes of a state without observations, or beyond the widest spread, have none.
 
     Examples

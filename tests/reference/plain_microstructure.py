@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def level_flows(rows: list[list[tuple[float, float, float, float]]]) -> list[list[float]]:
-    """Xu, Gould and Howison, equations 6 to 8; a row is a list of levels (bid, bid_qty, ask, ask_qty)."""
+    """Xu, Gould and Howison, by cases; a row is a list of levels (bid, bid_qty, ask, ask_qty)."""
     out = [[NAN] * len(rows[0])]
     for before, now in pairwise(rows):
         flows = []
@@ -180,7 +180,7 @@ def depletion(queue: int, horizon: float, arrival: float, departure: float, larg
 def schedule_cost(
     trades: list[float], tau: float, volatility: float, gamma: float, eta: float, epsilon: float, aversion: float
 ) -> float:
-    """Cost + aversion * variance of any schedule, from prices as the paper makes them (equations 1 to 5)."""
+    """Cost + aversion * variance of any schedule, from prices as the paper makes them."""
     left, price, proceeds, variance = sum(trades), 0.0, 0.0, 0.0
     for n in trades:
         sign = math.copysign(1, n) if n else 0.0
