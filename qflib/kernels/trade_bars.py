@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from qflib.kernels.jit import kernel
 
 # Columns of `bars`, and what `memory` holds of the bar under way; then its last price and the size of its last return.
-OPEN, HIGH, LOW, CLOSE, VOLUME, TURNOVER, AREA, SPAN, VARIANCE, BIPOWER, N_BAR = range(11)
-LAST_RETURN, N_MEMORY = 11, 12
+OPEN, HIGH, LOW, CLOSE, VOLUME, TURNOVER, SIGNED, AREA, SPAN, VARIANCE, BIPOWER, N_BAR = range(12)
+LAST_RETURN, N_MEMORY = 12, 13
 # Columns of `spans`, and what `places` holds: bar (or its start), last trade's time, trades; 0 trades: none yet.
 BAR, LAST_NS, TRADES, N_SPAN = range(4)
 
@@ -21,6 +21,7 @@ def fold_bars(
     time_ns: NDArray[np.int64],
     price: NDArray[np.float64],
     qty: NDArray[np.float64],
+    sign: NDArray[np.float64],
     period_ns: int,
     size: float,
     memory: NDArray[np.float64],
@@ -36,8 +37,8 @@ def fold_bars(
 
     Parameters
     ----------
-    time_ns, price, qty
-        (trades,) in time order.
+    time_ns, price, qty, sign
+        (trades,) in time order; sign is +1 of what was bought, -1 sold, 0 or NaN where it is not known.
     period_ns
         Bars of time start at its multiples; 0: bars of volume.
     size
@@ -77,6 +78,7 @@ def fold_bars(
         memory[CLOSE] = price[i]
         memory[VOLUME] += qty[i]
         memory[TURNOVER] += price[i] * qty[i]
+        memory[SIGNED] += sign[i] * qty[i]
         places[BAR], places[LAST_NS] = bar, time_ns[i]
         places[TRADES] += 1
         if period_ns == 0 and memory[VOLUME] >= size:

@@ -10,7 +10,7 @@ import pandas as pd
 from qflib.errors import InputError
 from qflib.kernels import level_flow
 from qflib.kernels import trade_bars as T
-from qflib.orderbook.columns import F8, duration_ns, positive, quotes_of, trades_of, utc
+from qflib.orderbook.columns import F8, duration_ns, positive, quotes_of, signs_of, trades_of, utc
 from qflib.orderbook.stoikov import MicroPrice
 
 
@@ -95,7 +95,8 @@ def bars(
     DataFrame
         Index `time` (UTC): the bar's start by time, its last trade by volume. Columns open, high, low, close, volume,
         vwap, twap (a price holds until the next trade: by time to the bar's end, by volume from the bar before),
-        trades (their count), realised_variance and bipower_variation (of log returns from trade to trade; one belongs
+        trades (their count), signed_volume (bought less sold, where a column `side` tells who began; else NaN),
+        realised_variance and bipower_variation (of log returns from trade to trade; one belongs
         to the bar it ends in, so that bars add up; NaN at a price not above 0). No trades: no rows.
 
     Raises
@@ -123,10 +124,11 @@ def bars(
         raise InputError(f"by is {by!r}; expected 'time' or 'volume'")
     period_ns = duration_ns(every, "every", "bars by time need") if by == "time" else 0
     size = positive(every, "every", "bars by volume need a positive quantity, as 100") if by == "volume" else 0.0
-    _, time, price, qty = trades_of(frame)
+    rows, time, price, qty = trades_of(frame)
+    sign = signs_of(rows)
     memory, places = np.zeros(T.N_MEMORY), np.zeros(T.N_SPAN, np.int64)
     made, spans = np.empty((len(time) + 1, T.N_BAR)), np.empty((len(time) + 1, T.N_SPAN), np.int64)
-    n = T.fold_bars(time, price, qty, period_ns, size, memory, places, made, spans)
+    n = T.fold_bars(time, price, qty, sign, period_ns, size, memory, places, made, spans)
     if places[T.TRADES] > 0:
         T.close_bar(period_ns, memory, places, made, spans, n)
         n += 1
@@ -144,6 +146,7 @@ def _to_frame(made: F8, spans: Any, period_ns: int) -> pd.DataFrame:
         "vwap": made[:, T.TURNOVER] / made[:, T.VOLUME],
         "twap": np.divide(made[:, T.AREA], span, out=close.copy(), where=span > 0),
         "trades": spans[:, T.TRADES],
+        "signed_volume": made[:, T.SIGNED],
         "realised_variance": made[:, T.VARIANCE],
         "bipower_variation": made[:, T.BIPOWER],
     }

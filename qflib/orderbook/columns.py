@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.records import EventKind
+from qflib.records import EventKind, Side
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
+
+_SIGNS = {"buy": 1, "bid": 1, int(Side.BID): 1, "sell": -1, "ask": -1, int(Side.ASK): -1, "": 0, "none": 0, 0: 0}
 
 
 def numbers(frame: pd.DataFrame, column: str) -> F8:
@@ -133,3 +135,19 @@ def trades_of(frame: pd.DataFrame) -> tuple[pd.DataFrame, I8, F8, F8]:
     refuse(~np.isfinite(price), price, "price", "a finite number")
     refuse(~(np.isfinite(qty) & (qty > 0)), qty, "qty", "a finite quantity above 0")
     return rows, times_ns(rows), price, qty
+
+
+def signs_of(trades: pd.DataFrame) -> F8:
+    """Who began each trade, from a column `side`: +1 a buyer, -1 a seller, 0 untold; NaN without that column.
+
+    Raises
+    ------
+    InputError
+        If a side is none of "buy", "sell", "bid", "ask", "" and the records' codes.
+    """
+    if "side" not in trades.columns:
+        return np.full(len(trades), np.nan)
+    unknown = sorted({str(s) for s in trades["side"].unique().tolist() if s not in _SIGNS})
+    if unknown:
+        raise InputError(f"side {unknown[0]!r} is unknown; give 'buy' or 'sell', '' where untold")
+    return np.ascontiguousarray(trades["side"].map(_SIGNS).to_numpy(np.float64), np.float64)

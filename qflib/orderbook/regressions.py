@@ -83,7 +83,8 @@ def kyle_lambda(frame: pd.DataFrame, price: str = "mid", flow: str = "signed_vol
     Parameters
     ----------
     frame
-        A row a bar, in time order: the price at its end, and the volume bought less the volume sold in it.
+        A row a bar, in time order: the price at its end, and the volume bought less the volume sold in it. Of
+        `.qf.bars`, with ``price="close"``.
     price, flow
         The columns. With "ofi" as flow the slope is the price-impact coefficient of Cont, Kukanov and Stoikov (2014).
 

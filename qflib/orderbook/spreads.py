@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qflib.errors import InputError
 from qflib.kernels import signed_trades as T
-from qflib.orderbook.columns import duration_ns, numbers, times_ns, trades_of
+from qflib.orderbook.columns import duration_ns, numbers, signs_of, times_ns, trades_of
 from qflib.orderbook.result import Result
-from qflib.records import Side
-
-_SIGNS = {"buy": 1, "bid": 1, 1: 1, "sell": -1, "ask": -1, int(Side.ASK): -1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +22,8 @@ class TradeSpreads(Result):
     trades
         Index of the trades; columns price, qty, sign (+1 bought, -1 sold, 0 unknown), mid (in force before the trade),
         quoted (spread before it), effective = 2 sign (price - mid), realised = 2 sign (price - mid `delay` later),
-        impact = effective - realised. NaN where there is no mid yet, or the recording ends before the delay is over.
+        impact = effective - realised. NaN where there is no mid yet, no sign, or the recording ends before the delay is
+        over.
     delay
         Of the realised spread.
     """
@@ -98,11 +95,12 @@ def trade_spreads(
     delay_ns = duration_ns(delay, "delay")
     bid, ask, at = numbers(quotes, "bid"), numbers(quotes, "ask"), times_ns(quotes)
     rows, time, price, qty = trades_of(trades)
-    side = _side(rows) if given else np.zeros(len(rows), np.int64)
+    n = len(time)
+    told = signs_of(rows) if given else np.zeros(n)
+    side = np.where(np.isnan(told), 0.0, told).astype(np.int64)
     # A trade stands before the quotes of its time: it is they that answer it.
     order = np.argsort(np.concatenate([time, at]), kind="stable")
     is_trade = order < len(time)
-    n = len(time)
     sign, mid, later = np.empty(n), np.empty(n), np.full(n, np.nan)
     memory = np.array([np.nan, np.nan, 0.0])
     _, past = T.fold_trades(
@@ -115,18 +113,10 @@ def trade_spreads(
         later[past:][time[past:] + delay_ns <= newest] = memory[T.MID]
     before = np.searchsorted(at, time, side="left") - 1
     width = (ask - bid)[np.maximum(before, 0)] if len(at) else np.full(n, np.nan)
-    effective, realised = 2 * sign * (price - mid), 2 * sign * (price - later)
+    known = np.where(sign == 0, np.nan, sign)
+    effective, realised = 2 * known * (price - mid), 2 * known * (price - later)
     columns = {
         "price": price, "qty": qty, "sign": sign, "mid": mid, "quoted": np.where(before >= 0, width, np.nan),
         "effective": effective, "realised": realised, "impact": effective - realised,
     }  # fmt: skip
     return TradeSpreads(pd.DataFrame(columns, index=rows.index), pd.Timedelta(delay_ns, "ns"))
-
-
-def _side(rows: pd.DataFrame) -> Any:
-    if "side" not in rows.columns:
-        return np.zeros(len(rows), np.int64)
-    unknown = set(rows["side"].unique().tolist()) - {*_SIGNS, "", "none", 0}
-    if unknown:
-        raise InputError(f"side {sorted(map(str, unknown))[0]!r} is unknown; give 'buy' or 'sell', '' where untold")
-    return rows["side"].map(_SIGNS).fillna(0).to_numpy(np.int64)

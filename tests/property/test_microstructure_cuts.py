@@ -84,6 +84,7 @@ def test_signed_trades(seed: int, n: int, delay: int, cuts: list[float]) -> None
 def test_bars(seed: int, n: int, by_time: bool, cuts: list[float]) -> None:
     rng = np.random.default_rng(seed)
     time, price, qty = times(rng, n), np.round(rng.uniform(90, 110, n), 2), rng.integers(1, 9, n) * 1.0
+    sign = rng.choice([-1.0, 0.0, 1.0], n)
     period, size = (500, 0.0) if by_time else (0, 12.0)
 
     def run(parts: list[slice]) -> Any:
@@ -91,7 +92,7 @@ def test_bars(seed: int, n: int, by_time: bool, cuts: list[float]) -> None:
         bars, spans_ = np.empty((n + 1, B.N_BAR)), np.empty((n + 1, B.N_SPAN), np.int64)
         k = 0
         for p in parts:
-            k += B.fold_bars(time[p], price[p], qty[p], period, size, memory, places, bars[k:], spans_[k:])
+            k += B.fold_bars(time[p], price[p], qty[p], sign[p], period, size, memory, places, bars[k:], spans_[k:])
         if places[B.TRADES]:
             B.close_bar(period, memory, places, bars, spans_, k)
             k += 1
@@ -101,11 +102,13 @@ def test_bars(seed: int, n: int, by_time: bool, cuts: list[float]) -> None:
     for a, b in zip(whole, run(spans(n, cuts)), strict=True):
         same(a, b)
     bars, told = whole
-    want = plain.bars(list(zip(time.tolist(), price.tolist(), qty.tolist(), strict=True)), period, size)
+    rows = list(zip(time.tolist(), price.tolist(), qty.tolist(), sign.tolist(), strict=True))
+    want = plain.bars(rows, period, size)
     span = bars[:, B.SPAN]
     got = {
         "open": bars[:, B.OPEN], "high": bars[:, B.HIGH], "low": bars[:, B.LOW], "close": bars[:, B.CLOSE],
         "volume": bars[:, B.VOLUME], "vwap": bars[:, B.TURNOVER] / bars[:, B.VOLUME], "trades": told[:, B.TRADES],
+        "signed_volume": bars[:, B.SIGNED],
         "twap": np.where(span > 0, bars[:, B.AREA] / np.where(span > 0, span, 1), bars[:, B.CLOSE]),
         "realised_variance": bars[:, B.VARIANCE], "bipower_variation": bars[:, B.BIPOWER],
     }  # fmt: skip

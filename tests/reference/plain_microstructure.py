@@ -45,10 +45,10 @@ def trade_rows(rows: list[tuple[bool, int, float, int]], delay_ns: int) -> tuple
     return signs, mids, laters
 
 
-def bars(trades: list[tuple[int, float, float]], period_ns: int = 0, size: float = 0) -> list[dict[str, float]]:
-    """Bars of (time, price, quantity): all figures of each from its trades and what came before it."""
+def bars(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size: float = 0) -> list[dict[str, float]]:
+    """Bars of (time, price, quantity, sign): all figures of each from its trades and what came before it."""
     groups: list[list[int]] = []
-    for i, (time, _, _) in enumerate(trades):
+    for i, (time, *_) in enumerate(trades):
         new = not groups
         if groups and period_ns:
             new = trades[groups[-1][0]][0] // period_ns != time // period_ns
@@ -65,7 +65,7 @@ def bars(trades: list[tuple[int, float, float]], period_ns: int = 0, size: float
         else:
             start, end = trades[max(g[0] - 1, 0)][0], trades[g[-1]][0]
         start = max(start, trades[0][0])
-        held = [(t, p) for t, p, _ in trades[: g[-1] + 1]]
+        held = [(t, p) for t, p, *_ in trades[: g[-1] + 1]]
         steps = [(max(t, start), p) for (t, p), (u, _) in pairwise([*held, (end, 0.0)]) if u >= start]
         ends = [t for t, _ in steps[1:]] + [end]
         area = sum(p * (u - t) for (t, p), u in zip(steps, ends, strict=True))
@@ -75,6 +75,7 @@ def bars(trades: list[tuple[int, float, float]], period_ns: int = 0, size: float
                 "vwap": sum(p * q for p, q in zip(prices, qtys, strict=True)) / sum(qtys),
                 "twap": area / (end - start) if end > start else prices[-1],
                 "trades": len(g),
+                "signed_volume": sum(trades[i][2] * trades[i][3] for i in g),
                 "realised_variance": sum(returns[i] ** 2 for i in g),
                 "bipower_variation": math.pi / 2 * sum(abs(returns[i] * returns[i - 1]) for i in g if i > 0),
             }

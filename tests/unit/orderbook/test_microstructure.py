@@ -114,6 +114,9 @@ def test_spreads_and_signs() -> None:
     with pytest.raises(InputError, match="side 'up' is unknown"):
         ob.trade_spreads(quotes, trades.assign(side="up"))
     assert ob.trade_spreads(quotes, trades.iloc[:0]).trades.empty
+    unknown = ob.trade_spreads(quotes, trades.iloc[:1].assign(price=100.0)).trades
+    assert unknown["sign"].tolist() == [0]
+    assert unknown["effective"].isna().all()
 
 
 def test_noise_raises_the_signature_at_short_intervals() -> None:
