@@ -108,6 +108,7 @@ def notebooks() -> None:
     feed = qf.datasets.load("sim", seed=1, duration="1s")
     book = qf.OrderBook("ACME.F")
     book.replay(feed, sample="100ms", features=["micro_price", "ofi", "imbalance"])
+    book.replay(feed, sample="event").qf.features()
     book.cost_to_trade("buy", 10)
     qf.fit_surface(feed.chain("ACME", at=feed.end), model="ssvi")
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)

@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
+    "features": "qflib.cli.benches.features",
     "import": "qflib.cli.benches.importing",
     "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qflib.kernels.bits import highest_bit, signed
 from qflib.kernels.book_state import (
@@ -154,6 +155,25 @@ def worse_level(b: BookState, book: Int, rank: Int) -> Int:
         return 0
     page = np.uint64(b.dir_page[start + np.uint64(place - 1)])
     return signed(b.page_rows[_row_at(b, page, highest_bit(b.page_bits[page]))])
+
+
+@lean_kernel
+def best_rows(b: BookState, book: Int, rows: NDArray[np.int64]) -> None:
+    """Rows of a book's best levels, best first, to fill `rows`; 0 beyond the last. O(rows + pages they lie in)."""
+    k = np.uint64(book)
+    start, place = np.int64(b.books[k].start), np.int64(b.books[k].pages)
+    page, bits = _ZERO, _ZERO
+    for j in range(len(rows)):
+        if bits == _ZERO:
+            place -= 1
+            if place < 0:
+                rows[j:] = 0
+                return
+            page = np.uint64(b.dir_page[np.uint64(start + place)])
+            bits = b.page_bits[page]
+        bit = highest_bit(bits)
+        bits ^= _ONE << np.uint64(bit)
+        rows[j] = b.page_rows[_row_at(b, page, bit)]
 
 
 @lean_kernel

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.book import apply_event
+from qflib.kernels.book import CLEAR, apply_event
 from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, gap
 from qflib.kernels.book_content import depth_qty
 from qflib.kernels.book_levels import rank_of, worse_level
@@ -20,7 +20,6 @@ TIME, BID, BID_QTY, ASK, ASK_QTY, OFI, BID_DEPTH, ASK_DEPTH, N_SAMPLE = range(9)
 DUE, NEWEST, FLOW, LAST_RANK, LAST_SIZE, N_MEMORY = 0, 1, 2, 3, 5, 7
 
 SNAPSHOT: Final = 2
-_CLEAR: Final = 7
 
 
 @lean_kernel
@@ -98,7 +97,7 @@ def replay_sampled(
         if status < 0:
             counters[-status] += 1
         b.info[0].time_ns = now
-        _fold_flow(b, memory, f & SNAPSHOT != 0 or k == _CLEAR)
+        fold_flow(b, memory, f & SNAPSHOT != 0 or k == CLEAR)
         if f & LAST != 0:
             over = gap(b, np.int64(0))
             if over >= 0:
@@ -129,19 +128,21 @@ def sample(
 
 
 @inlined
-def _fold_flow(b: BookState, memory: Any, still: Any) -> None:
+def fold_flow(b: BookState, memory: Any, still: Any) -> None:
     """Add one event's order-flow imbalance; by rank, both sides read alike, and an empty side has rank -inf."""
     for s in range(2):
         row = np.int64(b.books[s].best)
         rank, size = np.int64(NO_PRICE), np.int64(0)
         if row != 0:
             rank, size = b.levels[row].rank, b.levels[row].qty
-        flow = np.int64(0)
-        if rank >= memory[LAST_RANK + s]:
-            flow += size
-        if rank <= memory[LAST_RANK + s]:
-            flow -= memory[LAST_SIZE + s]
         if not still:
+            flow = flow_of(rank, size, memory[LAST_RANK + s], memory[LAST_SIZE + s])
             memory[FLOW] += flow if s == 0 else -flow
         memory[LAST_RANK + s] = rank
         memory[LAST_SIZE + s] = size
+
+
+@inlined
+def flow_of(rank: Any, size: Any, last_rank: Any, last_size: Any) -> Any:
+    """One side's e_n: what is there now, unless it is worse, less what was there, unless it was worse."""
+    return (size if rank >= last_rank else 0) - (last_size if rank <= last_rank else 0)

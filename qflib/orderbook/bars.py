@@ -6,18 +6,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.records import EventKind
-
-F8 = NDArray[np.float64]
-
-BARS = ("open", "high", "low", "close", "volume", "vwap", "trades")
-_TRADE = ("trade", int(EventKind.TRADE))
+from qflib.kernels import level_flow
+from qflib.kernels import trade_bars as T
+from qflib.orderbook.columns import F8, duration_ns, positive, quotes_of, signs_of, trades_of, utc
+from qflib.orderbook.stoikov import MicroPrice
 
 
-def features(frame: pd.DataFrame) -> pd.DataFrame:
+def features(frame: pd.DataFrame, micro_price: MicroPrice | None = None) -> pd.DataFrame:
     """Microstructure features of the best quotes, row by row.
 
     Parameters
@@ -25,11 +22,13 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
     frame
         Columns bid, ask (prices) and bid_qty, ask_qty (quantities, 0 or more), in time order. An empty side has a NaN
         price or quantity 0.
+    micro_price
+        A fitted `MicroPrice`; without one, the micro-price is the weighted mid, which it starts from.
 
     Returns
     -------
     DataFrame
-        The frame's index; columns mid, spread, micro_price (mid weighted by the other side's quantity), imbalance
+        The frame's index; columns mid, spread, weighted_mid (by the other side's quantity), micro_price, imbalance
         ((bid - ask) / (bid + ask) quantity), and ofi, the order flow between a row and the one before it. NaN where a
         side is empty; ofi is NaN in the first row, and takes an empty side for one at an infinitely bad price.
 
@@ -43,7 +42,7 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
     -----
     O(n). `OrderBook.replay` sums ofi over every event between samples; here it is that of the rows given.
     Sources: ofi is e_n of Cont, Kukanov and Stoikov 2014, "The price impact of order book events", section 2.1; the
-    micro-price is the weighted mid of Stoikov 2018; imbalance is that of Gould and Bonart 2016.
+    micro-price is that of Stoikov 2018; imbalance is that of Gould and Bonart 2016.
 
     Examples
     --------
@@ -54,21 +53,21 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
     >>> top.qf.features()["ofi"].iloc[1]
     np.float64(2.0)
     """
-    bid, ask, bid_qty, ask_qty = (_numbers(frame, c) for c in ("bid", "ask", "bid_qty", "ask_qty"))
-    for name, price in (("bid", bid), ("ask", ask)):
-        _refuse(np.isinf(price), price, name, "a finite price, or NaN where the side is empty")
-    for name, qty in (("bid_qty", bid_qty), ("ask_qty", ask_qty)):
-        _refuse(~(np.isfinite(qty) & (qty >= 0)), qty, name, "a finite quantity, 0 or more")
-    bid, ask = np.where(bid_qty > 0, bid, np.nan), np.where(ask_qty > 0, ask, np.nan)
-    bid_qty, ask_qty = np.where(np.isnan(bid), 0.0, bid_qty), np.where(np.isnan(ask), 0.0, ask_qty)
+    bid, ask, bid_qty, ask_qty = quotes_of(frame)
     total = np.where(np.isnan(bid + ask), np.nan, bid_qty + ask_qty)
+    weighted = (bid * ask_qty + ask * bid_qty) / total
+    flow = np.empty((len(bid), 1))
+    level_flow.fold_level_flow(
+        bid[:, None], bid_qty[:, None], ask[:, None], ask_qty[:, None], np.full((4, 1), np.nan), flow
+    )
     return pd.DataFrame(
         {
             "mid": (bid + ask) / 2,
             "spread": ask - bid,
-            "micro_price": (bid * ask_qty + ask * bid_qty) / total,
+            "weighted_mid": weighted,
+            "micro_price": weighted if micro_price is None else micro_price.apply(frame).to_numpy(),
             "imbalance": (bid_qty - ask_qty) / total,
-            "ofi": _flow(bid, bid_qty) - _flow(-ask, ask_qty),
+            "ofi": flow[:, 0],
         },
         index=frame.index,
     )
@@ -77,7 +76,7 @@ def features(frame: pd.DataFrame) -> pd.DataFrame:
 def bars(
     frame: pd.DataFrame, every: str | pd.Timedelta | float = "1s", by: Literal["time", "volume"] = "time"
 ) -> pd.DataFrame:
-    """Open, high, low, close, volume and vwap of trades, by time or by volume.
+    """Open, high, low, close, volume, average prices and realised variance of trades, by time or by volume.
 
     Parameters
     ----------
@@ -95,7 +94,10 @@ def bars(
     -------
     DataFrame
         Index `time` (UTC): the bar's start by time, its last trade by volume. Columns open, high, low, close, volume,
-        vwap and trades (their count). No trades: no rows.
+        vwap, twap (a price holds until the next trade: by time to the bar's end, by volume from the bar before),
+        trades (their count), signed_volume (bought less sold, where a column `side` tells who began; else NaN),
+        realised_variance and bipower_variation (of log returns from trade to trade; one belongs
+        to the bar it ends in, so that bars add up; NaN at a price not above 0). No trades: no rows.
 
     Raises
     ------
@@ -105,7 +107,8 @@ def bars(
 
     Notes
     -----
-    O(n). A trade is never split between bars.
+    O(n), in order: a bar does not depend on the trades after it. A trade is never split between bars. Sources:
+    Andersen, Bollerslev, Diebold and Labys 2003; Barndorff-Nielsen and Shephard 2004.
 
     Examples
     --------
@@ -119,93 +122,32 @@ def bars(
     """
     if by not in ("time", "volume"):
         raise InputError(f"by is {by!r}; expected 'time' or 'volume'")
-    period_ns = _period_ns(every) if by == "time" else 0
-    size = _size(every) if by == "volume" else 0.0
-    time, price, qty = _trades(frame)
-    bar = time // period_ns if by == "time" else _filled(qty, size)
-    first = np.flatnonzero(np.diff(bar, prepend=bar[:1] - 1))
-    end = np.append(first[1:], len(bar)) - 1 if len(first) else first
-    if not len(first):
-        return pd.DataFrame(columns=list(BARS), index=_index(first), dtype=np.float64).astype({"trades": np.int64})
-    volume = np.add.reduceat(qty, first)
-    return pd.DataFrame(
-        {
-            "open": price[first],
-            "high": np.maximum.reduceat(price, first),
-            "low": np.minimum.reduceat(price, first),
-            "close": price[end],
-            "volume": volume,
-            "vwap": np.add.reduceat(price * qty, first) / volume,
-            "trades": end - first + 1,
-        },
-        index=_index(bar[first] * period_ns if by == "time" else time[end]),
-    )
+    period_ns = duration_ns(every, "every", "bars by time need") if by == "time" else 0
+    size = positive(every, "every", "bars by volume need a positive quantity, as 100") if by == "volume" else 0.0
+    rows, time, price, qty = trades_of(frame)
+    sign = signs_of(rows)
+    memory, places = np.zeros(T.N_MEMORY), np.zeros(T.N_SPAN, np.int64)
+    made, spans = np.empty((len(time) + 1, T.N_BAR)), np.empty((len(time) + 1, T.N_SPAN), np.int64)
+    n = T.fold_bars(time, price, qty, sign, period_ns, size, memory, places, made, spans)
+    if places[T.TRADES] > 0:
+        T.close_bar(period_ns, memory, places, made, spans, n)
+        n += 1
+    return _to_frame(made[:n], spans[:n], period_ns)
 
 
-def _flow(rank: F8, qty: F8) -> F8:
-    """One side's e_n, prices turned so that higher is better; an empty side's is minus infinity."""
-    rank = np.where(np.isnan(rank), -np.inf, rank)
-    out = np.full(len(rank), np.nan)
-    out[1:] = np.where(rank[1:] >= rank[:-1], qty[1:], 0.0) - np.where(rank[1:] <= rank[:-1], qty[:-1], 0.0)
-    return out
-
-
-def _trades(frame: pd.DataFrame) -> tuple[NDArray[np.int64], F8, F8]:
-    rows = frame[frame["kind"].isin(_TRADE)] if "kind" in frame.columns else frame
-    names = rows["symbol"].unique().tolist() if "symbol" in rows.columns else []
-    if len(names) > 1:
-        raise InputError(f"the frame has trades of {names[0]!r} and {names[1]!r}; choose the rows of one symbol")
-    price, qty = _numbers(rows, "price"), _numbers(rows, "qty")
-    _refuse(~np.isfinite(price), price, "price", "a finite number")
-    _refuse(~(np.isfinite(qty) & (qty > 0)), qty, "qty", "a finite quantity above 0")
-    if not isinstance(rows.index, pd.DatetimeIndex) or rows.index.tz is None:
-        raise InputError("the frame's index has no time zone; use index.tz_localize('UTC')")
-    if not rows.index.is_monotonic_increasing:
-        raise InputError("the frame's times fall; give trades in time order, as frame.sort_index(kind='stable')")
-    return rows.index.tz_convert("UTC").as_unit("ns").asi8, price, qty
-
-
-def _filled(qty: F8, size: float) -> NDArray[np.int64]:
-    """Bar of each trade: a new one begins after the trade that fills the last."""
-    out, held, bar = np.zeros(len(qty), np.int64), 0.0, 0
-    for i, q in enumerate(qty.tolist()):
-        out[i] = bar
-        held += q
-        if held >= size:
-            held, bar = 0.0, bar + 1
-    return out
-
-
-def _numbers(frame: pd.DataFrame, column: str) -> F8:
-    if column not in frame.columns:
-        raise InputError(f"the frame has no column {column!r}; it has {', '.join(map(str, frame.columns))}")
-    try:
-        return frame[column].to_numpy(np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"column {column!r} holds what is not a number; give floats") from None
-
-
-def _refuse(bad: NDArray[np.bool_], values: F8, name: str, expected: str) -> None:
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise InputError(f"row {row} has {name} {values[row]}; give {expected}")
-
-
-def _period_ns(every: Any) -> int:
-    try:
-        ns = int(pd.Timedelta(every).as_unit("ns").value) if isinstance(every, str | pd.Timedelta) else 0
-    except ValueError:
-        ns = 0
-    if ns <= 0:
-        raise InputError(f"every is {every!r}; bars by time need a positive duration, as '1s'")
-    return ns
-
-
-def _size(every: Any) -> float:
-    if isinstance(every, bool) or not isinstance(every, int | float | np.number) or not 0 < float(every) < np.inf:
-        raise InputError(f"every is {every!r}; bars by volume need a positive quantity, as 100")
-    return float(every)
-
-
-def _index(ns: NDArray[np.int64]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(ns.astype("M8[ns]"), tz="UTC", name="time")
+def _to_frame(made: F8, spans: Any, period_ns: int) -> pd.DataFrame:
+    span, close = made[:, T.SPAN], made[:, T.CLOSE]
+    columns = {
+        "open": made[:, T.OPEN],
+        "high": made[:, T.HIGH],
+        "low": made[:, T.LOW],
+        "close": close,
+        "volume": made[:, T.VOLUME],
+        "vwap": made[:, T.TURNOVER] / made[:, T.VOLUME],
+        "twap": np.divide(made[:, T.AREA], span, out=close.copy(), where=span > 0),
+        "trades": spans[:, T.TRADES],
+        "signed_volume": made[:, T.SIGNED],
+        "realised_variance": made[:, T.VARIANCE],
+        "bipower_variation": made[:, T.BIPOWER],
+    }
+    return pd.DataFrame(columns, index=utc(spans[:, T.BAR] * period_ns if period_ns else spans[:, T.LAST_NS]))

@@ -206,9 +206,11 @@ class OrderBook:
         feed
             Anything with `instruments` and `events()`, an iterator of `MARKET_EVENTS` columns.
         sample
-            The grid of receipt time. The row at t holds what had come before t; the last one what came at all.
+            The grid of receipt time: the row at t holds what had come before t, the last one what came at all. Or
+            "event": a row after every message of the instrument, where its flag LAST ends it.
         features
-            Of "micro_price", "ofi", "imbalance" and "depth" (see `qflib.orderbook.replay`).
+            Of "micro_price" (the mid weighted by the other side's quantity; Stoikov's is `MicroPrice`), "ofi" (summed
+            since the row before), "imbalance" and "depth" (see `qflib.orderbook.replay`).
         levels
             Levels a side that "imbalance" and "depth" look at.
         policy

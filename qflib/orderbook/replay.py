@@ -1,21 +1,36 @@
-"""A feed through one book: top, spread and features on a grid of receipt time."""
+"""A feed through one book: top, spread and features on a grid of receipt time, or after every message."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.kernels import event_features as E
 from qflib.kernels import features as F
 from qflib.kernels.book_batch import N_COUNTERS
 from qflib.orderbook.books import Books, Counters
 from qflib.records import Instruments
 
-_CHUNK = 16_384  # samples a kernel call
+_CHUNK = 16_384  # rows a kernel call
+#: The period that asks for a row after every message.
+EVENT: Final = "event"
+FEATURES = ("micro_price", "ofi", "imbalance", "depth")
+
+
+class _Told(NamedTuple):
+    """What a kernel told, a row a sample: ticks and lots; prices with quantity 0 are none."""
+
+    time_ns: NDArray[np.int64]
+    top: NDArray[np.int64]  # bid, bid_qty, ask, ask_qty
+    micro: NDArray[np.float64]  # ticks
+    ofi: NDArray[np.int64]
+    imbalance: NDArray[np.float64]
+    ladder: NDArray[np.int64]  # bid, bid_qty, ask, ask_qty a level
 
 
 def replay(
@@ -33,13 +48,25 @@ def replay(
         raise InputError(f"feature {unknown[0]!r} is unknown; expected some of {', '.join(FEATURES)}")
     if levels < 1:
         raise InputError(f"levels={levels} must be 1 or more")
-    period_ns = _period_ns(period)
+    batches = _bar(feed, feed.instruments[instrument].symbol) if progress else feed.events()
     ladder = levels if "depth" in features else 0
+    counters = np.zeros(N_COUNTERS, np.int64)
+    if period == EVENT:
+        told = _at_events(books, batches, instrument, levels, ladder, counters)
+    else:
+        told = _at_times(books, batches, instrument, _period_ns(period), levels, ladder, counters)
+    frame = _to_frame(told, feed.instruments, instrument, features)
+    frame.attrs["symbol"] = feed.instruments[instrument].symbol
+    return frame, Counters(*counters.tolist())
+
+
+def _at_times(
+    books: Books, batches: Iterator[Any], instrument: int, period_ns: int, levels: int, ladder: int, counters: Any
+) -> _Told:
     memory = np.zeros(F.N_MEMORY, np.int64)
     samples = np.zeros((_CHUNK, F.N_SAMPLE + 4 * ladder), np.int64)
-    counters = np.zeros(N_COUNTERS, np.int64)
-    parts: list[NDArray[np.int64]] = []
-    for e in _bar(feed, feed.instruments[instrument].symbol) if progress else feed.events():
+    parts = [samples[:0]]
+    for e in batches:
         row = 0
         while row < len(e.kind):
             row, n = F.replay_sampled(
@@ -53,61 +80,81 @@ def replay(
     if memory[F.DUE] != 0:  # what came after the last multiple
         F.sample(books.state, levels, ladder, memory, samples, 0)
         parts.append(samples[:1].copy())
-    table = np.concatenate(parts) if parts else samples[:0]
-    counts = Counters(*counters.tolist())
-    frame = _to_frame(table, feed.instruments, instrument, features, ladder)
-    frame.attrs["symbol"] = feed.instruments[instrument].symbol
-    return frame, counts
-
-
-def micro_price(top: pd.DataFrame, table: NDArray[np.int64]) -> Any:
-    """Mid weighted by the other side's quantity: what Stoikov, "The micro-price" (2018), starts from."""
-    return (top["bid"] * top["ask_qty"] + top["ask"] * top["bid_qty"]) / (top["bid_qty"] + top["ask_qty"])
-
-
-def imbalance(top: pd.DataFrame, table: NDArray[np.int64]) -> Any:
-    """(bid - ask) / (bid + ask) lots over the levels asked for: Gould and Bonart, "Queue imbalance" (2016)."""
-    bid, ask = table[:, F.BID_DEPTH].astype(float), table[:, F.ASK_DEPTH].astype(float)
-    return np.divide(bid - ask, bid + ask, out=np.full(len(bid), np.nan), where=bid + ask > 0)
-
-
-#: Features by name; "ofi" and "depth" come from the kernel as they are.
-FEATURES: dict[str, Callable[[pd.DataFrame, NDArray[np.int64]], Any] | None] = {
-    "micro_price": micro_price,
-    "ofi": None,
-    "imbalance": imbalance,
-    "depth": None,
-}
-
-
-def _to_frame(
-    table: NDArray[np.int64], instruments: Instruments, instrument: int, features: Sequence[str], ladder: int
-) -> pd.DataFrame:
-    index = pd.DatetimeIndex(table[:, F.TIME].astype("M8[ns]"), tz="UTC", name="time")
-
-    def price(at: int) -> Any:
-        return np.where(table[:, at + 1] > 0, instruments.to_price(instrument, table[:, at]), np.nan)
-
-    def qty(at: int) -> Any:
-        return instruments.to_qty(instrument, table[:, at])
-
-    frame = pd.DataFrame(
-        {"bid": price(F.BID), "ask": price(F.ASK), "bid_qty": qty(F.BID_QTY), "ask_qty": qty(F.ASK_QTY)}, index=index
+    table = np.concatenate(parts)
+    top = table[:, F.BID : F.ASK_QTY + 1]
+    bid, bid_qty, ask, ask_qty = top.T.astype(float)
+    bids, asks = table[:, F.BID_DEPTH].astype(float), table[:, F.ASK_DEPTH].astype(float)
+    both = (bid_qty > 0) & (ask_qty > 0)
+    return _Told(
+        time_ns=table[:, F.TIME],
+        top=top,
+        micro=_over(bid * ask_qty + ask * bid_qty, bid_qty + ask_qty, both),
+        ofi=table[:, F.OFI],
+        imbalance=_over(bids - asks, bids + asks, bids + asks > 0),
+        ladder=table[:, F.N_SAMPLE :],
     )
-    frame["mid"] = (frame["bid"] + frame["ask"]) / 2
-    frame["spread"] = frame["ask"] - frame["bid"]
-    made: dict[str, Any] = {}
-    for name in features:
-        compute = FEATURES[name]
-        if compute is not None:
-            made[name] = compute(frame, table)
-        elif name == "ofi":
-            made["ofi"] = qty(F.OFI)
-    for j in range(ladder):
+
+
+def _at_events(books: Books, batches: Iterator[Any], instrument: int, levels: int, ladder: int, counters: Any) -> _Told:
+    memory, near = E.new_memory(levels)
+    tops, values = np.zeros((_CHUNK, E.N_TOP), np.int64), np.zeros((_CHUNK, E.N_VALUE))
+    rungs = np.zeros((_CHUNK, 4 * ladder), np.int64)
+    parts = [(tops[:0], values[:0], rungs[:0])]
+    for e in batches:
+        row = 0
+        while row < len(e.kind):
+            row, n = E.replay_events(
+                books.state, e.kind, e.flags, e.instrument, e.side, e.order_id, e.price_ticks, e.qty, e.receipt_ns, row,
+                instrument,
+                memory, near, tops, values, rungs, counters,
+            )  # fmt: skip
+            parts.append((tops[:n].copy(), values[:n].copy(), rungs[:n].copy()))
+            if row < len(e.kind) and n < _CHUNK:
+                books.grow()
+                near[:, 0] = -1
+    top, value, rung = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return _Told(
+        time_ns=top[:, E.TIME],
+        top=top[:, E.BID :],
+        micro=value[:, E.MICRO],
+        ofi=value[:, E.OFI],
+        imbalance=value[:, E.IMBALANCE],
+        ladder=rung,
+    )
+
+
+def _over(above: Any, below: Any, where: Any) -> NDArray[np.float64]:
+    out: NDArray[np.float64] = np.full(len(below), np.nan)
+    np.divide(above, below, out=out, where=where)
+    return out
+
+
+def _to_frame(told: _Told, instruments: Instruments, instrument: int, features: Sequence[str]) -> pd.DataFrame:
+    """Prices and quantities of what was told.
+
+    The micro-price is the mid weighted by the other side's quantity, what Stoikov, "The micro-price" (2018), starts
+    from; the imbalance (bid - ask) / (bid + ask) lots over the levels asked for, Gould and Bonart, "Queue imbalance"
+    (2016).
+    """
+
+    def levels(table: NDArray[np.int64], at: int) -> tuple[Any, Any]:
+        price = instruments.to_price(instrument, table[:, at])
+        return np.where(table[:, at + 1] > 0, price, np.nan), instruments.to_qty(instrument, table[:, at + 1])
+
+    index = pd.DatetimeIndex(told.time_ns.astype("M8[ns]"), tz="UTC", name="time")
+    (bid, bid_qty), (ask, ask_qty) = levels(told.top, 0), levels(told.top, 2)
+    columns = {"bid": bid, "ask": ask, "bid_qty": bid_qty, "ask_qty": ask_qty}
+    columns |= {"mid": (bid + ask) / 2, "spread": ask - bid}
+    made = {
+        "micro_price": instruments.to_price(instrument, told.micro),
+        "ofi": instruments.to_qty(instrument, told.ofi),
+        "imbalance": told.imbalance,
+    }
+    columns |= {name: made[name] for name in features if name in made}
+    for j in range(told.ladder.shape[1] // 4):
         for s, side in enumerate(("bid", "ask")):
-            made[f"{side}_price_{j}"] = price(F.N_SAMPLE + 4 * j + 2 * s)
-            made[f"{side}_qty_{j}"] = qty(F.N_SAMPLE + 4 * j + 2 * s + 1)
-    return frame.assign(**made)
+            columns[f"{side}_price_{j}"], columns[f"{side}_qty_{j}"] = levels(told.ladder, 4 * j + 2 * s)
+    return pd.DataFrame(columns, index=index)
 
 
 def _period_ns(period: str) -> int:
@@ -116,7 +163,7 @@ def _period_ns(period: str) -> int:
     except (ValueError, TypeError):
         ns = 0
     if ns <= 0:
-        raise InputError(f"sample {period!r} is not a positive duration; give one as '100ms' or '1s'")
+        raise InputError(f"sample {period!r} is not a positive duration; give one as '100ms' or '1s', or '{EVENT}'")
     return ns
 
 

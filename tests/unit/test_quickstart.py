@@ -1,4 +1,4 @@
-"""The pages' examples run: the quickstart whole, and the README's first lines."""
+"""The pages' examples run: the quickstart whole, the README's first lines, and microstructure."""
 
 from __future__ import annotations
 
@@ -62,3 +62,11 @@ def test_readme_example_runs() -> None:
     code = python_of(ROOT / "README.md")
     assert code.count("\n") >= 9
     exec(compile(code, "readme", "exec"), scope)
+
+
+def test_the_microstructure_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/microstructure.md"), "microstructure", "exec"), scope)
+    assert np.isfinite(scope["quotes"]["micro_price"]).mean() > 0.9
+    assert 0 < scope["hawkes"].branching < 1
+    assert scope["integrated"].explained[0] > 0.2
