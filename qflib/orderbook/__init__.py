@@ -9,6 +9,9 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.orderbook.books import Books, Counters
     from qflib.orderbook.cost import TradeCost
+    from qflib.orderbook.engine_events import EngineEvents
+    from qflib.orderbook.engine_rules import Rules
+    from qflib.orderbook.matching_engine import MatchingEngine
     from qflib.orderbook.order_book import OrderBook
     from qflib.orderbook.plot import plot_book
 
@@ -17,7 +20,10 @@ __getattr__, __dir__ = lazy(
     {
         "Books": "books",
         "Counters": "books",
+        "EngineEvents": "engine_events",
+        "MatchingEngine": "matching_engine",
         "OrderBook": "order_book",
+        "Rules": "engine_rules",
         "TradeCost": "cost",
         "plot_book": "plot",
     },
@@ -26,7 +32,10 @@ __getattr__, __dir__ = lazy(
 __all__ = [
     "Books",
     "Counters",
+    "EngineEvents",
+    "MatchingEngine",
     "OrderBook",
+    "Rules",
     "TradeCost",
     "plot_book",
 ]
