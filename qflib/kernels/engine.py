@@ -38,6 +38,7 @@ from qflib.kernels.engine_codes import (
 )
 from qflib.kernels.engine_entry import enter, reject, replace, withdrawal
 from qflib.kernels.engine_matching import hand_out, step
+from qflib.kernels.engine_plain import cancel_plain, enter_plain, is_plain
 from qflib.kernels.engine_state import EngineState
 from qflib.kernels.engine_sweep import change_session, kill, mass_cancel, sweep, sweep_leftovers, unpark
 from qflib.kernels.engine_taker import forget_trades, remainder, trigger_next
@@ -85,7 +86,19 @@ def run(e: EngineState, commands: NDArray[Any], start: Int, stop: Int) -> tuple[
         if e.work[N_EXPIRIES] == len(e.expiries):
             return row, EXPIRIES_FULL
         if stage == IDLE:
-            status = begin(e, commands[row])
+            c = commands[row]
+            if (e.work[N_EXPIRIES] == 0 or e.expiries[0].expire_ns > max(e.work[NOW], c.time_ns)) and c.account < len(
+                e.killed
+            ):
+                e.work[NOW] = max(e.work[NOW], c.time_ns)
+                if c.action == NEW:
+                    if is_plain(e, c) and enter_plain(e, c):
+                        row += 1
+                        continue
+                elif c.action == CANCEL and cancel_plain(e, c):
+                    row += 1
+                    continue
+            status = begin(e, c)
             if status == DONE:
                 row += 1
             elif status != AGAIN:
