@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qflib.kernels.book import find_cell, forget_cell, free_order, link_order, place_in_cell, unlink_order
 from qflib.kernels.book_levels import drop_level, make_level, rank_of
@@ -60,20 +61,32 @@ def tell(
     oid: Any, contra: Any, price: Any, qty: Any, leaves: Any, contra_leaves: Any,
 ) -> None:  # fmt: skip
     """Write an event; there is room."""
-    i = np.uint64(e.work[N_EVENTS])
+    write_event(
+        e.events, e.work[N_EVENTS], e.work[NOW], np.int64(kind), np.int64(side), np.int64(reason), np.int64(flags),
+        np.int64(instrument), np.uint64(oid), np.uint64(contra), np.int64(price), np.int64(qty), np.int64(leaves),
+        np.int64(contra_leaves),
+    )  # fmt: skip
     e.work[N_EVENTS] += 1
-    e.events[i].kind = kind
-    e.events[i].side = side
-    e.events[i].reason = reason
-    e.events[i].marks = flags
-    e.events[i].instrument = instrument
-    e.events[i].order_id = oid
-    e.events[i].contra_id = contra
-    e.events[i].price_ticks = price
-    e.events[i].qty = qty
-    e.events[i].leaves = leaves
-    e.events[i].contra_leaves = contra_leaves
-    e.events[i].time_ns = e.work[NOW]
+
+
+@lean_kernel
+def write_event(
+    events: NDArray[Any], at: Int, now: Int, kind: Int, side: Int, reason: Int, flags: Int, instrument: Int,
+    oid: Int, contra: Int, price: Int, qty: Int, leaves: Int, contra_leaves: Int,
+) -> None:  # fmt: skip
+    """Write an event at a place: compiled once, not wherever something is told.
+
+    Parameters
+    ----------
+    events, at
+        Where.
+    now, kind, side, reason, flags, instrument, oid, contra, price, qty, leaves, contra_leaves
+        The event's.
+    """
+    x = events[np.uint64(at)]
+    x.kind, x.side, x.reason, x.marks, x.instrument = kind, side, reason, flags, instrument
+    x.order_id, x.contra_id, x.price_ticks, x.qty = oid, contra, price, qty
+    x.leaves, x.contra_leaves, x.time_ns = leaves, contra_leaves, now
 
 
 @inlined

@@ -23,7 +23,6 @@ from qflib.kernels.engine_codes import (
     CANCELLED,
     CONTINUOUS,
     DARK,
-    DAY,
     FIFO,
     FILLED,
     GTC,
@@ -46,6 +45,7 @@ from qflib.kernels.engine_codes import (
     TRIGGERING,
     ZERO,
 )
+from qflib.kernels.engine_orders import write_event
 from qflib.kernels.engine_state import EngineState
 from qflib.kernels.jit import inlined
 
@@ -57,7 +57,7 @@ def is_plain(e: EngineState, c: Any) -> Any:
     """Whether a new order is a limit order without conditions, to an instrument that takes it."""
     plain = (
         c.ord_type == LIMIT
-        and (c.time_in_force == GTC or c.time_in_force == DAY)
+        and c.time_in_force <= GTC  # DAY or GTC
         and np.int64(c.options) + np.int64(c.self_trade) == 0
         and (c.stop_ticks | c.display_qty | c.expire_ns) == 0
         and c.instrument < len(e.rules)
@@ -83,24 +83,6 @@ def is_plain(e: EngineState, c: Any) -> Any:
 
 
 @inlined
-def write(e: EngineState, i: Any, kind: Any, side: Any, k: Any, oid: Any, contra: Any, price: Any, qty: Any) -> None:
-    """An event but for what is left and why, in place `i`."""
-    x = e.events[np.uint64(i)]
-    x.kind = kind
-    x.side = side
-    x.reason = NO_REASON
-    x.marks = 0
-    x.instrument = k
-    x.order_id = oid
-    x.contra_id = contra
-    x.price_ticks = price
-    x.qty = qty
-    x.leaves = 0
-    x.contra_leaves = 0
-    x.time_ns = e.work[NOW]
-
-
-@inlined
 def remove(b: Any, cell: Any, row: Any, level: Any) -> None:
     """Take an order out of the book."""
     forget_cell(b, cell)
@@ -121,9 +103,10 @@ def enter_plain(e: EngineState, c: Any) -> Any:
     cell = find_cell(b, k, c.order_id)
     if b.cells[cell].row != 0:
         return False
-    at = e.work[N_EVENTS]
-    write(e, at, ACCEPTED, side, k, c.order_id, NOBODY, price, left)
-    e.events[np.uint64(at)].leaves = left
+    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
+    write_event(
+        e.events, at, e.work[NOW], ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO
+    )
     at += 1
     other = 2 * k + 2 - side
     worst = rank_of(2 - side, price)
@@ -142,9 +125,22 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         left -= qty
         paid = rank_of(other, b.levels[top].rank)
         maker = b.orders[row].id
-        write(e, at, TRADED, 3 - side, k, maker, c.order_id, paid, qty)
-        e.events[np.uint64(at)].leaves = had - qty
-        e.events[np.uint64(at)].contra_leaves = left
+        write_event(
+            e.events,
+            at,
+            e.work[NOW],
+            TRADED,
+            3 - side,
+            NO_REASON,
+            ZERO,
+            k,
+            maker,
+            c.order_id,
+            paid,
+            qty,
+            had - qty,
+            left,
+        )
         at += 1
         b.info[k].last_ticks = paid
         b.info[k].last_qty = qty
@@ -152,7 +148,9 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         e.work[LOW] = min(e.work[LOW], paid)
         if qty == had:
             remove(b, find_cell(b, k, maker), row, top)
-            write(e, at, FILLED, 3 - side, k, maker, NOBODY, paid, ZERO)
+            write_event(
+                e.events, at, e.work[NOW], FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO
+            )
             at += 1
         else:
             b.orders[row].qty = had - qty
@@ -165,14 +163,30 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         e.work[STAGE] = MATCHING
     else:
         if left == 0:
-            write(e, at, FILLED, side, k, c.order_id, NOBODY, price, ZERO)
+            write_event(
+                e.events, at, e.work[NOW], FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO
+            )
         else:
             level = np.uint64(make_level(b, 2 * k + side - 1, rank_of(side - 1, price)))
             mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
             e.tags[mine].account = c.account
             e.tags[mine].bits = bits
-            write(e, at, RESTING, side, k, c.order_id, NOBODY, price, left)
-            e.events[np.uint64(at)].leaves = left
+            write_event(
+                e.events,
+                at,
+                e.work[NOW],
+                RESTING,
+                side,
+                NO_REASON,
+                ZERO,
+                k,
+                c.order_id,
+                NOBODY,
+                price,
+                left,
+                left,
+                ZERO,
+            )
         at += 1
         if trades:
             e.taker[0].instrument = k
@@ -196,10 +210,11 @@ def cancel_plain(e: EngineState, c: Any) -> Any:
     book = np.int64(b.levels[level].book)
     if book >= 2 * len(e.rules):
         return False
-    at = e.work[N_EVENTS]
+    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
     left = np.int64(b.orders[row].qty)
-    write(e, at, CANCELLED, (book & 1) + 1, k, c.order_id, NOBODY, rank_of(book, b.levels[level].rank), left)
-    e.events[np.uint64(at)].reason = REQUESTED
+    price = rank_of(book, b.levels[level].rank)
+    side = (book & 1) + 1
+    write_event(events, at, now, CANCELLED, side, REQUESTED, ZERO, k, c.order_id, NOBODY, price, left, ZERO, ZERO)
     e.work[N_EVENTS] = at + 1
     remove(b, cell, row, level)
     return True
