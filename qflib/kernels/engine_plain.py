@@ -104,9 +104,7 @@ def enter_plain(e: EngineState, c: Any) -> Any:
     if b.cells[cell].row != 0:
         return False
     events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
-    write_event(
-        e.events, at, e.work[NOW], ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO
-    )
+    write_event(events, at, now, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)
     at += 1
     other = 2 * k + 2 - side
     worst = rank_of(2 - side, price)
@@ -126,9 +124,9 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         paid = rank_of(other, b.levels[top].rank)
         maker = b.orders[row].id
         write_event(
-            e.events,
+            events,
             at,
-            e.work[NOW],
+            now,
             TRADED,
             3 - side,
             NO_REASON,
@@ -148,9 +146,7 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         e.work[LOW] = min(e.work[LOW], paid)
         if qty == had:
             remove(b, find_cell(b, k, maker), row, top)
-            write_event(
-                e.events, at, e.work[NOW], FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO
-            )
+            write_event(events, at, now, FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO)
             at += 1
         else:
             b.orders[row].qty = had - qty
@@ -163,18 +159,16 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         e.work[STAGE] = MATCHING
     else:
         if left == 0:
-            write_event(
-                e.events, at, e.work[NOW], FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO
-            )
+            write_event(events, at, now, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
         else:
             level = np.uint64(make_level(b, 2 * k + side - 1, rank_of(side - 1, price)))
             mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
             e.tags[mine].account = c.account
             e.tags[mine].bits = bits
             write_event(
-                e.events,
+                events,
                 at,
-                e.work[NOW],
+                now,
                 RESTING,
                 side,
                 NO_REASON,
