@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # what the names are, for type checkers and editors
     from qflib.desk.feed import Feed
     from qflib.desk.read import read
     from qflib.hedging import HedgePlan, Portfolio, hedge, hedgers
-    from qflib.orderbook import OrderBook
+    from qflib.orderbook import MatchingEngine, OrderBook
     from qflib.pricing import Market, bachelier, black76, black_scholes, fit_surface, greeks, implied_vol
     from qflib.records import Instrument, Instruments
     from qflib.shortfall import (
@@ -47,6 +47,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "Instruments": ("qflib.records", "Instruments"),
     "Live": ("qflib.api.client", "Live"),
     "Market": ("qflib.pricing", "Market"),
+    "MatchingEngine": ("qflib.orderbook", "MatchingEngine"),
     "OrderBook": ("qflib.orderbook", "OrderBook"),
     "Portfolio": ("qflib.hedging", "Portfolio"),
     "Run": ("qflib.desk", "Run"),
@@ -83,6 +84,7 @@ __all__ = [
     "Instruments",
     "Live",
     "Market",
+    "MatchingEngine",
     "OrderBook",
     "Portfolio",
     "Run",

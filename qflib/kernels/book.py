@@ -93,7 +93,7 @@ def apply_event(
     if kind in (CANCEL, EXECUTE):
         if qty < 0:
             return BAD_QTY
-        cell = _find(b, i, oid)
+        cell = find_cell(b, i, oid)
         row = np.uint64(b.cells[cell].row)
         if row == _ZERO:
             return UNKNOWN_ID
@@ -131,7 +131,7 @@ def apply_event(
 @lean_kernel
 def find_order(b: BookState, instrument: Int, order_id: Int) -> Int:
     """Row of an order in `b.orders`; 0: unknown. O(1)."""
-    return signed(b.cells[_find(b, instrument, np.uint64(order_id))].row)
+    return signed(b.cells[find_cell(b, instrument, np.uint64(order_id))].row)
 
 
 @lean_kernel
@@ -150,7 +150,7 @@ def qty_ahead(b: BookState, row: Int) -> Int:
 def place_order(b: BookState, instrument: Int, order_id: Int, qty: Int, level: Int) -> None:
     """Put an unknown order at the end of the queue of a level's row; there must be a free order row. O(1)."""
     oid = np.uint64(order_id)
-    _place(b, _find(b, instrument, oid), instrument, oid, qty, np.uint64(level))
+    place_in_cell(b, find_cell(b, instrument, oid), instrument, oid, qty, np.uint64(level))
 
 
 @lean_kernel
@@ -163,7 +163,19 @@ def clear_side(b: BookState, book: Int) -> None:
 
 
 @inlined
-def _find(b: BookState, instrument: Any, oid: Any) -> Any:
+def first_order(b: BookState, level: Any) -> Any:
+    """Row of the first order of a level's queue; 0: none."""
+    return np.uint64(b.levels[level].head)
+
+
+@inlined
+def next_order(b: BookState, row: Any) -> Any:
+    """Row of the order behind one; 0: none."""
+    return np.uint64(b.orders[row].next)
+
+
+@inlined
+def find_cell(b: BookState, instrument: Any, oid: Any) -> Any:
     """The table's cell of an order, or the free cell where it would go."""
     mask = np.uint64(len(b.cells) - 1)
     i = home(b, instrument, oid)
@@ -173,7 +185,7 @@ def _find(b: BookState, instrument: Any, oid: Any) -> Any:
 
 
 @inlined
-def _forget(b: BookState, cell: Any) -> None:
+def forget_cell(b: BookState, cell: Any) -> None:
     """Empty a cell; cells behind it move up where their search would break (Knuth, TAOCP 3, 6.4, algorithm R)."""
     mask = np.uint64(len(b.cells) - 1)
     i = cell
@@ -190,7 +202,7 @@ def _forget(b: BookState, cell: Any) -> None:
 
 
 @inlined
-def _link(b: BookState, row: Any, level: Any) -> None:
+def link_order(b: BookState, row: Any, level: Any) -> None:
     """Put an order at the end of a level's queue."""
     tail = np.uint64(b.levels[level].tail)
     b.orders[row].level = level
@@ -206,7 +218,7 @@ def _link(b: BookState, row: Any, level: Any) -> None:
 
 
 @inlined
-def _unlink(b: BookState, row: Any, level: Any) -> None:
+def unlink_order(b: BookState, row: Any, level: Any) -> None:
     """Take an order out of its queue; its level stays, even empty."""
     before, after = np.uint64(b.orders[row].prev), np.uint64(b.orders[row].next)
     if before == _ZERO:
@@ -222,7 +234,7 @@ def _unlink(b: BookState, row: Any, level: Any) -> None:
 
 
 @inlined
-def _free(b: BookState, row: Any) -> None:
+def free_order(b: BookState, row: Any) -> None:
     b.orders[row].next = b.heads[ORDER_FREE]
     b.heads[ORDER_FREE] = row
     b.heads[ORDER_LIVE] -= 1
@@ -236,9 +248,9 @@ def _shrink(b: BookState, cell: Any, row: Any, qty: Any) -> None:
         b.orders[row].qty -= qty
         b.levels[level].qty -= qty
     else:
-        _unlink(b, row, level)
-        _forget(b, cell)
-        _free(b, row)
+        unlink_order(b, row, level)
+        forget_cell(b, cell)
+        free_order(b, row)
         if b.levels[level].qty == 0:
             drop_level(b, np.int64(level))
 
@@ -251,8 +263,8 @@ def _empty_level(b: BookState, level: Int) -> None:
     row = np.uint64(b.levels[l].head)
     while row != _ZERO:
         after = np.uint64(b.orders[row].next)
-        _forget(b, _find(b, instrument, b.orders[row].id))
-        _free(b, row)
+        forget_cell(b, find_cell(b, instrument, b.orders[row].id))
+        free_order(b, row)
         row = after
     b.levels[l].qty = 0
     b.levels[l].count = 0
@@ -261,8 +273,8 @@ def _empty_level(b: BookState, level: Int) -> None:
 
 
 @inlined
-def _place(b: BookState, cell: Any, instrument: Any, oid: Any, qty: Any, level: Any) -> None:
-    """Put a new order at the end of a level's queue."""
+def place_in_cell(b: BookState, cell: Any, instrument: Any, oid: Any, qty: Any, level: Any) -> Any:
+    """Put a new order at the end of a level's queue; its row. There must be one free."""
     row = np.uint64(b.heads[ORDER_FREE])
     b.heads[ORDER_FREE] = b.orders[row].next
     b.heads[ORDER_LIVE] += 1
@@ -271,13 +283,14 @@ def _place(b: BookState, cell: Any, instrument: Any, oid: Any, qty: Any, level: 
     b.cells[cell].instrument = instrument
     b.orders[row].id = oid
     b.orders[row].qty = qty
-    _link(b, row, level)
+    link_order(b, row, level)
+    return row
 
 
 @inlined
 def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Int:
     book = 2 * np.int64(instrument) + np.int64(side) - 1
-    cell = _find(b, instrument, oid)
+    cell = find_cell(b, instrument, oid)
     status = _check(b, side, price, qty)
     if qty == 0:
         status = BAD_QTY
@@ -292,13 +305,13 @@ def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: An
         elif b.levels[level].qty > MAX_QTY - qty:
             status = BAD_QTY
         else:
-            _place(b, cell, instrument, oid, qty, level)
+            place_in_cell(b, cell, instrument, oid, qty, level)
     return status
 
 
 @lean_kernel
 def _modify(b: BookState, instrument: Int, side: Int, oid: Int, price: Int, qty: Int) -> Int:
-    cell = _find(b, instrument, np.uint64(oid))
+    cell = find_cell(b, instrument, np.uint64(oid))
     row = np.uint64(b.cells[cell].row)
     if row == _ZERO:
         return UNKNOWN_ID
@@ -322,18 +335,18 @@ def _modify(b: BookState, instrument: Int, side: Int, oid: Int, price: Int, qty:
             return OK
         if b.levels[level].qty - had > MAX_QTY - qty:
             return BAD_QTY
-        _unlink(b, row, level)
+        unlink_order(b, row, level)
         b.orders[row].qty = qty
-        _link(b, row, level)
+        link_order(b, row, level)
         return OK
     target = np.uint64(make_level(b, book, rank))
     if target == _ZERO:
         return NEED_LEVELS
     if b.levels[target].qty > MAX_QTY - qty:
         return BAD_QTY
-    _unlink(b, row, level)
+    unlink_order(b, row, level)
     b.orders[row].qty = qty
-    _link(b, row, target)
+    link_order(b, row, target)
     if b.levels[level].qty == 0:
         drop_level(b, np.int64(level))
     return OK

@@ -169,6 +169,21 @@ def grow(b: BookState, need: int = 0) -> BookState:
     return made
 
 
+@inlined
+def short_of(b: BookState) -> Any:
+    """What there is no room for where one more order comes at a new level: NEED_ORDERS, NEED_LEVELS; 0: nothing."""
+    short = np.int64(0)
+    if b.heads[ORDER_FREE] == 0:
+        short = np.int64(NEED_ORDERS)
+    elif (
+        b.heads[LEVEL_FREE] == 0
+        or b.heads[PAGE_FREE] == 0
+        or b.heads[ARENA_USED] + max(4, 2 * b.heads[PAGE_LIVE]) > len(b.dir_key)
+    ):
+        short = np.int64(NEED_LEVELS)
+    return short
+
+
 def with_instruments(b: BookState, n_instruments: int) -> BookState:
     """The same content with room for more instruments; `b` is not to be used afterwards."""
     extra = n_instruments - len(b.info)

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from qflib.orderbook.bars import features
     from qflib.orderbook.books import Books, Counters
     from qflib.orderbook.cost import TradeCost
+    from qflib.orderbook.engine_events import EngineEvents
+    from qflib.orderbook.engine_rules import Rules
     from qflib.orderbook.execution import AlmgrenChriss, almgren_chriss
     from qflib.orderbook.impact import ImpactFit, fit_impact
+    from qflib.orderbook.matching_engine import MatchingEngine
     from qflib.orderbook.order_book import OrderBook
     from qflib.orderbook.order_flow import IntegratedOFI, multi_level_ofi
     from qflib.orderbook.plot import plot_book
@@ -28,13 +31,16 @@ __getattr__, __dir__ = lazy(
         "AlmgrenChriss": "execution",
         "Books": "books",
         "Counters": "books",
+        "EngineEvents": "engine_events",
         "HawkesFit": "self_exciting",
         "ImpactFit": "impact",
         "IntegratedOFI": "order_flow",
+        "MatchingEngine": "matching_engine",
         "MicroPrice": "stoikov",
         "OrderBook": "order_book",
         "QueueRates": "queues",
         "Resiliency": "regressions",
+        "Rules": "engine_rules",
         "SignaturePlot": "realised",
         "Slope": "regressions",
         "TradeCost": "cost",
@@ -60,13 +66,16 @@ __all__ = [
     "AlmgrenChriss",
     "Books",
     "Counters",
+    "EngineEvents",
     "HawkesFit",
     "ImpactFit",
     "IntegratedOFI",
+    "MatchingEngine",
     "MicroPrice",
     "OrderBook",
     "QueueRates",
     "Resiliency",
+    "Rules",
     "SignaturePlot",
     "Slope",
     "TradeCost",

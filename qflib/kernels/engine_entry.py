@@ -1,0 +1,274 @@
+"""Commands of the matching engine: a new order, a cancel, a replacement; what is refused, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qflib.kernels.book_levels import rank_of
+from qflib.kernels.book_state import Int
+from qflib.kernels.engine_codes import (
+    ACCEPTED,
+    AT_CLOSE,
+    AT_OPEN,
+    BAD_EXPIRY,
+    BAD_PRICE,
+    BAD_QUANTITY,
+    BAD_SIDE,
+    CANCELLED,
+    CLOSING,
+    CONTINUOUS,
+    DAY,
+    DUPLICATE_ID,
+    FOK,
+    GTC,
+    GTD,
+    HAS_MORE,
+    HIDDEN,
+    IOC,
+    KILL_SWITCH,
+    LIMIT,
+    LOST_PRIORITY,
+    MARKET,
+    MARKET_CLOSED,
+    MAX_LOTS,
+    MAX_TICKS,
+    NO_REASON,
+    NOBODY,
+    NOW,
+    ORDER_SIZE_LIMIT,
+    POST_ONLY,
+    PRE_OPEN,
+    PRICE,
+    PRICE_BAND,
+    REJECTED,
+    REPLACED,
+    REQUESTED,
+    SLIDE,
+    STOP,
+    STOP_LIMIT,
+    STOPS,
+    STP_DECREMENT,
+    TOP,
+    UNKNOWN_INSTRUMENT,
+    UNKNOWN_ORDER,
+    UNSUPPORTED_TYPE,
+    WOULD_TAKE,
+)
+from qflib.kernels.engine_matching import best_level, end, shrink, would_take
+from qflib.kernels.engine_orders import (
+    bits_of,
+    book_of,
+    find,
+    leaves_of,
+    price_of,
+    side_of,
+    tell,
+    tif_of,
+    type_of,
+    withdraw,
+)
+from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_taker import arm, place_or_match, take_in
+from qflib.kernels.jit import inlined, lean_kernel
+
+_FLAGS = POST_ONLY | SLIDE | HIDDEN
+
+
+@lean_kernel
+def enter(e: EngineState, c: Any) -> None:
+    """A new order: refused, parked, or on its way into the book."""
+    e.work[PRICE] = c.price_ticks
+    reason = refusal(e, c)
+    if reason != NO_REASON:
+        reject(e, c, reason)
+        return
+    k, side, price = np.int64(c.instrument), np.int64(c.side), e.work[PRICE]
+    bits = (
+        np.int64(c.options) | np.int64(c.self_trade) << 3 | np.int64(c.ord_type) << 6 | np.int64(c.time_in_force) << 9
+    )
+    tell(e, ACCEPTED, side, NO_REASON, 0, k, c.order_id, NOBODY, price, c.qty, c.qty, 0)
+    take_in(e, k, side, c.order_id, price, c.qty, np.int64(c.account), bits, c.display_qty, c.expire_ns)
+    if c.ord_type in (STOP, STOP_LIMIT):
+        arm(e, c.stop_ticks)
+    else:
+        place_or_match(e)
+
+
+@lean_kernel
+def withdrawal(e: EngineState, c: Any) -> None:
+    """A cancel."""
+    k = np.int64(c.instrument)
+    if k >= len(e.rules):
+        reject(e, c, UNKNOWN_INSTRUMENT)
+        return
+    row = find(e, k, c.order_id)
+    if row == 0:
+        reject(e, c, UNKNOWN_ORDER)
+    else:
+        end(e, k, row, CANCELLED, REQUESTED)
+
+
+@lean_kernel
+def replace(e: EngineState, c: Any) -> None:
+    """New price and open quantity; the place is kept where the price stays and the quantity does not rise."""
+    k = np.int64(c.instrument)
+    row: Int = np.int64(0)
+    reason: Int = np.int64(UNKNOWN_INSTRUMENT)
+    e.work[PRICE] = c.price_ticks
+    if k < len(e.rules):
+        row = find(e, k, c.order_id)
+        reason = UNKNOWN_ORDER if row == 0 else no_replacement(e, c, k, row)
+    if reason != NO_REASON:
+        reject(e, c, reason)
+        return
+    r = np.uint64(row)
+    n, bits, leaves = len(e.rules), bits_of(e, r), leaves_of(e, row)
+    place, side = book_of(e, r) // (2 * n), side_of(e, r)
+    at = c.stop_ticks if place == STOPS else price_of(e, r) if at_market(bits) else c.price_ticks
+    display = e.more[r].display if bits & HAS_MORE else np.int64(0)
+    if c.display_qty > 0:
+        display = c.display_qty
+    if at == price_of(e, r) and c.qty <= leaves:
+        if bits & HAS_MORE:
+            e.more[r].display, e.more[r].limit = display, c.price_ticks
+        shrink(e, k, row, c.qty, NO_REASON, c.price_ticks)
+        return
+    expire_ns = e.more[r].expire_ns if bits & HAS_MORE else np.int64(0)
+    take_in(
+        e, k, side, c.order_id, e.work[PRICE], c.qty, np.int64(e.tags[r].account), bits & ~(HAS_MORE | TOP),
+        min(display, c.qty), expire_ns,
+    )  # fmt: skip
+    withdraw(e, k, row)
+    tell(e, REPLACED, side, NO_REASON, LOST_PRIORITY, k, c.order_id, NOBODY, e.work[PRICE], 0, c.qty, 0)
+    if place == STOPS:
+        arm(e, c.stop_ticks)
+    else:
+        place_or_match(e)
+
+
+@lean_kernel
+def no_replacement(e: EngineState, c: Any, k: Int, row: Int) -> Int:
+    """Why an order is not replaced; NO_REASON: it is."""
+    r = np.uint64(row)
+    bits, stops = bits_of(e, r), book_of(e, r) // (2 * len(e.rules)) == STOPS
+    side = side_of(e, r)
+    iceberg = bits & HAS_MORE and e.more[r].display > 0
+    if c.side not in (0, side):
+        return BAD_SIDE
+    if c.options or c.self_trade or (c.display_qty != 0 and not iceberg):
+        return UNSUPPORTED_TYPE
+    if not 0 < c.qty <= MAX_LOTS or not 0 <= c.display_qty <= c.qty:
+        return BAD_QUANTITY
+    if far(c.price_ticks) or far(c.stop_ticks):
+        return BAD_PRICE
+    if (at_market(bits) and c.price_ticks != 0) or (not stops and c.stop_ticks != 0):
+        return BAD_PRICE
+    if c.expire_ns != 0:
+        return BAD_EXPIRY
+    session = e.rules[k].session
+    if session not in (PRE_OPEN, CONTINUOUS, CLOSING):
+        return MARKET_CLOSED
+    if e.rules[k].max_qty and c.qty > e.rules[k].max_qty:
+        return ORDER_SIZE_LIMIT
+    if not at_market(bits) and out_of_band(e, k, c.price_ticks):
+        return PRICE_BAND
+    keeps = c.price_ticks == price_of(e, r) and c.qty <= leaves_of(e, row)
+    if bits & POST_ONLY and session == CONTINUOUS and tif_of(bits) != AT_CLOSE and not keeps:
+        return post_only(e, k, side, bits)
+    return NO_REASON
+
+
+@lean_kernel
+def refusal(e: EngineState, c: Any) -> Int:
+    """Why a new order is not taken; NO_REASON: it is, at `work[PRICE]`."""
+    reason = np.int64(UNKNOWN_INSTRUMENT) if c.instrument >= len(e.rules) else misshapen(c)
+    if reason != NO_REASON:
+        return reason
+    k = np.int64(c.instrument)
+    if find(e, k, c.order_id) != 0:
+        return DUPLICATE_ID
+    if e.rules[k].killed or e.killed[c.account]:
+        return KILL_SWITCH
+    session, tif = e.rules[k].session, np.int64(c.time_in_force)
+    if session not in (PRE_OPEN, CONTINUOUS, CLOSING):
+        return MARKET_CLOSED
+    if (session != CONTINUOUS and tif in (IOC, FOK)) or (tif == AT_OPEN and session != PRE_OPEN):
+        return MARKET_CLOSED
+    if tif == GTD and c.expire_ns <= e.work[NOW]:
+        return BAD_EXPIRY
+    if e.rules[k].max_qty and c.qty > e.rules[k].max_qty:
+        return ORDER_SIZE_LIMIT
+    if c.ord_type in (LIMIT, STOP_LIMIT) and out_of_band(e, k, c.price_ticks):
+        return PRICE_BAND
+    if c.options & POST_ONLY and session == CONTINUOUS and tif != AT_CLOSE:
+        return post_only(e, k, np.int64(c.side), np.int64(c.options))
+    return NO_REASON
+
+
+@lean_kernel
+def misshapen(c: Any) -> Int:
+    """Whether a new order's fields make sense together."""
+    kind, tif, options = np.int64(c.ord_type), np.int64(c.time_in_force), np.int64(c.options)
+    if not MARKET <= kind <= STOP_LIMIT or tif not in (DAY, GTC, AT_OPEN, IOC, FOK, GTD, AT_CLOSE):
+        return UNSUPPORTED_TYPE
+    if options & ~_FLAGS or c.self_trade > STP_DECREMENT:
+        return UNSUPPORTED_TYPE
+    if options & SLIDE and not options & POST_ONLY:
+        return UNSUPPORTED_TYPE
+    if options & POST_ONLY and (kind != LIMIT or tif in (IOC, FOK, AT_OPEN, AT_CLOSE)):
+        return UNSUPPORTED_TYPE
+    if c.display_qty != 0 and (kind in (MARKET, STOP) or options & HIDDEN):
+        return UNSUPPORTED_TYPE
+    if kind in (STOP, STOP_LIMIT) and tif in (AT_OPEN, AT_CLOSE):
+        return UNSUPPORTED_TYPE
+    if c.side not in (1, 2):
+        return BAD_SIDE
+    if not 0 < c.qty <= MAX_LOTS or not 0 <= c.display_qty <= c.qty:
+        return BAD_QUANTITY
+    if far(c.price_ticks) or far(c.stop_ticks):
+        return BAD_PRICE
+    if (kind in (MARKET, STOP) and c.price_ticks != 0) or (kind in (MARKET, LIMIT) and c.stop_ticks != 0):
+        return BAD_PRICE
+    if tif != GTD and c.expire_ns != 0:
+        return BAD_EXPIRY
+    return NO_REASON
+
+
+@lean_kernel
+def post_only(e: EngineState, k: Int, side: Int, flags: Int) -> Int:
+    """An order that may only rest is refused where it would trade, or moved to a tick from where it would."""
+    if not would_take(e, k, side, e.work[PRICE]):
+        return NO_REASON
+    if not flags & SLIDE:
+        return WOULD_TAKE
+    best = rank_of(2 - side, e.book.levels[np.uint64(best_level(e, k, 3 - side))].rank)
+    e.work[PRICE] = best - 1 if side == 1 else best + 1
+    return PRICE_BAND if out_of_band(e, k, e.work[PRICE]) else NO_REASON
+
+
+@inlined
+def at_market(bits: Any) -> Any:
+    """Whether an order has no price of its own."""
+    return type_of(bits) in (MARKET, STOP)
+
+
+@inlined
+def far(ticks: Any) -> Any:
+    """Whether a price is beyond what an order may have."""
+    return not -MAX_TICKS <= ticks <= MAX_TICKS
+
+
+@lean_kernel
+def out_of_band(e: EngineState, k: Int, price: Int) -> Int:
+    """Whether a price lies outside its instrument's band."""
+    low, high = e.rules[k].lowest, e.rules[k].highest
+    return np.int64((low != 0 or high != 0) and (price < low or price > high))
+
+
+@lean_kernel
+def reject(e: EngineState, c: Any, reason: Int) -> None:
+    """A command changes nothing."""
+    side, k = np.int64(c.side), np.int64(c.instrument)
+    tell(e, REJECTED, side, reason, 0, k, c.order_id, NOBODY, c.price_ticks, c.qty, 0, 0)

@@ -1,0 +1,214 @@
+"""The plain limit order and the cancel, which are nearly all there is: in the kernel's own loop, without a call.
+
+What these do is what the engine's other files do, which take over wherever an order, or one it meets, is not plain.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qflib.kernels.book import (
+    find_cell,
+    first_order,
+    forget_cell,
+    free_order,
+    place_in_cell,
+    unlink_order,
+)
+from qflib.kernels.book_levels import drop_level, make_level, rank_of
+from qflib.kernels.engine_codes import (
+    ACCEPTED,
+    CANCELLED,
+    CONTINUOUS,
+    DARK,
+    FIFO,
+    FILLED,
+    GTC,
+    HAS_MORE,
+    HIGH,
+    LIMIT,
+    LOW,
+    MATCHING,
+    MAX_LOTS,
+    MAX_TICKS,
+    N_EVENTS,
+    NO_REASON,
+    NOBODY,
+    NOW,
+    REQUESTED,
+    RESTING,
+    STAGE,
+    TOP,
+    TRADED,
+    TRIGGERING,
+    ZERO,
+)
+from qflib.kernels.engine_orders import write_event
+from qflib.kernels.engine_state import EngineState
+from qflib.kernels.jit import inlined
+
+_SPARE = 8
+
+
+@inlined
+def is_plain(e: EngineState, c: Any) -> Any:
+    """Whether a new order is a limit order without conditions, to an instrument that takes it."""
+    plain = (
+        c.ord_type == LIMIT
+        and c.time_in_force <= GTC  # DAY or GTC
+        and np.int64(c.options) + np.int64(c.self_trade) == 0
+        and (c.stop_ticks | c.display_qty | c.expire_ns) == 0
+        and c.instrument < len(e.rules)
+        and np.int64(c.side) - 1 <= 1
+        and c.side != 0
+        and c.qty > 0
+        and c.qty <= MAX_LOTS
+        and -MAX_TICKS <= c.price_ticks <= MAX_TICKS
+    )
+    if plain:
+        k = np.uint64(c.instrument)
+        rules = e.rules[k]
+        plain = (
+            rules.session == CONTINUOUS
+            and rules.algorithm == FIFO
+            and rules.killed == 0
+            and e.killed[c.account] == 0
+            and (rules.max_qty == 0 or c.qty <= rules.max_qty)
+            and ((rules.lowest | rules.highest) == 0 or rules.lowest <= c.price_ticks <= rules.highest)
+            and e.book.books[np.uint64(2 * (DARK * len(e.rules) + np.int64(k)) + 2 - np.int64(c.side))].best == 0
+        )
+    return plain
+
+
+@inlined
+def remove(b: Any, cell: Any, row: Any, level: Any) -> None:
+    """Take an order out of the book."""
+    forget_cell(b, cell)
+    unlink_order(b, row, level)
+    free_order(b, row)
+    if b.levels[level].qty == 0:
+        drop_level(b, np.int64(level))
+
+
+@inlined
+def enter_plain(e: EngineState, c: Any) -> Any:
+    """Carry out a plain order; False: its id is another's, and nothing was done. There is room for it.
+
+    Where it meets an order that is not plain, or events have no room, it is left to `engine_matching.step`.
+    """
+    b = e.book
+    k, side, left, price = np.int64(c.instrument), np.int64(c.side), c.qty, c.price_ticks
+    cell = find_cell(b, k, c.order_id)
+    if b.cells[cell].row != 0:
+        return False
+    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
+    write_event(events, at, now, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)
+    at += 1
+    other = 2 * k + 2 - side
+    worst = rank_of(2 - side, price)
+    trades, handed_over = False, False
+    while left > 0:
+        top = np.uint64(b.books[np.uint64(other)].best)
+        if top == NOBODY or b.levels[top].rank < worst:
+            break
+        row = first_order(b, top)
+        if at + _SPARE > len(e.events) or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
+            handed_over = True
+            break
+        trades = True
+        had = np.int64(b.orders[row].qty)
+        qty = min(left, had)
+        left -= qty
+        paid = rank_of(other, b.levels[top].rank)
+        maker = b.orders[row].id
+        write_event(
+            events,
+            at,
+            now,
+            TRADED,
+            3 - side,
+            NO_REASON,
+            ZERO,
+            k,
+            maker,
+            c.order_id,
+            paid,
+            qty,
+            had - qty,
+            left,
+        )
+        at += 1
+        b.info[k].last_ticks = paid
+        b.info[k].last_qty = qty
+        e.work[HIGH] = max(e.work[HIGH], paid)
+        e.work[LOW] = min(e.work[LOW], paid)
+        if qty == had:
+            remove(b, find_cell(b, k, maker), row, top)
+            write_event(events, at, now, FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO)
+            at += 1
+        else:
+            b.orders[row].qty = had - qty
+            b.levels[top].qty -= qty
+    bits = np.int64(LIMIT) << 6 | np.int64(c.time_in_force) << 9
+    if handed_over:
+        t = e.taker[0]
+        t.instrument, t.side, t.id, t.price, t.limit, t.leaves = k, side, c.order_id, price, price, left
+        t.account, t.bits, t.display, t.expire_ns = c.account, bits, 0, 0
+        e.work[STAGE] = MATCHING
+    else:
+        if left == 0:
+            write_event(events, at, now, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
+        else:
+            level = np.uint64(make_level(b, 2 * k + side - 1, rank_of(side - 1, price)))
+            mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
+            e.tags[mine].account = c.account
+            e.tags[mine].bits = bits
+            write_event(
+                events,
+                at,
+                now,
+                RESTING,
+                side,
+                NO_REASON,
+                ZERO,
+                k,
+                c.order_id,
+                NOBODY,
+                price,
+                left,
+                left,
+                ZERO,
+            )
+        at += 1
+        if trades:
+            e.taker[0].instrument = k
+            e.work[STAGE] = TRIGGERING
+    e.work[N_EVENTS] = at
+    return True
+
+
+@inlined
+def cancel_plain(e: EngineState, c: Any) -> Any:
+    """Carry out the cancel of a plain order; False: it is unknown or not plain, and nothing was done."""
+    b = e.book
+    k = np.int64(c.instrument)
+    if k >= len(e.rules):
+        return False
+    cell = find_cell(b, k, c.order_id)
+    row = np.uint64(b.cells[cell].row)
+    if row == NOBODY or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
+        return False
+    level = np.uint64(b.orders[row].level)
+    book = np.int64(b.levels[level].book)
+    if book >= 2 * len(e.rules):
+        return False
+    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
+    left = np.int64(b.orders[row].qty)
+    price = rank_of(book, b.levels[level].rank)
+    side = (book & 1) + 1
+    write_event(events, at, now, CANCELLED, side, REQUESTED, ZERO, k, c.order_id, NOBODY, price, left, ZERO, ZERO)
+    e.work[N_EVENTS] = at + 1
+    remove(b, cell, row, level)
+    return True

@@ -1,0 +1,340 @@
+"""A matching engine: an exchange of its own, for order flow that is replayed, simulated or made up."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qflib.errors import DataError, InputError
+from qflib.kernels import engine_codes as c
+from qflib.kernels.book_content import depth_of
+from qflib.kernels.engine_auction import auction_price
+from qflib.kernels.engine_content import STANDING, standing
+from qflib.kernels.engine_state import COMMAND
+from qflib.orderbook.engine_codes import OrderType, Place, Session, TimeInForce
+from qflib.orderbook.engine_commands import as_commands, command
+from qflib.orderbook.engine_events import EngineEvents
+from qflib.orderbook.engine_rules import Rules
+from qflib.orderbook.engine_running import Running
+from qflib.records import Instrument, Instruments
+
+
+class MatchingEngine:
+    """Orders in, events out: every order type, by price and time or pro rata, sessions and auctions.
+
+    Parameters
+    ----------
+    instruments
+        The table, or one symbol on a tick of 0.01 and lots of 1.
+    rules
+        By symbol; those of other instruments are `Rules()`.
+    session
+        In which all begin: "continuous", "pre_open" or "closed".
+
+    Raises
+    ------
+    UnknownInstrumentError
+        If rules name a symbol that is not in the table.
+
+    Notes
+    -----
+    Deterministic: the same commands give the same events and the same `digest`, however they are cut into calls. The
+    `journal` is all that came in; `replay` makes the same engine of it. Orders of an account other than 0 can be told
+    apart (`self_trade`, `mass_cancel`, `kill`); who may cancel whose is for who stands before it.
+
+    Examples
+    --------
+    >>> from qflib.orderbook import MatchingEngine
+    >>> engine = MatchingEngine("ACME.F")
+    >>> engine.submit("ACME.F", "sell", 5, 100.02, display=2)
+    <EngineEvents: 1 accepted, 1 resting>
+    >>> fills = engine.submit("ACME.F", "buy", 3, 100.02).fills()
+    >>> fills[["side", "qty", "liquidity"]].values.tolist()[:3]
+    [['sell', 2.0, 'maker'], ['buy', 2.0, 'taker'], ['sell', 1.0, 'maker']]
+    >>> engine.best("ACME.F")["ask_qty"]
+    1.0
+    """
+
+    def __init__(
+        self,
+        instruments: Instruments | str,
+        rules: Mapping[str, Rules] | None = None,
+        *,
+        session: str = "continuous",
+    ) -> None:
+        table = Instruments((Instrument(instruments),)) if isinstance(instruments, str) else instruments
+        self.instruments = table
+        known = dict.fromkeys(range(len(table)), Rules()) | {table.id(s): r for s, r in (rules or {}).items()}
+        self.rules = tuple(known[k] for k in range(len(table)))
+        self._running = Running(len(table))
+        for k, own in enumerate(self.rules):
+            own.write(self._running.state.rules[k], table, k)
+        self._running.state.rules["session"] = _code(Session, session, "session")
+        self._begun = self._running.state.rules.copy()
+        self._journal: list[NDArray[Any]] = []
+        self._next_id = 1
+
+    def submit(
+        self,
+        symbol: str,
+        side: str,
+        qty: float,
+        price: float | None = None,
+        *,
+        order_id: int | None = None,
+        account: int = 0,
+        **more: Any,
+    ) -> EngineEvents:
+        """Send an order: at market without a price, a stop where `stop` is given.
+
+        Parameters
+        ----------
+        symbol, side, qty, price
+            The order; side "buy" or "sell", price in quote currency.
+        order_id
+            Unsigned 64 bits, unique among the instrument's live orders; default: the next one.
+        account
+            Whose, below 2**24.
+        **more
+            time_in_force ("gtc" by default; "day", "gtd" with `expire`, "ioc", "fok", "at_open", "at_close"), stop (its
+            trigger), display (an iceberg's peak), hidden, post_only (True: refused where it would trade; "slide": moved
+            to a tick from there), self_trade ("none", "newest", "oldest", "both", "decrement"), expire, time (UTC).
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, a number not finite, or off the tick or lot. What the exchange refuses is an event.
+        """
+        oid = self._next_id if order_id is None else _whole(order_id)
+        self._next_id = max(self._next_id, oid + 1)
+        told = {"order_id": oid, "side": side, "qty": qty, "price": price, "account": account} | more
+        return self.run(command(self.instruments, symbol, "new", told))
+
+    def cancel(self, symbol: str, order_id: int, *, time: Any = None) -> EngineEvents:
+        """Take an order out."""
+        return self.run(command(self.instruments, symbol, "cancel", {"order_id": order_id, "time": time}))
+
+    def replace(
+        self,
+        symbol: str,
+        order_id: int,
+        qty: float,
+        price: float | None = None,
+        *,
+        stop: float | None = None,
+        **more: Any,
+    ) -> EngineEvents:
+        """New open quantity and price; the place in the queue is kept where the price stays and the quantity falls.
+
+        Parameters
+        ----------
+        symbol, order_id
+            Which.
+        qty, price, stop
+            As of the new order; `stop` of one that still waits for its trigger.
+        **more
+            display (an iceberg's new peak), time.
+        """
+        told = {"order_id": order_id, "qty": qty, "price": price, "stop": stop} | more
+        return self.run(command(self.instruments, symbol, "replace", told))
+
+    def mass_cancel(
+        self, symbol: str | None = None, *, account: int = 0, side: str | None = None, time: Any = None
+    ) -> EngineEvents:
+        """Cancel all orders, of an instrument, of an account, of a side."""
+        return self.run(
+            command(self.instruments, symbol, "mass_cancel", {"account": account, "side": side, "time": time})
+        )
+
+    def kill(self, on: bool = True, symbol: str | None = None, *, account: int = 0, time: Any = None) -> EngineEvents:
+        """Set the kill switch of an account (everywhere), an instrument or all, which cancels; or release it."""
+        return self.run(command(self.instruments, symbol, "kill", {"account": account, "lots": int(on), "time": time}))
+
+    def session(self, symbol: str | None, session: str, *, time: Any = None) -> EngineEvents:
+        """Change the session of an instrument, or of all: auctions trade where "continuous" or "closed" begins."""
+        which = [r.symbol for r in self.instruments] if symbol is None else [symbol]
+        told = {"lots": int(_code(Session, session, "session")), "time": time}
+        return self.run(np.concatenate([command(self.instruments, s, "session", told) for s in which]))
+
+    def clock(self, time: Any) -> EngineEvents:
+        """Move time on: orders whose time is over end."""
+        return self.run(command(self.instruments, None, "clock", {"time": time}))
+
+    def run(self, commands: Any) -> EngineEvents:
+        """Carry out many commands in one call of the kernel.
+
+        Parameters
+        ----------
+        commands
+            A structured array of `qflib.orderbook.COMMAND` (ticks, lots, codes), or a DataFrame with columns action,
+            symbol, side, order_id, price, qty, and those of `submit`; a tz-aware index is the time.
+
+        Returns
+        -------
+        EngineEvents
+            What happened; refused commands are events of kind "rejected".
+        """
+        rows = as_commands(commands, self.instruments)
+        self._journal.append(rows)
+        return EngineEvents(self._running.run(rows), self.instruments, self.rules)
+
+    @property
+    def journal(self) -> NDArray[Any]:
+        """All commands so far (COMMAND): what `replay` makes the same engine of."""
+        self._journal = [np.concatenate(self._journal)] if self._journal else [np.zeros(0, COMMAND)]
+        return self._journal[0]
+
+    @classmethod
+    def replay(
+        cls,
+        journal: NDArray[Any],
+        instruments: Instruments | str,
+        rules: Mapping[str, Rules] | None = None,
+        *,
+        session: str = "continuous",
+    ) -> tuple[Self, EngineEvents]:
+        """An engine and its events, from what came in: the same to the last bit.
+
+        Parameters
+        ----------
+        journal
+            Of the other engine.
+        instruments, rules, session
+            As it was made with.
+        """
+        made = cls(instruments, rules, session=session)
+        return made, made.run(journal)
+
+    def best(self, symbol: str) -> dict[str, float]:
+        """Best shown prices and quantities: bid, bid_qty, ask, ask_qty; NaN and 0 where a side is empty."""
+        depth = self.depth(symbol, 1)
+        out: dict[str, float] = {}
+        for name in ("bid", "ask"):
+            row = depth[depth["side"] == name]
+            out[name] = float(row["price"].iloc[0]) if len(row) else float("nan")
+            out[f"{name}_qty"] = float(row["qty"].iloc[0]) if len(row) else 0.0
+        return out
+
+    def depth(self, symbol: str, n: int = 10) -> pd.DataFrame:
+        """The best `n` shown levels a side, bids first. An order at market has no price. O(n)."""
+        k = self.instruments.id(symbol)
+        side, level, ticks, lots, orders = depth_of(self._running.state.book, k, n)
+        return pd.DataFrame(
+            {
+                "side": np.where(side == 1, "bid", "ask"),
+                "level": level.astype(np.int64),
+                "price": self._price(k, ticks),
+                "qty": self.instruments.to_qty(k, lots),
+                "orders": orders,
+            }
+        )
+
+    def orders(self, symbol: str | None = None) -> pd.DataFrame:
+        """Live orders by place, side, price and queue; `qty` is what is shown, `leaves` what is open. O(orders)."""
+        first, stop = (0, len(self.instruments)) if symbol is None else (k := self.instruments.id(symbol), k + 1)
+        rows = standing(self._running.state, first, stop)
+        k, bits = rows["instrument"].astype(np.int64), rows["bits"].astype(np.int64)
+        return pd.DataFrame(
+            {
+                "symbol": [self.instruments[i].symbol for i in k.tolist()],
+                "place": [Place(v).name.lower() for v in rows["place"].tolist()],
+                "side": np.where(rows["side"] == 1, "buy", "sell"),
+                "price": self._price(k, rows["at"]),
+                "qty": self.instruments.to_qty(k, rows["qty"]),
+                "leaves": self.instruments.to_qty(k, rows["leaves"]),
+                "account": rows["account"],
+                "type": [OrderType(v).name.lower() for v in ((bits >> 6) & 7).tolist()],
+                "time_in_force": [TimeInForce(v).name.lower() for v in ((bits >> 9) & 15).tolist()],
+            },
+            index=pd.Index(rows["order_id"], name="order_id"),
+        )
+
+    def indicative(self, symbol: str) -> dict[str, float]:
+        """What an auction would do now: price, qty, imbalance (bought more than sold: positive); NaN, 0, 0: nothing.
+
+        Most volume, then least left over, then where what is left pushes, then the last trade. O(orders).
+        """
+        k = self.instruments.id(symbol)
+        self._running.room_for_auction(k)
+        ticks, lots, over = auction_price(self._running.state, k)
+        price = float("nan") if lots == 0 else float(self.instruments.to_price(k, ticks))
+        return {
+            "price": price,
+            "qty": float(self.instruments.to_qty(k, lots)),
+            "imbalance": float(self.instruments.to_qty(k, over)),
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that stands in it, the same however it came about."""
+        told = hashlib.sha256()
+        for name, rows in sorted(self.state().items()):
+            told.update(f"{name} {rows.dtype.str} {len(rows)}".encode())
+            told.update(np.ascontiguousarray(rows).tobytes())
+        return told.hexdigest()
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that stands in it, as named arrays: what `load` goes on from. O(orders)."""
+        return self._running.save()
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of an engine with the same instruments; its journal begins anew. O(orders).
+
+        Raises
+        ------
+        DataError
+            If it is of another number of instruments.
+        """
+        if len(state["rules"]) != len(self.instruments) or state["orders"].dtype != STANDING:
+            raise DataError(
+                f"the state is of {len(state['rules'])} instruments, the engine has {len(self.instruments)}; make it "
+                "with the same table"
+            )
+        self._running = Running.of(state)
+        self._journal = []
+
+    @property
+    def memory_bytes(self) -> int:
+        """What its arrays take."""
+        return self._running.memory_bytes
+
+    def plot(self, symbol: str | None = None, n: int = 10) -> Any:
+        """The shown depth of an instrument (the first by default)."""
+        import hvplot.pandas  # noqa: F401
+
+        depth = self.depth(symbol or self.instruments[0].symbol, n)
+        return depth.hvplot.bar(x="price", y="qty", by="side", xlabel="price", ylabel="quantity")
+
+    def _price(self, k: Any, ticks: Any) -> Any:
+        return np.where(np.abs(ticks) == c.AT_MARKET, np.nan, self.instruments.to_price(k, ticks))
+
+    def __repr__(self) -> str:
+        n = len(self.orders())
+        return f"<MatchingEngine: {len(self.instruments)} instruments, {n:,} live orders>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{repr(self)[1:-1]}</p>" + str(self.depth(self.instruments[0].symbol, 5).to_html(index=False))
+
+
+def _code(codes: Any, name: Any, what: str) -> int:
+    if not isinstance(name, str) or name.upper() not in codes.__members__:
+        raise InputError(
+            f"{what} {name!r} is unknown; expected one of {', '.join(m.lower() for m in codes.__members__)}"
+        )
+    return int(codes[name.upper()])
+
+
+def _whole(order_id: Any) -> int:
+    try:
+        made = operator.index(order_id)
+    except TypeError:
+        made = -1
+    if not 0 <= made < 2**64:
+        raise InputError(f"order id {order_id!r} is no unsigned 64-bit number")
+    return made
