@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,7 +171,20 @@ def create(c: Connection, partitions: int | None, replication: int = 1, *, timeo
     except KafkaException as e:
         mend = "see that it runs, or give another --bootstrap"
         raise BrokerError(f"creating the topics at {c.bootstrap} failed: {e.args[0].str()}; {mend}") from None
-    ends(c, [(spec.name, p) for spec in specs for p in range(spec.partitions)], timeout_s=timeout_s)
+    _until_they_answer(c, [(spec.name, p) for spec in specs for p in range(spec.partitions)], timeout_s)
+
+
+def _until_they_answer(c: Connection, partitions: list[tuple[str, int]], timeout_s: float) -> None:
+    """Wait for topics that are there, though a broker that was silent for a moment may not know of them again yet."""
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            ends(c, partitions, timeout_s=timeout_s)
+        except DataError:
+            if time.monotonic() > end:
+                raise
+        else:
+            return
 
 
 def partitions_of(c: Connection, *, timeout_s: float = 30.0) -> int | None:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
 from tests.browser.running import READER, TICKET, TRADER, Running
+
+expect.set_options(timeout=30_000)  # a machine may stand still for seconds
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _NONE = "there is no browser; install Chromium by the system's packages, or with `playwright install chromium`"
@@ -51,6 +53,7 @@ class Visit:
     def __init__(self, browser: Browser, url: str, scheme: Any, key: str | None) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
         self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(120_000)
         self.faults: list[str] = []
         self.page.on("pageerror", lambda e: self.faults.append(f"page error: {e}"))
         self.page.on("console", lambda m: self.faults.append(f"console: {m.text}") if m.type == "error" else None)
