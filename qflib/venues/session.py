@@ -15,8 +15,9 @@ from websockets.exceptions import InvalidURI, WebSocketException
 from qflib.errors import InputError
 from qflib.venues.venue import LiveVenue
 
-#: A frame longer than this ends the connection: memory is bounded, and a record holds any frame.
-_MAX_FRAME = 4 << 20
+#: A frame longer than this ends the connection: memory is bounded, and a record holds any frame. Coinbase tells a whole
+#: book in one.
+_MAX_FRAME = 6 << 20
 
 #: Wait before the first reconnect, and the longest one.
 BACK_OFF_S = (0.5, 30.0)
