@@ -47,7 +47,7 @@ def instruments(path: Path) -> Instruments:
     for answer in _answers(path):
         for told in answer:
             try:
-                made = _instrument(told)
+                made = instrument_of(told)
             except (KeyError, TypeError, ValueError, ArithmeticError, InputError) as e:
                 name = told.get("instrument_name", "?") if isinstance(told, dict) else told
                 raise DataError(f"{path}: instrument {name} cannot be used: {e!r}") from None
@@ -79,7 +79,7 @@ def _answers(path: Path) -> list[list[Any]]:
     return found
 
 
-def _instrument(told: dict[str, Any]) -> Instrument | None:
+def instrument_of(told: dict[str, Any]) -> Instrument | None:
     kind = told["kind"]
     if kind not in ("option", "future"):
         return None  # combinations

@@ -94,8 +94,12 @@ VENUES: dict[str, Venue] = {
     v.name: v
     for v in (
         Venue("kraken", "qflib.venues.kraken", "Kraken websocket v1 books: lines `time: json`, as captured"),
+        Venue("binance", "qflib.venues.binance", "Binance streams, spot and futures, as captured, with REST snapshots"),
+        Venue("binance_futures", "qflib.venues.binance_futures", "Binance USD-M futures: streams, as captured"),
         Venue("databento", "qflib.venues.databento", "Databento DBN files: MBO and definitions", defines=True),
-        Venue("deribit", "qflib.venues.deribit", "Deribit's REST instrument lists", False, False, True),
+        Venue("coinbase", "qflib.venues.coinbase", "Coinbase level2 and trades: Exchange feed and Advanced Trade"),
+        Venue("bitstamp", "qflib.venues.bitstamp", "Bitstamp websocket v2, with REST snapshots"),
+        Venue("deribit", "qflib.venues.deribit", "Deribit books, trades, tickers; its instrument lists", defines=True),
         Venue("file", "qflib.venues.files", "our own market events as CSV, Parquet or Arrow"),
         Venue("signals", "qflib.venues.signals", "trading signals as CSV, JSON lines or Parquet"),
         Venue("sim", "qflib.venues.sim", "the simulated market", reads=False),
