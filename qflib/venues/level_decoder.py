@@ -116,6 +116,8 @@ class LevelDecoder(ABC):
         for i, (payload, receipt_ns) in enumerate(zip(payloads_of(frames), frames.receipt_ns.tolist(), strict=False)):
             f = Frame(receipt_ns)
             try:
+                if not payload.isascii():
+                    payload.decode()  # msgspec passes over what is no text where it is not asked for
                 self._frame(payload, f)
             except Refused as e:
                 self._distrust(f, unknown=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -118,6 +118,10 @@ class LiveVenue:
     rest: str = ""
     asks: Callable[[Sequence[str]], list[str]] | None = None
     reply: Callable[[bytes], str | None] | None = None
+
+    def elsewhere(self, url: str | None = None, rest: str | None = None, heartbeat_s: float | None = None) -> LiveVenue:
+        """The same protocol at other addresses, or with another patience; None: its own."""
+        return replace(self, url=url or self.url, rest=rest or self.rest, heartbeat_s=heartbeat_s or self.heartbeat_s)
 
 
 def answer_frame(address: str, body: bytes) -> bytes:
