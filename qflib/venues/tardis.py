@@ -79,7 +79,7 @@ class Decoder(LevelDecoder):
 
 
 def read(path: Path, instruments: Instruments | None = None) -> Recording:
-    """A file, plain or gzipped, read through once; by default the table has a row a symbol, tick and lot by its decimals.
+    """A file, plain or gzipped, read through once; by default the table has a row a symbol, as fine as its decimals.
 
     Raises
     ------
