@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from qflib.settings import Settings
     from qflib.shortfall import ScenarioSet
 
-#: What `up` follows of a live venue where nobody says otherwise.
-SYMBOLS = ("XBT/USD", "ETH/USD")
 PORTFOLIO = "DESK1"
 #: The simulated desk's limit of ES, 97.5 % over a day: its opening positions have some 90,000 before they are hedged.
 SIM_ES = 125_000.0
@@ -39,8 +37,8 @@ class Wanted:
         Market seconds a wall second, or "max"; None: 1 of the simulator, "max" of a recording.
     instrument_file
         TOML, or the venue's own definitions.
-    symbols, url
-        The venue's own, of a live one without an instrument file; and its websocket, where it is another.
+    symbols, url, rest
+        The venue's own, of a live one without an instrument file; and its websocket and REST, where they are others.
     hedge
         Whether to hedge.
     signals
@@ -61,6 +59,7 @@ class Wanted:
     hedge: bool = True
     signals: Path | None = None
     strategy: bool = False
+    rest: str | None = None
 
     def check(self) -> None:
         """Refuse what does not exist, and flags that would change nothing.
@@ -83,6 +82,7 @@ class Wanted:
             "--instrument-file": (self.instrument_file, ("replay", *live)),
             "--symbol": (self.symbols or None, tuple(live)),
             "--url": (self.url, tuple(live)),
+            "--rest": (self.rest, tuple(live)),
         }
         for flag, (value, sources) in theirs.items():
             if value is not None and self.source not in sources:
@@ -147,8 +147,10 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
     if kept is not None and kept.source == wanted.source and not wanted.symbols:
         return Market(kept.instruments)
     from qflib.venues.discovery import instruments
+    from qflib.venues.table import venue
 
-    return Market(instruments(wanted.source, wanted.symbols or SYMBOLS, url=wanted.url))
+    symbols = wanted.symbols or venue(wanted.source).live().usual
+    return Market(instruments(wanted.source, symbols, url=wanted.url, rest=wanted.rest))
 
 
 def deployment(
@@ -273,19 +275,12 @@ def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     if wanted.source == "replay":
         file = str(wanted.file and wanted.file.resolve())
         return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()}
-    return {"venue": wanted.source} | ({"url": wanted.url} if wanted.url else {})
+    places = {"url": wanted.url, "rest": wanted.rest}
+    return {"venue": wanted.source} | {name: place for name, place in places.items() if place}
 
 
 def live_venues() -> list[str]:
     """Venues that can be listened to."""
-    from qflib.errors import UnknownVenueError
-    from qflib.venues.table import VENUES
+    from qflib.venues.table import live_names
 
-    found = []
-    for name, row in VENUES.items():
-        try:
-            row.live()
-        except UnknownVenueError:
-            continue
-        found.append(name)
-    return found
+    return live_names()

@@ -13,7 +13,7 @@ EXAMPLE = "Example: qflib record kraken XBT/USD ETH/USD --out kraken.ws.gz --for
 
 
 def command(
-    venue: Annotated[str, typer.Argument(help="The venue: kraken.")],
+    venue: Annotated[str, typer.Argument(help="The venue: kraken, binance, binance_futures, coinbase, deribit.")],
     symbols: Annotated[list[str], typer.Argument(help="The venue's own symbols.")],
     out: Annotated[Path, typer.Option(help="The file to write; a name in .gz is compressed.")],
     duration: Annotated[str, typer.Option("--for", help="Wall time, as 60s or 10min.")] = "60s",

@@ -35,7 +35,9 @@ class _Asked(BaseException):
 
 
 def command(
-    source: Annotated[str, typer.Option(help="sim, replay, or a live venue: kraken.")] = "sim",
+    source: Annotated[
+        str, typer.Option(help="sim, replay, or a live venue: kraken, binance, binance_futures, coinbase, deribit.")
+    ] = "sim",
     file: Annotated[Path | None, typer.Option(help="The recording to replay.")] = None,
     venue: Annotated[str | None, typer.Option(help="Whose format the recording has.")] = None,
     speed: Annotated[
@@ -58,6 +60,7 @@ def command(
     instrument_file: Annotated[Path | None, typer.Option(help="Instrument table (TOML), or the venue's own.")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="A live venue's own; may be given again.")] = None,
     url: Annotated[str | None, typer.Option(help="A live venue's websocket, where it is another.")] = None,
+    rest: Annotated[str | None, typer.Option(help="A live venue's REST address, where it is another.")] = None,
     delivery: Annotated[
         Literal["exactly-once", "at-least-once"] | None, typer.Option(help="Setting stream.delivery.")
     ] = None,
@@ -90,6 +93,7 @@ def command(
         not no_hedge,
         signals,
         strategy,
+        rest,
     )
     wanted.check()
     span = None if duration is None else seconds(duration)

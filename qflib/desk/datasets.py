@@ -115,8 +115,9 @@ def _venue_of(file: Path) -> str:
     name = file.name.lower()
     if ".mbo.dbn" in name:
         return "databento"
-    if "kraken" in name:
-        return "kraken"
+    for venue in ("kraken", "coinbase", "bitstamp", "binance"):
+        if venue in name and file.suffix == ".gz" and ".http." not in name:
+            return venue
     try:
         return "file" if table_in(file) is not None else ""
     except DataError:

@@ -38,7 +38,7 @@ def read(
     path
         The file, or a DataFrame as `Feed.to_frame` gives it.
     venue
-        A name of the table of venues: "kraken", "databento", "file" (our own CSV, Parquet, Arrow), "signals";
+        A name of the table of venues: "kraken", "binance", "databento", "file" (our CSV, Parquet, Arrow), "signals";
         or "history": `path` is then the folder that ``qflib up`` archives into.
     instruments
         The table, or a file of it: TOML, or the venue's own definitions. By default what the recording tells;
@@ -66,7 +66,7 @@ def read(
     >>> from qflib.desk.read import read
     >>> read("es.mbo.dbn.zst", venue="nyse")
     Traceback (most recent call last):
-    qflib.errors.UnknownVenueError: venue 'nyse' is unknown; expected one of kraken, databento, ...
+    qflib.errors.UnknownVenueError: venue 'nyse' is unknown; expected one of kraken, binance, ...
     """
     if isinstance(path, pd.DataFrame):
         from qflib.desk.frame_feed import FrameFeed  # Arrow loads slowly, and a recording may need none

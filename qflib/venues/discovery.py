@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
 
 from qflib.errors import DataError
 from qflib.records import Instrument, Instruments
@@ -18,7 +17,12 @@ _PATIENCE_S = 20.0
 
 
 def instruments(
-    venue: str, symbols: Sequence[str], *, url: str | None = None, patience_s: float = _PATIENCE_S
+    venue: str,
+    symbols: Sequence[str],
+    *,
+    url: str | None = None,
+    rest: str | None = None,
+    patience_s: float = _PATIENCE_S,
 ) -> Instruments:
     """Ask a live venue for its symbols' ticks and lots: subscribe, and listen until each has made itself known.
 
@@ -28,8 +32,8 @@ def instruments(
         Its name.
     symbols
         The venue's own.
-    url
-        Its websocket, where it is not the usual one.
+    url, rest
+        Its websocket and its REST, where they are not the usual ones.
     patience_s
         How long to listen.
 
@@ -40,8 +44,7 @@ def instruments(
     UnknownVenueError
         If it is unknown, or not live.
     """
-    row = venue_row(venue).live()
-    row = replace(row, url=url or row.url)
+    row = venue_row(venue).live().elsewhere(url, rest)
     with ThreadPoolExecutor(1) as thread:  # the caller may have a loop of its own, as a notebook has
         return thread.submit(lambda: asyncio.run(_listen(row, list(symbols), patience_s))).result()
 
@@ -54,7 +57,7 @@ async def _listen(row: LiveVenue, symbols: list[str], patience_s: float) -> Inst
             async for one in heard:
                 if one.what is What.FRAME:
                     row.discover(one.data, found)
-                    if len(found) >= len(symbols):
+                    if found.keys() >= set(symbols):
                         break
     except TimeoutError:
         if not session.frames:
@@ -63,6 +66,6 @@ async def _listen(row: LiveVenue, symbols: list[str], patience_s: float) -> Inst
             ) from None
         missing = sorted(set(symbols) - {i.venue_symbol or i.symbol for i in found.values()})
         raise DataError(
-            f"{row.url} sent no book of {', '.join(missing)} in {patience_s:g} s; check the symbols"
+            f"{row.url} said nothing of {', '.join(missing)} in {patience_s:g} s; check the symbols"
         ) from None
-    return Instruments(tuple(found[symbol] for symbol in sorted(found)))
+    return Instruments(tuple(found[symbol] for symbol in sorted(set(symbols))))

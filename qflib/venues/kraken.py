@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, EventKind, Header, Instruments, Side
+from qflib.records import DeadReason, EventFlag, EventKind, Header, Instruments, Side
 from qflib.records.schema import TEXT_BYTES
-from qflib.venues.kraken_book import PairBook, decimals, exact, seconds_to_ns
+from qflib.venues.decimal_text import decimals, exact, seconds_to_ns
+from qflib.venues.kraken_book import PairBook
 from qflib.venues.kraken_capture import SOURCE, discover, read
+from qflib.venues.rows import Refused, Row, clear_row, columns_of, send
 from qflib.venues.venue import Decoded, LiveVenue, Refusal, State, payloads_of
 
 __all__ = ["LIVE", "Decoder", "read"]
@@ -26,18 +28,9 @@ def _subscribe(symbols: Sequence[str]) -> list[str]:
 
 
 #: Kraken sends a heartbeat a second where nothing else comes.
-LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0, SOURCE, discover)
+LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0, SOURCE, discover, usual=("XBT/USD", "ETH/USD"))
 
-#: A row of an event before it becomes columns: kind, flags, instrument, side, price, qty, venue_ns, receipt_ns.
-Row = tuple[int, int, int, int, int, int, int, int]
 _SIDES = (("a", Side.ASK), ("b", Side.BID))
-
-
-class _Refused(Exception):
-    """The way out of nested calls; never seen outside."""
-
-    def __init__(self, reason: DeadReason, detail: str) -> None:
-        self.reason, self.detail = reason, detail
 
 
 class Decoder:
@@ -69,11 +62,11 @@ class Decoder:
         for i, (payload, receipt_ns) in enumerate(zip(payloads_of(frames), frames.receipt_ns.tolist(), strict=False)):
             try:
                 self._frame(payload, receipt_ns, rows)
-            except _Refused as e:
+            except Refused as e:
                 refused.append(Refusal(i, e.reason, e.detail))
             except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as e:
                 refused.append(Refusal(i, DeadReason.UNPARSABLE, str(e)))
-        return Decoded(_columns(rows), tuple(refused))
+        return Decoded(columns_of(rows), tuple(refused))
 
     def restart(self, receipt_ns: int) -> Decoded:
         """Clear every book that was alive; each waits for its snapshot."""
@@ -81,7 +74,7 @@ class Decoder:
         for pair, book in self.books.items():
             if book.live:
                 _kill(self.instruments.by_venue_symbol["kraken", pair], book, receipt_ns, rows)
-        return Decoded(_columns(rows))
+        return Decoded(columns_of(rows))
 
     @property
     def checks(self) -> dict[str, int]:
@@ -123,13 +116,13 @@ class Decoder:
             self._event(message)
             return
         if not (isinstance(message, list) and len(message) >= 4 and all(isinstance(m, dict) for m in message[1:-2])):
-            raise _Refused(DeadReason.UNPARSABLE, "not a Kraken channel message")
+            raise Refused(DeadReason.UNPARSABLE, "not a Kraken channel message")
         channel, pair = str(message[-2]), str(message[-1])
         if not channel.startswith("book-"):
-            raise _Refused(DeadReason.UNKNOWN_KIND, f"channel {channel}")
+            raise Refused(DeadReason.UNKNOWN_KIND, f"channel {channel}")
         at = self.instruments.by_venue_symbol.get(("kraken", pair))
         if at is None:
-            raise _Refused(DeadReason.UNKNOWN_INSTRUMENT, pair)
+            raise Refused(DeadReason.UNKNOWN_INSTRUMENT, pair)
         book = self.books.setdefault(pair, PairBook())
         book.depth = book.depth or int(channel[5:])
         parts: dict[str, Any] = {}
@@ -144,7 +137,7 @@ class Decoder:
         """Administrative messages; a subscription tells the depth."""
         event = message.get("event")
         if not isinstance(event, str):
-            raise _Refused(DeadReason.UNKNOWN_KIND, "an object without event")
+            raise Refused(DeadReason.UNKNOWN_KIND, "an object without event")
         if event == "subscriptionStatus" and message.get("status") == "subscribed":
             pair, depth = str(message["pair"]), message["subscription"].get("depth", 10)
             if ("kraken", pair) in self.instruments.by_venue_symbol and isinstance(depth, int) and depth > 0:
@@ -152,28 +145,28 @@ class Decoder:
 
     def _snapshot(self, book: PairBook, at: int, parts: dict[str, Any], receipt_ns: int, rows: list[Row]) -> None:
         if set(parts) - {"as", "bs", "c"}:
-            raise _Refused(DeadReason.UNPARSABLE, f"a snapshot with {sorted(parts)}")
+            raise Refused(DeadReason.UNPARSABLE, f"a snapshot with {sorted(parts)}")
         first = next((r for k in ("as", "bs") for r in parts.get(k, ())), None)
         fresh = PairBook(book.depth, True)
         if first is not None:
             fresh.price_decimals, fresh.qty_decimals = decimals(first[0]), decimals(first[1])
         flag = EventFlag.SNAPSHOT
-        made: list[Row] = [(EventKind.CLEAR, flag, at, Side.NONE, 0, 0, 0, receipt_ns)]
+        made = [clear_row(at, receipt_ns, flag)]
         row = self._rows(fresh, at, receipt_ns, flag)
         for name, side in _SIDES:
             ladder = fresh.asks if side == Side.ASK else fresh.bids
             for price, qty, venue_ns in self._levels(fresh, parts.get(f"{name}s", ())):
                 ladder.put(price, qty)
                 made.append(row(side, price, qty, venue_ns))
-        _send(rows, made)
+        send(rows, made)
         book.__dict__.update(fresh.__dict__)
 
     def _update(self, book: PairBook, at: int, parts: dict[str, Any], receipt_ns: int, rows: list[Row]) -> None:
         pair = self.instruments[at].venue_symbol or self.instruments[at].symbol
         if not book.live:
-            raise _Refused(DeadReason.BEFORE_SNAPSHOT, f"{pair} waits for a snapshot")
+            raise Refused(DeadReason.BEFORE_SNAPSHOT, f"{pair} waits for a snapshot")
         if set(parts) - {"a", "b", "c"}:
-            raise _Refused(DeadReason.UNPARSABLE, f"an update with {sorted(parts)}")
+            raise Refused(DeadReason.UNPARSABLE, f"an update with {sorted(parts)}")
         told = {side: self._levels(book, parts.get(name, ())) for name, side in _SIDES}
         made: list[Row] = []
         row = self._rows(book, at, receipt_ns, 0)
@@ -188,9 +181,9 @@ class Decoder:
         if got != want:
             self.wrong += 1
             _kill(at, book, receipt_ns, rows)
-            raise _Refused(DeadReason.BAD_CHECKSUM, f"{pair} has {got}, the venue told {want!s:.20}")
+            raise Refused(DeadReason.BAD_CHECKSUM, f"{pair} has {got}, the venue told {want!s:.20}")
         self.right += 1
-        _send(rows, made)
+        send(rows, made)
 
     def _levels(self, book: PairBook, told: Any) -> list[tuple[int, int, int]]:
         """(price, quantity, venue time) of each row; integers of the pair's own decimals."""
@@ -202,9 +195,9 @@ class Decoder:
             try:
                 price, qty = exact(price_text, book.price_decimals), exact(qty_text, book.qty_decimals)
             except ValueError as e:
-                raise _Refused(DeadReason.BAD_VALUE, str(e)) from None
+                raise Refused(DeadReason.BAD_VALUE, str(e)) from None
             if not price:
-                raise _Refused(DeadReason.BAD_VALUE, "a price of 0")
+                raise Refused(DeadReason.BAD_VALUE, "a price of 0")
             out.append((price, qty, seconds_to_ns(time_text)))
         return out
 
@@ -222,19 +215,11 @@ class Decoder:
         return row
 
 
-def _send(rows: list[Row], made: list[Row]) -> None:
-    """A message's rows, the last one marked."""
-    if made:
-        kind, flags, *rest = made[-1]
-        made[-1] = (kind, flags | EventFlag.LAST, *rest)  # type: ignore[assignment]
-        rows.extend(made)
-
-
 def _kill(at: int, book: PairBook, receipt_ns: int, rows: list[Row]) -> None:
     """The book is not to be trusted: it waits for a snapshot."""
     book.clear()
     book.live = False
-    rows.append((EventKind.CLEAR, EventFlag.LAST, at, Side.NONE, 0, 0, 0, receipt_ns))
+    rows.append(clear_row(at, receipt_ns))
 
 
 def _rescaled(value: int, places: int, unit: tuple[int, int]) -> int:
@@ -244,15 +229,5 @@ def _rescaled(value: int, places: int, unit: tuple[int, int]) -> int:
         return value
     out = Fraction(value * den, num * 10**places)
     if out.denominator != 1 or out.numerator >= 1 << 62:
-        raise _Refused(DeadReason.BAD_VALUE, f"{value}e-{places} is no multiple of {num}/{den}")
+        raise Refused(DeadReason.BAD_VALUE, f"{value}e-{places} is no multiple of {num}/{den}")
     return out.numerator
-
-
-def _columns(rows: list[Row]) -> Any:
-    if not rows:
-        return MARKET_EVENTS.empty
-    kind, flags, at, side, price, qty, venue_ns, receipt_ns = np.array(rows, np.int64).T
-    return MARKET_EVENTS.make(
-        kind=kind, flags=flags, instrument=at, side=side, price_ticks=price, qty=qty,
-        venue_ns=venue_ns, receipt_ns=receipt_ns,
-    )  # fmt: skip

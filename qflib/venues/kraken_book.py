@@ -9,9 +9,6 @@ from itertools import chain
 
 from qflib.records import Side
 
-#: The greatest value a record's int64 holds.
-_MAX = (1 << 63) - 1
-_MAX_DIGITS = 19
 _CHECKED_LEVELS = 10
 
 
@@ -82,55 +79,3 @@ class PairBook:
             )
         )
         return zlib.crc32(text.encode())
-
-
-def decimals(text: str) -> int:
-    """Digits after the point."""
-    return len(text) - 1 - text.index(".") if "." in text else 0
-
-
-def exact(text: object, places: int) -> int:
-    """A decimal string as an integer of 10**-places.
-
-    Raises
-    ------
-    ValueError
-        If it is not a plain decimal string, is too long, or needs more places.
-
-    Examples
-    --------
-    >>> exact("0.0431", 6)
-    43100
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"{text!r:.20} is not a string")
-    whole, _, part = text.partition(".")
-    digits = whole + part
-    if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{text!r:.24} is not a decimal")
-    short = places - len(part)
-    if short < 0:
-        if part[places:].strip("0"):
-            raise ValueError(f"{text!r:.24} has more than {places} decimals")
-        digits, short = digits[:short], 0
-    digits = digits.lstrip("0")
-    if len(digits) + short > _MAX_DIGITS or (made := int(digits + "0" * short or "0")) > _MAX:
-        raise ValueError(f"{text!r:.24} is too long")
-    return made
-
-
-def seconds_to_ns(text: str) -> int:
-    """Decimal seconds to nanoseconds, exactly; digits beyond the ninth are dropped.
-
-    Raises
-    ------
-    ValueError
-        If it is not a plain decimal string.
-
-    Examples
-    --------
-    >>> seconds_to_ns("1618678132.8258188")
-    1618678132825818800
-    """
-    whole, _, part = text.partition(".")
-    return exact(f"{whole}.{part[:9]}", 9)

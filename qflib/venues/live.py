@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from qflib.errors import DataError, InputError, UnknownVenueError
-from qflib.records import Instrument, Instruments
+from qflib.errors import DataError, InputError
 from qflib.venues.session import BACK_OFF_S, Heard, Session, What
-from qflib.venues.table import VENUES
+from qflib.venues.table import live_venue
 from qflib.venues.venue import LiveVenue
 
 
@@ -35,6 +33,7 @@ def record(
     duration: float,
     *,
     url: str | None = None,
+    rest: str | None = None,
     heartbeat_s: float | None = None,
     back_off_s: tuple[float, float] = BACK_OFF_S,
 ) -> Captured:
@@ -50,7 +49,7 @@ def record(
         A new file; gzipped where its name ends with ``.gz``. `qflib.read` reads it.
     duration
         Seconds of wall time.
-    url, heartbeat_s
+    url, rest, heartbeat_s
         Instead of the venue's own.
     back_off_s
         Wait before the first reconnect, doubled up to the second figure while connecting fails.
@@ -72,17 +71,15 @@ def record(
     -----
     Works inside a notebook's running event loop too: the recording has its own thread.
     """
-    if venue not in VENUES:
-        raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {', '.join(_heard())}")
-    row = VENUES[venue].live()
+    row = live_venue(venue)
     file = Path(path)
     if not symbols:
-        raise InputError("no symbols to record; give the venue's own, as ['XBT/USD']")
+        raise InputError(f"no symbols to record; give the venue's own, as {list(row.usual)}")
     if not duration > 0:
         raise InputError(f"duration {duration} must be positive seconds")
     if file.exists():
         raise InputError(f"file {file} exists; a recording never overwrites one, give another name")
-    made = replace(row, url=url or row.url, heartbeat_s=heartbeat_s or row.heartbeat_s)
+    made = row.elsewhere(url, rest, heartbeat_s)
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(_record(made, list(symbols), file, duration, back_off_s))).result()
 
@@ -101,11 +98,6 @@ async def _record(
     if not session.connections:
         raise DataError(f"{venue.url} could not be reached in {duration} s ({session.trouble}); check the network")
     return Captured(path, session.frames, session.connections)
-
-
-def _heard() -> list[str]:
-    """Venues that can be listened to."""
-    return [name for name, row in VENUES.items() if hasattr(importlib.import_module(row.module), "LIVE")]
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -128,41 +120,3 @@ def _line(url: str, heard: Heard) -> bytes:
     if heard.what is What.SENT:
         return b"%s <- %s: %s\n" % (url.encode(), seconds, heard.data)
     return b""
-
-
-def live_instruments(
-    venue: str, symbols: Sequence[str], *, url: str | None = None, timeout_s: float = 15.0
-) -> Instruments:
-    """The instrument table of a live venue's symbols, as its first messages tell it: ticks and lots.
-
-    Raises
-    ------
-    UnknownVenueError
-        If the venue cannot be listened to.
-    DataError
-        If a symbol was not told of in time; it is named.
-    """
-    row = VENUES[venue].live() if venue in VENUES else None
-    if row is None:
-        raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {', '.join(_heard())}")
-    session = Session(replace(row, url=url or row.url), symbols)
-    found: dict[str, Instrument] = {}
-
-    async def ask() -> None:
-        try:
-            async with asyncio.timeout(timeout_s), aclosing(session.heard()) as heard:
-                async for one in heard:
-                    if one.what is What.FRAME:
-                        row.discover(one.data, found)
-                    if found.keys() >= set(symbols):
-                        return
-        except TimeoutError:
-            missing = ", ".join(s for s in symbols if s not in found)
-            raise DataError(
-                f"{session.venue.url} told nothing of {missing} in {timeout_s:g} s ({session.trouble}); check the "
-                "symbols and the network"
-            ) from None
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(ask())).result()
-    return Instruments(tuple(found[s] for s in symbols))

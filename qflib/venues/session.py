@@ -13,10 +13,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI, WebSocketException
 
 from qflib.errors import InputError
-from qflib.venues.venue import LiveVenue
+from qflib.venues.venue import LiveVenue, answer_frame
 
-#: A frame longer than this ends the connection: memory is bounded, and a record holds any frame.
-_MAX_FRAME = 4 << 20
+#: A frame longer than this ends the connection: memory is bounded, and a record holds any frame. Coinbase tells a whole
+#: book in one.
+_MAX_FRAME = 6 << 20
 
 #: Wait before the first reconnect, and the longest one.
 BACK_OFF_S = (0.5, 30.0)
@@ -114,8 +115,51 @@ class Session:
             for message in self.venue.subscribe(self.symbols):
                 yield self._now(What.SENT, message.encode())
                 await socket.send(message)
-            while True:
-                yield await self._frame(socket, silence)
+            async with aclosing(self._frames(socket, silence)) as frames:
+                async for one in frames:
+                    yield one
+                    reply = self.venue.reply(one.data) if self.venue.reply else None
+                    if reply is not None:
+                        yield self._now(What.SENT, reply.encode())
+                        await socket.send(reply)
+
+    async def _frames(self, socket: ClientConnection, silence: float) -> AsyncGenerator[Heard, None]:
+        """Frames for ever; once the first has come, what REST is asked is answered among them."""
+        yield await self._frame(socket, silence)
+        paths = self.venue.asks(self.symbols) if self.venue.asks else []
+        frame = asyncio.create_task(self._frame(socket, silence))
+        answer: asyncio.Task[Heard] | None = None
+        try:
+            for path in paths:  # one at a time: venues count requests
+                answer = asyncio.create_task(self._answer(f"{self.venue.rest}{path}", silence))
+                while not answer.done():
+                    await asyncio.wait({frame, answer}, return_when=asyncio.FIRST_COMPLETED)
+                    if frame.done():
+                        yield frame.result()
+                        frame = asyncio.create_task(self._frame(socket, silence))
+                yield answer.result()
+            yield await frame
+        finally:
+            waiting = [frame] if answer is None else [frame, answer]
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        while True:
+            yield await self._frame(socket, silence)
+
+    async def _answer(self, address: str, patience: float) -> Heard:
+        import httpx  # slow to load, and most venues need none
+
+        try:
+            async with httpx.AsyncClient(timeout=patience) as client:
+                told = await client.get(address)
+                told.raise_for_status()
+        except httpx.HTTPError as e:
+            raise OSError(f"{address} is not answered: {e!r}") from None
+        if len(told.content) > _MAX_FRAME:
+            raise OSError(f"{address} is answered with {len(told.content):,} bytes")
+        self.frames += 1
+        return self._now(What.FRAME, answer_frame(address, told.content))
 
     async def _frame(self, socket: ClientConnection, silence: float) -> Heard:
         async with asyncio.timeout(silence):

@@ -72,7 +72,7 @@ class Venue:
         """
         made = getattr(importlib.import_module(self.module), "LIVE", None)
         if made is None:
-            raise UnknownVenueError(f"venue {self.name!r} cannot be recorded live; kraken can")
+            raise UnknownVenueError(f"venue {self.name!r} cannot be listened to; one of {', '.join(live_names())} can")
         row: LiveVenue = made
         return row
 
@@ -94,8 +94,13 @@ VENUES: dict[str, Venue] = {
     v.name: v
     for v in (
         Venue("kraken", "qflib.venues.kraken", "Kraken websocket v1 books: lines `time: json`, as captured"),
+        Venue("binance", "qflib.venues.binance", "Binance streams, spot and futures, as captured, with REST snapshots"),
+        Venue("binance_futures", "qflib.venues.binance_futures", "Binance USD-M futures: streams, as captured"),
         Venue("databento", "qflib.venues.databento", "Databento DBN files: MBO and definitions", defines=True),
-        Venue("deribit", "qflib.venues.deribit", "Deribit's REST instrument lists", False, False, True),
+        Venue("coinbase", "qflib.venues.coinbase", "Coinbase level2 and trades: Exchange feed and Advanced Trade"),
+        Venue("bitstamp", "qflib.venues.bitstamp", "Bitstamp websocket v2, with REST snapshots"),
+        Venue("deribit", "qflib.venues.deribit", "Deribit books, trades, tickers; its instrument lists", defines=True),
+        Venue("tardis", "qflib.venues.tardis", "Tardis CSV of any exchange: incremental books, book snapshots, trades"),
         Venue("file", "qflib.venues.files", "our own market events as CSV, Parquet or Arrow"),
         Venue("signals", "qflib.venues.signals", "trading signals as CSV, JSON lines or Parquet"),
         Venue("sim", "qflib.venues.sim", "the simulated market", reads=False),
@@ -121,6 +126,31 @@ def venue(name: str) -> Venue:
         return VENUES[name]
     except KeyError:
         raise UnknownVenueError(f"venue {name!r} is unknown; expected one of {', '.join(VENUES)}") from None
+
+
+def live_names() -> list[str]:
+    """Venues that can be listened to.
+
+    Examples
+    --------
+    >>> from qflib.venues.table import live_names
+    >>> "kraken" in live_names()
+    True
+    """
+    return [name for name, row in VENUES.items() if hasattr(importlib.import_module(row.module), "LIVE")]
+
+
+def live_venue(name: str) -> LiveVenue:
+    """How a venue is listened to.
+
+    Raises
+    ------
+    UnknownVenueError
+        If there is none of that name that can be; the sentence lists those that can.
+    """
+    if name not in VENUES:
+        raise UnknownVenueError(f"venue {name!r} is unknown; expected one of {', '.join(live_names())}")
+    return VENUES[name].live()
 
 
 def _names(*, decodes: bool = False, reads: bool = False) -> str:

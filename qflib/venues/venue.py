@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -99,6 +100,13 @@ class LiveVenue:
         The name of its connection, where there is one.
     discover
         Adds to a table by symbol the instrument that a frame makes known, if it does.
+    usual
+        Symbols to follow where nobody names any.
+    rest, asks
+        Where its REST is, and what is asked of it once the first frame of a connection has come, by path and query:
+        each answer becomes a frame (`answer_frame`).
+    reply
+        What a frame is answered with, if anything.
     """
 
     url: str
@@ -106,6 +114,25 @@ class LiveVenue:
     heartbeat_s: float
     source: str
     discover: Callable[[bytes, dict[str, Instrument]], None]
+    usual: tuple[str, ...] = ()
+    rest: str = ""
+    asks: Callable[[Sequence[str]], list[str]] | None = None
+    reply: Callable[[bytes], str | None] | None = None
+
+    def elsewhere(self, url: str | None = None, rest: str | None = None, heartbeat_s: float | None = None) -> LiveVenue:
+        """The same protocol at other addresses, or with another patience; None: its own."""
+        return replace(self, url=url or self.url, rest=rest or self.rest, heartbeat_s=heartbeat_s or self.heartbeat_s)
+
+
+def answer_frame(address: str, body: bytes) -> bytes:
+    """What a REST request was answered, as a frame that says what was asked.
+
+    Examples
+    --------
+    >>> answer_frame("https://api.example.com/depth?symbol=A", b'{"bids": []}')
+    b'{"url":"https://api.example.com/depth?symbol=A","body":{"bids": []}}'
+    """
+    return b'{"url":%s,"body":%s}' % (json.dumps(address).encode(), body)
 
 
 def frames_of(receipt_ns: list[int], position: list[int], payloads: list[bytes]) -> Any:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 GATHER_S, _FRAMES, _BYTES = 0.01, 256, 1 << 20
 CLOCK_S = 0.1
 #: What a connection that is to be trusted does not send.
-_DAMAGED = (DeadReason.BAD_CHECKSUM, DeadReason.UNPARSABLE)
+_DAMAGED = (DeadReason.BAD_CHECKSUM, DeadReason.UNPARSABLE, DeadReason.GAP)
 
 _log = structlog.get_logger("qflib.ingest")
 
@@ -38,8 +38,8 @@ class LiveSource:
     """One connection's records, with its numbering and a decoder that checks it.
 
     A connection's first raw record opens an epoch and names the last record of the former one. A frame that the
-    decoder finds damaged is sent as it came, then the connection is made anew: the venue's snapshots mend the books,
-    and normalize, which runs the same decoder, does not trust them before.
+    decoder finds damaged, or after a gap, is sent as it came, then the connection is made anew: the venue's snapshots
+    mend the books, and normalize, which runs the same decoder, does not trust them before.
 
     Parameters
     ----------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -141,8 +140,7 @@ def _live_sources(
         if position.closed:
             continue
         row = venue_row(rows[0].venue)
-        live = row.live()
-        live = replace(live, url=told.get("url") or live.url, heartbeat_s=told.get("heartbeat_s") or live.heartbeat_s)
+        live = row.live().elsewhere(told.get("url"), told.get("rest"), told.get("heartbeat_s"))
         back_off: tuple[float, float] = tuple(told.get("back_off_s", BACK_OFF_S))
         session = Session(live, [r.venue_symbol or r.symbol for r in rows], back_off)
         decoder = row.decoder(deployment.instruments, source)

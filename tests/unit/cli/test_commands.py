@@ -44,9 +44,12 @@ def test_help_has_an_example(command: list[str]) -> None:
         (("replay", "no-such-file.gz", "--venue", "kraken"), "no-such-file.gz"),
         (
             ("replay", __file__, "--venue", "no-such"),
-            "'no-such' is unknown; expected one of kraken, databento, file, signals",
+            "'no-such' is unknown; expected one of kraken, binance, binance_futures, databento, coinbase",
         ),
-        (("record", "no-such", "A", "--out", "x.gz"), "'no-such' is unknown; expected one of kraken\n"),
+        (
+            ("record", "no-such", "A", "--out", "x.gz"),
+            "'no-such' is unknown; expected one of kraken, binance, binance_futures, coinbase, deribit\n",
+        ),
         (("record", "kraken", "XBT/USD", "--out", "/nonexistent/x.gz"), "/nonexistent/x.gz cannot be written"),
         (("verify", "no-such.json"), "no-such.json"),
         (("bench", "no-such"), "no-such"),

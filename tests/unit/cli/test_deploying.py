@@ -15,13 +15,14 @@ from qflib.errors import InputError
 @pytest.mark.parametrize(
     ("wanted", "sentence"),
     [
-        (Wanted("nyse"), "--source 'nyse' is unknown; expected sim, replay or kraken"),
+        (Wanted("nyse"), "--source 'nyse' is unknown; expected sim, replay or kraken, binance"),
         (Wanted("sim", file=Path("a")), "--file is of --source replay, not of sim"),
         (Wanted("kraken", speed="2"), "--speed is of --source sim or replay, not of kraken"),
         (Wanted("replay", file=Path("a")), "needs --venue"),
         (Wanted("replay", venue="kraken"), "needs --file"),
         (Wanted("sim", speed="fast"), "--speed 'fast' is no pace"),
         (Wanted("sim", speed="0"), "--speed '0' is no pace"),
+        (Wanted("sim", rest="https://x"), "--rest is of --source kraken or binance"),
         (Wanted("sim", symbols=("XBT/USD",)), "--symbol is of --source kraken"),
     ],
 )

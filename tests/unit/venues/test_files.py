@@ -148,15 +148,15 @@ def test_missing_files_and_unknown_venues_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folder"):
         read(tmp_path)
     (tmp_path / "x.csv").write_text(GOOD)
-    with pytest.raises(UnknownVenueError, match=r"'nyse' is unknown; expected one of kraken, databento"):
+    with pytest.raises(UnknownVenueError, match=r"'nyse' is unknown; expected one of kraken, binance"):
         read(tmp_path / "x.csv", "nyse")
     with pytest.raises(UnknownVenueError, match="no recordings"):
-        read(tmp_path / "x.csv", "deribit")
+        read(tmp_path / "x.csv", "sim")
     with pytest.raises(InputError, match=r"expected \.csv"):
         write_events(tmp_path / "x.xls", events(1), TABLE)
 
 
-@pytest.mark.parametrize("venue", ["kraken", "databento", "deribit"])
+@pytest.mark.parametrize("venue", ["kraken", "databento", "deribit", "binance", "coinbase", "bitstamp"])
 def test_a_file_of_another_venue_is_told(tmp_path: Path, venue: str) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"\x00\x01 not a recording\n" * 20)

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qflib.records import DeadReason, EventFlag, EventKind, Header, Instrument, Instruments, Side
+from qflib.venues.decimal_text import exact, seconds_to_ns
 from qflib.venues.kraken import Decoder
-from qflib.venues.kraken_book import exact, seconds_to_ns
 from qflib.venues.venue import frames_of
 
 _spec = importlib.util.spec_from_file_location(

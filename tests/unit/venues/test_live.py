@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from qflib.desk.replay import replay
 from qflib.errors import DataError, InputError, UnknownVenueError
+from qflib.venues.discovery import instruments
 from qflib.venues.live import record
 
 _spec = importlib.util.spec_from_file_location(
@@ -89,7 +90,7 @@ def test_a_silent_or_broken_connection_is_made_again(tmp_path: Path) -> None:
 
 
 def test_wrong_use_is_told_in_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UnknownVenueError, match="cannot be recorded live"):
+    with pytest.raises(UnknownVenueError, match="cannot be listened to; one of kraken, binance"):
         record("databento", ["ES"], tmp_path / "a", 1)
     with pytest.raises(InputError, match="no symbols"):
         record("kraken", [], tmp_path / "a", 1)
@@ -102,3 +103,67 @@ def test_wrong_use_is_told_in_a_sentence(tmp_path: Path) -> None:
         record("kraken", ["XBT/USD"], tmp_path / "nowhere" / "x.gz", 1)
     with pytest.raises(DataError, match="could not be reached"):
         record("kraken", ["XBT/USD"], tmp_path / "b", 0.3, url="ws://127.0.0.1:9", back_off_s=(0.05, 0.1))
+
+
+def _reference(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "reference" / f"{name}.py")
+    module: Any = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+slow_levels, live_venues = _reference("slow_levels"), _reference("live_venues")
+
+
+@contextmanager
+def playing(book: Any) -> Iterator[str]:
+    """A twin's venue in a thread; its address without the scheme."""
+    stop, loop, place, started = asyncio.Event(), asyncio.new_event_loop(), [], threading.Event()
+
+    async def run() -> None:
+        async with live_venues.LiveVenueServer(book, []).serving() as address:
+            place.append(address)
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield place[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+@pytest.mark.parametrize("twin", [slow_levels.Binance, slow_levels.CoinbaseAdvanced, slow_levels.Deribit])
+def test_a_venue_that_was_recorded_is_replayed_into_its_book(tmp_path: Path, twin: Any) -> None:
+    book = twin(4)
+    file = tmp_path / "live.gz"
+    with playing(book) as place:
+        made = record(book.venue, [book.symbol], file, 4.0, url=f"ws://{place}", rest=f"http://{place}")
+    assert made.connections == 1
+    assert made.frames >= 13
+    figures = replay(file, book.venue, book.table())
+    assert (figures["gaps"], figures["dead_letters"]) == (0, 0)
+    best = max(book.sides["bid"], key=float)
+    told = figures["instruments"][book.symbol]
+    assert (told["bid"], float(told["bid_qty"])) == (best, float(book.sides["bid"][best]))
+    assert told["levels"] == sum(len(side) for side in book.sides.values())
+
+
+def test_instruments_come_from_what_a_venue_tells() -> None:
+    for book in (slow_levels.Binance(4), slow_levels.CoinbaseAdvanced(4)):
+        with playing(book) as place:
+            table = instruments(book.venue, [book.symbol], url=f"ws://{place}", rest=f"http://{place}")
+        [row] = table
+        assert (row.symbol, row.venue, row.levels) == (book.symbol, book.venue, True)
+        assert (float(row.tick_schedule[0][1]), float(row.lot)) == (0.01, 0.0001)
+
+
+def test_rest_that_does_not_answer_ends_the_connection(tmp_path: Path) -> None:
+    with playing(slow_levels.Binance(4)) as place:
+        made = record("binance", ["ETHUSDT"], tmp_path / "x", 1.5, url=f"ws://{place}", rest="http://127.0.0.1:9",
+                      back_off_s=(0.02, 0.1))  # fmt: skip
+    assert made.connections >= 2
