@@ -114,6 +114,17 @@ def notebooks() -> None:
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)
 
 
+def matching_engine() -> None:
+    """Orders, an auction's price, what stands and its digest."""
+    from qflib.orderbook import MatchingEngine
+
+    engine = MatchingEngine("ACME.F")
+    engine.submit("ACME.F", "sell", 5, 100.0)
+    engine.indicative("ACME.F")
+    engine.load(engine.state())
+    engine.depth("ACME.F")
+
+
 def reference_work() -> None:
     """The benchmarks' fixed piece of work."""
     from qflib.kernels.reference_work import lehmer_steps
@@ -123,7 +134,7 @@ def reference_work() -> None:
 
 #: what a desk needs, longest first; and what notebooks need beside it
 DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
-NOTEBOOKS: tuple[Callable[[], None], ...] = (notebooks, reference_work)
+NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, reference_work)
 
 
 def timed(family: Callable[[], None]) -> tuple[str, float]:

@@ -25,6 +25,7 @@ BENCHES: dict[str, str] = {
     "faces": "qflib.cli.benches.faces",
     "features": "qflib.cli.benches.features",
     "import": "qflib.cli.benches.importing",
+    "matching": "qflib.cli.benches.matching",
     "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",
 }

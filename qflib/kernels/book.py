@@ -163,18 +163,6 @@ def clear_side(b: BookState, book: Int) -> None:
 
 
 @inlined
-def first_order(b: BookState, level: Any) -> Any:
-    """Row of the first order of a level's queue; 0: none."""
-    return np.uint64(b.levels[level].head)
-
-
-@inlined
-def next_order(b: BookState, row: Any) -> Any:
-    """Row of the order behind one; 0: none."""
-    return np.uint64(b.orders[row].next)
-
-
-@inlined
 def find_cell(b: BookState, instrument: Any, oid: Any) -> Any:
     """The table's cell of an order, or the free cell where it would go."""
     mask = np.uint64(len(b.cells) - 1)

@@ -66,6 +66,18 @@ def _place(b: BookState, book: Any, key: Any) -> Any:
     return place
 
 
+@inlined
+def first_order(b: BookState, level: Any) -> Any:
+    """Row of the first order of a level's queue; 0: none."""
+    return np.uint64(b.levels[level].head)
+
+
+@inlined
+def next_order(b: BookState, row: Any) -> Any:
+    """Row of the order behind one; 0: none."""
+    return np.uint64(b.orders[row].next)
+
+
 @lean_kernel
 def find_level(b: BookState, book: Int, rank: Int) -> Int:
     """Row of the level at a rank; 0: none. O(1) near the best, else O(log pages)."""

@@ -11,6 +11,7 @@ from qflib.kernels.book_state import Int
 from qflib.kernels.engine_codes import (
     ACCEPTED,
     AT_CLOSE,
+    AT_MARKET,
     AT_OPEN,
     BAD_EXPIRY,
     BAD_PRICE,
@@ -85,6 +86,8 @@ def enter(e: EngineState, c: Any) -> None:
         reject(e, c, reason)
         return
     k, side, price = np.int64(c.instrument), np.int64(c.side), e.work[PRICE]
+    if c.ord_type in (MARKET, STOP):
+        price = AT_MARKET if side == 1 else -AT_MARKET
     bits = (
         np.int64(c.options) | np.int64(c.self_trade) << 3 | np.int64(c.ord_type) << 6 | np.int64(c.time_in_force) << 9
     )
@@ -126,14 +129,16 @@ def replace(e: EngineState, c: Any) -> None:
     r = np.uint64(row)
     n, bits, leaves = len(e.rules), bits_of(e, r), leaves_of(e, row)
     place, side = book_of(e, r) // (2 * n), side_of(e, r)
+    if at_market(bits):
+        e.work[PRICE] = AT_MARKET if side == 1 else -AT_MARKET
     at = c.stop_ticks if place == STOPS else price_of(e, r) if at_market(bits) else c.price_ticks
     display = e.more[r].display if bits & HAS_MORE else np.int64(0)
     if c.display_qty > 0:
         display = c.display_qty
     if at == price_of(e, r) and c.qty <= leaves:
         if bits & HAS_MORE:
-            e.more[r].display, e.more[r].limit = display, c.price_ticks
-        shrink(e, k, row, c.qty, NO_REASON, c.price_ticks)
+            e.more[r].display, e.more[r].limit = display, e.work[PRICE]
+        shrink(e, k, row, c.qty, NO_REASON, e.work[PRICE])
         return
     expire_ns = e.more[r].expire_ns if bits & HAS_MORE else np.int64(0)
     take_in(

@@ -9,15 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book import (
-    find_cell,
-    first_order,
-    forget_cell,
-    free_order,
-    place_in_cell,
-    unlink_order,
-)
-from qflib.kernels.book_levels import drop_level, make_level, rank_of
+from qflib.kernels.book import find_cell, forget_cell, free_order, place_in_cell, unlink_order
+from qflib.kernels.book_levels import drop_level, first_order, make_level, rank_of
 from qflib.kernels.engine_codes import (
     ACCEPTED,
     CANCELLED,

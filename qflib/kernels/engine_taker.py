@@ -116,11 +116,8 @@ def remainder(e: EngineState) -> None:
 def come_to_rest(e: EngineState) -> None:
     """The order that came in joins its queue; at market, in a call, at the best price there is."""
     t = e.taker[0]
-    price = t.price
-    if type_of(t.bits) in (MARKET, STOP):
-        price = AT_MARKET if t.side == 1 else -AT_MARKET
     place = DARK if t.bits & HIDDEN else SHOWN
-    rest(e, t.instrument, place, t.side, price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
+    rest(e, t.instrument, place, t.side, t.price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
     expires(e)
 
 
@@ -128,10 +125,7 @@ def come_to_rest(e: EngineState) -> None:
 def wait_for_close(e: EngineState) -> None:
     """The order that came in waits for the closing auction's call."""
     t = e.taker[0]
-    price = t.price
-    if type_of(t.bits) == MARKET:
-        price = AT_MARKET if t.side == 1 else -AT_MARKET
-    rest(e, t.instrument, PARKED, t.side, price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
+    rest(e, t.instrument, PARKED, t.side, t.price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
 
 
 @lean_kernel

@@ -203,6 +203,8 @@ class PlainEngine:
             self.reject(c, reason)
             return
         k = c["instrument"]
+        if c["ord_type"] in (MARKET, STOP):
+            price = AT_MARKET if c["side"] == 1 else -AT_MARKET
         o = Order(
             id=c["order_id"], k=k, side=c["side"], price=price, leaves=c["qty"], account=c["account"],
             options=c["options"], stp=c["self_trade"], type=c["ord_type"], tif=c["time_in_force"],
@@ -283,7 +285,7 @@ class PlainEngine:
     def place_or_match(self, o):
         k = o.k
         if o.tif == AT_CLOSE and self.session[k] != CLOSING:
-            self.rest(o, PARKED, self.own_price(o))
+            self.rest(o, PARKED, o.price)
             return
         if self.session[k] != CONTINUOUS:
             self.come_to_rest(o)
@@ -307,11 +309,8 @@ class PlainEngine:
         else:
             self.come_to_rest(o)
 
-    def own_price(self, o):
-        return (AT_MARKET if o.side == 1 else -AT_MARKET) if o.at_market else o.price
-
     def come_to_rest(self, o):
-        self.rest(o, DARK if o.options & HIDDEN else SHOWN, self.own_price(o))
+        self.rest(o, DARK if o.options & HIDDEN else SHOWN, o.price)
 
     def cancel_taker(self, o, reason):
         self.tell(CANCELLED, o.side, reason, 0, o.k, o.id, 0, o.price, o.leaves, 0, 0)
@@ -448,12 +447,14 @@ class PlainEngine:
         if reason:
             self.reject(c, reason)
             return
+        if o.at_market:
+            price = AT_MARKET if o.side == 1 else -AT_MARKET
         at = c["stop_ticks"] if o.place == STOPS else o.at if o.at_market else c["price_ticks"]
         display = c["display_qty"] or o.display
         if at == o.at and c["qty"] <= o.leaves:
             o.display = display
-            o.price = c["price_ticks"]
-            self.shrink(o, c["qty"], NO_REASON, c["price_ticks"])
+            o.price = price
+            self.shrink(o, c["qty"], NO_REASON, price)
             return
         self.withdraw(o)
         o.price, o.leaves, o.display = price, c["qty"], min(display, c["qty"])

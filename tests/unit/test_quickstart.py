@@ -70,3 +70,12 @@ def test_the_microstructure_page_runs() -> None:
     assert np.isfinite(scope["quotes"]["micro_price"]).mean() > 0.9
     assert 0 < scope["hawkes"].branching < 1
     assert scope["integrated"].explained[0] > 0.2
+
+
+def test_the_matching_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/matching.md"), "matching", "exec"), scope)
+    told = scope["events"].to_frame()
+    assert told["kind"].value_counts()["triggered"] == 1
+    assert (told["reason"] == "self_trade").sum() == 1
+    assert len(scope["events"].fills()) > 0
