@@ -39,13 +39,10 @@
   system.addEventListener("change", (e) => { if (!read()) apply(e.matches ? "dark" : "light"); });
   const color = (name) => getComputedStyle(root).getPropertyValue("--" + name).trim();
   const bytes = (b) => b instanceof ArrayBuffer ? b : b.buffer instanceof ArrayBuffer ? b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength) : new ArrayBuffer(0);
-  // Bokeh's own models, found by name: a shared range or cross-hair is moved here and never sent to the server.
-  const model = (name) => {
-    for (const d of (window.Bokeh && window.Bokeh.documents) || []) {
-      const m = d.get_model_by_name(name);
-      if (m) return m;
-    }
-    return null;
+  const first = (n, at, t) => {  // of n rows in the order of time, the first at or after t
+    let a = 0, b = n;
+    while (a < b) { const c = a + b >> 1; if (at(c) < t) a = c + 1; else b = c; }
+    return a;
   };
-  window.qf = {num, signed, short, age, clock, on, emit, color, toggle, bytes, model, isNum};
+  window.qf = {num, signed, short, age, clock, on, emit, color, toggle, bytes, first, isNum};
 })();

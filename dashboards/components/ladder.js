@@ -4,7 +4,7 @@ export function render({model, el}) {
   el.className = "ladder";
   el.innerHTML = `<div class="head"><span>mine</span><span>sum</span><span>bid</span><span>price</span><span>ask</span><span>sum</span></div>
     <div class="rows"></div><div class="foot"><span class="imb"><i></i></span><span class="spread"></span></div>`;
-  const box = el.querySelector(".rows"), HEIGHT = 20;
+  const box = el.querySelector(".rows"), spread = el.querySelector(".spread"), imbalance = el.querySelector(".imb i"), HEIGHT = 20;
   let rows = [], last = null, centre = null, group = 1, dirty = false, frame = 0;
   const make = () => {
     const n = Math.max(7, Math.floor(box.clientHeight / HEIGHT) | 1);
@@ -70,10 +70,12 @@ export function render({model, el}) {
         + (at === bestAsk && last.ask > 0 ? " best-a" : "") + (last.trade > 0 && Math.floor(last.trade / group) === at ? " traded" : "");
       if (row.was[20] !== c) { row.was[20] = c; row.r.className = c; }
     }
-    const f = el.querySelector(".spread"), one = last.bids.length && last.asks.length;
-    f.textContent = one ? `spread ${qf.num((last.ask - last.bid) * last.tick, last.digits)}` + (group > 1 ? `, ${group} ticks a row` : "") : last.status;
+    const one = last.bids.length && last.asks.length;
+    const said = one ? `spread ${qf.num((last.ask - last.bid) * last.tick, last.digits)}` + (group > 1 ? `, ${group} ticks a row` : "") : last.status;
+    if (spread.textContent !== said) spread.textContent = said;
     const sb = last.bids.slice(0, 5).reduce((s, l) => s + l[1], 0), sa = last.asks.slice(0, 5).reduce((s, l) => s + l[1], 0);
-    el.querySelector(".imb i").style.width = (sb + sa > 0 ? 100 * sb / (sb + sa) : 50) + "%";
+    const share = `scaleX(${(sb + sa > 0 ? sb / (sb + sa) : 0.5).toFixed(2)})`;
+    if (imbalance.style.transform !== share) imbalance.style.transform = share;
     el.dataset.seq = last.seq;
   }
   const loop = () => { frame = requestAnimationFrame(loop); if (dirty && last && rows.length) { dirty = false; draw(); } };

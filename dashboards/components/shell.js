@@ -25,20 +25,25 @@ export function render({model, el}) {
   doc.querySelector("#theme").addEventListener("click", () => qf.toggle());
   const off = qf.on("page", (name) => go(name));
   const banner = doc.querySelector(".banner"), pulse = doc.querySelector(".pulse span");
+  const write = (e, text) => { if (e.textContent !== text) e.textContent = text; };
+  const made = [...doc.querySelectorAll(".tile[data-tile]")].map((t) => ({
+    name: t.dataset.tile, page: t.closest(".page"), stamp: t.querySelector(".stamp"), note: t.querySelector(".note"),
+    mark: (k, v) => { if (t.dataset[k] !== v) t.dataset[k] = v; },
+  }));
   const tick = () => {
     const silent = (performance.now() - heard) / 1e3, now = skew === null ? 0 : performance.now() + skew;
     const away = ended ? "This login has ended." : silent > 5 ? "The dashboard does not answer: what is shown is its last word. It will be right again by itself."
       : !connected ? "The broker is away: what is shown are the last values known, with their age. It will be right again by itself." : "";
     doc.body.dataset.state = away ? "away" : "live";
-    if (banner.textContent !== away) banner.textContent = away;
-    for (const t of doc.querySelectorAll(".tile[data-tile]")) {
-      const s = tiles[t.dataset.tile], stamp = t.querySelector(".stamp");
-      if (!s) { t.dataset.stale = away ? "true" : "false"; continue; }
-      const [seq, told, alive, note] = s, age = Math.max(0, now - told) / 1e3, stale = !!away || (now - alive) / 1e3 > 5;
-      t.dataset.seq = seq; t.dataset.age = age.toFixed(2); t.dataset.stale = stale;
-      const text = told > 0 ? (seq >= 0 ? `#${seq} · ` : "") + qf.age(age) : "";
-      if (stamp.textContent !== text) stamp.textContent = text;
-      if (note != null) { const n = t.querySelector(".note"); if (n.textContent !== note) n.textContent = note; }
+    write(banner, away);
+    for (const t of made) {
+      if (t.page.hidden) continue;
+      const s = tiles[t.name];
+      if (!s) { t.mark("stale", away ? "true" : "false"); continue; }
+      const [seq, told, alive, note] = s, age = Math.max(0, now - told) / 1e3;
+      t.mark("seq", String(seq)); t.mark("age", age.toFixed(2)); t.mark("stale", String(!!away || (now - alive) / 1e3 > 5));
+      write(t.stamp, told > 0 ? (seq >= 0 ? `#${seq} · ` : "") + qf.age(age) : "");
+      if (note != null) write(t.note, note);
     }
   };
   const timer = setInterval(tick, 200);
@@ -48,7 +53,8 @@ export function render({model, el}) {
     const s = m.now - performance.now();
     skew = skew === null || s > skew ? s : skew + 0.02 * (s - skew);  // the quickest message tells the clocks' difference best
     Object.assign(tiles, m.tiles);
-    pulse.textContent = m.pulse; doc.querySelector(".pulse").title = m.more || "";
+    write(pulse, m.pulse);
+    if (pulse.parentElement.title !== (m.more || "")) pulse.parentElement.title = m.more || "";
     tick();
   });
   model.on("remove", () => { clearInterval(timer); doc.removeEventListener("keydown", keys); off(); });

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from bokeh.models import DataRange1d, Range1d
-from panel.pane import Bokeh
 
-from dashboards.components import lines
+from dashboards.components.chart import Chart
 from dashboards.components.heatmap import Heatmap, depth_message, digits
 from dashboards.components.ladder import Ladder, ladder_message
 from dashboards.components.strip import Strip
@@ -27,6 +25,10 @@ if TYPE_CHECKING:
 _MOMENTS = 4_000  # told at once when an instrument is chosen: 16 minutes at 4 a second
 _LINE_NS = 200_000_000  # between two updates of the price line
 _KEPT = 6_000  # points of the price line
+_LINES: list[Message] = [
+    {"k": "last", "form": "step", "color": "faint", "width": 1.2, "told": "last"},
+    {"k": "mid", "form": "line", "color": "accent", "told": "mid"},
+]
 _FIRST = {"future": 0, "spot": 0}
 Own = list[tuple[int, int, float]]
 
@@ -45,17 +47,17 @@ class MarketPage(Page):
         self.heatmap = Heatmap(ready=self._restart)
         self.ladder = Ladder(ready=self._restart)
         self.chain = Table(COLUMNS, ready=self._again, empty="This underlying has no options.")
-        self._line = lines.source("mid", "last")
+        picture = {"clock": "market", "follows": True, "digits": 2, "room": 0.2, "kept": _KEPT}
+        self.price = Chart(("time", "mid", "last"), _LINES, picture=picture, ready=self._line_anew)
         self._seq = self._traded = -1
         self._base = 0
         self._ladder_seq, self._own, self._drawn_ns = -1, [(-1, 0, 0.0)], 0
-        self._line_seq = -1
         self._opened: dict[int, float] = {}
         self.tiles = [
             Tile("strip", "", self.strip, self._strip_age),
             Tile("heat", "Depth", self.heatmap, self._book_age, self.symbols[0]),
             Tile("ladder", "Ladder", self.ladder, self._book_age),
-            Tile("price", "Price", Bokeh(self._picture(), sizing_mode="stretch_both"), self._book_age, "mid and last"),
+            Tile("price", "Price", self.price, self._book_age, "mid and last"),
             Tile("chain", "Chain", self.chain, self._chain_age),
         ]
 
@@ -92,10 +94,14 @@ class MarketPage(Page):
 
     def _restart(self) -> None:
         """Tell everything anew: another instrument, or a browser that has just drawn."""
-        self._seq = self._traded = self._ladder_seq = self._line_seq = -1
-        self._drawn_ns = 0
-        self._line.data = {"time": [], "mid": [], "last": []}
+        self._seq = self._traded = self._ladder_seq = -1
+        self._line_anew()
         self.fast()
+
+    def _line_anew(self) -> None:
+        self.price.seq = -1
+        self.price.tell(full=True)
+        self._extend_line()
 
     def _again(self) -> None:
         self.chain.again()
@@ -125,19 +131,18 @@ class MarketPage(Page):
     def _extend_line(self) -> None:
         books, table = self.views.books, self.views.instruments
         rows = books.tops(self.at, _KEPT)
-        rows = rows[rows["seq"] > self._line_seq]
+        rows = rows[rows["seq"] > self.price.seq]
         rows = rows[(rows["bid_qty"] > 0) & (rows["ask_qty"] > 0)]
-        if not len(rows):
+        if not (len(rows) and self.price.is_ready):
             return
-        self._line_seq = int(rows["seq"][-1])
+        self.price.seq = int(rows["seq"][-1])
         last = table.to_price(self.at, rows["last_ticks"])
-        self._line.stream(
+        self.price.tell(
             {
                 "time": rows["time_ns"] / 1e6,
                 "mid": table.to_price(self.at, rows["bid_ticks"] + rows["ask_ticks"]) / 2,
                 "last": np.where(rows["last_ticks"] > 0, last, np.nan),
-            },
-            rollover=_KEPT,
+            }
         )
 
     def _strip(self) -> None:
@@ -185,15 +190,3 @@ class MarketPage(Page):
         if newest is None:
             return Age(-1, 0, self.heard_ns(), underlying)
         return Age(newest.seq, newest.append_ns, newest.append_ns, underlying)
-
-    def _picture(self) -> Any:
-        f = lines.made_figure(
-            "market-line",
-            form="0,0.00",
-            x_range=Range1d(name="market-time"),
-            y_range=DataRange1d(only_visible=True, range_padding=0.2),
-        )
-        f.step("time", "last", source=self._line, color=lines.FAINT, alpha=0.7, mode="after")
-        f.line("time", "mid", source=self._line, color=lines.ACCENT, line_width=1.8)
-        lines.linked_cross("market-cross", f)
-        return f

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bokeh.models import DataRange1d, Range1d, Span
-from panel.pane import Bokeh
 
-from dashboards.components import lines
+from dashboards.components.chart import Chart
 
 if TYPE_CHECKING:
     from qflib.views import RiskView, ShortfallView
@@ -17,6 +16,24 @@ _KEPT = 4_000  # reports in a picture: a quarter of an hour at four a second
 _OUTCOMES = 500
 _IN_SIGHT = 4.0  # times the unhedged shortfall
 _LEAST_MS = 1_000.0  # of a picture with one report
+_CLOCK: dict[str, Any] = {"clock": "risk", "kept": _KEPT}
+
+
+def _drawn(k: str, form: str, color: str, **more: Any) -> dict[str, Any]:
+    return {"k": k, "form": form, "color": color, **more}
+
+
+_ES = [
+    _drawn("es_unhedged", "line", "faint", label="unhedged", told="unhedged"),
+    _drawn("es_target", "line", "ask", width=2.4, dash=[5, 4], label="target", told="target"),
+    _drawn("es_current", "line", "accent", width=2, label="current", told="current"),
+    _drawn("limit", "line", "bad", width=1.5, label="limit"),
+]
+_PNL = [_drawn("pnl", "area", "accent"), _drawn("pnl", "line", "accent", told="P&L")]
+_OUTCOME = [
+    _drawn("pnl", "stem", "bid", width=2, mark="beyond", told="P&L"),
+    _drawn("var", "step", "ask", width=1.6, dash=[4, 3], label="−VaR forecast", told="−VaR"),
+]
 
 
 class Pictures:
@@ -39,29 +56,37 @@ class Pictures:
 
     def __init__(self, risk: RiskView, shortfall: ShortfallView, portfolio: str) -> None:
         self._risk, self._shortfall, self._portfolio = risk, shortfall, portfolio
-        self._series = lines.source("es_unhedged", "es_current", "es_target", "pnl", "limit")
-        self._strip = lines.source("pnl", "var", "colour", "size")
-        self._seq = -1
-        self._last: Any = None
+        self._last = 0
         self.counted, self.outcome = (0, 0), (-1, 0)
-        self._time = Range1d(name="risk-time")
-        figures = self._es(), self._pnl(), self._outcomes()
-        lines.linked_cross("risk-cross", *figures)
-        self.es, self.pnl, self.outcomes = (Bokeh(f, sizing_mode="stretch_both") for f in figures)
+        self.es = Chart(
+            ("time", "es_unhedged", "es_current", "es_target", "limit"),
+            _ES, picture=_CLOCK | {"base": 0, "legend": True}, ready=partial(self._anew, "es"),
+        )  # fmt: skip
+        self.pnl = Chart(("time", "pnl"), _PNL, picture=_CLOCK | {"base": 0}, ready=partial(self._anew, "pnl"))
+        self.outcomes = Chart(
+            ("time", "pnl", "var", "beyond"),
+            _OUTCOME, picture=_CLOCK | {"base": 0, "legend": True}, ready=partial(self._anew, "outcomes"),
+        )  # fmt: skip
 
     def extend(self) -> None:
         """Add what came since."""
         rows = self._risk.series(self._portfolio, n=_KEPT)
-        rows = rows[rows["seq"] > self._seq]
-        if len(rows):
-            self._seq = int(rows["seq"][-1])
-            names = ("es_unhedged", "es_current", "es_target", "pnl")
-            told = {n: rows[n] for n in names}
-            told["limit"] = np.full(len(rows), self._bound(float(rows["es_unhedged"].max())))
-            self._series.stream({"time": rows["time_ns"] / 1e6, **told}, rollover=_KEPT)
-            first = self._series.data["time"][0]
-            self._time.update(start=float(first), end=max(float(rows["time_ns"][-1]) / 1e6, float(first) + _LEAST_MS))
-        self._extend_outcomes()
+        if not len(rows):
+            return
+        start = float(rows["time_ns"][0]) / 1e6
+        seen = start, max(float(rows["time_ns"][-1]) / 1e6, start + _LEAST_MS)
+        for chart in (self.es, self.pnl):
+            new = rows[rows["seq"] > chart.seq]
+            if chart.is_ready and len(new):
+                full, chart.seq = chart.seq < 0, int(new["seq"][-1])
+                told = {n: new[n] for n in ("es_unhedged", "es_current", "es_target", "pnl")}
+                told["limit"] = np.full(len(new), self._bound(float(new["es_unhedged"].max())))
+                chart.tell(told | {"time": new["time_ns"] / 1e6}, full=full, seen=seen)
+        self._show_outcomes(rows, seen)
+
+    def _anew(self, name: str) -> None:
+        getattr(self, name).seq = -1
+        self.extend()
 
     def _bound(self, most: float) -> float:
         """The limit, as a line that the scale makes room for; NaN where there is none, or it is out of all sight."""
@@ -71,66 +96,20 @@ class Pictures:
         bound = float(report.limits.loc["max_es", "bound"])
         return bound if bound <= _IN_SIGHT * most else np.nan
 
-    def _extend_outcomes(self) -> None:
+    def _show_outcomes(self, reports: Any, seen: tuple[float, float]) -> None:
         frame = self._shortfall.outcomes(self._portfolio).iloc[-_OUTCOMES:]
-        if not len(frame) or frame.index[-1] == self._last:
+        if not len(frame):
+            self.outcomes.tell(seen=seen)
             return
-        self._last = frame.index[-1]
-        beyond = frame["exceeded"].to_numpy()
-        self.counted = len(frame), int(beyond.sum())
-        reports = self._risk.series(self._portfolio, n=_KEPT)
-        if len(reports):
-            at = min(int(np.searchsorted(reports["time_ns"], self._last.value)), len(reports) - 1)
+        beyond, ended = frame["exceeded"].to_numpy(), frame.index[-1].value
+        if ended != self._last:
+            self._last = ended
+            self.counted = len(frame), int(beyond.sum())
+            at = min(int(np.searchsorted(reports["time_ns"], ended)), len(reports) - 1)
             self.outcome = int(reports["seq"][at]), int(reports["append_ns"][at])
-        self._strip.data = {
-            "time": frame.index.as_unit("ns").asi8 / 1e6,
-            "pnl": frame["pnl"].to_numpy(),
-            "var": -frame["forecast_var"].to_numpy(),
-            "colour": np.where(beyond, lines.BAD, lines.BID).tolist(),
-            "size": np.where(beyond, 9.0, 5.0),
-        }
-
-    def _es(self) -> Any:
-        f = lines.made_figure(
-            "risk-es", x_range=self._time, y_range=DataRange1d(start=0, range_padding=0.1, only_visible=True)
-        )
-        drawn = [
-            f.line("time", f"es_{n}", source=self._series, color=c, line_width=w, line_dash=dash, legend_label=n)
-            for n, c, w, dash in (
-                ("unhedged", lines.FAINT, 1.8, "solid"),
-                ("target", lines.ASK, 2.4, [5, 4]),
-                ("current", lines.ACCENT, 2, "solid"),
-            )
-        ]
-        f.line("time", "limit", source=self._series, color=lines.BAD, line_width=1.5, legend_label="limit")
-        lines.legend(f)
-        told = [("unhedged", "@es_unhedged{0,0}"), ("current", "@es_current{0,0}"), ("target", "@es_target{0,0}")]
-        lines.hover(f, told, drawn[-1:])
-        return f
-
-    def _pnl(self) -> Any:
-        f = lines.made_figure("risk-pnl", x_range=self._time)
-        f.varea("time", 0, "pnl", source=self._series, color=lines.ACCENT, alpha=0.14)
-        line = f.line("time", "pnl", source=self._series, color=lines.ACCENT, line_width=1.8)
-        f.add_layout(Span(location=0, dimension="width", line_color=lines.FAINT, line_alpha=0.6))
-        lines.hover(f, [("P&L", "@pnl{0,0}")], [line])
-        return f
-
-    def _outcomes(self) -> Any:
-        f = lines.made_figure("risk-outcomes", x_range=self._time)
-        f.segment("time", 0, "time", "pnl", source=self._strip, color="colour", line_width=2, alpha=0.7)
-        dots = f.scatter("time", "pnl", source=self._strip, color="colour", size="size", line_color=None)
-        f.step(
-            "time",
-            "var",
-            source=self._strip,
-            color=lines.ASK,
-            line_width=1.6,
-            line_dash=[4, 3],
-            mode="after",
-            legend_label="−VaR forecast",
-        )
-        f.add_layout(Span(location=0, dimension="width", line_color=lines.FAINT, line_alpha=0.6))
-        lines.legend(f)
-        lines.hover(f, [("P&L", "@pnl{0,0}"), ("−VaR", "@var{0,0}")], [dots])
-        return f
+        if ended == self.outcomes.seq:
+            self.outcomes.tell(seen=seen)  # time goes on
+        elif self.outcomes.is_ready:
+            self.outcomes.seq = ended
+            told = {"pnl": frame["pnl"].to_numpy(), "var": -frame["forecast_var"].to_numpy(), "beyond": beyond}
+            self.outcomes.tell(told | {"time": frame.index.as_unit("ns").asi8 / 1e6}, full=True, seen=seen)

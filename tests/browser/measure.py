@@ -40,7 +40,8 @@ def main(minutes: float = 1.0, sessions: int = 20) -> None:
         url = server.stdout.readline().strip()
         process = psutil.Process(server.pid)
         try:
-            many(url, process, sessions)
+            if sessions:
+                many(url, process, sessions)
             if minutes:
                 with sync_playwright() as playwright:
                     browser = chromium(playwright)

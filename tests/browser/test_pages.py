@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from bokeh.models import DataRange1d
+from PIL import Image
 from playwright.sync_api import expect
 
 from dashboards.pages.risk_pictures import Pictures
@@ -81,30 +82,71 @@ def test_an_instrument_is_chosen(visit: Visit, running: Running) -> None:
 
 def test_the_cross_hair_is_linked(visit: Visit) -> None:
     visit.page.keyboard.press("Alt+1")
-    visit.page.locator(".heat canvas").hover(position={"x": 300, "y": 120})
-    span = "window.qf.model('market-cross')"
-    visit.page.wait_for_function(f"{span}.visible && {span}.location > 0")
+    price = visit.tile("price").locator(".chart")
+    visit.page.locator(".heat").hover(position={"x": 300, "y": 120})
+    expect(price).to_have_attribute("data-cross", re.compile(r"^\d"))
+    expect(price.locator(".v")).to_be_visible()
     expect(visit.page.locator(".heat .tip")).to_be_visible()
-    start, end = visit.page.evaluate("(() => { const r = window.qf.model('market-time'); return [r.start, r.end]; })()")
+    heat, line = (visit.page.locator(f"{e} > .v, {e} .plot > .v").bounding_box() for e in (".heat", ".chart:visible"))
+    assert heat is not None
+    assert line is not None
+    assert abs(heat["x"] - line["x"]) <= 2, "the same moment stands at the same place"
+    price.hover(position={"x": 200, "y": 40})
+    expect(visit.page.locator(".heat .v")).to_be_visible()
+    expect(visit.page.locator(".heat .tip")).to_be_hidden()
+    start, end = (float(price.get_attribute(f"data-{k}") or "nan") for k in ("start", "end"))
     assert 19e3 <= end - start <= 121e3
+
+
+def test_what_was_painted_in_parts_is_what_is_painted_at_once(visit: Visit, running: Running) -> None:
+    page = visit.page
+    page.keyboard.press("Alt+1")
+    page.mouse.move(2, 2)
+    page.get_by_role("button", name="30 s").click()
+    chart = visit.tile("price").locator(".chart").element_handle()
+    further = [chart, float(chart.get_attribute("data-end") or "nan") + 12e3]  # than its canvas reaches
+    page.wait_for_function("([chart, end]) => +chart.dataset.end > end", arg=further, timeout=60_000)
+    running.player.pause()
+    page.wait_for_function("""() => { const e = window.__qf_heat; return Date.now() - e.at > 1500; }""")
+
+    def picture(tile: str) -> Any:
+        return np.asarray(Image.open(BytesIO(visit.tile(tile).locator(".body").screenshot())).convert("L"), int)
+
+    plain = page.add_style_tag(
+        content=".tile .body { filter: none !important; opacity: 1 !important }"
+    )  # as it grows stale
+    parts = {tile: picture(tile) for tile in ("heat", "price")}
+    page.keyboard.press("t")  # the other colours and back: all of it is painted anew
+    page.keyboard.press("t")
+    for tile, before in parts.items():
+        after = picture(tile)
+        assert (abs(after - before) > 24).mean() < 2e-3, tile
+        assert before.std() > 3, "something is painted"
+    plain.evaluate("(e) => e.remove()")
+    running.player.pause(False)
+    page.get_by_role("button", name="2 min").click()
 
 
 def test_risks_pictures_show_one_time_and_one_cross_hair(visit: Visit) -> None:
     page = visit.page
     page.keyboard.press("Alt+2")
-    ranges = """() => { const made = [...window.Bokeh.documents].flatMap((d) => ["risk-es", "risk-pnl", "risk-outcomes"]
-        .map((n) => d.get_model_by_name(n)).filter((m) => m)); const r = made.map((m) => m.x_range);
-        return made.length === 3 && r.every((x) => x === r[0]) && r[0].end - r[0].start > 5e3; }"""
-    page.wait_for_function(ranges)
-    spans = "['risk-cross', 'risk-cross-1', 'risk-cross-2'].map((n) => window.qf.model(n))"
-    for tile in ("es", "outcomes", "pnl"):
+    charts = {tile: visit.tile(tile).locator(".chart") for tile in ("es", "outcomes", "pnl")}
+    for chart in charts.values():
+        expect(chart).to_have_attribute("data-end", re.compile(r"^\d"))
+    expect(charts["es"]).to_have_attribute("data-low", "0")
+    handles = [c.element_handle() for c in charts.values()]
+    same = "([made, ks]) => ks.every((k) => new Set(made.map((e) => e.dataset[k])).size === 1)"
+    for tile, pointed in charts.items():
         visit.tile(tile).hover(position={"x": 150, "y": 100})
-        page.wait_for_function(
-            f"{spans}.every((s) => s.visible && s.location > 0 && s.location === {spans}[0].location)"
-        )
+        for chart in charts.values():
+            expect(chart).to_have_attribute("data-cross", re.compile(r"^\d"))
+            expect(chart.locator(".v")).to_be_visible()
+        page.wait_for_function(same, arg=[handles, ["cross", "start", "end"]])
+        expect(pointed.locator(".tip")).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"))
         page.mouse.move(2, 2)
-        page.wait_for_function(f"{spans}.every((s) => !s.visible)")
-    assert page.evaluate("!window.qf.model('market-cross').visible")
+        for chart in charts.values():
+            expect(chart).to_have_attribute("data-cross", "")
+            expect(chart.locator(".v")).to_be_hidden()
     assert visit.faults == []
 
 
@@ -178,10 +220,12 @@ def test_the_scale_makes_room_for_the_limit(running: Running, bound: float | Non
     limits = pd.DataFrame({"bound": [] if bound is None else [bound]}, index=[] if bound is None else ["max_es"])
     risk: Any = SimpleNamespace(series=views.risk.series, latest=lambda _: SimpleNamespace(limits=limits))
     pictures = Pictures(risk, views.shortfall, "DESK1")
+    told: list[Any] = []
+    pictures.es.is_ready, pictures.es.send = True, told.append  # type: ignore[method-assign]
     pictures.extend()
-    line = next(r for r in pictures.es.object.renderers if r.glyph.y == "limit")
-    assert np.array_equal(np.unique(line.data_source.data["limit"]), [drawn], equal_nan=True)
-    assert isinstance(pictures.es.object.y_range, DataRange1d)
+    columns = np.frombuffer(told[0]["blob"]).reshape(len(pictures.es.columns), told[0]["n"])
+    assert np.array_equal(np.unique(columns[pictures.es.columns.index("limit")]), [drawn], equal_nan=True)
+    assert "limit" in [s["k"] for s in pictures.es.series], "whatever is drawn, the scale reaches"
 
 
 def test_light_is_light_and_remembered(light: Visit) -> None:
