@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.itch import be16, be32
+from qflib.kernels.itch_frames import be16, be32
 from qflib.kernels.jit import lean_kernel
 
 ETHERNET, RAW, RAW_BSD, LINUX_COOKED = 1, 101, 12, 113  # link types

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError
-from qflib.kernels import itch as kernel
+from qflib.kernels import itch_frames as kernel
 from qflib.kernels import pcap
 from qflib.records import FRAMES, Instrument, Instruments
 from qflib.venues.itch_messages import MESSAGES, SHAPES, columns
