@@ -96,6 +96,7 @@ VENUES: dict[str, Venue] = {
         Venue("kraken", "qflib.venues.kraken", "Kraken websocket v1 books: lines `time: json`, as captured"),
         Venue("databento", "qflib.venues.databento", "Databento DBN files: MBO and definitions", defines=True),
         Venue("itch", "qflib.venues.itch", "NASDAQ ITCH 5.0: files, gzip, MoldUDP64 in pcap, told apart by content"),
+        Venue("lobster", "qflib.venues.lobster", "LOBSTER message files, seeded from the orderbook file beside them"),
         Venue("deribit", "qflib.venues.deribit", "Deribit's REST instrument lists", False, False, True),
         Venue("file", "qflib.venues.files", "our own market events as CSV, Parquet or Arrow"),
         Venue("signals", "qflib.venues.signals", "trading signals as CSV, JSON lines or Parquet"),
