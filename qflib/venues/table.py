@@ -94,9 +94,15 @@ VENUES: dict[str, Venue] = {
     v.name: v
     for v in (
         Venue("kraken", "qflib.venues.kraken", "Kraken websocket v1 books: lines `time: json`, as captured"),
-        Venue("databento", "qflib.venues.databento", "Databento DBN files: MBO and definitions", defines=True),
+        Venue(
+            "databento",
+            "qflib.venues.databento",
+            "Databento DBN and DBZ files: books, quotes, trades, definitions",
+            defines=True,
+        ),
         Venue("itch", "qflib.venues.itch", "NASDAQ ITCH 5.0: files, gzip, MoldUDP64 in pcap, told apart by content"),
         Venue("lobster", "qflib.venues.lobster", "LOBSTER message files, seeded from the orderbook file beside them"),
+        Venue("jacobi", "qflib.venues.jacobi", "JACOBI event files: 32-byte records of orders"),
         Venue("deribit", "qflib.venues.deribit", "Deribit's REST instrument lists", False, False, True),
         Venue("file", "qflib.venues.files", "our own market events as CSV, Parquet or Arrow"),
         Venue("signals", "qflib.venues.signals", "trading signals as CSV, JSON lines or Parquet"),
