@@ -15,7 +15,9 @@ EXAMPLE = "Example: qflib replay kraken.ws.gz --venue kraken --json"
 
 def command(
     file: Annotated[Path, typer.Argument(help="The recording.")],
-    venue: Annotated[str, typer.Option(help="Whose format it is: kraken, databento, file, signals.")],
+    venue: Annotated[
+        str, typer.Option(help="Whose format it is: kraken, databento, itch, lobster, jacobi, file, signals.")
+    ],
     instrument_file: Annotated[Path | None, typer.Option(help="Instrument table (TOML), or the venue's own.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:

@@ -44,7 +44,7 @@ def test_help_has_an_example(command: list[str]) -> None:
         (("replay", "no-such-file.gz", "--venue", "kraken"), "no-such-file.gz"),
         (
             ("replay", __file__, "--venue", "no-such"),
-            "'no-such' is unknown; expected one of kraken, databento, file, signals",
+            "'no-such' is unknown; expected one of kraken, databento, itch, lobster, jacobi, file, signals",
         ),
         (("record", "no-such", "A", "--out", "x.gz"), "'no-such' is unknown; expected one of kraken\n"),
         (("record", "kraken", "XBT/USD", "--out", "/nonexistent/x.gz"), "/nonexistent/x.gz cannot be written"),
