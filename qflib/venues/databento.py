@@ -1,10 +1,11 @@
-"""Databento: market-by-order records (DBN, any version) to order events.
+"""Databento: orders, levels, quotes, trades and states (DBN, any version) to market events.
 
 Source of the layout: databento.com/docs/schemas-and-data-formats/mbo. A record is 56 bytes in all versions.
 """
 
 from __future__ import annotations
 
+import itertools
 from datetime import date
 from fractions import Fraction
 from typing import Any
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 
 from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, EventKind, Header, Instruments, Side
 from qflib.venues.databento_definitions import instruments
-from qflib.venues.databento_files import MBO, MBO_TYPE, UNDEFINED, read
+from qflib.venues.databento_files import read
+from qflib.venues.databento_layouts import LAYOUTS, MBO, PASSED_OVER, UNDEFINED
+from qflib.venues.databento_quotes import TOLD, events
+from qflib.venues.databento_records import read_records
 from qflib.venues.venue import Decoded, Refusal, State, frame_offsets
 
-__all__ = ["Decoder", "instruments", "read"]
+__all__ = ["Decoder", "instruments", "read", "read_records"]
 
 #: What each action is; 0: nothing for a book. A fill (F) tells of the resting side of a trade: the cancel or modify
 #: that follows it takes the quantity away, so that a fill must not.
@@ -39,7 +43,7 @@ _LAST, _SNAPSHOT = 128, 32
 
 
 class Decoder:
-    """MBO records of one connection to order events.
+    """Records of one connection to market events; what concerns no book (bars, definitions, …) is passed over.
 
     The first frame of a recording is the file's metadata, whose symbology names the instrument ids; a record whose
     id it does not name is looked up by the id as venue symbol.
@@ -69,21 +73,24 @@ class Decoder:
         payload = frames.payload
         if len(payload) < at[-1]:
             return Decoded(refused=tuple(Refusal(i, DeadReason.TORN, "bytes are missing") for i in range(n)))
-        kinds = np.zeros(n, np.uint8)
+        kinds = np.zeros(n, np.int64)
         long = frames.length >= 2
         kinds[long] = payload[at[:-1][long] + 1]
-        mbo = (frames.length == MBO.itemsize) & (kinds == MBO_TYPE)
         parts: list[Any] = []
         refused: list[Refusal] = []
-        others = np.flatnonzero(~mbo).tolist()
-        start = 0
-        for other in [*others, n]:
-            if other > start:
-                rows = np.frombuffer(payload[at[start] : at[other]], MBO)
-                parts.append(self._records(rows, frames.receipt_ns[start:other], start, refused))
-            if other < n:
-                self._other(other, payload[at[other] : at[other + 1]].tobytes(), refused)
-            start = other + 1
+        shape = kinds << 32 | frames.length
+        edges = [0, *(np.flatnonzero(shape[1:] != shape[:-1]) + 1).tolist(), n] if n else []
+        for start, stop in itertools.pairwise(edges):
+            kind, size = int(kinds[start]), int(frames.length[start])
+            layout = LAYOUTS.get((kind, size))
+            receipt = frames.receipt_ns[start:stop]
+            if layout is not None and kind in (MBO, *TOLD):
+                rows = np.frombuffer(payload[at[start] : at[stop]], layout.dtype)
+                make = self._records if kind == MBO else self._quotes
+                parts.append(make(rows, receipt, start, refused))
+            elif layout is None or kind not in PASSED_OVER:
+                for i in range(start, stop):
+                    self._other(i, payload[at[i] : at[i + 1]].tobytes(), refused)
         return Decoded(parts[0] if len(parts) == 1 else MARKET_EVENTS.concat(parts), tuple(sorted(refused)))
 
     def restart(self, receipt_ns: int) -> Decoded:
@@ -133,6 +140,17 @@ class Decoder:
             venue_ns=r["ts_event"].astype(np.int64),
             receipt_ns=receipt_ns[keep],
         )
+
+    def _quotes(self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]) -> Any:
+        at = self._rows_of(r["instrument_id"], r["ts_recv"])
+        made, good = events(r, int(r["rtype"][0]), at, self._unit[np.maximum(at, 0)], receipt_ns)
+        for i in np.flatnonzero((at < 0) | ~good).tolist():
+            why = DeadReason.UNKNOWN_INSTRUMENT if at[i] < 0 else DeadReason.BAD_VALUE
+            said = (
+                f"instrument id {r[i]['instrument_id']} is not in the table" if at[i] < 0 else "a price is off the tick"
+            )
+            refused.append(Refusal(first + i, why, said))
+        return made
 
     def _rows_of(self, ids: NDArray[np.uint32], received: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Table rows of instrument ids; -1 where unknown."""
@@ -186,7 +204,11 @@ def _why(r: Any, known: bool, kind: int) -> tuple[DeadReason, str]:
     if kind == 0:
         return DeadReason.UNKNOWN_KIND, f"action {r['action']!r}"
     if not known:
-        return DeadReason.UNKNOWN_INSTRUMENT, f"instrument id {r['instrument_id']} is not in the table"
+        return DeadReason.UNKNOWN_INSTRUMENT, _unknown(r)
     if r["price"] == UNDEFINED:
         return DeadReason.BAD_VALUE, "the price is undefined"
     return DeadReason.BAD_VALUE, f"price {r['price']}e-9 is off the tick"
+
+
+def _unknown(r: Any) -> str:
+    return f"instrument id {r['instrument_id']} is not in the table"

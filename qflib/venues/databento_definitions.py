@@ -12,9 +12,9 @@ import pandas as pd
 
 from qflib.errors import DataError, InputError
 from qflib.records import Instrument, Instruments
-from qflib.venues.databento_files import UNDEFINED, decimal, whole
+from qflib.venues.databento_files import decimal, whole
+from qflib.venues.databento_layouts import UNDEFINED, UNDEFINED_TIME
 
-_UNDEFINED_TIME = (1 << 64) - 1
 _UNDEFINED_MULTIPLIER = (1 << 31) - 1
 _UPGRADE: Any = dbn.VersionUpgradePolicy.UPGRADE_TO_V3
 _KIND: dict[str, Any] = {"C": "option", "P": "option", "F": "future"}
@@ -60,7 +60,7 @@ def instruments(path: Path) -> Instruments:
 
 def _instrument(r: Any, source: str, path: Path) -> Instrument | None:
     code = str(r.instrument_class)
-    if code not in _KIND or r.expiration == _UNDEFINED_TIME:
+    if code not in _KIND or r.expiration == UNDEFINED_TIME:
         return None
     kind = _KIND[code]
     cfi = r.cfi.ljust(6)

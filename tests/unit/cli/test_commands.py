@@ -44,7 +44,7 @@ def test_help_has_an_example(command: list[str]) -> None:
         (("replay", "no-such-file.gz", "--venue", "kraken"), "no-such-file.gz"),
         (
             ("replay", __file__, "--venue", "no-such"),
-            "'no-such' is unknown; expected one of kraken, binance, binance_futures, databento, coinbase",
+            "'no-such' is unknown; expected one of kraken, binance, binance_futures, coinbase, bitstamp, deribit",
         ),
         (
             ("record", "no-such", "A", "--out", "x.gz"),

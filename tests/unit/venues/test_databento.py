@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from qflib.records import DeadReason, EventFlag, EventKind, Header, Instrument, Instruments, Side
 from qflib.venues.databento import Decoder
-from qflib.venues.databento_files import MBO, MBO_TYPE, UNDEFINED
+from qflib.venues.databento_layouts import LAYOUTS, UNDEFINED
+from qflib.venues.databento_layouts import MBO as MBO_TYPE
 from qflib.venues.venue import frames_of
 
+MBO = LAYOUTS[MBO_TYPE, 56].dtype
 TABLE = Instruments(
     (
         Instrument("ESH4", tick_schedule=(("0", "0.25"),), venue="databento", source="databento:GLBX"),
