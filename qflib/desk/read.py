@@ -38,8 +38,8 @@ def read(
     path
         The file, or a DataFrame as `Feed.to_frame` gives it.
     venue
-        A name of the table of venues: "kraken", "binance", "databento", "itch", "lobster", "file" (our own CSV, Parquet,
-        Arrow), "signals", ...; or "history": `path` is then the folder that ``qflib up`` archives into.
+        A name of the table of venues: "kraken", "binance", "databento", "itch", "lobster", "signals", "file" (our own
+        CSV, Parquet, Arrow), ...; or "history": `path` is then the folder that ``qflib up`` archives into.
     instruments
         The table, or a file of it: TOML, or the venue's own definitions. By default what the recording tells;
         a DataFrame tells none.
