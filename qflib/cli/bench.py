@@ -24,6 +24,7 @@ BENCHES: dict[str, str] = {
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
     "import": "qflib.cli.benches.importing",
+    "orderbook": "qflib.cli.benches.orderbook",
     "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",
 }
