@@ -71,7 +71,7 @@ def rows(peers: bool) -> Iterator[Row]:
 
 def books_of(market: Market) -> Books:
     """Empty books for a market."""
-    return Books(market.instruments)
+    return Books(market.instruments, ids=2**32 if market.bounded else 0)
 
 
 def _applied(market: Market) -> float:
