@@ -26,6 +26,7 @@ BENCHES: dict[str, str] = {
     "features": "qflib.cli.benches.features",
     "import": "qflib.cli.benches.importing",
     "matching": "qflib.cli.benches.matching",
+    "orderbook": "qflib.cli.benches.orderbook",
     "pipeline": "qflib.cli.benches.pipeline",
     "shortfall": "qflib.cli.benches.shortfall",
 }

@@ -1,4 +1,4 @@
-"""64-bit words: the highest set bit, as one machine instruction, and the change of sign."""
+"""64-bit words: the highest set bit, as one machine instruction, and the change of sign; asking memory ahead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,25 @@ def _highest_bit(typing_context: Any, word: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+@intrinsic
+def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
+    """Ask for the cache line of an array's element, to be written; any place is harmless."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, args[0])
+        byte, word = cgutils.voidptr_t, cgutils.int32_t
+        make: Any = cgutils
+        told = make.ir.FunctionType(make.ir.VoidType(), [byte, word, word, word])
+        fetch = make.get_or_insert_function(builder.module, told, "llvm.prefetch.p0")
+        at = builder.bitcast(builder.gep(view.data, [args[1]]), byte)
+        builder.call(fetch, [at, word(1), word(3), word(1)])  # for writing, to all levels, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
 highest_bit: Any = _highest_bit  # typed by its use in kernels, not by its generator
+prefetch: Any = _prefetch
 
 
 @inlined

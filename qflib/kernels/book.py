@@ -13,16 +13,27 @@ from typing import Any
 import numpy as np
 
 from qflib.kernels.bits import signed
+from qflib.kernels.book_ids import find_cell, forget_cell, row_in_cell
 from qflib.kernels.book_levels import (
     best,
     drop_level,
     find_level,
+    level_for,
     level_orders,
     level_qty,
     make_level,
     next_price,
     rank_of,
+    take_level_out,
     worse_level,
+)
+from qflib.kernels.book_queues import (
+    first_order,
+    free_order,
+    link_order,
+    next_order,
+    place_in_cell,
+    unlink_order,
 )
 from qflib.kernels.book_state import (
     BAD_INSTRUMENT,
@@ -30,34 +41,35 @@ from qflib.kernels.book_state import (
     BAD_QTY,
     BAD_SIDE,
     DUPLICATE_ID,
+    ID_BOUND,
+    ID_WANTED,
     MAX_QTY,
     NEED_LEVELS,
     NEED_ORDERS,
     NO_PRICE,
     OK,
     ORDER_FREE,
-    ORDER_LIVE,
     UNKNOWN_ID,
     UNKNOWN_KIND,
     BookState,
     Int,
     grow,
-    home,
     new_state,
     with_instruments,
 )
-from qflib.kernels.jit import inlined, lean_kernel
+from qflib.kernels.jit import folded, lean_kernel
 
 __all__ = [
     "BAD_INSTRUMENT", "BAD_PRICE", "BAD_QTY", "BAD_SIDE", "DUPLICATE_ID", "MAX_QTY", "NEED_LEVELS",
     "NEED_ORDERS", "NO_PRICE", "OK", "UNKNOWN_ID", "UNKNOWN_KIND", "BookState", "apply_event", "best",
-    "find_level", "find_order", "grow", "level_orders", "level_qty", "new_state", "next_price", "place_order",
-    "qty_ahead", "rank_of", "with_instruments", "worse_level",
+    "clear_side", "drop_level", "find_cell", "find_level", "find_order", "first_order", "forget_cell", "free_order",
+    "grow", "level_orders", "level_qty", "link_order", "make_level", "new_state", "next_order", "next_price",
+    "place_in_cell", "place_order", "qty_ahead", "rank_of", "row_in_cell", "take_off", "unlink_order",
+    "with_instruments", "worse_level",
 ]  # fmt: skip
 
 ADD, MODIFY, CANCEL, EXECUTE, TRADE, LEVEL, CLEAR, STATUS, QUOTE, SETTLEMENT = range(1, 11)
 
-_ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 
 
@@ -86,52 +98,68 @@ def apply_event(
     event's price and quantity as the last trade. CLEAR empties both sides and keeps last trade, status and settlement.
     """
     i, s, oid = np.int64(instrument), np.int64(side), np.uint64(order_id)
-    if i < 0 or i >= len(b.info):
-        return BAD_INSTRUMENT
-    if kind == ADD:
-        return _add(b, i, s, oid, price_ticks, qty)
-    if kind in (CANCEL, EXECUTE):
+    return signed(apply_one(b, np.int64(kind), i, s, oid, np.int64(price_ticks), np.int64(qty)))
+
+
+@folded
+def apply_one(b: BookState, kind: Any, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Any:
+    """As `apply_event`, in the caller; int64 all but the id, a uint64."""
+    status: Any = np.int64(OK)
+    if np.uint64(instrument) >= np.uint64(len(b.info)):
+        status = BAD_INSTRUMENT
+    elif kind == ADD:
+        status = _add(b, instrument, side, oid, price, qty)
+    elif kind in (CANCEL, EXECUTE):
+        cell = find_cell(b, instrument, oid)
+        row = row_in_cell(b, cell)
         if qty < 0:
-            return BAD_QTY
-        cell = find_cell(b, i, oid)
-        row = np.uint64(b.cells[cell].row)
-        if row == _ZERO:
-            return UNKNOWN_ID
-        _shrink(b, cell, row, qty)
-        if kind == EXECUTE:
-            b.info[i].last_ticks = price_ticks
-            b.info[i].last_qty = qty
-        return OK
-    if kind == MODIFY:
-        return _modify(b, i, s, oid, price_ticks, qty)
+            status = BAD_QTY
+        elif row == _ZERO:
+            status = UNKNOWN_ID
+        else:
+            take_off(b, cell, row, qty)
+            if kind == EXECUTE:
+                i = np.uint64(instrument)
+                b.info[i].last_ticks = price
+                b.info[i].last_qty = qty
+    elif kind == MODIFY:
+        status = _modify(b, instrument, side, oid, price, qty)
+    else:
+        status = _apply_rest(b, kind, instrument, side, price, qty)
+    return np.int64(status)
+
+
+@lean_kernel
+def _apply_rest(b: BookState, kind: Int, i: Int, side: Int, price: Int, qty: Int) -> Int:
+    """What names no order."""
+    status: Any = np.int64(OK)
     if kind == LEVEL:
-        return _tell_level(b, i, s, price_ticks, qty)
-    if kind == QUOTE:
-        return _quote(b, i, s, price_ticks, qty)
-    if kind == TRADE:
+        status = _tell_level(b, i, side, price, qty)
+    elif kind == QUOTE:
+        status = _quote(b, i, side, price, qty)
+    elif kind == TRADE:
         if qty < 0:
-            return BAD_QTY
-        b.info[i].last_ticks = price_ticks
-        b.info[i].last_qty = qty
-        return OK
-    if kind == CLEAR:
+            status = BAD_QTY
+        else:
+            b.info[i].last_ticks = price
+            b.info[i].last_qty = qty
+    elif kind == CLEAR:
         clear_side(b, 2 * i)
         clear_side(b, 2 * i + 1)
-        return OK
-    if kind == STATUS:
+    elif kind == STATUS:
         b.info[i].status = np.uint32(qty)
-        return OK
-    if kind == SETTLEMENT:
-        b.info[i].settlement_ticks = price_ticks
+    elif kind == SETTLEMENT:
+        b.info[i].settlement_ticks = price
         b.info[i].settled = 1
-        return OK
-    return UNKNOWN_KIND
+    else:
+        status = UNKNOWN_KIND
+    return signed(status)
 
 
 @lean_kernel
 def find_order(b: BookState, instrument: Int, order_id: Int) -> Int:
     """Row of an order in `b.orders`; 0: unknown. O(1)."""
-    return signed(b.cells[find_cell(b, instrument, np.uint64(order_id))].row)
+    return signed(row_in_cell(b, find_cell(b, np.int64(instrument), np.uint64(order_id))))
 
 
 @lean_kernel
@@ -149,8 +177,8 @@ def qty_ahead(b: BookState, row: Int) -> Int:
 @lean_kernel
 def place_order(b: BookState, instrument: Int, order_id: Int, qty: Int, level: Int) -> None:
     """Put an unknown order at the end of the queue of a level's row; there must be a free order row. O(1)."""
-    oid = np.uint64(order_id)
-    place_in_cell(b, find_cell(b, instrument, oid), instrument, oid, qty, np.uint64(level))
+    oid, k = np.uint64(order_id), np.int64(instrument)
+    place_in_cell(b, find_cell(b, k, oid), k, oid, qty, np.uint64(level))
 
 
 @lean_kernel
@@ -162,75 +190,9 @@ def clear_side(b: BookState, book: Int) -> None:
         drop_level(b, row)
 
 
-@inlined
-def find_cell(b: BookState, instrument: Any, oid: Any) -> Any:
-    """The table's cell of an order, or the free cell where it would go."""
-    mask = np.uint64(len(b.cells) - 1)
-    i = home(b, instrument, oid)
-    while b.cells[i].row != 0 and not (b.cells[i].id == oid and b.cells[i].instrument == instrument):
-        i = (i + _ONE) & mask
-    return i
-
-
-@inlined
-def forget_cell(b: BookState, cell: Any) -> None:
-    """Empty a cell; cells behind it move up where their search would break (Knuth, TAOCP 3, 6.4, algorithm R)."""
-    mask = np.uint64(len(b.cells) - 1)
-    i = cell
-    j = (i + _ONE) & mask
-    while b.cells[j].row != 0:
-        start = home(b, b.cells[j].instrument, b.cells[j].id)
-        if ((j - start) & mask) >= ((j - i) & mask):
-            b.cells[i].id = b.cells[j].id
-            b.cells[i].row = b.cells[j].row
-            b.cells[i].instrument = b.cells[j].instrument
-            i = j
-        j = (j + _ONE) & mask
-    b.cells[i].row = 0
-
-
-@inlined
-def link_order(b: BookState, row: Any, level: Any) -> None:
-    """Put an order at the end of a level's queue."""
-    tail = np.uint64(b.levels[level].tail)
-    b.orders[row].level = level
-    b.orders[row].prev = tail
-    b.orders[row].next = 0
-    if tail == _ZERO:
-        b.levels[level].head = row
-    else:
-        b.orders[tail].next = row
-    b.levels[level].tail = row
-    b.levels[level].count += np.uint32(1)
-    b.levels[level].qty += b.orders[row].qty
-
-
-@inlined
-def unlink_order(b: BookState, row: Any, level: Any) -> None:
-    """Take an order out of its queue; its level stays, even empty."""
-    before, after = np.uint64(b.orders[row].prev), np.uint64(b.orders[row].next)
-    if before == _ZERO:
-        b.levels[level].head = after
-    else:
-        b.orders[before].next = after
-    if after == _ZERO:
-        b.levels[level].tail = before
-    else:
-        b.orders[after].prev = before
-    b.levels[level].count -= np.uint32(1)
-    b.levels[level].qty -= b.orders[row].qty
-
-
-@inlined
-def free_order(b: BookState, row: Any) -> None:
-    b.orders[row].next = b.heads[ORDER_FREE]
-    b.heads[ORDER_FREE] = row
-    b.heads[ORDER_LIVE] -= 1
-
-
-@inlined
-def _shrink(b: BookState, cell: Any, row: Any, qty: Any) -> None:
-    """Take a quantity off an order; all of it takes the order out."""
+@folded
+def take_off(b: BookState, cell: Any, row: Any, qty: Any) -> None:
+    """Take a quantity off the order in a cell; all of it takes the order out, and its level if nothing is left."""
     level = np.uint64(b.orders[row].level)
     if qty < b.orders[row].qty:
         b.orders[row].qty -= qty
@@ -240,14 +202,14 @@ def _shrink(b: BookState, cell: Any, row: Any, qty: Any) -> None:
         forget_cell(b, cell)
         free_order(b, row)
         if b.levels[level].qty == 0:
-            drop_level(b, np.int64(level))
+            take_level_out(b, level)
 
 
 @lean_kernel
 def _empty_level(b: BookState, level: Int) -> None:
     """Forget a level's orders and quantity."""
     l = np.uint64(level)
-    instrument = b.levels[l].book >> np.uint32(1)
+    instrument = np.int64(b.levels[l].book) >> 1
     row = np.uint64(b.levels[l].head)
     while row != _ZERO:
         after = np.uint64(b.orders[row].next)
@@ -260,38 +222,26 @@ def _empty_level(b: BookState, level: Int) -> None:
     b.levels[l].tail = 0
 
 
-@inlined
-def place_in_cell(b: BookState, cell: Any, instrument: Any, oid: Any, qty: Any, level: Any) -> Any:
-    """Put a new order at the end of a level's queue; its row. There must be one free."""
-    row = np.uint64(b.heads[ORDER_FREE])
-    b.heads[ORDER_FREE] = b.orders[row].next
-    b.heads[ORDER_LIVE] += 1
-    b.cells[cell].id = oid
-    b.cells[cell].row = row
-    b.cells[cell].instrument = instrument
-    b.orders[row].id = oid
-    b.orders[row].qty = qty
-    link_order(b, row, level)
-    return row
-
-
-@inlined
-def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Int:
-    book = 2 * np.int64(instrument) + np.int64(side) - 1
+@folded
+def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Any:
+    book = 2 * instrument + side - 1
     cell = find_cell(b, instrument, oid)
-    status = _check(b, side, price, qty)
+    status: Any = _check(side, price, qty)
     if qty == 0:
-        status = BAD_QTY
-    elif b.cells[cell].row != 0:
-        status = DUPLICATE_ID
+        status = np.int64(BAD_QTY)
+    elif row_in_cell(b, cell) != _ZERO:
+        status = np.int64(DUPLICATE_ID)
     elif status == OK and b.heads[ORDER_FREE] == 0:
-        status = NEED_ORDERS
+        status = np.int64(NEED_ORDERS)
+    elif oid >= np.uint64(len(b.rows_by_id)) and oid < np.uint64(b.heads[ID_BOUND]) and status == OK:
+        b.heads[ID_WANTED] = np.int64(oid)
+        status = np.int64(NEED_ORDERS)
     if status == OK:
-        level = np.uint64(make_level(b, book, rank_of(book, price)))
+        level = np.uint64(level_for(b, book, rank_of(book, price)))
         if level == _ZERO:
-            status = NEED_LEVELS
+            status = np.int64(NEED_LEVELS)
         elif b.levels[level].qty > MAX_QTY - qty:
-            status = BAD_QTY
+            status = np.int64(BAD_QTY)
         else:
             place_in_cell(b, cell, instrument, oid, qty, level)
     return status
@@ -299,18 +249,18 @@ def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: An
 
 @lean_kernel
 def _modify(b: BookState, instrument: Int, side: Int, oid: Int, price: Int, qty: Int) -> Int:
-    cell = find_cell(b, instrument, np.uint64(oid))
-    row = np.uint64(b.cells[cell].row)
+    cell = find_cell(b, np.int64(instrument), np.uint64(oid))
+    row = np.uint64(row_in_cell(b, cell))
     if row == _ZERO:
         return UNKNOWN_ID
     level = np.uint64(b.orders[row].level)
     book = np.int64(b.levels[level].book)
     own = (book & 1) + 1
-    status = _check(b, own if side == 0 else side, price, qty)
+    status = _check(own if side == 0 else side, price, qty)
     if status != OK:
-        return status
+        return signed(status)
     if qty == 0:
-        _shrink(b, cell, row, b.orders[row].qty)
+        take_off(b, cell, row, b.orders[row].qty)
         return OK
     if side != 0:
         book = 2 * np.int64(instrument) + np.int64(side) - 1
@@ -342,9 +292,9 @@ def _modify(b: BookState, instrument: Int, side: Int, oid: Int, price: Int, qty:
 
 @lean_kernel
 def _tell_level(b: BookState, instrument: Int, side: Int, price: Int, qty: Int) -> Int:
-    status = _check(b, side, price, qty)
+    status = _check(side, price, qty)
     if status != OK:
-        return status
+        return signed(status)
     book = 2 * instrument + side - 1
     rank = rank_of(book, price)
     if qty == 0:
@@ -364,9 +314,9 @@ def _tell_level(b: BookState, instrument: Int, side: Int, price: Int, qty: Int) 
 
 @lean_kernel
 def _quote(b: BookState, instrument: Int, side: Int, price: Int, qty: Int) -> Int:
-    status = _check(b, side, price, qty)
+    status = _check(side, price, qty)
     if status != OK:
-        return status
+        return signed(status)
     book = 2 * instrument + side - 1
     kept: Int = 0
     if qty != 0:
@@ -385,14 +335,14 @@ def _quote(b: BookState, instrument: Int, side: Int, price: Int, qty: Int) -> In
     return OK
 
 
-@inlined
-def _check(b: BookState, side: Any, price: Any, qty: Any) -> Int:
+@folded
+def _check(side: Any, price: Any, qty: Any) -> Any:
     """What is wrong with a level's side, price or quantity."""
-    status: Int = OK
+    status: Any = np.int64(OK)
     if side != 1 and side != 2:  # noqa: PLR1714
-        status = BAD_SIDE
+        status = np.int64(BAD_SIDE)
     elif qty < 0 or qty > MAX_QTY:
-        status = BAD_QTY
+        status = np.int64(BAD_QTY)
     elif price == NO_PRICE:
-        status = BAD_PRICE
+        status = np.int64(BAD_PRICE)
     return status

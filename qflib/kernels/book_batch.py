@@ -7,10 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.book import apply_event
-from qflib.kernels.book_levels import rank_of
+from qflib.kernels.bits import prefetch
+from qflib.kernels.book import ADD, apply_one
+from qflib.kernels.book_ids import expect_id, likely_row
+from qflib.kernels.book_levels import likely_place
 from qflib.kernels.book_state import NEED_ORDERS, BookState, Int
-from qflib.kernels.jit import inlined, lean_kernel
+from qflib.kernels.jit import folded, lean_kernel
 
 # Places in `counters`: place -s counts status s; then
 EVENTS: Final = 0
@@ -19,6 +21,8 @@ LOCKED: Final = 9  # at a row with LAST, they were equal
 N_COUNTERS: Final = 10
 
 LAST: Final = 1
+
+_FAR, _NEAR, _NEXT = np.uint64(16), np.uint64(8), np.uint64(4)  # rows ahead that memory is asked for
 
 
 @lean_kernel
@@ -52,34 +56,57 @@ def apply_events(
     row
         `stop`; or the row that found no room: grow the state and go on from it.
     """
-    for i in range(start, stop):
-        k, f, s = np.int64(kind[i]), np.int64(flags[i]), np.int64(side[i])
-        at = np.int64(instrument[i])
-        status = apply_event(b, k, f, at, s, order_id[i], price_ticks[i], qty[i])
-        if status <= NEED_ORDERS:
-            return i
-        counters[0] += 1
+    n = np.uint64(len(kind))
+    for j in range(start, stop):
+        i = np.uint64(j)
+        _expect(b, kind, instrument, side, order_id, price_ticks, i, n)
+        f, at = np.int64(flags[i]), np.int64(instrument[i])
+        status = apply_one(b, np.int64(kind[i]), at, np.int64(side[i]), order_id[i], price_ticks[i], qty[i])
         if status < 0:
+            if status <= NEED_ORDERS:
+                return j
             counters[-status] += 1
             if at >= len(b.info):
+                counters[EVENTS] += 1
                 continue
-        b.info[at].time_ns = max(b.info[at].time_ns, receipt_ns[i])
+        counters[EVENTS] += 1
+        u = np.uint64(at)
+        b.info[u].time_ns = max(b.info[u].time_ns, receipt_ns[i])
         if f & LAST != 0:
-            over = gap(b, at)
+            over = gap(b, u)
             if over >= 0:
                 counters[CROSSED if over > 0 else LOCKED] += 1
     return stop
 
 
-@inlined
+@folded
+def _expect(
+    b: BookState, kind: Any, instrument: Any, side: Any, order_id: Any, price_ticks: Any, i: Any, n: Any
+) -> None:
+    """Ask memory for what the rows after row `i` will touch: first ids, then orders or levels, then neighbours."""
+    far, near, next_ = i + _FAR, i + _NEAR, i + _NEXT
+    if far < n:
+        expect_id(b, np.int64(instrument[far]), order_id[far])
+        if kind[near] != ADD:
+            prefetch(b.orders, likely_row(b, np.int64(instrument[near]), order_id[near]))
+        else:
+            prefetch(b.page_rows, likely_place(b, instrument[near], side[near], price_ticks[near]))
+        if kind[next_] != ADD:
+            row = likely_row(b, np.int64(instrument[next_]), order_id[next_])
+            prefetch(b.levels, np.uint64(b.orders[row].level))
+            prefetch(b.orders, np.uint64(b.orders[row].next))
+            prefetch(b.orders, np.uint64(b.orders[row].prev))
+        else:
+            place = likely_place(b, instrument[next_], side[next_], price_ticks[next_])
+            prefetch(b.levels, np.uint64(b.page_rows[place]))
+
+
+@folded
 def gap(b: BookState, instrument: Any) -> Any:
     """1: the best bid is above the best ask (crossed); 0: equal (locked); -1: neither."""
-    bid = np.uint64(b.books[2 * instrument].best)
-    ask = np.uint64(b.books[2 * instrument + 1].best)
+    bid, ask = np.uint64(2 * np.int64(instrument)), np.uint64(2 * np.int64(instrument) + 1)
+    bid_ticks, ask_ticks = b.books[bid].best_rank, ~b.books[ask].best_rank
     over = np.int64(-1)
-    if bid != np.uint64(0) and ask != np.uint64(0):
-        bid_ticks = b.levels[bid].rank
-        ask_ticks = rank_of(np.int64(1), b.levels[ask].rank)
-        if bid_ticks >= ask_ticks:
-            over = np.int64(bid_ticks > ask_ticks)
+    if bid_ticks >= ask_ticks and b.books[bid].best != 0 and b.books[ask].best != 0:
+        over = np.int64(bid_ticks > ask_ticks)
     return over

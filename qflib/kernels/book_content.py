@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qflib.kernels.bits import signed
 from qflib.kernels.book import place_order
 from qflib.kernels.book_levels import make_level, rank_of, worse_level
-from qflib.kernels.book_state import INFO, ORDER_LIVE, BookState, Int, grow, new_state
+from qflib.kernels.book_state import ID_WANTED, INFO, NEED_ORDERS, ORDER_LIVE, BookState, Int, grow, new_state
 from qflib.kernels.jit import kernel, lean_kernel
 
 TOP_LEVELS = 5  # levels summed in bid_depth and ask_depth
@@ -118,8 +118,10 @@ def save(b: BookState) -> dict[str, NDArray[Any]]:
     return out | {f"info.{n}": b.info[n].copy() for n in INFO.names or ()}
 
 
-def load(content: dict[str, NDArray[Any]]) -> BookState:
-    """Books with the content that `save` gave: from here on the same events do the same. O(content).
+def load(content: dict[str, NDArray[Any]], ids: int = 0) -> BookState:
+    """Books with the content that `save` gave: from here on the same events do the same; `ids` as `new_state`'s.
+
+    O(content).
 
     Examples
     --------
@@ -131,7 +133,12 @@ def load(content: dict[str, NDArray[Any]]) -> BookState:
     10050
     """
     n_orders, n_levels = len(content["orders.id"]), len(content["levels.qty"])
-    b = new_state(len(content["info.status"]), max(1024, 2 * n_orders), max(256, 2 * n_levels), max(64, 2 * n_levels))
+    room = max(256, 2 * n_levels)
+    b = new_state(len(content["info.status"]), max(1024, 2 * n_orders), room, room, ids)
+    bounded = content["orders.id"][content["orders.id"] < ids]
+    if len(bounded):
+        b.heads[ID_WANTED] = bounded.max()
+        b = grow(b, NEED_ORDERS)
     instrument, side, price, qty, orders = (np.ascontiguousarray(content[f"levels.{n}"]) for n in LEVEL_COLUMNS)
     # Directories double as they grow, and what they leave behind is packed by `grow`: the arena may need several.
     level, order = 0, 0

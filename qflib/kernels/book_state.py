@@ -2,10 +2,11 @@
 
 Layout. A *book* is one side of one instrument: row ``2 * instrument + side - 1``. Inside, prices are *ranks*: the price
 for a bid, its bitwise complement for an ask, so that a higher rank is always better and any int64 price has one.
-A *page* is 64 neighbouring ranks: a word of occupancy bits and a level row a bit. A book's *directory* holds its pages
-sorted by rank, the best last, in a segment of one arena. A *level* heads a queue of *orders*. An order is found by
-(instrument, id) in an open-addressing table. Row 0 of each pool means "none"; free rows are chained, the last freed is
-used first.
+A *page* is 64 neighbouring ranks: a word of occupancy bits and a level row a bit, 0 where there is none. A book's
+*directory* holds its pages sorted by rank, the best last, in a segment of one arena; its *window* holds the pages of
+`NEAR` neighbouring keys around the touch by place, and moves with the touch. A *level* heads a queue of *orders*. An
+order is found by (instrument, id): see `qflib.kernels.book_ids`. Row 0 of each pool means "none", and of orders is
+scribbled on; free rows are chained, the last freed is used first. Rows do not straddle cache lines.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.jit import inlined, kernel
+from qflib.kernels.jit import folded, kernel
 
-ORDER = np.dtype([("id", "u8"), ("qty", "i8"), ("level", "u4"), ("next", "u4"), ("prev", "u4")], align=True)
-CELL = np.dtype([("id", "u8"), ("row", "u4"), ("instrument", "u4")], align=True)
+ORDER = np.dtype(
+    [("id", "u8"), ("qty", "i8"), ("level", "u4"), ("next", "u4"), ("prev", "u4"), ("instrument", "u4")], align=True
+)
 LEVEL = np.dtype(
     [
         ("qty", "i8"),  # of its orders and of what is told without orders
         ("rank", "i8"),
-        ("page", "u4"),
         ("book", "u4"),
         ("count", "u4"),
         ("head", "u4"),
@@ -31,7 +32,18 @@ LEVEL = np.dtype(
     ],
     align=True,
 )
-BOOK = np.dtype([("start", "u4"), ("pages", "u4"), ("room", "u4"), ("best", "u4"), ("levels", "u4")])
+BOOK = np.dtype(
+    [
+        ("near_key", "i8"),  # rank >> 6 of the window's first page
+        ("best_rank", "i8"),  # of the best level; NO_PRICE: there is none
+        ("best", "u4"),
+        ("levels", "u4"),
+        ("start", "u4"),  # of its directory in the arena
+        ("pages", "u4"),
+        ("room", "u4"),
+    ],
+    align=True,
+)
 INFO = np.dtype(
     [
         ("last_ticks", "i8"),
@@ -52,6 +64,12 @@ PAGE_FREE: Final = 4
 PAGE_LIVE: Final = 5
 ARENA_USED: Final = 6
 HASH_SHIFT: Final = 7
+HASHED: Final = 8  # orders found by hash
+ID_BOUND: Final = 9  # ids below it index `rows_by_id`
+ID_WANTED: Final = 10  # the id that did not fit there
+N_HEADS: Final = 11
+
+NEAR: Final = 8  # pages in a window
 
 # Statuses of `apply_event`. Below zero the event did not change the book.
 OK: Final = 0
@@ -68,22 +86,23 @@ NEED_LEVELS: Final = -9
 NO_PRICE: Final = -(2**63)
 MAX_QTY: Final = 2**60  # of a level; sums of a few levels stay inside int64
 
+_ONE = np.uint64(1)
+_LINE = 64  # bytes of a cache line
+
 #: Whole numbers in kernels: Python's outside, int64 inside.
 Int: TypeAlias = int | np.integer[Any]
-
-_FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
-_MIX = np.uint64(0xD6E8FEB86659FD93)
-_ONE = np.uint64(1)
 
 
 class BookState(NamedTuple):
     """All books of a set of instruments, as plain arrays (see the module)."""
 
     orders: NDArray[Any]  # ORDER
-    cells: NDArray[Any]  # CELL, a power of two, at least twice the orders
+    cells: NDArray[np.uint64]  # a power of two, at least twice the orders
+    rows_by_id: NDArray[np.uint32]
     levels: NDArray[Any]  # LEVEL
     page_bits: NDArray[np.uint64]
     page_rows: NDArray[np.uint32]  # 64 a page
+    near: NDArray[np.uint32]  # pages, NEAR a book
     dir_key: NDArray[np.int64]  # rank >> 6
     dir_page: NDArray[np.uint32]
     books: NDArray[Any]  # BOOK, two an instrument
@@ -91,7 +110,7 @@ class BookState(NamedTuple):
     heads: NDArray[np.int64]
 
 
-def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: int = 64) -> BookState:
+def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: int = 64, ids: int = 0) -> BookState:
     """Empty books.
 
     Parameters
@@ -100,6 +119,9 @@ def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: 
         Rows of the instrument table.
     orders, levels, pages
         First capacities; `grow` doubles them.
+    ids
+        Ids below this bound index an array that grows with the ids that come, 4 bytes an id: for venues that count
+        their ids, as ITCH does. All others are hashed, 16 to 32 bytes a live order.
 
     Examples
     --------
@@ -111,20 +133,30 @@ def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: 
     10050
     """
     b = BookState(
-        orders=np.zeros(orders + 1, ORDER),
-        cells=np.zeros(1 << max(4, int(2 * orders + 1).bit_length()), CELL),
-        levels=np.zeros(levels + 1, LEVEL),
-        page_bits=np.zeros(pages + 1, np.uint64),
-        page_rows=np.zeros(64 * (pages + 1), np.uint32),
-        dir_key=np.zeros(8 * n_instruments + 4 * pages, np.int64),
-        dir_page=np.zeros(8 * n_instruments + 4 * pages, np.uint32),
-        books=np.zeros(2 * n_instruments, BOOK),
-        info=np.zeros(n_instruments, INFO),
-        heads=np.zeros(8, np.int64),
+        orders=_zeros(orders + 1, ORDER),
+        cells=_zeros(1 << max(4, (2 * orders - 1).bit_length()), np.uint64),
+        rows_by_id=_zeros(min(ids, 4096), np.uint32),
+        levels=_zeros(levels + 1, LEVEL),
+        page_bits=_zeros(pages + 1, np.uint64),
+        page_rows=_zeros(64 * (pages + 1), np.uint32),
+        near=_zeros(NEAR * 2 * n_instruments, np.uint32),
+        dir_key=_zeros(8 * n_instruments + 4 * pages, np.int64),
+        dir_page=_zeros(8 * n_instruments + 4 * pages, np.uint32),
+        books=_zeros(2 * n_instruments, BOOK),
+        info=_zeros(n_instruments, INFO),
+        heads=_zeros(N_HEADS, np.int64),
     )
+    b.books["best_rank"] = NO_PRICE
     b.heads[HASH_SHIFT] = 65 - len(b.cells).bit_length()
+    b.heads[ID_BOUND] = ids
     _chain(b, 1, 1, 1)
     return b
+
+
+def needed(b: BookState) -> int:
+    """What a state that refused an event is short of: NEED_ORDERS or NEED_LEVELS."""
+    heads = b.heads
+    return NEED_ORDERS if heads[ORDER_FREE] == 0 or heads[ID_WANTED] >= len(b.rows_by_id) > 0 else NEED_LEVELS
 
 
 def grow(b: BookState, need: int = 0) -> BookState:
@@ -135,14 +167,17 @@ def grow(b: BookState, need: int = 0) -> BookState:
     b
         Any state.
     need
-        The status that asked: NEED_ORDERS doubles orders and their table, NEED_LEVELS what is short of levels, pages
-        and directory; 0 doubles all. O(size).
+        The status that asked: NEED_ORDERS doubles orders and their table, or the ids' array; NEED_LEVELS what is short
+        of levels, pages and directory; 0 doubles all. O(size).
     """
     heads = b.heads.copy()
     orders, cells, levels, bits, rows = b.orders, b.cells, b.levels, b.page_bits, b.page_rows
-    if need != NEED_LEVELS:
+    by_id = b.rows_by_id
+    if heads[ID_WANTED] >= len(by_id) > 0:
+        by_id = _longer(by_id, min(int(heads[ID_BOUND]), max(2 * len(by_id), int(heads[ID_WANTED]) + 1)))
+    if need == 0 or (need == NEED_ORDERS and heads[ORDER_FREE] == 0):
         orders = _longer(orders, 2 * len(orders))
-        cells = np.zeros(2 * len(cells), CELL)
+        cells = _zeros(2 * len(cells), np.uint64)
         heads[HASH_SHIFT] -= 1
     if need != NEED_ORDERS:
         if need == 0 or 2 * heads[LEVEL_LIVE] >= len(levels):
@@ -153,12 +188,14 @@ def grow(b: BookState, need: int = 0) -> BookState:
     made = BookState(
         orders=orders,
         cells=cells,
+        rows_by_id=by_id,
         levels=levels,
         page_bits=bits,
         page_rows=rows,
-        dir_key=np.zeros(max(arena, len(b.dir_key)), np.int64),
-        dir_page=np.zeros(max(arena, len(b.dir_page)), np.uint32),
-        books=b.books.copy(),
+        near=b.near.copy(),
+        dir_key=_zeros(max(arena, len(b.dir_key)), np.int64),
+        dir_page=_zeros(max(arena, len(b.dir_page)), np.uint32),
+        books=_longer(b.books, len(b.books)),
         info=b.info,
         heads=heads,
     )
@@ -169,7 +206,7 @@ def grow(b: BookState, need: int = 0) -> BookState:
     return made
 
 
-@inlined
+@folded
 def short_of(b: BookState) -> Any:
     """What there is no room for where one more order comes at a new level: NEED_ORDERS, NEED_LEVELS; 0: nothing."""
     short = np.int64(0)
@@ -186,29 +223,26 @@ def short_of(b: BookState) -> Any:
 
 def with_instruments(b: BookState, n_instruments: int) -> BookState:
     """The same content with room for more instruments; `b` is not to be used afterwards."""
-    extra = n_instruments - len(b.info)
-    if extra <= 0:
+    had = len(b.info)
+    if n_instruments <= had:
         return b
-    return grow(b._replace(books=_longer(b.books, 2 * n_instruments), info=_longer(b.info, n_instruments)))
-
-
-@inlined
-def home(b: BookState, instrument: Any, order_id: Any) -> Any:
-    """Where the table's search for an order starts (Fibonacci hashing: Knuth, TAOCP 3, 6.4)."""
-    x = order_id ^ (np.uint64(instrument) * _MIX)
-    x ^= x >> np.uint64(32)
-    return (x * _FIBONACCI) >> np.uint64(b.heads[HASH_SHIFT])
+    books = _longer(b.books, 2 * n_instruments)
+    books["best_rank"][2 * had :] = NO_PRICE
+    near = _longer(b.near, NEAR * 2 * n_instruments)
+    return grow(b._replace(books=books, near=near, info=_longer(b.info, n_instruments)))
 
 
 @kernel
-def _rehash(old: Any, b: BookState) -> None:
+def _rehash(old: NDArray[np.uint64], b: BookState) -> None:
+    """A cell's upper half is that of its hash: it has the home of a table up to 2**32 cells."""
     mask = np.uint64(len(b.cells) - 1)
-    for k in range(len(old)):
-        if old[k].row != 0:
-            i = home(b, old[k].instrument, old[k].id)
-            while b.cells[i].row != 0:
+    shift = np.uint64(b.heads[HASH_SHIFT])
+    for cell in old:
+        if cell != 0:
+            i = cell >> shift
+            while b.cells[i] != 0:
                 i = (i + _ONE) & mask
-            b.cells[i] = old[k]
+            b.cells[i] = cell
 
 
 @kernel
@@ -238,6 +272,14 @@ def _pack_directories(old: BookState, made: BookState) -> None:
 
 
 def _longer(a: NDArray[Any], n: int) -> NDArray[Any]:
-    out = np.zeros(n, a.dtype)
+    out = _zeros(n, a.dtype)
     out[: len(a)] = a
     return out
+
+
+def _zeros(n: int, dtype: Any) -> NDArray[Any]:
+    """Zeros that begin at a cache line: NumPy's own begin anywhere."""
+    size = n * np.dtype(dtype).itemsize
+    raw = np.zeros(size + _LINE, np.uint8)
+    at = -raw.ctypes.data % _LINE
+    return raw[at : at + size].view(dtype)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book_levels import first_order, next_order, rank_of, worse_level
+from qflib.kernels.book_levels import rank_of, worse_level
+from qflib.kernels.book_queues import first_order, next_order
 from qflib.kernels.book_state import NO_PRICE, Int
 from qflib.kernels.engine_codes import (
     AT_MARKET,

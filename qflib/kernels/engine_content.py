@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.book import find_cell, place_in_cell
-from qflib.kernels.book_levels import first_order, make_level, next_order, rank_of, worse_level
+from qflib.kernels.book_ids import find_cell
+from qflib.kernels.book_levels import make_level, rank_of, worse_level
+from qflib.kernels.book_queues import first_order, next_order, place_in_cell
 from qflib.kernels.book_state import ORDER_LIVE, Int
 from qflib.kernels.engine_clock import remember_expiry
 from qflib.kernels.engine_codes import DARK, GTD, HAS_MORE, PARKED, SHOWN, STOPS, TOP

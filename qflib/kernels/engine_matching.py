@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book_levels import first_order, next_order, rank_of, worse_level
+from qflib.kernels.book_levels import rank_of, worse_level
+from qflib.kernels.book_queues import first_order, next_order
 from qflib.kernels.book_state import NO_PRICE, Int
 from qflib.kernels.engine_codes import (
     CANCELLED,
@@ -50,13 +51,7 @@ from qflib.kernels.engine_orders import (
     withdraw,
 )
 from qflib.kernels.engine_state import EngineState
-from qflib.kernels.jit import inlined, lean_kernel
-
-
-@inlined
-def _best_rank(e: EngineState, book: Any) -> Any:
-    row = np.uint64(e.book.books[np.uint64(book)].best)
-    return NO_PRICE if row == NOBODY else e.book.levels[row].rank
+from qflib.kernels.jit import lean_kernel
 
 
 @lean_kernel
@@ -64,7 +59,7 @@ def best_level(e: EngineState, k: Int, side: Int) -> Int:
     """Row of the level of a side that trades first: the better price, shown before hidden; 0: none."""
     n = len(e.rules)
     shown, dark = 2 * k + side - 1, 2 * (DARK * n + k) + side - 1
-    a, b = _best_rank(e, shown), _best_rank(e, dark)
+    a, b = e.book.books[np.uint64(shown)].best_rank, e.book.books[np.uint64(dark)].best_rank
     if a == NO_PRICE and b == NO_PRICE:
         return 0
     return np.int64(e.book.books[np.uint64(shown if a >= b else dark)].best)

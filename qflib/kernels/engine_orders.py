@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.book import find_cell, forget_cell, free_order, link_order, place_in_cell, unlink_order
+from qflib.kernels.book_ids import find_cell, forget_cell, row_in_cell
 from qflib.kernels.book_levels import drop_level, make_level, rank_of
+from qflib.kernels.book_queues import free_order, link_order, place_in_cell, unlink_order
 from qflib.kernels.book_state import Int
 from qflib.kernels.engine_codes import (
     CONTINUOUS,
@@ -32,30 +33,30 @@ from qflib.kernels.engine_codes import (
     TRADED,
 )
 from qflib.kernels.engine_state import EngineState
-from qflib.kernels.jit import inlined, lean_kernel
+from qflib.kernels.jit import folded, lean_kernel
 
 _ONE = np.uint64(1)
 
 
-@inlined
+@folded
 def type_of(bits: Any) -> Any:
     """A tag's order type."""
     return (bits >> 6) & 7
 
 
-@inlined
+@folded
 def tif_of(bits: Any) -> Any:
     """A tag's time in force."""
     return (bits >> 9) & 15
 
 
-@inlined
+@folded
 def stp_of(bits: Any) -> Any:
     """A tag's self-trade prevention."""
     return (bits >> 3) & 7
 
 
-@inlined
+@folded
 def tell(
     e: EngineState, kind: Any, side: Any, reason: Any, flags: Any, instrument: Any,
     oid: Any, contra: Any, price: Any, qty: Any, leaves: Any, contra_leaves: Any,
@@ -69,7 +70,7 @@ def tell(
     e.work[N_EVENTS] += 1
 
 
-@lean_kernel
+@folded
 def write_event(
     events: NDArray[Any], at: Int, now: Int, kind: Int, side: Int, reason: Int, flags: Int, instrument: Int,
     oid: Int, contra: Int, price: Int, qty: Int, leaves: Int, contra_leaves: Int,
@@ -89,25 +90,25 @@ def write_event(
     x.leaves, x.contra_leaves, x.time_ns = leaves, contra_leaves, now
 
 
-@inlined
+@folded
 def bits_of(e: EngineState, row: Any) -> Any:
     """An order's tag."""
     return np.int64(e.tags[row].bits)
 
 
-@inlined
+@folded
 def reserve_of(e: EngineState, row: Any) -> Any:
     """Lots of an order that are not shown."""
     return e.more[row].reserve if np.int64(e.tags[row].bits) & HAS_MORE else np.int64(0)
 
 
-@inlined
+@folded
 def book_of(e: EngineState, row: Any) -> Any:
     """The side (2 * place row + side - 1) that an order rests on."""
     return np.int64(e.book.levels[np.uint64(e.book.orders[row].level)].book)
 
 
-@inlined
+@folded
 def side_of(e: EngineState, row: Any) -> Any:
     """An order's side; stops are queued on the other one, which puts the next trigger first."""
     book = book_of(e, row)
@@ -115,7 +116,7 @@ def side_of(e: EngineState, row: Any) -> Any:
     return 3 - side if book // (2 * len(e.rules)) == STOPS else side
 
 
-@inlined
+@folded
 def price_of(e: EngineState, row: Any) -> Any:
     """The price at which an order is queued; a waiting stop's trigger."""
     level = np.uint64(e.book.orders[row].level)
@@ -131,7 +132,7 @@ def leaves_of(e: EngineState, row: Int) -> Int:
 @lean_kernel
 def find(e: EngineState, k: Int, oid: Int) -> Int:
     """Row of a live order of an instrument wherever it waits; 0: none."""
-    return np.int64(e.book.cells[find_cell(e.book, k, np.uint64(oid))].row)
+    return np.int64(row_in_cell(e.book, find_cell(e.book, k, np.uint64(oid))))
 
 
 @lean_kernel

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book import find_cell, forget_cell, free_order, place_in_cell, unlink_order
-from qflib.kernels.book_levels import drop_level, first_order, make_level, rank_of
+from qflib.kernels.book_ids import find_cell, forget_cell, row_in_cell
+from qflib.kernels.book_levels import level_for, rank_of, take_level_out
+from qflib.kernels.book_queues import first_order, free_order, place_in_cell, unlink_order
+from qflib.kernels.book_state import NO_PRICE
 from qflib.kernels.engine_codes import (
     ACCEPTED,
     CANCELLED,
@@ -30,22 +32,25 @@ from qflib.kernels.engine_codes import (
     NO_REASON,
     NOBODY,
     NOW,
+    REJECTED,
     REQUESTED,
     RESTING,
     STAGE,
+    STOPS,
     TOP,
     TRADED,
     TRIGGERING,
+    UNKNOWN_ORDER,
     ZERO,
 )
 from qflib.kernels.engine_orders import write_event
 from qflib.kernels.engine_state import EngineState
-from qflib.kernels.jit import inlined
+from qflib.kernels.jit import folded
 
 _SPARE = 8
 
 
-@inlined
+@folded
 def is_plain(e: EngineState, c: Any) -> Any:
     """Whether a new order is a limit order without conditions, to an instrument that takes it."""
     plain = (
@@ -62,7 +67,7 @@ def is_plain(e: EngineState, c: Any) -> Any:
     )
     if plain:
         k = np.uint64(c.instrument)
-        rules = e.rules[k]
+        rules, hidden = e.rules[k], 2 * (DARK * len(e.rules) + np.int64(k))
         plain = (
             rules.session == CONTINUOUS
             and rules.algorithm == FIFO
@@ -70,22 +75,22 @@ def is_plain(e: EngineState, c: Any) -> Any:
             and e.killed[c.account] == 0
             and (rules.max_qty == 0 or c.qty <= rules.max_qty)
             and ((rules.lowest | rules.highest) == 0 or rules.lowest <= c.price_ticks <= rules.highest)
-            and e.book.books[np.uint64(2 * (DARK * len(e.rules) + np.int64(k)) + 2 - np.int64(c.side))].best == 0
+            and e.book.books[np.uint64(hidden + 2 - np.int64(c.side))].best_rank == NO_PRICE
         )
     return plain
 
 
-@inlined
+@folded
 def remove(b: Any, cell: Any, row: Any, level: Any) -> None:
     """Take an order out of the book."""
     forget_cell(b, cell)
     unlink_order(b, row, level)
     free_order(b, row)
     if b.levels[level].qty == 0:
-        drop_level(b, np.int64(level))
+        take_level_out(b, level)
 
 
-@inlined
+@folded
 def enter_plain(e: EngineState, c: Any) -> Any:
     """Carry out a plain order; False: its id is another's, and nothing was done. There is room for it.
 
@@ -94,18 +99,21 @@ def enter_plain(e: EngineState, c: Any) -> Any:
     b = e.book
     k, side, left, price = np.int64(c.instrument), np.int64(c.side), c.qty, c.price_ticks
     cell = find_cell(b, k, c.order_id)
-    if b.cells[cell].row != 0:
+    if row_in_cell(b, cell) != NOBODY:
         return False
     events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
     write_event(events, at, now, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)
     at += 1
     other = 2 * k + 2 - side
     worst = rank_of(2 - side, price)
+    waiting = 2 * (STOPS * len(e.rules) + k)
+    stops = (b.books[np.uint64(waiting)].best | b.books[np.uint64(waiting + 1)].best) != 0
     trades, handed_over = False, False
     while left > 0:
-        top = np.uint64(b.books[np.uint64(other)].best)
-        if top == NOBODY or b.levels[top].rank < worst:
+        rank = b.books[np.uint64(other)].best_rank
+        if rank == NO_PRICE or rank < worst:
             break
+        top = np.uint64(b.books[np.uint64(other)].best)
         row = first_order(b, top)
         if at + _SPARE > len(e.events) or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
             handed_over = True
@@ -114,7 +122,7 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         had = np.int64(b.orders[row].qty)
         qty = min(left, had)
         left -= qty
-        paid = rank_of(other, b.levels[top].rank)
+        paid = rank_of(other, rank)
         maker = b.orders[row].id
         write_event(
             events,
@@ -135,8 +143,9 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         at += 1
         b.info[k].last_ticks = paid
         b.info[k].last_qty = qty
-        e.work[HIGH] = max(e.work[HIGH], paid)
-        e.work[LOW] = min(e.work[LOW], paid)
+        if stops:
+            e.work[HIGH] = max(e.work[HIGH], paid)
+            e.work[LOW] = min(e.work[LOW], paid)
         if qty == had:
             remove(b, find_cell(b, k, maker), row, top)
             write_event(events, at, now, FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO)
@@ -154,7 +163,7 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         if left == 0:
             write_event(events, at, now, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
         else:
-            level = np.uint64(make_level(b, 2 * k + side - 1, rank_of(side - 1, price)))
+            level = np.uint64(level_for(b, np.uint64(2 * k + side - 1), rank_of(side - 1, price)))
             mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
             e.tags[mine].account = c.account
             e.tags[mine].bits = bits
@@ -175,14 +184,14 @@ def enter_plain(e: EngineState, c: Any) -> Any:
                 ZERO,
             )
         at += 1
-        if trades:
+        if trades and stops:
             e.taker[0].instrument = k
             e.work[STAGE] = TRIGGERING
     e.work[N_EVENTS] = at
     return True
 
 
-@inlined
+@folded
 def cancel_plain(e: EngineState, c: Any) -> Any:
     """Carry out the cancel of a plain order; False: it is unknown or not plain, and nothing was done."""
     b = e.book
@@ -190,14 +199,21 @@ def cancel_plain(e: EngineState, c: Any) -> Any:
     if k >= len(e.rules):
         return False
     cell = find_cell(b, k, c.order_id)
-    row = np.uint64(b.cells[cell].row)
-    if row == NOBODY or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
+    row = row_in_cell(b, cell)
+    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
+    if row == NOBODY:
+        side, price = np.int64(c.side), c.price_ticks
+        write_event(
+            events, at, now, REJECTED, side, UNKNOWN_ORDER, ZERO, k, c.order_id, NOBODY, price, c.qty, ZERO, ZERO
+        )
+        e.work[N_EVENTS] = at + 1
+        return True
+    if np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
         return False
     level = np.uint64(b.orders[row].level)
     book = np.int64(b.levels[level].book)
     if book >= 2 * len(e.rules):
         return False
-    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
     left = np.int64(b.orders[row].qty)
     price = rank_of(book, b.levels[level].rank)
     side = (book & 1) + 1

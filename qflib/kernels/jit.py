@@ -31,3 +31,10 @@ def lean_kernel(f: Callable[P, R]) -> Callable[P, R]:
     without_counts: dict[str, Any] = {"_nrt": False}  # an option that numba's own types leave out
     compiled: Callable[P, R] = njit(cache=True, nogil=True, error_model="numpy", **without_counts)(f)
     return compiled
+
+
+def folded(f: Callable[P, R]) -> Callable[P, R]:
+    """As `lean_kernel`, folded into its callers by LLVM: where `inlined` would make them long to compile."""
+    without_counts: dict[str, Any] = {"_nrt": False, "forceinline": True}
+    compiled: Callable[P, R] = njit(cache=True, nogil=True, error_model="numpy", **without_counts)(f)
+    return compiled

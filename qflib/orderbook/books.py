@@ -13,17 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError, StateError
 from qflib.kernels import book_content as content
 from qflib.kernels.book_batch import N_COUNTERS, apply_events
-from qflib.kernels.book_state import (
-    INFO,
-    NEED_LEVELS,
-    NEED_ORDERS,
-    ORDER_FREE,
-    BookState,
-    Int,
-    grow,
-    new_state,
-    with_instruments,
-)
+from qflib.kernels.book_state import ID_BOUND, INFO, BookState, Int, grow, needed, new_state, with_instruments
 from qflib.records import DEPTH, TOPS, Instruments
 
 _KEYS = (
@@ -80,6 +70,9 @@ class Books:
     ----------
     instruments
         The table, or how many rows it has.
+    ids
+        Ids below this bound index an array, 4 bytes an id, that grows with the ids that come: faster where a venue
+        counts its ids, as ITCH does. Any other id, and all by default, are hashed.
 
     Examples
     --------
@@ -93,9 +86,9 @@ class Books:
     (99, 101)
     """
 
-    def __init__(self, instruments: Instruments | int) -> None:
+    def __init__(self, instruments: Instruments | int, ids: int = 0) -> None:
         n = instruments if isinstance(instruments, int) else len(instruments)
-        self.state: BookState = new_state(n)
+        self.state: BookState = new_state(n, ids=ids)
 
     def __len__(self) -> int:
         return len(self.state.info)
@@ -127,7 +120,7 @@ class Books:
 
     def grow(self) -> None:
         """Double what is full."""
-        self.state = grow(self.state, NEED_ORDERS if self.state.heads[ORDER_FREE] == 0 else NEED_LEVELS)
+        self.state = grow(self.state, needed(self.state))
 
     def tops(self, instruments: NDArray[Any] | None = None) -> Any:
         """`TOPS` columns of some instruments (all). O(instruments)."""
@@ -184,7 +177,7 @@ class Books:
                 f"the saved levels count {int(saved['levels.orders'].sum())} orders, the queues hold "
                 f"{len(saved['orders.id'])}; the snapshot is torn, take another one"
             )
-        self.state = content.load({n: saved[n] for n in _KEYS})
+        self.state = content.load({n: saved[n] for n in _KEYS}, int(self.state.heads[ID_BOUND]))
 
     def digest(self) -> str:
         """SHA-256 over the digests of all rows; equal for equal books however they came about. O(content)."""

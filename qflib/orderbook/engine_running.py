@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -36,16 +36,20 @@ class Running:
 
     def run(self, commands: NDArray[Any]) -> NDArray[Any]:
         """Carry out commands (COMMAND); their events (EVENT)."""
-        parts: list[NDArray[Any]] = []
+        parts = [part.copy() for part in self.batches(commands)]
+        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+
+    def batches(self, commands: NDArray[Any]) -> Iterator[NDArray[Any]]:
+        """As `run`, by the buffer's fill and without a copy: each part holds until the next is asked for."""
         row: Any = 0
-        while True:
+        status = engine.EVENTS_FULL
+        while status != engine.DONE:
             row, status = engine.run(self.state, commands, row, len(commands))
-            work = self.state.work
-            parts.append(self.state.events[: work[N_EVENTS]].copy())
-            work[N_EVENTS] = 0
-            if status == engine.DONE:
-                return np.concatenate(parts) if len(parts) > 1 else parts[0]
-            self._make_room(int(status), commands[row] if row < len(commands) else None)
+            n = int(self.state.work[N_EVENTS])
+            self.state.work[N_EVENTS] = 0
+            yield self.state.events[:n]
+            if status not in (engine.DONE, engine.EVENTS_FULL):
+                self._make_room(int(status), commands[row] if row < len(commands) else None)
 
     def room_for_auction(self, k: int) -> None:
         """Let an instrument's auction price be asked for."""

@@ -39,6 +39,7 @@ EVENT = st.tuples(
     st.integers(0, 1000),
 )
 STREAM = st.lists(EVENT, max_size=120)
+BOUNDS = st.sampled_from([0, 5, 1 << 20])  # ids below them are found by an array
 NAMES = ("kind", "flags", "instrument", "side", "order_id", "price_ticks", "qty", "receipt_ns")
 
 
@@ -48,10 +49,11 @@ def columns(rows):
     return MARKET_EVENTS.make(**{n: np.array(a, t) for n, a, t in zip(NAMES, arrays, types, strict=True)})
 
 
-def small():
+def small(ids=0):
     """Books that must grow at once."""
     books = Books(N)
-    books.state = new_state(N, 1, 1, 1)
+    books.state = new_state(N, 1, 1, 1, ids)
+    books.state = books.state._replace(rows_by_id=books.state.rows_by_id[:2].copy())
     return books
 
 
@@ -93,9 +95,9 @@ def assert_same(books, twin):
 
 
 @settings(max_examples=300, deadline=None)
-@given(STREAM)
-def test_twin(rows):
-    books, twin = small(), replayed(rows)
+@given(STREAM, BOUNDS)
+def test_twin(rows, ids):
+    books, twin = small(ids), replayed(rows)
     counters = books.apply(columns(rows))
     assert_same(books, twin)
     refused = [twin.counts[-k] for k in range(1, 8)]
@@ -107,17 +109,17 @@ def test_twin(rows):
 
 
 @settings(max_examples=150, deadline=None)
-@given(STREAM, st.lists(st.integers(0, 120), max_size=4), st.integers(0, 120))
-def test_cuts_and_restore_change_nothing(rows, cuts, restore_at):
+@given(STREAM, st.lists(st.integers(0, 120), max_size=4), st.integers(0, 120), BOUNDS)
+def test_cuts_and_restore_change_nothing(rows, cuts, restore_at, ids):
     whole = Books(N)
     whole.apply(columns(rows))
-    parts = small()
+    parts = small(ids)
     edges = sorted({0, len(rows), min(restore_at, len(rows)), *(min(c, len(rows)) for c in cuts)})
     for a, b in itertools.pairwise(edges):
         parts.apply(MARKET_EVENTS.slice(columns(rows), a, b))
         if b == restore_at:
             before = parts.digest()
-            restored = small()
+            restored = small(ids)
             restored.load(parts.save())
             parts = restored
             assert parts.digest() == before
