@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,6 @@ from qflib.api.shapes import BOOKS, ORD_TYPES, SIDES, TIMES_IN_FORCE
 from qflib.errors import InputError
 from qflib.records import Book, OrderAction, Reason, Side, TradingStatus
 from qflib.records.decimals import decimal_text
-from qflib.steps.exchange.controls import MAX_ORDER_QTY, PRICE_BAND
 from qflib.steps.exchange.validation import MAX_LOTS, MAX_TICKS, Request, TickTable, form, in_band
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ class Admission:
         expiry = int(views.instruments.expiry_ns[i])
         if (book is not None and book.status == TradingStatus.EXPIRED) or 0 < expiry <= r.sent_ns:
             raise refused(Reason.EXPIRED_INSTRUMENT, f"{body.instrument} has expired")
-        if views.controls.killed(body.portfolio, i):
+        held = views.controls.hold(body.portfolio, i)
+        if held.killed:
             raise refused(Reason.KILL_SWITCH, f"the kill switch stops orders of {body.portfolio} in {body.instrument}")
         if book is not None and book.status in _CLOSED:
             raise refused(Reason.MARKET_CLOSED, f"the market of {body.instrument} is {book.status.name.lower()}")
@@ -121,11 +122,11 @@ class Admission:
             )
         if r.price_ticks and not self._ticks[i].on_tick(r.price_ticks):
             raise refused(Reason.OFF_TICK, f"price {body.price} is not on the tick that {body.instrument} has there")
-        most = views.controls.tightest(MAX_ORDER_QTY.decode(), body.portfolio, i)
-        if r.qty > most:
+        if r.qty > (most := held.max_order_qty):
             raise refused(Reason.ORDER_SIZE_LIMIT, f"quantity {body.qty} is {r.qty} lots, and the limit is {most:g}")
-        band = views.controls.tightest(PRICE_BAND.decode(), body.portfolio, i)
-        if r.price_ticks and book is not None and not in_band(r.price_ticks, *_around(book), band):
+        band = held.price_band
+        bounded = r.price_ticks and not math.isinf(band)
+        if bounded and book is not None and not in_band(r.price_ticks, *_around(book), band):
             raise refused(
                 Reason.PRICE_BAND, f"price {body.price} is further than {decimal_text(band * 100)} % from the market"
             )

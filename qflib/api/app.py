@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from litestar import Litestar
 from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.middleware import DefineMiddleware
 
 from qflib.api.auth import Door
 from qflib.api.entry import OrderEntry
+from qflib.api.front import Front
 from qflib.api.openapi import complete, config
 from qflib.api.problems import reply
 from qflib.api.request_id import HEADER, request_id_of
@@ -23,6 +23,7 @@ from qflib.api.state import ApiState
 from qflib.api.stream import stream_handler
 
 if TYPE_CHECKING:
+    from litestar import Litestar
     from litestar.types import Message, Scope
 
 HANDLERS: list[Any] = [
@@ -37,7 +38,7 @@ HANDLERS: list[Any] = [
 ]  # fmt: skip
 
 
-def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
+def create_app(state: ApiState, more: list[Any] | None = None) -> Front:
     """The ASGI application.
 
     Parameters
@@ -72,13 +73,15 @@ def create_app(state: ApiState, more: list[Any] | None = None) -> Litestar:
             if state.owns_views:
                 await asyncio.to_thread(state.views.stop)
 
-    app = Litestar(
+    app = Front(
+        state,
+        entry,
         [*HANDLERS, stream_handler, *(more or [])],
         dependencies={
             "state_of": Provide(provide_state, sync_to_thread=False, use_cache=True),
             "entry": Provide(provide_entry, sync_to_thread=False, use_cache=True),
         },
-        middleware=[DefineMiddleware(Door, state=state, entry=entry)],
+        middleware=[DefineMiddleware(Door, state=state)],
         exception_handlers={Exception: reply},
         before_send=[_finisher(state)],
         lifespan=[lifespan],

@@ -14,13 +14,12 @@ from litestar.params import QueryParameter
 from qflib.api.keys import KeyStore
 from qflib.api.problems import ProblemError
 from qflib.api.rates import retry_after
-from qflib.api.short_way import ShortWay, header, tell
+from qflib.api.short_way import header
 
 if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
     from litestar.types import ASGIApp, Receive, Scope, Send
 
-    from qflib.api.entry import OrderEntry
     from qflib.api.state import ApiState
 
 #: What answers without a key: whether the process lives and serves, and what its routes are.
@@ -88,12 +87,10 @@ class Door:
         What lies behind.
     state
         Keys, settings and counts.
-    entry
-        Of orders, for the routes that have a short way.
     """
 
-    def __init__(self, app: ASGIApp, state: ApiState, entry: OrderEntry) -> None:
-        self.app, self._state, self._entry = app, state, entry
+    def __init__(self, app: ASGIApp, state: ApiState) -> None:
+        self.app, self._state = app, state
         self._methods: dict[str, set[str]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,16 +101,11 @@ class Door:
         scope["state"]["began"] = time.perf_counter()
         handler: Any = scope["route_handler"]
         if not is_public(scope["path"]):
-            self._admit(scope, handler)
+            admit(scope, self._state, handler)
         if scope["method"] == "OPTIONS":
             await self._tell_methods(scope, send)
             return
-        short: ShortWay | None = handler.opt.get("short")
-        answer = None if short is None else await short(self._state, self._entry, scope, receive)
-        if answer is None:
-            await self.app(scope, receive, send)
-        else:
-            await tell(answer, send)
+        await self.app(scope, receive, send)
 
     async def _tell_methods(self, scope: Any, send: Send) -> None:
         """What an address takes: Litestar tells the methods of one handler, where several share a path."""
@@ -124,30 +116,39 @@ class Door:
         await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow)]})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _admit(self, scope: Any, handler: Any) -> None:
-        state, needed = self._state, str(handler.opt.get("scope", "read"))
-        try:
-            who = principal_of(scope, state.keys)
-        except ProblemError:
-            peer = (scope.get("client") or ("-",))[0]
-            if waits := state.failures.take(str(peer)):
-                detail = "too many wrong keys from this address; wait before the next"
-                raise ProblemError(429, "rate_limited", detail, headers=retry_after(waits)) from None
-            raise
-        if waits := state.rates.take(who.key_id):
-            detail = f"key {who.key_id} asks more than {state.settings.rate:g} times a second; wait as Retry-After says"
-            raise ProblemError(429, "rate_limited", detail, headers=retry_after(waits))
-        if needed not in who.scopes:
-            detail = f"this needs the scope {needed}, and key {who.key_id} has {', '.join(sorted(who.scopes))}"
-            raise ProblemError(403, "missing_scope", detail)
-        scope["user"] = who
-        if scope["query_string"]:
-            _check_query(scope["query_string"], handler)
-        if scope["method"] in ("POST", "PUT"):
-            kind = header(scope, b"content-type")
-            if kind is None or not _JSON.fullmatch(kind):
-                detail = f"content type {kind or 'none'!r}; send the body as application/json"
-                raise ProblemError(415, "unsupported_media_type", detail)
+
+def admit(scope: Any, state: ApiState, handler: Any) -> None:
+    """Let a request to a route's handler in.
+
+    Raises
+    ------
+    ProblemError
+        401 without a key in force, 429 above its rate, 403 without the handler's scope, 400 for a parameter that is
+        unknown or given twice, 415 for a body that is not JSON.
+    """
+    needed = str(handler.opt.get("scope", "read"))
+    try:
+        who = principal_of(scope, state.keys)
+    except ProblemError:
+        peer = (scope.get("client") or ("-",))[0]
+        if waits := state.failures.take(str(peer)):
+            detail = "too many wrong keys from this address; wait before the next"
+            raise ProblemError(429, "rate_limited", detail, headers=retry_after(waits)) from None
+        raise
+    if waits := state.rates.take(who.key_id):
+        detail = f"key {who.key_id} asks more than {state.settings.rate:g} times a second; wait as Retry-After says"
+        raise ProblemError(429, "rate_limited", detail, headers=retry_after(waits))
+    if needed not in who.scopes:
+        detail = f"this needs the scope {needed}, and key {who.key_id} has {', '.join(sorted(who.scopes))}"
+        raise ProblemError(403, "missing_scope", detail)
+    scope["user"] = who
+    if scope["query_string"]:
+        _check_query(scope["query_string"], handler)
+    if scope["method"] in ("POST", "PUT"):
+        kind = header(scope, b"content-type")
+        if kind is None or not _JSON.fullmatch(kind):
+            detail = f"content type {kind or 'none'!r}; send the body as application/json"
+            raise ProblemError(415, "unsupported_media_type", detail)
 
 
 def _check_query(query: bytes, handler: Any) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from qflib.api.admission import Admission, request_hash
 from qflib.api.problems import UNKNOWN_OUTCOME, ProblemError, away
@@ -26,6 +26,19 @@ _RECENT = 20_000  # acknowledged orders that the views may not have read yet
 _DOUBTFUL = 20_000  # requests of which nobody knows whether Kafka has them
 
 
+class _Flight(NamedTuple):
+    """A request on its way, and those who wait for it: the first, and whoever asks the same meanwhile."""
+
+    meant: Meant
+    waiting: list[asyncio.Future[OrderState]]
+
+    def joined(self) -> asyncio.Future[OrderState]:
+        """What becomes of it; each has a future of its own, so that one who goes away takes none from the others."""
+        waits: asyncio.Future[OrderState] = asyncio.get_running_loop().create_future()
+        self.waiting.append(waits)
+        return waits
+
+
 class OrderEntry:
     """Takes orders in and sends them.
 
@@ -38,7 +51,7 @@ class OrderEntry:
     def __init__(self, state: ApiState) -> None:
         self._state, self._views = state, state.views
         self._admission = Admission(state.views, state.settings.stale_s, state.now_ns)
-        self._flying: dict[Key, tuple[Meant, asyncio.Future[OrderState]]] = {}
+        self._flying: dict[Key, _Flight] = {}
         self._recent: OrderedDict[Key, OrderState] = OrderedDict()
         self._doubtful: OrderedDict[Key, Meant] = OrderedDict()
 
@@ -53,7 +66,7 @@ class OrderEntry:
         """
         key, hashed = (body.account, body.client_order_id), request_hash(body)
         if (there := self._under_way(key, hashed)) is not None:
-            return self.first_reply(await asyncio.shield(there))
+            return self.first_reply(await there.joined())
         self._state.accepts()
         known = self.known(key)
         if known is not None:
@@ -76,7 +89,7 @@ class OrderEntry:
         named = cancel_id or f"cancel-{secrets.token_hex(8)}"
         key = account, named
         if (under_way := self._under_way(key, client_order_id)) is not None:
-            return self.first_reply(await asyncio.shield(under_way))
+            return self.first_reply(await under_way.joined())
         self._state.accepts()
         order = self.known((account, client_order_id))
         if order is None or order.action == OrderAction.CANCEL:
@@ -111,12 +124,11 @@ class OrderEntry:
                         leaves_qty=leaves, avg_price=0.0, fees=0.0, replaced_by="", known=True)  # fmt: skip
         return order_form(first, self._views.instruments, now_ns=append_ns)
 
-    def _under_way(self, key: Key, meant: Meant) -> asyncio.Future[OrderState] | None:
+    def _under_way(self, key: Key, meant: Meant) -> _Flight | None:
         there = self._flying.get(key)
-        if there is None:
-            return None
-        self._same(key, meant, there[0])
-        return there[1]
+        if there is not None:
+            self._same(key, meant, there.meant)
+        return there
 
     def _same(self, key: Key, meant: Meant, theirs: Meant) -> None:
         if meant != theirs:
@@ -131,24 +143,30 @@ class OrderEntry:
         """Hold the id, send, and remember what was acknowledged, whether or not the caller waits for it."""
         instrument = self._views.instruments[row.instrument]
         ack = self._state.sender.order(instrument.underlying, row)
-        told: asyncio.Future[OrderState] = asyncio.get_running_loop().create_future()
-        self._flying[key] = meant, told
+        flight = self._flying[key] = _Flight(meant, [])
+        waits = flight.joined()
+        ack.add_done_callback(lambda told: self._landed(key, flight, row, told))
+        return await waits
 
-        def done(future: asyncio.Future[Ack]) -> None:
-            self._flying.pop(key, None)
-            if future.cancelled():
-                self._doubt(key, meant)
-                told.cancel()
-            elif (error := future.exception()) is not None:
-                if not isinstance(error, ProblemError) or error.code == UNKNOWN_OUTCOME:
-                    self._doubt(key, meant)
-                told.set_exception(error)
-                told.exception()  # the caller may have gone: it was told to nobody, and that is no fault
-            else:
-                told.set_result(self._remember(key, row, future.result()))
-
-        ack.add_done_callback(done)
-        return await asyncio.shield(told)
+    def _landed(self, key: Key, flight: _Flight, row: Request, ack: asyncio.Future[Ack]) -> None:
+        """Whether or not anybody still waits."""
+        del self._flying[key]
+        if ack.cancelled():
+            self._doubt(key, flight.meant)
+            for waits in flight.waiting:
+                waits.cancel()
+        elif (error := ack.exception()) is not None:
+            if not isinstance(error, ProblemError) or error.code == UNKNOWN_OUTCOME:
+                self._doubt(key, flight.meant)
+            for waits in flight.waiting:
+                if not waits.done():
+                    waits.set_exception(error)
+                    waits.exception()  # who waited may go before it is told: that is no fault
+        else:
+            order = self._remember(key, row, ack.result())
+            for waits in flight.waiting:
+                if not waits.done():
+                    waits.set_result(order)
 
     def _doubt(self, key: Key, meant: Meant) -> None:
         """Kafka may have it: another request under its id could be taken beside it, where they are of two partitions.
@@ -160,17 +178,13 @@ class OrderEntry:
             self._doubtful.popitem(last=False)
 
     def _remember(self, key: Key, r: Request, ack: Ack) -> OrderState:
-        cursor = tuple(ack)
-        columns: dict[str, Any] = r._asdict()
-        for name in ("account", "client_order_id"):
-            del columns[name]
-        for name in ("portfolio", "orig_client_order_id"):
-            columns[name] = columns[name].decode()
+        cursor = ack.append_ms, ack.partition, ack.offset, ack.row
         stamp = Stamp(ack.offset, -1, r.sent_ns, ack.append_ms * 1_000_000)
-        leaves = 0 if r.action == OrderAction.CANCEL else r.qty
         state = OrderState(
-            *key, (cursor[0], cursor[1], cursor[2], cursor[3]), stamp, known=True, leaves_qty=leaves, **columns
-        )
+            *key, cursor, stamp, r.action, r.instrument, r.portfolio.decode(), r.book, r.side, r.ord_type,
+            r.time_in_force, r.price_ticks, r.qty, r.orig_client_order_id.decode(), r.hedge_no, r.request_hash,
+            r.sent_ns, known=True, leaves_qty=0 if r.action == OrderAction.CANCEL else r.qty,
+        )  # fmt: skip
         self._recent[key] = state
         self._doubtful.pop(key, None)
         if len(self._recent) > _RECENT:

@@ -140,10 +140,16 @@ def malformed(error: Exception) -> ProblemError:
 
 def reply(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The exception handler of the application."""
+    status, document, headers = told(request.scope, error)
+    return Response(document, status_code=status, media_type=MEDIA, headers=headers)
+
+
+def told(scope: Any, error: Exception) -> tuple[int, bytes, dict[str, str]]:
+    """What an error of a request is answered with: status, document and headers."""
     problem = problem_of(error)
-    request_id = request_id_of(request.scope)
+    request_id = request_id_of(scope)
     if problem.status >= 500 and not isinstance(error, ProblemError):
-        _log.error("request failed", request_id=request_id, path=request.scope.get("path"), exc_info=error)
+        _log.error("request failed", request_id=request_id, path=scope.get("path"), exc_info=error)
     document = ProblemDetails(
         f"urn:qflib:problem:{problem.code}", _title(problem), problem.status, _fit(problem.detail), problem.code,
         f"urn:qflib:request:{request_id}", problem.errors, problem.context,
@@ -151,7 +157,7 @@ def reply(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     headers = dict(problem.headers)
     if problem.status == 401:
         headers.setdefault("www-authenticate", "Bearer")
-    return Response(msgspec.json.encode(document), status_code=problem.status, media_type=MEDIA, headers=headers)
+    return problem.status, msgspec.json.encode(document), headers
 
 
 def declared(*more: int) -> dict[int, ResponseSpec]:
@@ -166,10 +172,10 @@ def _of_framework(error: HTTPException) -> ProblemError:
     code = _CODES.get(status, "internal" if status >= 500 else f"http_{status}")
     headers = {k.lower(): v for k, v in (error.headers or {}).items()}
     if isinstance(error, ValidationException):
-        told = error.extra if isinstance(error.extra, list) else []
+        extra = error.extra if isinstance(error.extra, list) else []
         errors = [
             {"field": str(e.get("key", "")), "message": _fit(str(e.get("message", "")))}
-            for e in told
+            for e in extra
             if isinstance(e, dict)
         ]
         named = "; ".join(f"{e['field']}: {e['message']}" for e in errors if e["field"]) or "see the schema"

@@ -1,5 +1,5 @@
-"""Short ways: a plain book or a plain order is answered without the framework's reading of parameters and building of
-replies, which cost more than the answer. What is not plain returns None, and goes the framework's way.
+"""What a short way is made of: a plain book or a plain order is answered before the framework's layers, which cost more
+than the answer.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qflib.api.problems import ProblemError, too_large
+from qflib.api.request_id import HEADER
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Send
@@ -16,27 +17,28 @@ if TYPE_CHECKING:
     from qflib.api.entry import OrderEntry
     from qflib.api.state import ApiState
 
-_JSON = b"application/json"
-
 
 class Answer(NamedTuple):
-    """A reply: status, headers, and JSON (empty: none)."""
+    """A reply: status, body (empty: none), headers, and the body's kind."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
+    media: str = "application/json"
 
 
-#: A route's short way: of the state, order entry, the ASGI scope and what receives its body.
-ShortWay = Callable[["ApiState", "OrderEntry", Any, "Receive"], Awaitable[Answer | None]]
+#: A route's short way: of the state, order entry, the ASGI scope, the rest of the path where the route's ends in a
+#: parameter, and the body.
+ShortWay = Callable[["ApiState", "OrderEntry", Any, str, bytes], Awaitable[Answer]]
 
 
-async def tell(answer: Answer, send: Send) -> None:
+async def tell(answer: Answer, request_id: str, send: Send) -> None:
     """Send an answer."""
     headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in answer.headers.items()]
     if answer.body:
-        headers.append((b"content-type", _JSON))
+        headers.append((b"content-type", answer.media.encode()))
         headers.append((b"content-length", b"%d" % len(answer.body)))
+    headers.append((HEADER, request_id.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 

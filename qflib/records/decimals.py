@@ -35,11 +35,11 @@ class Decimals:
     """
 
     def __init__(self, instruments: Instruments) -> None:
-        self._tick = [smallest_tick(r) for r in instruments]
-        self._lot = [Fraction(r.lot) for r in instruments]
-        self._symbols = [r.symbol for r in instruments]
-        self._price = [_writer(u) for u in self._tick]
-        self._qty = [_writer(u) for u in self._lot]
+        tick, lot = [smallest_tick(r) for r in instruments], [Fraction(r.lot) for r in instruments]
+        self._price, self._qty = [_writer(u) for u in tick], [_writer(u) for u in lot]
+        symbols = [r.symbol for r in instruments]
+        self._ticks = [_reader("price", u, "tick", s) for u, s in zip(tick, symbols, strict=True)]
+        self._lots = [_reader("quantity", u, "lot", s) for u, s in zip(lot, symbols, strict=True)]
 
     def price(self, instrument: int, ticks: int) -> str:
         """Ticks as text; O(1)."""
@@ -57,7 +57,7 @@ class Decimals:
         InputError
             If it is no decimal number, or no multiple of the tick.
         """
-        return _units("price", text, self._tick[instrument], "tick", self._symbols[instrument])
+        return self._ticks[instrument](text)
 
     def lots(self, instrument: int, text: str) -> int:
         """Text to lots.
@@ -67,7 +67,7 @@ class Decimals:
         InputError
             If it is no decimal number, or no multiple of the lot.
         """
-        return _units("quantity", text, self._lot[instrument], "lot", self._symbols[instrument])
+        return self._lots[instrument](text)
 
 
 def decimal_text(value: float) -> str:
@@ -93,15 +93,23 @@ def is_decimal(text: str) -> bool:
     return _DECIMAL.fullmatch(text) is not None
 
 
-def _units(what: str, text: str, unit: Fraction, name: str, symbol: str) -> int:
-    if not is_decimal(text):
-        raise InputError(f"{what} {text[:40]!r} is no decimal number; give one as '100.25'")
-    whole, _, part = text.partition(".")
-    scale: int = 10 ** len(part)
-    n, rest = divmod(int(whole + part) * unit.denominator, scale * unit.numerator)
-    if rest:
-        raise InputError(f"{what} {text} is not a multiple of the {name} of {symbol}, {_shown(unit)}; round it to it")
-    return n
+def _reader(what: str, unit: Fraction, name: str, symbol: str) -> Callable[[str], int]:
+    """A function from text to a number of units."""
+    over, under = unit.numerator, unit.denominator  # once: a Fraction takes longer to tell them than to divide by them
+
+    def units(text: str) -> int:
+        if not is_decimal(text):
+            raise InputError(f"{what} {text[:40]!r} is no decimal number; give one as '100.25'")
+        whole, _, part = text.partition(".")
+        scale: int = 10 ** len(part)
+        n, rest = divmod(int(whole + part) * under, scale * over)
+        if rest:
+            raise InputError(
+                f"{what} {text} is not a multiple of the {name} of {symbol}, {_shown(unit)}; round it to it"
+            )
+        return n
+
+    return units
 
 
 def _shown(unit: Fraction) -> str:

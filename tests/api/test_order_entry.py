@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from qflib.api import entry as entry_module
 from qflib.api.entry import OrderEntry
-from qflib.api.problems import away
+from qflib.api.problems import ProblemError, away
+from qflib.api.requests import NewOrder
 from qflib.api.state import Ack
 from qflib.broker.seen import Seen
 from qflib.records import CONTROLS, EXECUTIONS, Batch, ControlKind, ExecType, Header, OrderStatus, Reason
@@ -101,6 +104,40 @@ def test_the_same_request_waits_for_the_one_in_flight(tmp_path: Path, fails: boo
             again = await client.post("/v1/orders", json=ORDER, headers=headers)
             assert again.status_code == 202
             assert len(memory.orders) == (2 if fails else 1)  # unknown: it is sent again under the same id
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_order_that_nobody_waits_for_any_more_keeps_its_id(tmp_path: Path, fails: bool) -> None:
+    async def run() -> None:
+        memory = Memory()
+        memory.held = []
+        entry = OrderEntry(served(tmp_path, sender=memory).state)
+        body = NewOrder(**ORDER)  # type: ignore[arg-type]
+        strays: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: strays.append(context))
+        callers = [asyncio.create_task(entry.enter(body)) for _ in range(2)]
+        while not memory.held:
+            await asyncio.sleep(0)
+        [future], memory.held = memory.held, None
+        for caller in callers:
+            caller.cancel()
+        assert all(
+            isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*callers, return_exceptions=True)
+        )
+        if fails:
+            future.set_exception(away("not known", "unknown_outcome"))
+        else:
+            future.set_result(Ack(SENT_MS, 0, 7, 0))
+        await asyncio.sleep(0)
+        with pytest.raises(ProblemError, match="for another request"):
+            await entry.enter(msgspec.structs.replace(body, qty="9"))
+        assert (await entry.enter(body)).seq == (10_001 if fails else 7)
+        assert len(memory.orders) == 1 + fails
+        del future, callers, caller
+        gc.collect()
+        assert strays == []
 
     asyncio.run(run())
 

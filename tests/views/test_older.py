@@ -102,8 +102,8 @@ def _same(late: Views, whole: Views) -> None:
     assert whole.shortfall.scenarios is not None
     assert late.shortfall.scenarios == whole.shortfall.scenarios
     assert late.controls.bounds() == whole.controls.bounds() != []
-    assert late.controls.killed("P9", 0)
-    assert not late.controls.killed("DESK1", 0)
+    assert late.controls.hold("P9", 0).killed
+    assert not late.controls.hold("DESK1", 0).killed
     assert _live(late) == _live(whole) != []
     counts = whole.risk.hedge_counts()
     assert counts["fills"] > 0

@@ -18,8 +18,6 @@ from qflib.records import Instrument, Instruments
 from qflib.records.decimals import decimal_text
 
 if TYPE_CHECKING:
-    from litestar.types import Receive
-
     from qflib.api.entry import OrderEntry
     from qflib.api.state import ApiState
 
@@ -78,10 +76,8 @@ async def instruments(
     return json(InstrumentList([instrument_form(r) for _, r in rows[:limit]], more))
 
 
-async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
-    if scope["query_string"]:
-        return None
-    return _book(state, scope["path_params"]["instrument"], header(scope, b"if-none-match"), _LEVELS)
+async def _short(state: ApiState, entry: OrderEntry, scope: Any, rest: str, body: bytes) -> Answer:
+    return _book(state, rest, header(scope, b"if-none-match"), _LEVELS)
 
 
 @get("/v1/books/{instrument:path}", **route("read", "market", same=True, short=_short))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
 from litestar import delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
@@ -16,16 +15,14 @@ from qflib.api.problems import ProblemError
 from qflib.api.requests import ID, NAME, NewOrder
 from qflib.api.routes.market import unknown
 from qflib.api.routes.route import Entry, Filter, Limit, PageCursor, State, before, json, named, route
-from qflib.api.shapes import ExecutionForm, OrderForm, execution_form, order_form
-from qflib.api.short_way import Answer, body_of, has_plain_body
+from qflib.api.shapes import ExecutionForm, OrderForm, encode, execution_form, order_form
+from qflib.api.short_way import Answer
 from qflib.api.state import ApiState
 from qflib.records import ExecType, OrderStatus
 from qflib.views.executions import Execution
 from qflib.views.orders import OrderState
 
 if TYPE_CHECKING:
-    from litestar.types import Receive
-
     from qflib.api.entry import OrderEntry
 
 Account = Annotated[str, QueryParameter(min_length=1, max_length=64, pattern=NAME)]
@@ -51,11 +48,8 @@ class ExecutionList(Struct, frozen=True):
     next: str | None
 
 
-async def _short(state: ApiState, entry: OrderEntry, scope: Any, receive: Receive) -> Answer | None:
-    most = state.settings.body_bytes
-    if scope["query_string"] or not has_plain_body(scope, most):
-        return None
-    return Answer(202, msgspec.json.encode(await entry.enter(decoded(await body_of(receive, most), NewOrder))))
+async def _short(state: ApiState, entry: OrderEntry, scope: Any, rest: str, body: bytes) -> Answer:
+    return Answer(202, encode(await entry.enter(decoded(body, NewOrder))))
 
 
 @post("/v1/orders", status_code=202, **route("trade", "orders", NewOrder, (409,), short=_short))

@@ -59,7 +59,7 @@ def route(
     """What a route declares: the scope it needs, every error it may answer, and the struct of its body.
 
     `more` are further errors; with `same` it may answer that what the caller has is still right (304); `short` answers
-    what is plain.
+    what is plain, of a path that is fixed but for a parameter at its end.
     """
     responses = declared(*more)
     if same:
