@@ -42,7 +42,7 @@ class Running:
     def batches(self, commands: NDArray[Any]) -> Iterator[NDArray[Any]]:
         """As `run`, by the buffer's fill and without a copy: each part holds until the next is asked for."""
         row: Any = 0
-        status = engine.EVENTS_FULL
+        status: Any = engine.EVENTS_FULL
         while status != engine.DONE:
             row, status = engine.run(self.state, commands, row, len(commands))
             n = int(self.state.work[N_EVENTS])
