@@ -3,9 +3,9 @@ export function render({model, el}) {
   const qf = window.qf;
   el.className = "ladder";
   el.innerHTML = `<div class="head"><span>mine</span><span>sum</span><span>bid</span><span>price</span><span>ask</span><span>sum</span></div>
-    <div class="rows"></div><div class="foot"><span class="imb"><i></i></span><span class="spread"></span></div>`;
-  const box = el.querySelector(".rows"), spread = el.querySelector(".spread"), imbalance = el.querySelector(".imb i"), HEIGHT = 20;
-  let rows = [], last = null, centre = null, group = 1, dirty = false, frame = 0;
+    <div class="rows"></div><div class="foot"><span class="imb"></span><span class="spread"></span></div>`;
+  const box = el.querySelector(".rows"), spread = el.querySelector(".spread"), imbalance = el.querySelector(".imb"), HEIGHT = 20;
+  let rows = [], last = null, centre = null, group = 1, frame = 0;
   const make = () => {
     const n = Math.max(7, Math.floor(box.clientHeight / HEIGHT) | 1);
     if (n === rows.length) return;
@@ -13,9 +13,7 @@ export function render({model, el}) {
     rows = Array.from({length: n}, () => {
       const r = document.createElement("div"); r.className = "row";
       const cells = ["mine", "sum b", "qty b", "px", "qty a", "sum a"].map((c) => {
-        const s = document.createElement("span"); s.className = c;
-        if (c.startsWith("qty")) { const i = document.createElement("i"); s.append(i, document.createElement("em")); }
-        r.append(s); return s;
+        const s = document.createElement("span"); s.className = c; r.append(s); return s;
       });
       r.addEventListener("click", (e) => {
         if (r.ticks == null || !last) return;
@@ -25,18 +23,17 @@ export function render({model, el}) {
       box.append(r);
       return {r, cells, was: []};
     });
-    dirty = true;
+    soon();
   };
   const put = (row, k, text) => {
     if (row.was[k] === text) return;
     row.was[k] = text;
-    const c = row.cells[k];
-    (c.lastElementChild || c).textContent = text;
+    row.cells[k].textContent = text;
   };
   const bar = (row, k, share) => {
     const v = Math.round(share * 100) / 100;
     if (row.was[k + 10] === v) return;
-    row.was[k + 10] = v; row.cells[k].firstElementChild.style.transform = `scaleX(${v})`;
+    row.was[k + 10] = v; row.cells[k].style.backgroundSize = `${100 * v}% 16px`;
   };
   function draw() {
     const n = rows.length, mid = (last.bid + last.ask) / 2, need = (last.reach * 2) / n;
@@ -74,12 +71,12 @@ export function render({model, el}) {
     const said = one ? `spread ${qf.num((last.ask - last.bid) * last.tick, last.digits)}` + (group > 1 ? `, ${group} ticks a row` : "") : last.status;
     if (spread.textContent !== said) spread.textContent = said;
     const sb = last.bids.slice(0, 5).reduce((s, l) => s + l[1], 0), sa = last.asks.slice(0, 5).reduce((s, l) => s + l[1], 0);
-    const share = `scaleX(${(sb + sa > 0 ? sb / (sb + sa) : 0.5).toFixed(2)})`;
-    if (imbalance.style.transform !== share) imbalance.style.transform = share;
+    const share = `${Math.round(sb + sa > 0 ? 100 * sb / (sb + sa) : 50)}% 100%`;
+    if (imbalance.style.backgroundSize !== share) imbalance.style.backgroundSize = share;
     el.dataset.seq = last.seq;
   }
-  const loop = () => { frame = requestAnimationFrame(loop); if (dirty && last && rows.length) { dirty = false; draw(); } };
-  frame = requestAnimationFrame(loop);
+  // a frame after it was told, for the heat map is painted in the first: two short frames rather than a long one
+  const soon = () => { frame ||= requestAnimationFrame(() => { frame = requestAnimationFrame(() => { frame = 0; if (last && rows.length) draw(); }); }); };
   const watch = new ResizeObserver(make); watch.observe(box);
   model.on("msg:custom", (m) => {
     const v = new Float64Array(qf.bytes(m.blob)), bids = [], asks = [];
@@ -89,7 +86,7 @@ export function render({model, el}) {
     const bid = bids.length ? bids[0][0] : asks.length ? asks[0][0] : m.trade, ask = asks.length ? asks[0][0] : bid;
     const far = (l) => l.length ? Math.abs(l[Math.min(l.length, 12) - 1][0] - (bid + ask) / 2) : 0;
     last = {...m, bids, asks, bid, ask, reach: Math.max(far(bids), far(asks), 4)};
-    dirty = true;
+    soon();
     window.__qf_ladder = {at: Date.now(), sent: m.sent, seq: m.seq};
   });
   model.on("remove", () => { cancelAnimationFrame(frame); watch.disconnect(); });
