@@ -40,6 +40,7 @@ class Archive:
         Deployment(TABLE, partitions=PARTITIONS).save(self.file)
         self.history = DeltaHistory(self.file.parent / "history")
         self.process: subprocess.Popen[bytes] | None = None
+        self.started: list[subprocess.Popen[bytes]] = []
         self.seq = 0
         self.plain = producer(c, client_id="raw")
         self.transactional = producer(c, client_id="test", transactional_id="test")
@@ -49,6 +50,7 @@ class Archive:
         command = [sys.executable, "pipelines/archive.py", "--deployment", str(self.file)]
         with (self.folder / "archive.log").open("ab") as log:
             self.process = subprocess.Popen([*command, "--bootstrap", self.c.bootstrap], stderr=log, cwd=ROOT)
+        self.started.append(self.process)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -143,8 +145,9 @@ class Archive:
 def archive(own_kafka: Connection, tmp_path: Path) -> Archive:
     made = Archive(own_kafka, tmp_path)
     yield made
-    if made.process is not None and made.process.poll() is None:
-        made.stop(signal.SIGKILL)
+    for process in made.started:
+        process.kill()
+        process.wait()
 
 
 def test_everything_once_through_kills_and_aborted_transactions(archive: Archive) -> None:
@@ -191,7 +194,7 @@ def test_one_that_wakes_after_its_successor_stores_nothing_nor_does_a_broker_s_d
     archive.send(5)
     archive.drained()
     late.send_signal(signal.SIGCONT)
-    assert late.wait(30) not in (0, 2)
+    assert late.wait(150) not in (0, 2)  # a machine may stand still for half of it
     archive.send(5)
     archive.drained()
     archive.check()

@@ -114,7 +114,7 @@ def test_kills_scaling_and_a_stopped_worker_change_nothing(watched: Watched) -> 
     before = watched.committed("exchange")
     print(f"2 to 1 workers: {watched.goes_on('exchange', before, 5):.1f} s")
 
-    assert desk.wait_drained(2 * SPAN_S)
+    assert desk.wait_drained(2 * SPAN_S + _SEEN_S), str(desk.lag())
     assert desk.stop_stages() == []
     feed = load("sim", seed=7, duration=f"{SPAN_S}s", rate=RATE)
     undisturbed = Books(feed.instruments)
@@ -144,7 +144,7 @@ def test_a_broker_that_stands_still_stops_nothing_for_good(watched: Watched) -> 
         watched.until(lambda s=stage: watched.committed(s) > before[s] + 3, f"{stage} does not go on")
         print(f"broker stopped for {STOPPED_S:g} s: {stage} goes on after {time.monotonic() - began:.1f} s")
     desk.end_sources()
-    assert desk.wait_drained(90), str(desk.lag())
+    assert desk.wait_drained(_SEEN_S), str(desk.lag())
     assert desk.stop_stages() == []
     report = audit(desk.connection, desk.desk, history=DeltaHistory(watched.folder.history), replay=True)
     assert report.ok, report.document["findings"]
