@@ -23,7 +23,6 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
-    "features": "qflib.cli.benches.features",
     "import": "qflib.cli.benches.importing",
     "matching": "qflib.cli.benches.matching",
     "orderbook": "qflib.cli.benches.orderbook",

@@ -4,8 +4,6 @@ The stream is `qflib.kernels.order_stream`'s: an equity venue's mix, seed 1, liv
 of `MARKET_EVENTS`, and a replace is two of them, each an event. A run fills a book to the live orders wanted, warms up
 on as many events as are then timed, and times the book's own `apply` by the thread's CPU time. Ids: "bounded" are
 counted, as ITCH's are; "id64" are those scrambled to arbitrary 64-bit words.
-
-To be added: `itch_bytes_to_book` and `jacobi_over_normal`, when their decoders are there, and `features_added`.
 """
 
 from __future__ import annotations
@@ -17,7 +15,9 @@ from collections.abc import Iterator
 from statistics import median
 
 from qflib.cli.bench import RUNS, Row
+from qflib.cli.benches import features
 from qflib.cli.benches.orderbook.events import Market, made
+from qflib.cli.benches.orderbook.recorded import itch_bytes_to_book, jacobi_over_normal
 from qflib.orderbook.books import Books
 
 _EVENTS = 400_000
@@ -62,8 +62,13 @@ def rows(peers: bool) -> Iterator[Row]:
 
             row = row._replace(peers=beside(market))
         yield row
+        if name == "l3_bounded_1":
+            yield itch_bytes_to_book(market)
+        if name == "l3_id64_1" and (wide := jacobi_over_normal(row.value)) is not None:
+            yield wide
         if name == "l3_live_1M":
             yield _row("fill_1M", [_filled(market) for _ in range(RUNS)], "ns/event")
+    yield from features.rows(peers)
     yield _row("bytes_per_order", _told(_MEMORY), "bytes")
     yield _row("python_call", [_called() for _ in range(RUNS + 1)][1:], "ns/call")
     yield _row("first_use", _told(_FIRST_USE), "s")
