@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qflib.kernels.book_ids import find_cell
 from qflib.kernels.book_levels import make_level, rank_of, worse_level
 from qflib.kernels.book_queues import first_order, next_order, place_in_cell
-from qflib.kernels.book_state import ORDER_LIVE, Int
+from qflib.kernels.book_state import ORDER_LIVE, Int, short_of
 from qflib.kernels.engine_clock import remember_expiry
 from qflib.kernels.engine_codes import DARK, GTD, HAS_MORE, PARKED, SHOWN, STOPS, TOP
 from qflib.kernels.engine_orders import bits_of, leaves_of, side_of, tif_of
@@ -73,10 +73,15 @@ def write(e: EngineState, out: NDArray[Any], at: Int, k: Int, place: Int, row: A
 
 
 @lean_kernel
-def put_back(e: EngineState, orders: NDArray[Any]) -> None:
-    """Orders as `standing` gave them, into an empty engine that has room for them all."""
+def put_back(e: EngineState, orders: NDArray[Any], start: Int) -> Int:
+    """Orders as `standing` gave them, from `start` on; the row for which the book has no room, or their number.
+
+    O(orders); the heap of expiries has room for them all.
+    """
     n = len(e.rules)
-    for i in range(len(orders)):
+    for i in range(start, len(orders)):
+        if short_of(e.book) != 0:
+            return i
         o = orders[i]
         k, place, bits = np.int64(o.instrument), np.int64(o.place), np.int64(o.bits)
         book = 2 * (place * n + k) + (2 - np.int64(o.side) if place == STOPS else np.int64(o.side) - 1)
@@ -92,3 +97,4 @@ def put_back(e: EngineState, orders: NDArray[Any]) -> None:
             e.rules[k].top_ask = row
         if tif_of(bits) == GTD:
             remember_expiry(e, o.expire_ns, o.order_id, k)
+    return np.int64(len(orders))

@@ -31,7 +31,6 @@ from qflib.kernels.engine_codes import (
     N_EVENTS,
     NO_REASON,
     NOBODY,
-    NOW,
     REJECTED,
     REQUESTED,
     RESTING,
@@ -43,7 +42,7 @@ from qflib.kernels.engine_codes import (
     UNKNOWN_ORDER,
     ZERO,
 )
-from qflib.kernels.engine_orders import write_event
+from qflib.kernels.engine_orders import tell
 from qflib.kernels.engine_state import EngineState
 from qflib.kernels.jit import folded
 
@@ -92,132 +91,88 @@ def remove(b: Any, cell: Any, row: Any, level: Any) -> None:
 
 @folded
 def enter_plain(e: EngineState, c: Any) -> Any:
-    """Carry out a plain order; False: its id is another's, and nothing was done. There is room for it.
-
-    Where it meets an order that is not plain, or events have no room, it is left to `engine_matching.step`.
-    """
+    """Carry out a plain order; False: its id is another's, and nothing was done. There is room for it."""
     b = e.book
-    k, side, left, price = np.int64(c.instrument), np.int64(c.side), c.qty, c.price_ticks
-    cell = find_cell(b, k, c.order_id)
-    if row_in_cell(b, cell) != NOBODY:
+    k, side, price = np.int64(c.instrument), np.int64(c.side), c.price_ticks
+    if row_in_cell(b, find_cell(b, k, c.order_id)) != NOBODY:
         return False
-    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
-    write_event(events, at, now, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)
-    at += 1
-    other = 2 * k + 2 - side
-    worst = rank_of(2 - side, price)
-    waiting = 2 * (STOPS * len(e.rules) + k)
-    stops = (b.books[np.uint64(waiting)].best | b.books[np.uint64(waiting + 1)].best) != 0
-    trades, handed_over = False, False
-    while left > 0:
-        rank = b.books[np.uint64(other)].best_rank
-        if rank == NO_PRICE or rank < worst:
-            break
-        top = np.uint64(b.books[np.uint64(other)].best)
-        row = first_order(b, top)
-        if at + _SPARE > len(e.events) or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
-            handed_over = True
-            break
-        trades = True
-        had = np.int64(b.orders[row].qty)
-        qty = min(left, had)
-        left -= qty
-        paid = rank_of(other, rank)
-        maker = b.orders[row].id
-        write_event(
-            events,
-            at,
-            now,
-            TRADED,
-            3 - side,
-            NO_REASON,
-            ZERO,
-            k,
-            maker,
-            c.order_id,
-            paid,
-            qty,
-            had - qty,
-            left,
-        )
-        at += 1
-        b.info[k].last_ticks = paid
-        b.info[k].last_qty = qty
-        if stops:
-            e.work[HIGH] = max(e.work[HIGH], paid)
-            e.work[LOW] = min(e.work[LOW], paid)
-        if qty == had:
-            remove(b, find_cell(b, k, maker), row, top)
-            write_event(events, at, now, FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO)
-            at += 1
-        else:
-            b.orders[row].qty = had - qty
-            b.levels[top].qty -= qty
+    tell(e, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, c.qty, c.qty, ZERO)
     bits = np.int64(LIMIT) << 6 | np.int64(c.time_in_force) << 9
-    if handed_over:
+    left = take_plain(e, k, side, c.order_id, price, c.qty)
+    if left < 0:
         t = e.taker[0]
-        t.instrument, t.side, t.id, t.price, t.limit, t.leaves = k, side, c.order_id, price, price, left
+        t.instrument, t.side, t.id, t.price, t.limit, t.leaves = k, side, c.order_id, price, price, -left
         t.account, t.bits, t.display, t.expire_ns = c.account, bits, 0, 0
         e.work[STAGE] = MATCHING
+    elif left == 0:
+        tell(e, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
     else:
-        if left == 0:
-            write_event(events, at, now, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
-        else:
-            level = np.uint64(level_for(b, np.uint64(2 * k + side - 1), rank_of(side - 1, price)))
-            mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
-            e.tags[mine].account = c.account
-            e.tags[mine].bits = bits
-            write_event(
-                events,
-                at,
-                now,
-                RESTING,
-                side,
-                NO_REASON,
-                ZERO,
-                k,
-                c.order_id,
-                NOBODY,
-                price,
-                left,
-                left,
-                ZERO,
-            )
-        at += 1
-        if trades and stops:
-            e.taker[0].instrument = k
-            e.work[STAGE] = TRIGGERING
-    e.work[N_EVENTS] = at
+        level = np.uint64(level_for(b, np.uint64(2 * k + side - 1), rank_of(side - 1, price)))
+        mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
+        e.tags[mine].account = c.account
+        e.tags[mine].bits = bits
+        tell(e, RESTING, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)
     return True
 
 
 @folded
+def take_plain(e: EngineState, k: Any, side: Any, oid: Any, price: Any, qty: Any) -> Any:
+    """Match a plain order with what rests; what is left of it.
+
+    Below zero: so much is left where it meets an order that is not plain, or events have no room, and
+    `engine_matching.step` goes on. Stops that its trades may reach are looked at afterwards.
+    """
+    b, left = e.book, qty
+    other = np.uint64(2 * k + 2 - side)
+    worst = rank_of(2 - side, price)
+    waiting = 2 * (STOPS * len(e.rules) + k)
+    stops = (b.books[np.uint64(waiting)].best | b.books[np.uint64(waiting + 1)].best) != 0
+    while left > 0:
+        rank = b.books[other].best_rank
+        if rank == NO_PRICE or rank < worst:
+            break
+        level = np.uint64(b.books[other].best)
+        row = first_order(b, level)
+        if e.work[N_EVENTS] + _SPARE > len(e.events) or np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
+            left = -left
+            break
+        had, maker, paid = np.int64(b.orders[row].qty), b.orders[row].id, rank_of(2 - side, rank)
+        n = min(left, had)
+        left -= n
+        tell(e, TRADED, 3 - side, NO_REASON, ZERO, k, maker, oid, paid, n, had - n, left)
+        b.info[k].last_ticks = paid
+        b.info[k].last_qty = n
+        if stops:
+            e.work[HIGH] = max(e.work[HIGH], paid)
+            e.work[LOW] = min(e.work[LOW], paid)
+            e.taker[0].instrument = k
+            e.work[STAGE] = TRIGGERING
+        if n == had:
+            remove(b, find_cell(b, k, maker), row, level)
+            tell(e, FILLED, 3 - side, NO_REASON, ZERO, k, maker, NOBODY, paid, ZERO, ZERO, ZERO)
+        else:
+            b.orders[row].qty = had - n
+            b.levels[level].qty -= n
+    return left
+
+
+@folded
 def cancel_plain(e: EngineState, c: Any) -> Any:
-    """Carry out the cancel of a plain order; False: it is unknown or not plain, and nothing was done."""
+    """Cancel a plain order, or refuse where it is unknown; False: it is not plain, and nothing was done."""
     b = e.book
     k = np.int64(c.instrument)
     if k >= len(e.rules):
         return False
     cell = find_cell(b, k, c.order_id)
     row = row_in_cell(b, cell)
-    events, at, now = e.events, e.work[N_EVENTS], e.work[NOW]
     if row == NOBODY:
-        side, price = np.int64(c.side), c.price_ticks
-        write_event(
-            events, at, now, REJECTED, side, UNKNOWN_ORDER, ZERO, k, c.order_id, NOBODY, price, c.qty, ZERO, ZERO
-        )
-        e.work[N_EVENTS] = at + 1
+        tell(e, REJECTED, c.side, UNKNOWN_ORDER, ZERO, k, c.order_id, NOBODY, c.price_ticks, c.qty, ZERO, ZERO)
         return True
-    if np.int64(e.tags[row].bits) & (HAS_MORE | TOP):
-        return False
     level = np.uint64(b.orders[row].level)
     book = np.int64(b.levels[level].book)
-    if book >= 2 * len(e.rules):
+    if np.int64(e.tags[row].bits) & (HAS_MORE | TOP) or book >= 2 * len(e.rules):
         return False
-    left = np.int64(b.orders[row].qty)
-    price = rank_of(book, b.levels[level].rank)
-    side = (book & 1) + 1
-    write_event(events, at, now, CANCELLED, side, REQUESTED, ZERO, k, c.order_id, NOBODY, price, left, ZERO, ZERO)
-    e.work[N_EVENTS] = at + 1
+    price, left = rank_of(book, b.levels[level].rank), np.int64(b.orders[row].qty)
+    tell(e, CANCELLED, (book & 1) + 1, REQUESTED, ZERO, k, c.order_id, NOBODY, price, left, ZERO, ZERO)
     remove(b, cell, row, level)
     return True

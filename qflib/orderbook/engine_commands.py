@@ -99,8 +99,8 @@ def as_commands(commands: Any, instruments: Instruments) -> NDArray[Any]:
         return np.ascontiguousarray(commands).copy()
     if not isinstance(commands, pd.DataFrame):
         raise InputError(
-            f"commands are {type(commands).__name__}; give an array of qflib.orderbook.COMMAND or a DataFrame with "
-            f"columns action, symbol, {', '.join(_NAMES[:-1])}"
+            f"commands are {type(commands).__name__}; give an array of qflib.kernels.engine_state.COMMAND or a "
+            f"DataFrame with columns action, symbol, {', '.join(_NAMES[:-1])}"
         )
     if missing := [n for n in ("action", "symbol") if n not in commands]:
         raise InputError(f"the frame has no column {missing[0]!r}; it needs action and symbol")

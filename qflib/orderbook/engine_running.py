@@ -54,7 +54,7 @@ class Running:
     def room_for_auction(self, k: int) -> None:
         """Let an instrument's auction price be asked for."""
         while levels_in_call(self.state, k) > len(self.state.scratch):
-            self._longer("scratch")
+            self._longer("scratch", 2 * len(self.state.scratch))
 
     def save(self) -> dict[str, NDArray[Any]]:
         """What stands in it, the same however it came about."""
@@ -79,11 +79,10 @@ class Running:
         if len(saved["killed"]):
             made._longer("killed", int(saved["killed"].max()) + 1)
             made.state.killed[saved["killed"]] = 1
-        made._longer("expiries", n + 1)
-        for at in range(n):
-            while short_of(made.state.book):
-                made._grow_book()
-            put_back(made.state, saved["orders"][at : at + 1])
+        made._longer("expiries", n + len(made.state.expiries))
+        at: Any = 0
+        while (at := put_back(made.state, saved["orders"], at)) < n:
+            made._grow_book()
         return made
 
     @property
@@ -96,11 +95,11 @@ class Running:
         if status == engine.BOOK_FULL:
             self._grow_book()
         elif status == engine.EXPIRIES_FULL:
-            self._longer("expiries")
+            self._longer("expiries", 2 * len(self.state.expiries))
         elif status == engine.SCRATCH_FULL:
-            self._longer("scratch")
+            self._longer("scratch", 2 * len(self.state.scratch))
         elif status == engine.ACCOUNTS_FULL:
-            self._longer("killed", int(command["account"]) + 1)
+            self._longer("killed", max(2 * len(self.state.killed), int(command["account"]) + 1))
 
     def _grow_book(self) -> None:
         book = grow(self.state.book, short_of(self.state.book))
@@ -108,10 +107,10 @@ class Running:
         for name in ("tags", "more"):
             self._longer(name, len(book.orders))
 
-    def _longer(self, name: str, at_least: int = 0) -> None:
+    def _longer(self, name: str, room: int) -> None:
+        """An array with so many rows."""
         had = getattr(self.state, name)
-        n = max(2 * len(had), at_least) if at_least == 0 or at_least > len(had) else len(had)
-        made = np.zeros((n, *had.shape[1:]), had.dtype)
+        made = np.zeros((room, *had.shape[1:]), had.dtype)
         made[: len(had)] = had
         grown: dict[str, Any] = {name: made}
         self.state = self.state._replace(**grown)

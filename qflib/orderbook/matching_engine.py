@@ -76,7 +76,6 @@ class MatchingEngine:
         for k, own in enumerate(self.rules):
             own.write(self._running.state.rules[k], table, k)
         self._running.state.rules["session"] = _code(Session, session, "session")
-        self._begun = self._running.state.rules.copy()
         self._journal: list[NDArray[Any]] = []
         self._next_id = 1
 
@@ -172,7 +171,7 @@ class MatchingEngine:
         Parameters
         ----------
         commands
-            A structured array of `qflib.orderbook.COMMAND` (ticks, lots, codes), or a DataFrame with columns action,
+            An array of `qflib.kernels.engine_state.COMMAND` (ticks, lots, codes), or a DataFrame with columns action,
             symbol, side, order_id, price, qty, and those of `submit`; a tz-aware index is the time.
 
         Returns

@@ -78,12 +78,10 @@ def test_it_does_what_its_plain_twin_does(seed: int) -> None:
         upto.append(len(plain.events))
     got = tuples(in_pieces(engine(), as_rows(commands), np.random.default_rng(seed)))
     want = [tuple(int(v) for v in e) for e in plain.events]
-    if got != want:
-        at = next((i for i, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
-        row = next(i for i, n in enumerate(upto) if n > at)
-        pytest.fail(
-            f"seed {seed}, command {row} {commands[row]}: event {at} is {got[at : at + 3]}, not {want[at : at + 3]}"
-        )
+    at = next((i for i, (a, b) in enumerate(zip(got, want, strict=False)) if a != b), min(len(got), len(want)))
+    row = next((i for i, n in enumerate(upto) if n > at), -1)
+    assert got[at : at + 3] == want[at : at + 3], f"seed {seed}, command {row} {commands[row]}, event {at}"
+    assert len(got) == len(want)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from statistics import median
@@ -98,6 +99,7 @@ def _peers(flow: NDArray[Any]) -> dict[str, float]:
     try:
         import nanobook
     except ImportError:
+        print("qflib: peer nanobook is left out: pip install nanobook", file=sys.stderr)
         return {}
     exchange = nanobook.Exchange()
     told: dict[int, int] = {}
