@@ -31,7 +31,6 @@ from qflib.kernels.book import (
     rank_of,
 )
 from qflib.kernels.jit import kernel
-from qflib.kernels.matching import available, better
 from qflib.kernels.own_orders import (
     ASK,
     BID,
@@ -48,6 +47,7 @@ from qflib.kernels.own_orders import (
     fill,
     forget,
 )
+from qflib.kernels.venue_matching import available, better
 
 ADD, MODIFY, CANCEL, EXECUTE, TRADE, LEVEL, CLEAR, STATUS, QUOTE, SETTLEMENT = range(1, 11)
 LAST, SNAPSHOT = 1, 2

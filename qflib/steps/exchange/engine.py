@@ -11,7 +11,7 @@ from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
-from qflib.kernels.matching import DONE, MARKET, fillable, rest, take
+from qflib.kernels.venue_matching import DONE, MARKET, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
 from qflib.orderbook.books import row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
