@@ -40,7 +40,7 @@ _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
-_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 3.0
+_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 250.0, 3.0
 
 _log = structlog.get_logger(__name__)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import MagicMock
 
 import pytest
+from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 
 from qflib.stream.pacing import _GATHER_S, _IDLE_S, _LONGEST_S, PacedContext
 from qflib.stream.quix import ProcessingContext
@@ -192,3 +194,56 @@ def test_every_commit_is_watched_over(paced: PacedContext) -> None:
         paced.store_offset("t", 0, 0)
         paced.commit_checkpoint(force=True, revoking=revoking)
     assert seen == [("a commit", 1), ("a commit", 2)]
+
+
+class Told:
+    """A producer that notes what it is asked for; two messages are not delivered yet."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float | None]] = []
+
+    def begin_transaction(self) -> None:
+        """Not noted."""
+
+    def flush(self, timeout: float | None = None) -> int:
+        self.asked.append(("flush", timeout))
+        return 2
+
+    def commit_transaction(self, offsets: list[Any], metadata: object, timeout: float | None = None) -> None:
+        self.asked.append(("commit", timeout))
+        assert [(tp.topic, tp.partition, tp.offset) for tp in offsets] == [("t", 0, 1)]
+
+    def abort_transaction(self, timeout: float | None = None) -> None:
+        self.asked.append(("abort", None))
+
+    offsets: ClassVar[dict[Any, int]] = {}
+
+
+def ending(producer: Told, *, exactly_once: bool) -> PacedContext:
+    consumer, sinks, states, frames = MagicMock(), MagicMock(sinks=[]), MagicMock(), MagicMock()
+    made = PacedContext.of(
+        ProcessingContext(0.005, producer, consumer, states, sinks, frames, 0, exactly_once, revoke_flush_timeout=9.0)  # type: ignore[arg-type]
+    )
+    made.init_checkpoint()
+    made.store_offset("t", 0, 0)
+    return made
+
+
+def test_a_transactions_commit_sends_offsets_while_messages_are_on_their_way() -> None:
+    producer = Told()
+    ending(producer, exactly_once=True).commit_checkpoint(force=True)
+    assert producer.asked == [("commit", None)]
+
+
+def test_offsets_without_a_transaction_wait_for_the_messages() -> None:
+    producer = Told()
+    with pytest.raises(CheckpointProducerTimeout):
+        ending(producer, exactly_once=False).commit_checkpoint(force=True)
+    assert producer.asked == [("flush", None)]
+
+
+def test_a_revoke_gives_up_what_was_not_delivered() -> None:
+    producer = Told()
+    ending(producer, exactly_once=True).commit_checkpoint(force=True, revoking=True)
+    assert [name for name, _ in producer.asked] == ["flush", "abort"]
+    assert producer.asked[0][1] is not None
