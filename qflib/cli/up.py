@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from qflib.cli.view import Snapshot
     from qflib.settings import Settings
     from qflib.stream.monitor.monitor import Monitor
+    from qflib.stream.nursery import Nursery
     from qflib.stream.running import RunningDesk
 
 EXAMPLE = "Example: qflib up --source sim --rate 100000 --for 60s"
@@ -71,6 +72,11 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout at the end, no view.")] = False,
 ) -> None:
     """Run the desk on Kafka: broker, ingest, every stage, archive, API and dashboard; Ctrl-C ends it clean."""
+    from qflib.stream.nursery import Nursery
+
+    nursery = Nursery()
+    nursery.begin()  # it imports beside this process's own imports
+
     from qflib import settings
     from qflib.cli.deploying import Wanted
     from qflib.cli.durations import seconds
@@ -108,7 +114,7 @@ def command(
         with_faces = span is None and not until_drained and not json
     with _signals() as ignore:
         faces = Faces(chosen) if with_faces else None
-        desk = _desk(wanted, chosen, _counts(workers or []), fresh=fresh, faces=faces)
+        desk = _desk(wanted, chosen, _counts(workers or []), fresh=fresh, faces=faces, nursery=nursery)
         if fresh and desk.folder.deployment.exists():
             print(f"throwing away what former runs left in {desk.folder.path}", file=sys.stderr)
         result: dict[str, Any] | None = None
@@ -150,7 +156,9 @@ def command(
         raise typer.Exit(1)
 
 
-def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool, faces: Faces | None) -> RunningDesk:
+def _desk(
+    wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool, faces: Faces | None, nursery: Nursery
+) -> RunningDesk:
     from qflib.cli import deploying
     from qflib.stream.folder import DeskFolder
     from qflib.stream.opening import booking_ids, opening
@@ -169,7 +177,7 @@ def _desk(wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool
 
         assert market.positions is not None
         folder.check_bookings(booking_ids(bookings(made.instruments, made.portfolio, market.positions)))
-    return RunningDesk(made, folder, chosen, batches, workers, fresh, () if faces is None else faces.processes)
+    return RunningDesk(made, folder, chosen, batches, workers, fresh, () if faces is None else faces.processes, nursery)
 
 
 def _run(desk: RunningDesk, show: Callable[[], None], span: float | None, until_drained: bool) -> None:

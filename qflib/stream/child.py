@@ -11,11 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import psutil
 
 from qflib.errors import DataError
 from qflib.stream import leash
+from qflib.stream.nursery import Forked, Nursery
 from qflib.stream.restarts import Restarts
 
 _KEPT_LOGS = 5  # of former starts
@@ -35,15 +37,24 @@ class Child:
         The file that takes its stdout and stderr; that of the start before becomes NAME.1.log.
     environment
         Of the process.
+    nursery
+        Forks it; None: it is executed.
     """
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        nursery: Nursery | None = None,
+    ) -> None:
         self.name, self.argv, self.log = name, list(argv), log
         self.restarts = Restarts()
         self.memory = self.peak_memory = 0  # bytes resident: now, and at most since the first start
         self.started_at = 0.0
-        self._environment = dict(environment)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._environment, self._nursery = dict(environment), nursery
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._watched: psutil.Process | None = None
 
     def start(self) -> None:
@@ -54,25 +65,28 @@ class Child:
         DataError
             If its log cannot be written.
         """
-        # its own process group: Ctrl-C at a terminal is the supervisor's, who then stops all in order
-        command = [sys.executable, "-ISE", leash.__file__, str(os.getpid()), *self.argv]
         try:
             _rotate(self.log)
             with self.log.open("wb") as words:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=words,
-                    stderr=subprocess.STDOUT,
-                    env=self._environment,
-                    process_group=0,
-                )
+                forked = None if self._nursery is None else self._nursery.fork(self.argv, words, self._environment)
+                self._process = forked or self._execute(words)
         except OSError as e:
             raise DataError(
                 f"process {self.name} cannot be started ({e.strerror}, log {self.log}); make room, or mend the folder"
             ) from None
         self.started_at = time.monotonic()
         self._watched = None
+
+    def _execute(self, words: IO[bytes]) -> subprocess.Popen[bytes]:
+        # its own process group: Ctrl-C at a terminal is the supervisor's, who then stops all in order
+        return subprocess.Popen(
+            [sys.executable, "-ISE", leash.__file__, str(os.getpid()), *self.argv],
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            env=self._environment,
+            process_group=0,
+        )
 
     @property
     def pid(self) -> int | None:

@@ -14,7 +14,8 @@ import sys
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>; it outlives the exec
 
 
-def _leash(parent: int) -> None:
+def hold(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone."""
     if sys.platform == "linux":
         # kill, not terminate: the broker may be gone by then, and a stage recovers from a kill exactly
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
@@ -23,5 +24,5 @@ def _leash(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    _leash(int(sys.argv[1]))
+    hold(int(sys.argv[1]))
     os.execvp(sys.argv[2], sys.argv[2:])

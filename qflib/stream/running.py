@@ -28,6 +28,7 @@ from qflib.stream.drained import Drain
 from qflib.stream.folder import DeskFolder
 from qflib.stream.ingest.positions import ended
 from qflib.stream.monitor.processes import Process
+from qflib.stream.nursery import Nursery
 from qflib.stream.opening import booking_ids
 from qflib.stream.own_broker import OwnBroker
 from qflib.stream.ports import Ports
@@ -83,6 +84,8 @@ class RunningDesk:
         Throw away what is kept.
     faces
         What runs beside it for people.
+    nursery
+        Forks its processes.
 
     Attributes
     ----------
@@ -99,6 +102,7 @@ class RunningDesk:
     workers: Mapping[str, int] = field(default_factory=dict)
     fresh: bool = False
     faces: Sequence[Face] = ()
+    nursery: Nursery = field(default_factory=Nursery)
     connection: Connection = field(init=False)
     supervisor: Supervisor = field(init=False)
     broker: OwnBroker = field(init=False)
@@ -137,7 +141,10 @@ class RunningDesk:
             self.connection = existing
         self.broker = OwnBroker(own, self.connection, self.desk.partitions, self.settings.broker.replication)
         self.supervisor = Supervisor(
-            [*map(self._program, self.stages), *map(self._face, self.faces)], self.folder.logs, self._environment()
+            [*map(self._program, self.stages), *map(self._face, self.faces)],
+            self.folder.logs,
+            self._environment(),
+            self.nursery,
         )
 
     @property

@@ -18,6 +18,7 @@ import structlog
 
 from qflib.errors import InputError, QflibError
 from qflib.stream.child import Child
+from qflib.stream.nursery import Nursery, worker_environment
 from qflib.stream.restarts import CRASHES, WINDOW_S
 
 REFUSED = 2  # exit code: wrong use or refused state, which another start would not mend
@@ -79,6 +80,8 @@ class Supervisor:
         Folder of the processes' logs: NAME-K.log, former ones NAME-K.1.log and so on.
     environment
         Of every process, over this one's.
+    nursery
+        Forks the processes; None: each is executed.
 
     Examples
     --------
@@ -92,7 +95,14 @@ class Supervisor:
     []
     """
 
-    def __init__(self, programs: Sequence[Program], logs: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        logs: Path,
+        environment: Mapping[str, str] | None = None,
+        nursery: Nursery | None = None,
+    ) -> None:
+        self._nursery = nursery
         self._programs = {p.stage: p for p in programs}
         self._logs = logs
         self._environment = os.environ | worker_environment() | dict(environment or {})
@@ -105,6 +115,8 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every worker of every stage."""
+        if self._nursery is not None:
+            self._nursery.begin()
         for program in self._programs.values():
             for ordinal in range(program.workers):
                 self._start(program.stage, ordinal)
@@ -189,6 +201,8 @@ class Supervisor:
         killed = self._gone(self._in_order(), time.monotonic() + budget_s)
         for child in self._children.values():
             child.memory = 0
+        if self._nursery is not None:
+            self._nursery.end()
         return killed
 
     def ordinals(self, stage: str) -> list[int]:
@@ -221,8 +235,8 @@ class Supervisor:
 
     def _start(self, stage: str, ordinal: int) -> None:
         name = f"{stage}-{ordinal}"
-        argv = self._programs[stage].argv(ordinal)
-        child = self._children[stage, ordinal] = Child(name, argv, self._logs / f"{name}.log", self._environment)
+        argv, log = self._programs[stage].argv(ordinal), self._logs / f"{name}.log"
+        child = self._children[stage, ordinal] = Child(name, argv, log, self._environment, self._nursery)
         child.start()
 
     def _died(self, place: tuple[str, int], child: Child, code: int, now: float) -> None:
@@ -267,12 +281,6 @@ class Supervisor:
             child.kill()
             _log.warning("process killed: it did not end in time", process=child.name)
         return [c.name for c in left]
-
-
-def worker_environment() -> dict[str, str]:
-    """One thread a worker, and an allocator that gives memory back: the stages share the cores."""
-    threads = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return dict.fromkeys(threads, "1") | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def python(script: Path, *arguments: str) -> list[str]:
