@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
 from typing import Any
@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.market.history import daily_history
-from qflib.market.instruments import START, simulated_instruments, source_of
+from qflib.market.instruments import START, simulated_instruments
 from qflib.market.signals import external_signals
-from qflib.market.source import Source
-from qflib.records import CONNECTION, FRAMES, TICK, Batch, Header, Instruments
-from qflib.records.topics import MARKET_RAW
-from qflib.venues.sim import VENUE, encode
+from qflib.market.simulated_run import PERIOD_NS, SimulatedRun, next_end, period
+from qflib.market.source import Left, Source
+from qflib.records import Batch, Instruments
 
-PERIOD_NS = 100_000_000
 LONGEST = pd.Timedelta("5D")  # before the first options expire
 FASTEST = 5_000_000.0
 
@@ -118,21 +116,22 @@ class SimulatedMarket:
         InputError
             If `period_ns` is not a positive whole number.
         """
-        connections = [_Connection(name) for name in self._table.underlyings]
-        time_ns = START.as_unit("ns").value
-        for time_ns, slices in self._slices(_period(period_ns)):
-            tick = _tick(time_ns)
-            for connection, events in zip(connections, slices, strict=True):
-                if len(events.kind):
-                    yield connection.frame(events)
-                yield connection.clock(tick)
-        closing = _tick(time_ns, closing=1)
-        for connection in connections:
-            yield connection.clock(closing)
+        for batches in self.run(period_ns).periods():
+            yield from batches
+
+    def run(self, period_ns: int = PERIOD_NS, left: Mapping[str, NDArray[Any]] | None = None) -> SimulatedRun:
+        """The batches of `raw` a period at a time, from the start or from where a run was `left`.
+
+        Raises
+        ------
+        InputError
+            If `period_ns` is not a positive whole number.
+        """
+        return SimulatedRun(self, period_ns, left)
 
     def events(self, period_ns: int = PERIOD_NS) -> Iterator[Any]:
         """`MARKET_EVENTS` columns of all instruments, a period and source at a time, in the order of `raw`."""
-        for _, slices in self._slices(_period(period_ns)):
+        for _, slices in self._slices(period(period_ns)):
             for events in slices:
                 if len(events.kind):
                     yield events
@@ -149,52 +148,20 @@ class SimulatedMarket:
 
     def _slices(self, period_ns: int) -> Iterator[tuple[int, list[Any]]]:
         """Each period's end and its rows of every source."""
-        start_ns, end_ns = START.as_unit("ns").value, self.end.as_unit("ns").value
-        a_source = self.rate / self._count
-        sources = [Source(i, self._table, self.seed, a_source, start_ns, end_ns) for i in range(self._count)]
-        time_ns = start_ns
+        end_ns = self.end.as_unit("ns").value
+        time_ns, sources = self.start.as_unit("ns").value, self.sources()
         while time_ns < end_ns:
-            time_ns = (time_ns // period_ns + 1) * period_ns
+            time_ns = next_end(time_ns, period_ns)
             yield time_ns, [s.until(time_ns) for s in sources]
 
-
-class _Connection:
-    """Numbers one source's raw batches and clocks."""
-
-    def __init__(self, underlying: str) -> None:
-        self._source = source_of(underlying)
-        self._seq = 0
-        self._position = 0
-        self._row = CONNECTION.make(venue=[VENUE], connection=[underlying], former_seq=[-1])
-
-    def frame(self, events: Any) -> Batch:
-        payload = encode(events)
-        frames = FRAMES.Columns(
-            events.receipt_ns[-1:],
-            _one(self._position, np.uint64),
-            _one(len(payload), np.uint32),
-            np.frombuffer(payload, np.uint8),
-        )
-        self._position += 1
-        return self._batch("raw", {"connection": self._row, "frames": frames})
-
-    def clock(self, tick: Any) -> Batch:
-        return self._batch("clock", {"tick": tick})
-
-    def _batch(self, kind: str, tables: dict[str, Any]) -> Batch:
-        batch = Batch(kind, tables, Header(self._source, 0, self._seq), MARKET_RAW, self._source)
-        self._seq += 1
-        return batch
-
-
-def _one(value: int, dtype: Any) -> NDArray[Any]:
-    a = np.array([value], dtype)
-    a.flags.writeable = False
-    return a
-
-
-def _tick(time_ns: int, closing: int = 0) -> Any:
-    return TICK.Columns(_one(time_ns, np.int64), _one(closing, np.uint32))
+    def sources(self, left: Sequence[Left] = ()) -> list[Source]:
+        """A stream of rows an underlying, from the start or from where they were left."""
+        start_ns, end_ns = self.start.as_unit("ns").value, self.end.as_unit("ns").value
+        a_source = self.rate / self._count
+        return [
+            Source(i, self._table, self.seed, a_source, start_ns, end_ns, left[i] if left else None)
+            for i in range(self._count)
+        ]
 
 
 def _seed(seed: object) -> int:
@@ -218,9 +185,3 @@ def _rate(rate: object) -> float:
     if isinstance(rate, bool) or not 1.0 <= made <= FASTEST:
         raise InputError(f"rate {rate!r} must be 1 to {FASTEST:,.0f} rows a market second; give one, as 20_000")
     return made
-
-
-def _period(period_ns: object) -> int:
-    if isinstance(period_ns, bool) or not isinstance(period_ns, int | np.integer) or period_ns <= 0:
-        raise InputError(f"period_ns {period_ns!r} must be a positive whole number of nanoseconds, as 100_000_000")
-    return int(period_ns)

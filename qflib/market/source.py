@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,14 @@ BLOCK_ROWS = 8_192  # generated at a time: what bounds the memory
 _APART = 24  # words: columns a multiple of 4 kB apart would share one set of the first-level cache
 
 
+class Left(NamedTuple):
+    """Where a source was left; -1 rows: before its first block."""
+
+    words: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+    rows: int
+
+
 class Source:
     """A resumable stream of `MARKET_EVENTS` columns of one underlying.
 
@@ -30,15 +38,36 @@ class Source:
         Which underlying.
     rows_a_second
         Mean rows a market second.
+    left
+        What `left` of the same source gave: it goes on from there.
     """
 
     def __init__(
-        self, index: int, table: Instruments, seed: int, rows_a_second: float, start_ns: int, end_ns: int
+        self,
+        index: int,
+        table: Instruments,
+        seed: int,
+        rows_a_second: float,
+        start_ns: int,
+        end_ns: int,
+        left: Left | None = None,
     ) -> None:
         self._flow = _flow(index, table, seed, rows_a_second, start_ns, end_ns)
+        self._before = _copy(self._flow)  # the block in hand was made
         self._block: Any = MARKET_EVENTS.empty
         self._at = 0
         self._ended = False
+        if left is not None:
+            for a, kept in zip(self._flow, left[:2], strict=True):
+                a[:] = kept
+            if left.rows >= 0:
+                self._generate()
+                self._at = left.rows
+
+    def left(self) -> Left:
+        """Where it stands: the generator's state before the block in hand, and how many rows of it were given."""
+        words, numbers = self._before
+        return Left(words, numbers, self._at if len(self._block.kind) or self._ended else -1)
 
     def until(self, time_ns: int) -> Any:
         """The rows received before a time that no earlier call gave: views of the block where they lie in one."""
@@ -54,11 +83,16 @@ class Source:
         return parts[0] if len(parts) == 1 else MARKET_EVENTS.concat(parts)
 
     def _generate(self) -> None:
+        self._before = _copy(self._flow)
         made = np.empty((mf.COLUMNS, BLOCK_ROWS + mf.MOST_ROWS + _APART), np.int64)
         n = mf.market_flow(*self._flow, made)
         self._ended = n == 0
         columns = zip(MARKET_EVENTS.columns, made, strict=True)
         self._block, self._at = MARKET_EVENTS.Columns(*(_column(a[:n], c.dtype) for c, a in columns)), 0
+
+
+def _copy(flow: tuple[NDArray[np.int64], NDArray[np.float64]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    return flow[0].copy(), flow[1].copy()
 
 
 def _column(values: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:

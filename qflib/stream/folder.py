@@ -137,7 +137,7 @@ class DeskFolder:
         """Throw away all but the broker's data, which the broker itself does, and the hold."""
         for file in (self.deployment, self._booked):
             file.unlink(missing_ok=True)
-        for folder in (self.history, self.logs):
+        for folder in (self.history, self.logs, self.path / "market"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def check_bookings(self, ids: set[str]) -> None:

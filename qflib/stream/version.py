@@ -13,15 +13,21 @@ import numpy as np
 import qflib
 
 #: The rooms whose code decides what a step sends.
-_ROOMS = ("kernels", "records", "orderbook", "pricing", "shortfall", "hedging", "venues", "steps")
+ROOMS = ("kernels", "records", "orderbook", "pricing", "shortfall", "hedging", "venues", "steps")
 
 
 @cache
-def code_version() -> str:
-    """Hash of the sources of steps and all they call, of Numba and NumPy, and of the processor compiled for."""
+def code_version(rooms: tuple[str, ...] = ROOMS) -> str:
+    """Hash of the sources of rooms, of Numba and NumPy, and of the processor compiled for.
+
+    Parameters
+    ----------
+    rooms
+        Packages of qflib; by default those of the steps and all they call.
+    """
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {llvmlite.binding.get_host_cpu_name()}".encode())
     root = Path(qflib.__file__).parent
-    for room in _ROOMS:
+    for room in rooms:
         for file in sorted((root / room).rglob("*.py")):
             h.update(f"{file.relative_to(root)}\0".encode())
             h.update(file.read_bytes())

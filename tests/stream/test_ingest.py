@@ -17,16 +17,17 @@ from qflib.broker.reading import read, watermarks
 from qflib.broker.topics import create
 from qflib.desk.deployment import Deployment
 from qflib.errors import BrokerError
-from qflib.market.instruments import simulated_instruments
+from qflib.market.instruments import START, simulated_instruments
+from qflib.records import Batch
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_RAW
-from qflib.stream.ingest import sender
+from qflib.stream.ingest import left, metrics, sender
 from qflib.stream.ingest.feeds import batches_of
 from qflib.stream.ingest.lag import Gate
 from qflib.stream.ingest.metrics import Metrics
 from qflib.stream.ingest.pace import Pace
 from qflib.stream.ingest.play import play
-from qflib.stream.ingest.positions import Position, ended, position_of
+from qflib.stream.ingest.positions import Position, ended, position_of, positions
 from qflib.stream.ingest.run import ingest
 from qflib.stream.ingest.sender import LeftOff, Sender
 from qflib.stream.process import FAILED, Stop
@@ -69,6 +70,55 @@ def test_killed_midway_it_goes_on_to_exactly_the_whole_feed(own_kafka: Connectio
     assert ended(own_kafka, desk.table, desk.instruments.sources)
     ingest(desk, own_kafka, Stop())
     assert _count(own_kafka) == len(whole)
+
+
+def test_a_simulated_market_is_taken_up_where_it_was_left(
+    own_kafka: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(own_kafka, 4)
+    desk = _deployment(duration="6s")
+    whole = [encode(b) for b in batches_of(desk)]
+    monkeypatch.setattr(left.LeftMarket.__init__, "__defaults__", (0.0,))  # after every period
+    stop = Stop()
+    count = metrics.Metrics.count
+
+    def stopped(self: Metrics, batch: Batch) -> None:
+        count(self, batch)
+        if batch.kind == "clock" and batch.tick.time_ns[0] - START.as_unit("ns").value >= 4 * 10**9:
+            stop.ask()
+
+    with monkeypatch.context() as m:
+        m.setattr(Metrics, "count", stopped)
+        ingest(desk, own_kafka, stop, kept=tmp_path)
+    at, _ = positions(own_kafka, desk.table, desk.sources)
+    rest = [b.header for b in batches_of(desk, left.LeftMarket(tmp_path, desk, 1e9), at)]
+    assert 0 < len(rest) < len(whole) / 2  # of it the last records that were sent, to compare them
+    assert {h.source for h in rest if at[h.source].seq == h.seq} == set(desk.sources)
+    fewer = {s: p._replace(seq=p.seq // 2) for s, p in at.items()}  # Kafka lost what the files count on
+    assert len(list(batches_of(desk, left.LeftMarket(tmp_path, desk, 1e9), fewer))) == len(whole)
+    faster = _deployment(duration="6s", speed=4)
+    assert [b.header for b in batches_of(faster, left.LeftMarket(tmp_path, faster, 1e9), at)] == rest
+    other = _deployment(duration="6s", seed=8)
+    assert left.LeftMarket(tmp_path, other).find(at) is None
+    ingest(desk, own_kafka, Stop(), kept=tmp_path)
+    assert sorted(_sent(own_kafka)) == sorted(whole)
+
+
+def test_torn_files_of_a_left_market_are_passed_over(tmp_path: Path) -> None:
+    desk = _deployment()
+    kept = left.LeftMarket(tmp_path, desk, 0.0)
+    batches = batches_of(desk, kept)
+    at = {b.header.source: position_of(b) for b in islice(batches, 200)}
+    files = sorted(tmp_path.iterdir())
+    assert [f.name for f in files] == ["market-0.npz", "market-1.npz"]
+    found = left.LeftMarket(tmp_path, desk).find(at)
+    assert found is not None
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-3_000])
+    assert left.LeftMarket(tmp_path, desk).find(at) is None
+    files[0].write_bytes(b"")
+    files[1].unlink()
+    assert left.LeftMarket(tmp_path, desk).find(at) is None
 
 
 def test_without_consumers_it_stops_at_the_bound_and_ends_with_closing_clocks(own_kafka: Connection) -> None:

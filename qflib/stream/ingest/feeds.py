@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from qflib.records import Batch
 if TYPE_CHECKING:
     from qflib.desk.deployment import Deployment
     from qflib.desk.feed import Feed
+    from qflib.stream.ingest.left import LeftMarket
+    from qflib.stream.ingest.positions import Position
 
 #: Market time of a simulator that nobody told a duration.
 FOREVER = "5D"
@@ -91,14 +93,28 @@ def feed_of(deployment: Deployment) -> Feed:
     raise InputError(f"source {deployment.source!r} has no deterministic feed; it is sim, replay or a live venue")
 
 
-def batches_of(deployment: Deployment) -> Iterator[Batch]:
-    """The feed's records, numbered: the same at every start."""
+def batches_of(
+    deployment: Deployment, left: LeftMarket | None = None, at: Mapping[str, Position] | None = None
+) -> Iterator[Batch]:
+    """The feed's records, numbered: the same at every start.
+
+    Parameters
+    ----------
+    deployment
+        The desk.
+    left
+        Keeps where a simulated market stands; None: it is made from its beginning.
+    at
+        Where each source stands: with `left`, what was sent long before need not come.
+    """
     feed = feed_of(deployment)
     told = dict(deployment.feed)
     if "cut_ns" not in told:
         rate = told.get("rate", 20_000) if deployment.source == "sim" else None
         told |= cut_of(deployment.config.period_ns, speed_of(told), rate, len(deployment.instruments.sources))
     cut_ns, clock_ns = int(told["cut_ns"]), int(told.get("clock_ns", told["cut_ns"]))
+    if left is not None and deployment.source == "sim" and not told.get("signals"):
+        return _taken_up(feed, cut_ns, clock_ns, left, at or {})
     made = thinned(feed.raw(cut_ns), clock_ns)
     if not told.get("signals"):
         return made
@@ -124,12 +140,28 @@ def speed_of(told: Any) -> float | None:
     return float(speed)
 
 
-def thinned(batches: Iterable[Batch], clock_ns: int) -> Iterator[Batch]:
+def _taken_up(feed: Any, cut_ns: int, clock_ns: int, left: LeftMarket, at: Mapping[str, Position]) -> Iterator[Batch]:
+    """A simulated feed from where it was left, if that is known."""
+    state, numbers = left.find(at) or (None, {})
+    run = feed.simulated.run(cut_ns, state)
+    for batches in run.periods():
+        yield from thinned(batches, clock_ns, numbers)
+        left.offer(run.left, numbers)  # whoever comes for the next period has sent this one
+
+
+def thinned(batches: Iterable[Batch], clock_ns: int, numbers: dict[str, int] | None = None) -> Iterator[Batch]:
     """The batches with a clock at each multiple of `clock_ns` alone, numbered anew.
 
     Data tell the time too; where a feed is cut finely, a clock at every cut would be most of the records.
+
+    Parameters
+    ----------
+    batches, clock_ns
+        The feed, and where its clocks stay.
+    numbers
+        Each source's last number before it, kept up to date; None: there is none.
     """
-    numbers: dict[str, int] = {}
+    numbers = {} if numbers is None else numbers
     for batch in batches:
         if batch.kind == "clock" and not batch.tick.closing[0] and int(batch.tick.time_ns[0]) % clock_ns:
             continue

@@ -12,6 +12,7 @@ import structlog
 from qflib.desk.deployment import Deployment
 from qflib.stream.ingest.feeds import batches_of, speed_of
 from qflib.stream.ingest.lag import IN_FLIGHT, Gate, Lags, followers
+from qflib.stream.ingest.left import LeftMarket
 from qflib.stream.ingest.metrics import Metrics
 from qflib.stream.ingest.opened import Quiet, UntilOpened, has_reported
 from qflib.stream.ingest.pace import Pace
@@ -23,6 +24,7 @@ from qflib.stream.waiting import await_topics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from qflib.broker.clients import Connection
     from qflib.stream.ingest.live import LiveSource
@@ -40,10 +42,12 @@ def run(told: Arguments) -> None:
     deployment, connection = Deployment.load(told.deployment), told.connection
     serve_metrics(told.metrics_port, metrics.registry)
     if await_topics(connection, lambda: stop.asked):
-        ingest(deployment, connection, stop, metrics)
+        ingest(deployment, connection, stop, metrics, told.deployment.parent / "market")
 
 
-def ingest(deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics | None = None) -> None:
+def ingest(
+    deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics | None = None, kept: Path | None = None
+) -> None:
     """Send what the desk's sources have not sent, until they have ended or a stop is asked for.
 
     Parameters
@@ -56,6 +60,8 @@ def ingest(deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics |
         Who asks for an end.
     metrics
         Who is told.
+    kept
+        Folder that keeps where a simulated market stands; None: it is made from its beginning at every start.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def ingest(deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics |
     sender = Sender(c, deployment.table, lambda: stop.leaving)
     with suppress(LeftOff):  # the broker is away: the next start goes on after what it has
         if deployment.source in ("sim", "replay"):
-            _played(deployment, c, at, sender, stop, metrics)
+            _played(deployment, c, at, sender, stop, metrics, kept)
         else:
             # Retention took the source's numbers: an epoch above any that it can have had.
             at |= {s: Position(time.time_ns() // 10**9) for s in trimmed}
@@ -84,7 +90,13 @@ def ingest(deployment: Deployment, c: Connection, stop: Stop, metrics: Metrics |
 
 
 def _played(
-    deployment: Deployment, c: Connection, at: dict[str, Position], sender: Sender, stop: Stop, metrics: Metrics
+    deployment: Deployment,
+    c: Connection,
+    at: dict[str, Position],
+    sender: Sender,
+    stop: Stop,
+    metrics: Metrics,
+    kept: Path | None,
 ) -> None:
     told = deployment.feed
     groups = followers(
@@ -95,7 +107,8 @@ def _played(
         for group, lag in lags.items():
             metrics.lag.labels(group).set(lag)
 
-    batches, market = batches_of(deployment), Pace(speed_of(told))
+    left = None if kept is None else LeftMarket(kept, deployment)
+    batches, market = batches_of(deployment, left, at), Pace(speed_of(told))
     pace: Paces = market
     if deployment.risk and not has_reported(c, deployment.partitions):
         look = Lags(c, followers(deployment.stages, archive=False), deployment.partitions).look
