@@ -155,9 +155,26 @@ def producer(c: Connection, *, client_id: str, overrides: Mapping[str, Any] | No
     return Producer(producer_config(c, client_id=client_id, **config) | dict(overrides or {}), logger=CLIENTS)
 
 
-@lru_cache(maxsize=16)
 def admin(c: Connection, *, client_id: str = "qflib.admin") -> AdminClient:
     """The process's admin client of a cluster: one dropped with an answer under way takes the process with it."""
+    return _admin(c, client_id, _TURNS.get(c, 0))
+
+
+def another_admin(c: Connection) -> AdminClient:
+    """The next of a few admin clients, which `admin` gives from now on.
+
+    One that was told of a cluster without brokers, as a broker that comes back tells, may never ask again.
+    """
+    _TURNS[c] = (_TURNS.get(c, 0) + 1) % _ADMINS
+    return admin(c)
+
+
+_ADMINS = 8  # asked in turn, and kept
+_TURNS: dict[Connection, int] = {}
+
+
+@lru_cache(maxsize=64)
+def _admin(c: Connection, client_id: str, turn: int) -> AdminClient:
     from confluent_kafka.admin import AdminClient
 
     return AdminClient(common_config(c, client_id=client_id) | {"log_level": 0})  # what fails is raised

@@ -36,8 +36,14 @@ class Source:
     ----------
     index
         Which underlying.
+    table
+        The instrument table.
+    seed
+        Of the market.
     rows_a_second
         Mean rows a market second.
+    start_ns, end_ns
+        Every receipt time lies between them.
     left
         What `left` of the same source gave: it goes on from there.
     """

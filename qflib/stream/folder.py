@@ -20,7 +20,7 @@ _CUT = ("cut_ns", "clock_ns")
 
 
 class DeskFolder:
-    """deployment.json, broker/, history/, logs/, and files of its own.
+    """deployment.json, broker/, history/, logs/, market/, and files of its own.
 
     Parameters
     ----------

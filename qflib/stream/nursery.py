@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import hashlib
 import importlib
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -30,12 +32,19 @@ SHARED = ("qflib.desk.deployment", "qflib.stream.worker", "qflib.stream.archive"
 _ADOPT = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 _LONGEST = 1 << 17  # bytes of an order: a command line and an environment
 _PATIENCE_S = 60.0  # with its imports, under load
+_ANSWER_S = 5.0  # afterwards
 
 _log = structlog.get_logger(__name__)
 
 
 class Forked:
-    """A forked process, as `subprocess` has one."""
+    """A forked process, as `subprocess` has one.
+
+    Parameters
+    ----------
+    pid
+        Of a child of this process.
+    """
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -55,8 +64,13 @@ class Forked:
             os.kill(self.pid, number)
 
     def _look(self, options: int) -> int | None:
-        if self._code is None and (found := os.waitpid(self.pid, options))[0]:
-            self._code = os.waitstatus_to_exitcode(found[1])
+        if self._code is None:
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # somebody else has heard of its end: where SIGCHLD is ignored, the kernel
+                pid, status = self.pid, 0
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
 
@@ -76,14 +90,20 @@ class Nursery:
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._process: subprocess.Popen[bytes] | None = None
         self._door: socket.socket | None = None
+        self._sources = ""
+        self._ready = False
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None where it does not run."""
+        return None if self._door is None or self._process is None else self._process.pid
 
     def begin(self) -> None:
         """Start it, where this system has what it takes; it imports while others go on."""
-        if self._process is not None or sys.platform != "linux":
+        if self._process is not None or sys.platform != "linux" or not _adopt(True):
             return
-        ctypes.CDLL(None).prctl(_ADOPT, 1, 0, 0, 0)
-        self._door, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._door.settimeout(_PATIENCE_S)
+        self._sources = _sources()
+        door, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with inside:
             command = [sys.executable, "-m", "qflib.stream.nursery", str(inside.fileno()), *self._modules]
             self._process = subprocess.Popen(
@@ -95,6 +115,7 @@ class Nursery:
                 process_group=0,
                 pass_fds=[inside.fileno()],
             )
+        self._door = door
 
     def fork(self, argv: Sequence[str], words: IO[bytes], environment: Mapping[str, str]) -> Forked | None:
         """A process that runs a Python file or module, once the imports are through; None where it has to be executed.
@@ -107,17 +128,29 @@ class Nursery:
             The file that takes its stdout and stderr.
         environment
             Of the process.
+
+        Returns
+        -------
+        Forked or None
+            None, too, where a source of qflib has changed since `begin`: what is imported tells another version.
         """
-        if self._door is None or not _python(argv):
+        order = json.dumps({"argv": list(argv[1:]), "environment": dict(environment), "parent": os.getpid()}).encode()
+        if self._door is None or not _python(argv) or len(order) > _LONGEST or self._sources != _sources():
             return None
-        order = json.dumps({"argv": list(argv[1:]), "environment": dict(environment), "parent": os.getpid()})
-        told = b""
-        with suppress(OSError):  # it is gone, or keeps silent
-            socket.send_fds(self._door, [order.encode()], [words.fileno()])
-            told = self._door.recv(64)
-        if told:
-            return Forked(int(told))
-        _log.warning("processes are executed from now on: the one that forks them is gone")
+        pid = 0
+        answer, inside = socket.socketpair()  # one an order: no answer is taken for another's
+        with answer:
+            with inside, suppress(OSError):
+                self._door.settimeout(_ANSWER_S)
+                socket.send_fds(self._door, [order], [words.fileno(), inside.fileno()])
+            with suppress(OSError, ValueError):  # it is gone, keeps silent, or could not fork
+                answer.settimeout(_ANSWER_S if self._ready else _PATIENCE_S)
+                pid = int(answer.recv(16) or b"0")
+                answer.send(b"!")  # a process that is not waited for any more does not begin
+        if pid:
+            self._ready = True
+            return Forked(pid)
+        _log.warning("processes are executed from now on: the one that forks them does not answer")
         self.end()
         return None
 
@@ -128,6 +161,19 @@ class Nursery:
             self._door = None
             self._process.kill()
             self._process.wait()
+            _adopt(False)
+
+
+def _adopt(whether: bool) -> bool:
+    """Have the kernel give this process the children of its children that have ended, or no longer."""
+    return bool(ctypes.CDLL(None).prctl(_ADOPT, int(whether), 0, 0, 0) == 0)
+
+
+def _sources() -> str:
+    """A hash of names, lengths and times of qflib's sources. O(files): a few ms."""
+    root = Path(__file__).parents[1]
+    told = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in sorted(root.rglob("*.py"))]
+    return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
 def worker_environment() -> dict[str, str]:
@@ -144,27 +190,41 @@ def _python(argv: Sequence[str]) -> bool:
 def _serve(door: socket.socket) -> list[str] | None:
     """Fork a worker an order, until nobody is there to order one; in a worker, what it is to run."""
     while True:
-        told, files, _, _ = socket.recv_fds(door, _LONGEST, 1)
+        told, files, _, _ = socket.recv_fds(door, _LONGEST, 2)
         if not told:
             return None
-        if (between := os.fork()) == 0:
-            if os.fork():
+        between = _split()
+        if between == 0:
+            if _split():  # in between: whoever ordered gets the next one for its child
                 os._exit(0)
-            return _born(door, json.loads(told), files[0])
-        os.close(files[0])
-        os.waitpid(between, 0)
+            door.close()
+            return _born(json.loads(told), files[0], socket.socket(fileno=files[1]))
+        if between > 0:
+            os.waitpid(between, 0)
+        for file in files:
+            os.close(file)
 
 
-def _born(door: socket.socket, order: dict[str, Any], words: int) -> list[str]:
-    """Become what was ordered."""
+def _split() -> int:
+    """As `os.fork`; -1 where there is no room for another process: the end of the answer tells."""
+    try:
+        return os.fork()
+    except OSError:
+        return -1
+
+
+def _born(order: dict[str, Any], words: int, answer: socket.socket) -> list[str]:
+    """Become what was ordered, if whoever ordered it is still there."""
     parent = int(order["parent"])
     os.setpgid(0, 0)
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _ANSWER_S
     while os.getppid() != parent and time.monotonic() < end:
         time.sleep(0.001)
     leash.hold(parent)
-    door.send(str(os.getpid()).encode())
-    door.close()
+    with answer:
+        answer.send(str(os.getpid()).encode())
+        if answer.recv(1) != b"!":
+            os._exit(0)
     for stream in (1, 2):
         os.dup2(words, stream)
     os.close(words)
@@ -178,9 +238,7 @@ def _born(door: socket.socket, order: dict[str, Any], words: int) -> list[str]:
 def _show(argv: list[str]) -> None:
     """Stand in the list of processes as what is run, as far as there is room."""
     numbers = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    start, end = map(
-        int, numbers[45:47]
-    )  # where the kernel reads the command line: fields 48 and 49 of proc_pid_stat(5)
+    start, end = map(int, numbers[45:47])  # of the command line: fields 48 and 49 of proc_pid_stat(5)
     words = "\0".join([sys.executable, *argv]).encode()
     ctypes.memmove(start, words[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
@@ -196,7 +254,16 @@ def _run(argv: list[str]) -> None:
 
 
 def main(door: socket.socket, modules: Sequence[str]) -> None:
-    """Import, then fork what is ordered."""
+    """Import, then fork what is ordered.
+
+    Parameters
+    ----------
+    door
+        Where orders come from.
+    modules
+        What is imported.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for name in modules:
         importlib.import_module(name)
     if (version := sys.modules.get("qflib.stream.version")) is not None:

@@ -41,7 +41,8 @@ _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
-_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 250.0, 3.0
+_BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 3.0
+_GREAT_COMMIT_MS = 250.0  # the simulator's records hold some 10,000 events each: 256 of them are enough for as long
 
 _log = structlog.get_logger(__name__)
 
@@ -297,8 +298,8 @@ class RunningDesk:
             Process(w.stage, w.ordinal, w.pid, w.restarts, self.ports.taken.get((w.stage, w.ordinal), 0))
             for w in self.supervisor.workers
         ]
-        pid = self.broker.pid
-        return made if pid is None else [*made, Process("broker", 0, pid, self.broker.restarts)]
+        others = {"broker": (self.broker.pid, self.broker.restarts), "nursery": (self.nursery.pid, 0)}
+        return made + [Process(name, 0, pid, n) for name, (pid, n) in others.items() if pid is not None]
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -353,7 +354,8 @@ class RunningDesk:
         chosen = self.settings.stream
         # nobody waits for the reports of a market that runs as fast as it can: fewer transactions leave more for it
         bulk = self.desk.feed.get("speed") == "max"
-        least_ms, least_s = (_BULK_COMMIT_MS, _BULK_ARCHIVE_S) if bulk else (0.0, 0.0)
+        bulk_ms = _GREAT_COMMIT_MS if self.desk.source == "sim" else _BULK_COMMIT_MS
+        least_ms, least_s = (bulk_ms, _BULK_ARCHIVE_S) if bulk else (0.0, 0.0)
         return {
             "QFLIB_STREAM__DELIVERY": chosen.delivery,
             "QFLIB_STREAM__COMMIT_MS": str(max(chosen.commit_ms, least_ms)),

@@ -7,14 +7,13 @@ from collections.abc import Callable
 
 import structlog
 
-from qflib.broker.clients import Connection, admin
+from qflib.broker.clients import Connection, admin, another_admin
 from qflib.broker.reading import ends
 from qflib.broker.topics import TOPIC_TABLE
 from qflib.errors import QflibError
 
 _LONGEST_S = 0.2  # between two looks: what is awaited is the start of a desk
 _SAY_S = 5.0
-_CLIENTS = 8  # asked in turn, and kept: one dropped with an answer under way takes the process with it
 _ANSWER_S = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -40,7 +39,7 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
     from confluent_kafka import KafkaException
 
     client, wanted = admin(c), {spec.name for spec in TOPIC_TABLE}
-    pause, said, turn = 0.02, time.monotonic(), 0
+    pause, said = 0.02, time.monotonic()
     while not leave_off():
         try:
             there = client.list_topics(timeout=2.0).topics
@@ -56,9 +55,7 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
         if time.monotonic() - said >= _SAY_S:
             said = time.monotonic()
             _log.warning("waits for the broker", bootstrap=c.bootstrap, reason=reason)
-            # one that was told of a cluster without brokers, as a broker that comes back tells, may never ask again
-            turn = (turn + 1) % _CLIENTS
-            client = admin(c, client_id=f"qflib.admin.{turn}")
+            client = another_admin(c)
         time.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_S)
     return False

@@ -7,6 +7,7 @@ import sys
 import psutil
 import pytest
 
+from qflib.stream import nursery as nursery_module
 from qflib.stream.nursery import Nursery
 from qflib.stream.supervisor import Program, Supervisor
 
@@ -95,6 +96,7 @@ def test_a_forked_program_is_gone_with_whoever_ordered_it(tmp_path):
     owner = f"""
 import sys, time
 from pathlib import Path
+from qflib.stream import nursery as nursery_module
 from qflib.stream.nursery import Nursery
 from qflib.stream.supervisor import Program, Supervisor
 Path({str(tmp_path / "p.py")!r}).write_text({PROGRAM!r})
@@ -110,3 +112,78 @@ time.sleep(60)
     _, alive = psutil.wait_procs(forked, 10)
     assert len(forked) == 2
     assert not alive
+
+
+def executed(s, log, first):
+    """Killed, it comes again without the imports."""
+    s.send("stage", signal.SIGKILL)
+    assert s.wait(lambda: s.workers[0].pid not in (None, first) and log.read_text().endswith("\n"), 20)
+    return f"yes False __main__ {s.workers[0].pid}" in log.read_text()
+
+
+def test_where_a_source_has_changed_programs_are_executed(supervised, tmp_path, monkeypatch):
+    s, log = supervised("stays"), tmp_path / "logs" / "stage-0.log"
+    assert s.wait(lambda: log.read_text().endswith("\n"), 10)
+    now = nursery_module._sources()
+    monkeypatch.setattr(nursery_module, "_sources", lambda: now + "another")
+    assert executed(s, log, s.workers[0].pid)
+    assert s._nursery.pid is not None
+
+
+def test_sources_tell_a_changed_file(tmp_path, monkeypatch):
+    (tmp_path / "stream").mkdir()
+    monkeypatch.setattr(nursery_module, "__file__", str(tmp_path / "stream" / "nursery.py"))
+    (tmp_path / "a.py").write_text("1")
+    first = nursery_module._sources()
+    assert nursery_module._sources() == first
+    (tmp_path / "a.py").write_text("22")
+    assert nursery_module._sources() != first
+
+
+def test_one_that_does_not_answer_is_given_up_and_leaves_nothing(supervised, nursery, tmp_path, monkeypatch):
+    monkeypatch.setattr(nursery_module, "_ANSWER_S", 0.5)
+    s, log = supervised("stays"), tmp_path / "logs" / "stage-0.log"
+    assert s.wait(lambda: log.read_text().endswith("\n"), 10)
+    os.kill(nursery._process.pid, signal.SIGSTOP)
+    assert executed(s, log, s.workers[0].pid)
+    assert nursery.pid is None
+    assert [p.pid for p in psutil.Process().children() if "program.py" in " ".join(p.cmdline())] == [s.workers[0].pid]
+
+
+def test_an_order_that_was_given_up_is_not_carried_out(nursery, tmp_path, monkeypatch):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    with (tmp_path / "first.log").open("wb") as words:
+        assert nursery.fork([sys.executable, str(script), "ends"], words, dict(os.environ)).wait() == 3
+    os.kill(nursery._process.pid, signal.SIGSTOP)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, interrupted)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with (tmp_path / "second.log").open("wb") as words, pytest.raises(KeyboardInterrupt):
+            nursery.fork([sys.executable, str(script), "stays"], words, dict(os.environ))
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    os.kill(nursery._process.pid, signal.SIGCONT)
+    with (tmp_path / "third.log").open("wb") as words:
+        assert nursery.fork([sys.executable, str(script), "ends"], words, dict(os.environ)).wait() == 3
+    assert (tmp_path / "second.log").read_bytes() == b""
+    assert (tmp_path / "third.log").read_text().startswith("['ends']")
+
+
+def test_an_environment_too_great_to_be_sent_is_executed(nursery, tmp_path):
+    with (tmp_path / "log").open("wb") as words:
+        assert nursery.fork([sys.executable, "x.py"], words, {"MINE": "x" * 140_000}) is None
+    assert nursery.pid is not None
+
+
+def test_where_ends_are_heard_of_elsewhere_a_process_counts_as_ended(nursery, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    with (tmp_path / "log").open("wb") as words:
+        forked = nursery.fork([sys.executable, str(script), "ends"], words, dict(os.environ))
+    os.waitpid(forked.pid, 0)
+    assert forked.poll() == 0

@@ -103,7 +103,7 @@ def batches_of(
     deployment
         The desk.
     left
-        Keeps where a simulated market stands; None: it is made from its beginning.
+        Keeps where a simulated market without signals stands; None: the feed begins at its beginning.
     at
         Where each source stands: with `left`, what was sent long before need not come.
     """
@@ -113,7 +113,7 @@ def batches_of(
         rate = told.get("rate", 20_000) if deployment.source == "sim" else None
         told |= cut_of(deployment.config.period_ns, speed_of(told), rate, len(deployment.instruments.sources))
     cut_ns, clock_ns = int(told["cut_ns"]), int(told.get("clock_ns", told["cut_ns"]))
-    if left is not None and deployment.source == "sim" and not told.get("signals"):
+    if left is not None:
         return _taken_up(feed, cut_ns, clock_ns, left, at or {})
     made = thinned(feed.raw(cut_ns), clock_ns)
     if not told.get("signals"):

@@ -26,7 +26,7 @@ from qflib.stream.version import ROOMS, code_version
 if TYPE_CHECKING:
     from qflib.desk.deployment import Deployment
 
-#: Between two files; what a start makes again is at most twice that.
+#: Between two files; a start takes up one of the last two.
 EVERY_S = 10.0
 _STATE = "state."
 #: Of the feed's settings, those that decide its records; the pace does not.
@@ -54,7 +54,7 @@ class LeftMarket:
         told += [deployment.feed.get(name) for name in _DECIDES]
         self._identity = hashlib.sha256(json.dumps(told).encode()).hexdigest()
         self._files = [folder / f"market-{i}.npz" for i in (0, 1)]
-        self._turn, self._due = 0, time.monotonic() + every_s
+        self._turn, self._due = 0, time.monotonic()
 
     def find(self, at: Mapping[str, Position]) -> tuple[dict[str, NDArray[Any]], dict[str, int]] | None:
         """The newest state whose records were all sent, and each source's last number before it.
@@ -63,6 +63,11 @@ class LeftMarket:
         ----------
         at
             Where each source stands in Kafka.
+
+        Returns
+        -------
+        state, numbers
+            As they were offered; None: there is no such file.
         """
         found = []
         for i, file in enumerate(self._files):

@@ -107,7 +107,8 @@ def _played(
         for group, lag in lags.items():
             metrics.lag.labels(group).set(lag)
 
-    left = None if kept is None else LeftMarket(kept, deployment)
+    simulated = deployment.source == "sim" and not told.get("signals")
+    left = LeftMarket(kept, deployment) if simulated and kept is not None else None
     batches, market = batches_of(deployment, left, at), Pace(speed_of(told))
     pace: Paces = market
     if deployment.risk and not has_reported(c, deployment.partitions):
