@@ -102,14 +102,19 @@ def risk() -> None:
 
 
 def notebooks() -> None:
-    """Book replay with features, prices, surfaces."""
+    """Book replay with features, prices, surfaces; a book row by row, and resynchronised."""
     import qflib as qf
+    from qflib.records import MARKET_EVENTS
 
     feed = qf.datasets.load("sim", seed=1, duration="1s")
     book = qf.OrderBook("ACME.F")
     book.replay(feed, sample="100ms", features=["micro_price", "ofi", "imbalance"])
     book.replay(feed, sample="event").qf.features()
     book.cost_to_trade("buy", 10)
+    row = MARKET_EVENTS.make(kind=[3], side=[1], order_id=[0], qty=[1])
+    book.apply(MARKET_EVENTS.to_struct(row), policy="count")
+    book.apply(row, policy="resync")
+    book.orders()
     qf.fit_surface(feed.chain("ACME", at=feed.end), model="ssvi")
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)
 

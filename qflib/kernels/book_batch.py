@@ -19,6 +19,9 @@ EVENTS: Final = 0
 CROSSED: Final = 8  # at a row with LAST, the best bid was above the best ask
 LOCKED: Final = 9  # at a row with LAST, they were equal
 N_COUNTERS: Final = 10
+NOTED: Final = (
+    10  # where there is more room: how many were noted; then a pair each, the event and the place it counts at
+)
 
 LAST: Final = 1
 
@@ -49,7 +52,8 @@ def apply_events(
     kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns
         Columns, read-only and contiguous.
     counters
-        (N_COUNTERS,) int64, added to: events, refusals by status, and crossed and locked books at rows with LAST.
+        (N_COUNTERS,) int64, added to: events, refusals by status, and crossed and locked books at rows with LAST; with
+        more room, the first of them are noted by their event.
 
     Returns
     -------
@@ -65,17 +69,62 @@ def apply_events(
         if status < 0:
             if status <= NEED_ORDERS:
                 return j
-            counters[-status] += 1
+            counters[EVENTS] += 1
+            count(counters, -status)
             if at >= len(b.info):
-                counters[EVENTS] += 1
                 continue
-        counters[EVENTS] += 1
+        else:
+            counters[EVENTS] += 1
         u = np.uint64(at)
         b.info[u].time_ns = max(b.info[u].time_ns, receipt_ns[i])
         if f & LAST != 0:
             over = gap(b, u)
             if over >= 0:
-                counters[CROSSED if over > 0 else LOCKED] += 1
+                count(counters, CROSSED if over > 0 else LOCKED)
+    return stop
+
+
+@folded
+def count(counters: Any, place: Any) -> None:
+    """Count what was wrong with the newest event, and note the event where there is room."""
+    counters[place] += 1
+    if len(counters) > NOTED:
+        at = NOTED + 1 + 2 * counters[NOTED]
+        if at + 1 < len(counters):
+            counters[at] = counters[EVENTS] - 1
+            counters[at + 1] = place
+            counters[NOTED] += 1
+
+
+@lean_kernel
+def apply_fitting(
+    b: BookState,
+    kind: NDArray[np.uint32],
+    flags: NDArray[np.uint32],
+    instrument: NDArray[np.uint32],
+    side: NDArray[np.uint32],
+    order_id: NDArray[np.uint64],
+    price_ticks: NDArray[np.int64],
+    qty: NDArray[np.int64],
+    receipt_ns: NDArray[np.int64],
+    start: Int,
+    stop: Int,
+    counters: NDArray[np.int64],
+) -> Int:
+    """As `apply_events`, but it stops after the first row that is refused.
+
+    Returns
+    -------
+    row
+        `stop`; the row after the refused one, which is counted; or the row that found no room, which is not.
+    """
+    for j in range(start, stop):
+        refused = counters[1:CROSSED].sum()
+        done = apply_events(
+            b, kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns, j, j + 1, counters
+        )
+        if done == j or counters[1:CROSSED].sum() != refused:
+            return done
     return stop
 
 

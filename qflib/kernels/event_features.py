@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, LEVEL, MODIFY, QUOTE, apply_event
-from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, gap
+from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, count, gap
 from qflib.kernels.book_levels import best_rows, rank_of
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
 from qflib.kernels.features import FLOW, LAST_RANK, LAST_SIZE, NEWEST, SNAPSHOT, flow_of
@@ -96,7 +96,7 @@ def replay_events(
             return i, n
         counters[0] += 1
         if status < 0:
-            counters[-status] += 1
+            count(counters, -status)
         memory[NEWEST] = max(receipt_ns[i], memory[NEWEST])
         b.info[0].time_ns = memory[NEWEST]
         # These alone may exchange one level for another: the count of levels would not tell.
@@ -117,7 +117,7 @@ def replay_events(
         if f & LAST != 0:
             over = gap(b, np.int64(0))
             if over >= 0:
-                counters[CROSSED if over > 0 else LOCKED] += 1
+                count(counters, CROSSED if over > 0 else LOCKED)
             _tell(b, memory, near, tops, values, n)
             for j in range(ladder.shape[1] // 4):
                 for book in range(2):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, apply_event
-from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, gap
+from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, count, gap
 from qflib.kernels.book_content import depth_qty
 from qflib.kernels.book_levels import rank_of, worse_level
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -95,13 +95,13 @@ def replay_sampled(
             return i, n
         counters[0] += 1
         if status < 0:
-            counters[-status] += 1
+            count(counters, -status)
         b.info[0].time_ns = now
         fold_flow(b, memory, f & SNAPSHOT != 0 or k == CLEAR)
         if f & LAST != 0:
             over = gap(b, np.int64(0))
             if over >= 0:
-                counters[CROSSED if over > 0 else LOCKED] += 1
+                count(counters, CROSSED if over > 0 else LOCKED)
     return len(kind), n
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError, StateError
 from qflib.kernels import book_content as content
-from qflib.kernels.book_batch import N_COUNTERS, apply_events
-from qflib.kernels.book_state import ID_BOUND, INFO, BookState, Int, grow, needed, new_state, with_instruments
+from qflib.kernels.book_batch import N_COUNTERS, NOTED, apply_events, apply_fitting
+from qflib.kernels.book_handle import handle
+from qflib.kernels.book_state import ID_BOUND, INFO, BookState, grow, needed, new_state, with_instruments
 from qflib.records import DEPTH, TOPS, Instruments
 
 _KEYS = (
@@ -45,6 +46,7 @@ class Counters:
     unknown_kinds: int = 0
     crossed: int = 0
     locked: int = 0
+    passed_over: int = 0  # between an event that did not fit and the next snapshot, where that is the policy
 
     @property
     def refused(self) -> int:
@@ -61,6 +63,11 @@ class Counters:
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
+
+
+#: By place in the kernels' counters; what they are called where one event is named.
+REASONS = ("", "unknown id", "duplicate id", "bad quantity", "bad side", "bad price", "bad instrument", "unknown kind",
+            "crossed", "locked")  # fmt: skip
 
 
 class Books:
@@ -88,7 +95,19 @@ class Books:
 
     def __init__(self, instruments: Instruments | int, ids: int = 0) -> None:
         n = instruments if isinstance(instruments, int) else len(instruments)
-        self.state: BookState = new_state(n, ids=ids)
+        self.state = new_state(n, ids=ids)
+
+    @property
+    def state(self) -> BookState:
+        """The books' arrays."""
+        return self._state
+
+    @state.setter
+    def state(self, state: BookState) -> None:
+        self._state = state
+        self._handle = handle(state)
+        #: Of the state's handle, for `apply_row`.
+        self.address = self._handle.ctypes.data
 
     def __len__(self) -> int:
         return len(self.state.info)
@@ -105,18 +124,33 @@ class Books:
         Counters
             What was refused, and why.
         """
-        counters = np.zeros(N_COUNTERS, np.int64)
-        row: Int = 0
-        n = len(events.kind)
-        e = events
+        return told(self.count(events, new_counters()))
+
+    def count(self, events: Any, counters: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `apply`, added to an array of `new_counters`, which is given back."""
+        row, n = 0, len(events.kind)
         while row < n:
-            row = apply_events(
-                self.state, e.kind, e.flags, e.instrument, e.side, e.order_id, e.price_ticks, e.qty, e.receipt_ns,
-                row, n, counters,
-            )  # fmt: skip
+            row = self._rows(apply_events, events, row, counters)
             if row < n:
                 self.grow()
-        return Counters(*counters.tolist())
+        return counters
+
+    def fit(self, events: Any, counters: NDArray[np.int64]) -> int:
+        """As `count`, up to the first event that is refused; how many events were taken, the refused one among them."""
+        row, n, refused = 0, len(events.kind), told(counters).refused
+        while row < n and told(counters).refused == refused:
+            row = self._rows(apply_fitting, events, row, counters)
+            if row < n and told(counters).refused == refused:
+                self.grow()
+        return row
+
+    def _rows(self, kernel: Any, e: Any, row: int, counters: NDArray[np.int64]) -> int:
+        """Apply events from a row on; the row to go on from."""
+        done: int = kernel(
+            self.state, e.kind, e.flags, e.instrument, e.side, e.order_id, e.price_ticks, e.qty, e.receipt_ns,
+            row, len(e.kind), counters,
+        )  # fmt: skip
+        return done
 
     def grow(self) -> None:
         """Double what is full."""
@@ -191,6 +225,24 @@ class Books:
         if not 0 <= instrument < len(self):
             raise InputError(f"instrument {instrument} is not in the table; it has rows 0 to {len(self) - 1}")
         return int(instrument)
+
+
+def new_counters(noted: int = 0) -> NDArray[np.int64]:
+    """Zeros to count with, and room to note so many events that did not fit."""
+    return np.zeros(N_COUNTERS + (1 + 2 * noted if noted else 0), np.int64)
+
+
+def told(counters: NDArray[np.int64]) -> Counters:
+    """What an array of `new_counters` counted."""
+    return Counters(*counters[:N_COUNTERS].tolist())
+
+
+def noted(counters: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """The events that an array of `new_counters` noted: number among those counted, and the place that counts it."""
+    if len(counters) <= NOTED:
+        return []
+    pairs = counters[NOTED + 1 :][: 2 * int(counters[NOTED])].reshape(-1, 2).tolist()
+    return [(event, place) for event, place in pairs]
 
 
 def row_digests(books: BookState) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,17 +14,30 @@ import pandas as pd
 from qflib.errors import DataError, InputError
 from qflib.kernels import book_content as content
 from qflib.kernels.book import find_order, qty_ahead
+from qflib.kernels.book_handle import apply_row
 from qflib.kernels.book_levels import level_qty
-from qflib.orderbook.books import Books, Counters
+from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.orderbook.cost import TradeCost, walk
 from qflib.orderbook.frames import as_events
-from qflib.orderbook.replay import replay
+from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, STAYS, Policy, as_frame, checked, refusal
+from qflib.orderbook.replay import replay, snapshots
+from qflib.orderbook.resync import Resync
 from qflib.records import MARKET_EVENTS, Instrument, Instruments
 
 _SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
 #: Levels a side that may be asked for: their arrays are made before the book is looked at.
 MAX_DEPTH = 1_000_000
 _MAX_TICKS = 2**62
+_ROW = MARKET_EVENTS.dtype
+
+
+class BookLevel(NamedTuple):
+    """A price of a book."""
+
+    side: str
+    price: float
+    qty: float
+    orders: int
 
 
 class OrderBook:
@@ -56,25 +70,30 @@ class OrderBook:
     100.015
     """
 
+    _noted: Sequence[tuple[int, int]]
+
     def __init__(self, symbol: str, instruments: Instruments | None = None) -> None:
         self.symbol = symbol
         self._use(instruments if instruments is not None else Instruments((Instrument(symbol),)))
-        self.books = Books(1)
+        self._begin()
 
-    def apply(self, events: Any, *, policy: Literal["raise", "count"] = "raise") -> Counters:
+    def apply(self, events: Any, *, policy: Policy = "raise") -> Counters:
         """Apply events in order; rows of other instruments are left out.
+
+        What did not fit, and which books were crossed or locked, stands in `misfits` afterwards.
 
         Parameters
         ----------
         events
             `MARKET_EVENTS` columns, a structured array of that dtype, or a DataFrame (see `qflib.orderbook.frames`).
         policy
-            "raise": refused events raise, after the good ones were applied; "count": they are counted.
+            "raise": refused events raise, after the good ones were applied; "count": they are counted; "resync": at one
+            the book is emptied, and what comes is passed over until a CLEAR begins a snapshot (see `in_sync`).
 
         Returns
         -------
         Counters
-            Events seen and refused, by reason.
+            Events seen, refused by reason, and passed over.
 
         Raises
         ------
@@ -82,18 +101,38 @@ class OrderBook:
             If events are not of these forms, hold a missing column, NaN price or negative quantity (nothing is
             applied), or, with "raise", if an event names an unknown order, adds one twice or has a wrong side.
         """
-        if policy not in ("raise", "count"):
-            raise InputError(f"policy {policy!r} is unknown; give 'raise' or 'count'")
+        if getattr(events, "dtype", None) is _ROW and policy in STAYS:
+            made = AT_ONCE.get(apply_row(self.books.address, events, self._row))  # type: ignore[arg-type]
+            if made is not None:
+                self._noted, counters = made
+                return counters
+        checked(policy)
         columns = as_events(events, self.instruments, self._row)
-        mine = MARKET_EVENTS.take(columns, np.flatnonzero(columns.instrument == self._row))
-        counters = self.books.apply(mine._replace(instrument=np.zeros_like(mine.instrument)))
+        which = np.flatnonzero(columns.instrument == self._row)
+        mine = MARKET_EVENTS.take(columns, which)
+        mine = mine._replace(instrument=np.zeros_like(mine.instrument))
+        if policy == "resync":
+            _, counters = self._resync.apply(mine)
+            self._noted = [(int(which[row]), place) for row, place in self._resync.noted]
+            return counters
+        counted = self.books.count(mine, new_counters(MAX_NOTED))
+        self._noted = [(int(which[row]), place) for row, place in noted(counted)]
+        counters = told(counted)
         if policy == "raise" and counters.refused:
-            told = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in asdict(counters).items() if v and k != "events")
-            raise DataError(
-                f"{counters.refused} of {counters.events} events do not fit the book of {self.symbol}: {told}; "
-                "give the events from the start or a snapshot on, or policy='count'"
-            )
+            raise DataError(refusal(self.symbol, counters, self._noted))
         return counters
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether the book holds what the venue told; false after a misfit under policy "resync", until a snapshot."""
+        return not self._resync.lost
+
+    @property
+    def misfits(self) -> pd.DataFrame:
+        """What did not fit in the last `apply` or `replay`: event (its row in what was given; of a feed, its number
+        among the instrument's events) and reason; also crossed and locked books. The first thousand.
+        """
+        return as_frame(self._noted)
 
     @property
     def best(self) -> dict[str, float]:
@@ -196,7 +235,7 @@ class OrderBook:
         features: list[str] | None = None,
         *,
         levels: int = 5,
-        policy: Literal["raise", "count"] = "count",
+        policy: Policy = "count",
         progress: bool = False,
     ) -> pd.DataFrame:
         """Run a feed through an empty book and sample it; the book then holds the final state.
@@ -214,7 +253,8 @@ class OrderBook:
         levels
             Levels a side that "imbalance" and "depth" look at.
         policy
-            "count": events that do not fit are counted in ``frame.attrs["counters"]``; "raise": they raise.
+            "count": events that do not fit are counted in ``frame.attrs["counters"]``; "raise": they raise; "resync":
+            as of `apply`.
         progress
             Show a bar.
 
@@ -229,16 +269,91 @@ class OrderBook:
             If the feed does not have the symbol, a feature, the sample period or the policy is unknown, or `levels`
             is not a whole number from 1 to a million; with "raise", bad events.
         """
-        if policy not in ("raise", "count"):
-            raise InputError(f"policy {policy!r} is unknown; give 'raise' or 'count'")
+        checked(policy)
         levels = _whole(levels, "levels", MAX_DEPTH)
         self._use(feed.instruments)
-        self.books = Books(1)
-        frame, counters = replay(self.books, feed, self._row, sample, features or [], levels=levels, progress=progress)
+        self._begin()
+        shadow = Resync(Books(1)) if policy == "resync" else None
+        frame, counted = replay(
+            self.books, feed, self._row, sample, features or [], levels=levels, progress=progress, resync=shadow,
+            counters=new_counters(MAX_NOTED),
+        )  # fmt: skip
+        counters, self._noted = told(counted), noted(counted)
+        if shadow is not None:
+            counters, self._noted, self._resync.lost = shadow.total, shadow.noted[:MAX_NOTED], shadow.lost
         if policy == "raise" and counters.refused:
-            raise DataError(f"{counters.refused} of {counters.events} events do not fit the book of {self.symbol}")
+            raise DataError(refusal(self.symbol, counters, self._noted))
         frame.attrs["counters"] = asdict(counters)
         return frame
+
+    def snapshots(self, feed: Any, times: Sequence[Any] | pd.DatetimeIndex, n: int = 10) -> pd.DataFrame:
+        """Run a feed through an empty book and take its depth at given times; the book then holds the final state.
+
+        Parameters
+        ----------
+        feed
+            As of `replay`.
+        times
+            Receipt times, tz-aware, in any order: the state at t holds what had come before t.
+        n
+            Levels a side.
+
+        Returns
+        -------
+        frame
+            As `depth`, for each time: index time and level; side, price, qty, orders, cumulative. Events that do not
+            fit are counted in ``frame.attrs["counters"]``.
+
+        Raises
+        ------
+        UnknownInstrumentError, InputError
+            If the feed does not have the symbol, a time has no time zone, or `n` is not a whole number from 1 to a
+            million.
+        """
+        n = _whole(n, "depth", MAX_DEPTH)
+        self._use(feed.instruments)
+        self._begin()
+        frame, counted = snapshots(self.books, feed, self._row, times, lambda: self.depth(n), new_counters(MAX_NOTED))
+        self._noted = noted(counted)
+        frame.attrs["counters"] = asdict(told(counted))
+        return frame
+
+    def orders(self) -> pd.DataFrame:
+        """All resting orders, bids first, each side from its best price on, each price by its queue: side, price,
+        order_id, qty, ahead. O(orders).
+        """
+        held, rows = self.books.levels_of(0), self.books.orders_of(0)
+        lots = rows["qty"]
+        ends = np.cumsum(held["orders"])
+        total = np.concatenate([[0], np.cumsum(lots)])
+        told_first = held["qty"] - (total[ends] - total[ends - held["orders"]])  # without orders, before them all
+        level = np.repeat(np.arange(len(ends)), held["orders"])
+        ahead = total[:-1] - total[(ends - held["orders"])[level]] + told_first[level]
+        return pd.DataFrame(
+            {
+                "side": np.where(rows["side"] == 1, "bid", "ask"),
+                "price": self.instruments.to_price(self._row, rows["price_ticks"]),
+                "order_id": rows["order_id"],
+                "qty": self.instruments.to_qty(self._row, lots),
+                "ahead": self.instruments.to_qty(self._row, ahead),
+            }
+        )
+
+    def __iter__(self) -> Iterator[BookLevel]:
+        """All levels, bids first, each side from its best price on."""
+        held = self.books.levels_of(0)
+        price = self.instruments.to_price(self._row, held["price_ticks"])
+        qty = self.instruments.to_qty(self._row, held["qty"])
+        for side, p, q, orders in zip(
+            held["side"].tolist(), price.tolist(), qty.tolist(), held["orders"].tolist(), strict=True
+        ):
+            yield BookLevel("bid" if side == 1 else "ask", p, q, orders)
+
+    def _begin(self) -> None:
+        """An empty book."""
+        self.books = Books(1)
+        self._resync = Resync(self.books)
+        self._noted = ()
 
     def _use(self, instruments: Instruments) -> None:
         self._row = instruments.id(self.symbol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels import event_features as E
 from qflib.kernels import features as F
-from qflib.kernels.book_batch import N_COUNTERS
-from qflib.orderbook.books import Books, Counters
-from qflib.records import Instruments
+from qflib.orderbook.books import Books
+from qflib.orderbook.resync import Resync
+from qflib.records import MARKET_EVENTS, Instruments
 
 _CHUNK = 16_384  # rows a kernel call
 #: The period that asks for a row after every message.
@@ -42,22 +42,66 @@ def replay(
     *,
     levels: int = 5,
     progress: bool = False,
-) -> tuple[pd.DataFrame, Counters]:
+    resync: Resync | None = None,
+    counters: NDArray[np.int64],
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """Apply a feed's events of one instrument to row 0 of `books` and sample them (see `OrderBook.replay`)."""
     if unknown := [f for f in features if f not in FEATURES]:
         raise InputError(f"feature {unknown[0]!r} is unknown; expected some of {', '.join(FEATURES)}")
     if levels < 1:
         raise InputError(f"levels={levels} must be 1 or more")
     batches = _bar(feed, feed.instruments[instrument].symbol) if progress else feed.events()
+    batches = batches if resync is None else resync.through(batches, instrument)
     ladder = levels if "depth" in features else 0
-    counters = np.zeros(N_COUNTERS, np.int64)
     if period == EVENT:
         told = _at_events(books, batches, instrument, levels, ladder, counters)
     else:
         told = _at_times(books, batches, instrument, _period_ns(period), levels, ladder, counters)
     frame = _to_frame(told, feed.instruments, instrument, features)
     frame.attrs["symbol"] = feed.instruments[instrument].symbol
-    return frame, Counters(*counters.tolist())
+    return frame, counters
+
+
+def snapshots(
+    books: Books, feed: Any, instrument: int, times: Any, depth: Callable[[], pd.DataFrame], counters: NDArray[np.int64]
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Apply a feed's events of one instrument to row 0 of `books`, and take what `depth` gives at times."""
+    wanted = _times(times)
+    due = np.unique(wanted).tolist()
+    taken: list[pd.DataFrame] = []
+
+    def take(until_ns: int | None) -> None:
+        while len(taken) < len(due) and (until_ns is None or due[len(taken)] <= until_ns):
+            frame = depth()
+            frame.insert(0, "time", np.full(len(frame), due[len(taken)]))
+            taken.append(frame)
+
+    for e in feed.events():
+        newest = np.maximum.accumulate(e.receipt_ns) if len(e.receipt_ns) else e.receipt_ns
+        cuts = np.searchsorted(newest, np.array(due[len(taken) :], np.int64)).tolist()
+        mine = np.flatnonzero(e.instrument == instrument)
+        at = 0
+        for cut in [*(c for c in cuts if c < len(newest)), len(newest)]:
+            rows = mine[(mine >= at) & (mine < cut)]
+            part = MARKET_EVENTS.take(e, rows)
+            books.count(part._replace(instrument=np.zeros_like(part.instrument)), counters)
+            if cut < len(newest):
+                take(int(newest[cut]))
+            at = cut
+    take(None)
+    whole = pd.concat(taken) if taken else depth().assign(time=np.int64(0)).iloc[:0]
+    whole["time"] = pd.DatetimeIndex(whole["time"].to_numpy().astype("M8[ns]"), tz="UTC")
+    return whole.set_index(["time", "level"]), counters
+
+
+def _times(times: Any) -> NDArray[np.int64]:
+    try:
+        index = pd.DatetimeIndex(times)
+    except (ValueError, TypeError) as e:
+        raise InputError(f"times {times!r} are no times ({e}); give tz-aware ones") from None
+    if len(index) and (index.tz is None or index.hasnans):
+        raise InputError("a time has no time zone, or is none; use pd.to_datetime(times, utc=True)")
+    return (index.tz_convert("UTC") if index.tz is not None else index).as_unit("ns").asi8
 
 
 def _at_times(

@@ -72,6 +72,14 @@ def test_the_microstructure_page_runs() -> None:
     assert scope["integrated"].explained[0] > 0.2
 
 
+def test_the_order_book_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/orderbook.md"), "orderbook", "exec"), scope)
+    assert scope["book"].misfits.to_dict("records") == [{"event": 1, "reason": "unknown id"}]
+    assert len(scope["levels"]) > 10
+    assert scope["levels"]["orders"].sum() == len(scope["orders"])
+
+
 def test_the_matching_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/matching.md"), "matching", "exec"), scope)
