@@ -106,7 +106,7 @@ def _run(s: Stream, rows: Rows, start: int, stop: int, target: int) -> int:
         full = s.at[_FILLED] != 0
         u = next_uniform(s.at) if full else 0.0
         share = 0.44 + 0.05 * math.copysign(1.0, target - s.at[_LIVE])
-        if u <= share:
+        if u <= share or s.at[_LIVE] < 2:  # nothing is taken from an empty market
             k = np.searchsorted(s.share, next_uniform(s.at))
             made = _add(s, rows, n, min(k, len(s.mid) - 1), np.int64(1 + (next_word(s.at) & np.uint64(1))))
             if made < 0:

@@ -36,3 +36,12 @@ def test_the_seed_decides_and_scrambled_ids_are_distinct():
     ids = np.arange(10_000, dtype=np.uint64)
     assert len(np.unique(scrambled(ids))) == len(ids)
     assert scrambled(ids).max() > 2**63
+
+
+@pytest.mark.parametrize("live", [1, 5])
+def test_a_market_that_runs_empty_goes_on(live):
+    stream, fill = take_rows(new_stream(live, seed=3), live, live)
+    books = Books(1)
+    assert books.apply(MARKET_EVENTS.make(**fill._asdict())).refused == 0
+    _, rows = take_rows(stream, 5_000, live)
+    assert books.apply(MARKET_EVENTS.make(**rows._asdict())).refused == 0
