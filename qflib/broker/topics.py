@@ -200,7 +200,9 @@ def partitions_of(c: Connection, *, timeout_s: float = 30.0) -> int | None:
     try:
         return _count(admin(c).list_topics(timeout=timeout_s).topics)
     except KafkaException as e:
-        raise BrokerError(f"the topics of {c.bootstrap} cannot be listed: {e.args[0].str()}") from None
+        raise BrokerError(
+            f"no broker answers at {c.bootstrap} ({e.args[0].str()}); see whether it runs, or mend the address"
+        ) from None
 
 
 def _count(there: dict[str, Any]) -> int | None:

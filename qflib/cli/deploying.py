@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qflib.settings import Settings
     from qflib.shortfall import ScenarioSet
 
+_ANSWER_S = 8.0  # of a cluster that is named
 PORTFOLIO = "DESK1"
 #: The simulated desk's limit of ES, 97.5 % over a day: its opening positions have some 90,000 before they are hedged.
 SIM_ES = 125_000.0
@@ -213,7 +214,7 @@ def partitions(chosen: Settings, kept: Deployment | None, workers: dict[str, int
     if kept is not None:
         return kept.partitions
     existing = Connection.of(chosen.broker)
-    found = None if existing is None else topics.partitions_of(existing)
+    found = None if existing is None else topics.partitions_of(existing, timeout_s=_ANSWER_S)
     return found or max([topics.default_partitions(), *(min(n, MOST_WORKERS) for n in workers.values())])
 
 

@@ -108,7 +108,9 @@ class Fold:
             unsent += 1
             detail = f"{len(sent)} bytes, caused by {topic}"
             outputs.append(self._letter(b.topic, offset, b.key, sent, DeadReason.UNSENT, detail, b.header))
-        return Taken(outputs, header, crc, None, batch.count, gap, unsent)
+        # a raw record's rows are frames: what they told is what counts
+        rows = sum(b.count for b in made if b.kind == "market") if batch.kind == "raw" else batch.count
+        return Taken(outputs, header, crc, None, rows, gap, unsent)
 
     def _hear(self, topic: str, h: Header) -> int:
         """Numbers missing before a record in its stream; -1 where it comes again."""

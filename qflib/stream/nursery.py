@@ -21,6 +21,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import structlog
@@ -49,14 +50,17 @@ class Forked:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._code: int | None = None
+        self._asked = Lock()
 
     def poll(self) -> int | None:
         """The exit code; a signal's number is negative; None while it runs."""
         return self._look(os.WNOHANG)
 
-    def wait(self) -> int | None:
-        """Wait for its end."""
-        return self._look(0)
+    def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        while (code := self.poll()) is None:
+            time.sleep(0.005)  # nobody else is kept from asking
+        return code
 
     def send_signal(self, number: int) -> None:
         """Send a signal; one that is gone does not mind."""
@@ -64,14 +68,15 @@ class Forked:
             os.kill(self.pid, number)
 
     def _look(self, options: int) -> int | None:
-        if self._code is None:
-            try:
-                pid, status = os.waitpid(self.pid, options)
-            except ChildProcessError:  # somebody else has heard of its end: where SIGCHLD is ignored, the kernel
-                pid, status = self.pid, 0
-            if pid:
-                self._code = os.waitstatus_to_exitcode(status)
-        return self._code
+        with self._asked:  # by the supervisor and those who show what runs
+            if self._code is None:
+                try:
+                    pid, status = os.waitpid(self.pid, options)
+                except ChildProcessError:  # its end was told to somebody else: where SIGCHLD is ignored, to the kernel
+                    pid, status = self.pid, 0
+                if pid:
+                    self._code = os.waitstatus_to_exitcode(status)
+            return self._code
 
 
 class Nursery:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from threading import Thread
 
 import psutil
 import pytest
@@ -187,3 +188,27 @@ def test_where_ends_are_heard_of_elsewhere_a_process_counts_as_ended(nursery, tm
         forked = nursery.fork([sys.executable, str(script), "ends"], words, dict(os.environ))
     os.waitpid(forked.pid, 0)
     assert forked.poll() == 0
+
+
+def test_several_threads_hear_of_one_end(nursery, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    for _ in range(15):
+        with (tmp_path / "log").open("wb") as words:
+            forked = nursery.fork([sys.executable, str(script), "ends"], words, dict(os.environ))
+        heard = []
+
+        def ask(forked=forked, heard=heard):
+            try:
+                while (code := forked.poll()) is None:
+                    pass
+                heard.append(code)
+            except OSError as e:
+                heard.append(e)
+
+        threads = [Thread(target=ask) for _ in range(3)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert heard == [3, 3, 3]

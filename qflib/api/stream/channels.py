@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 Channel = Literal["book", "trades", "executions", "risk"]
 CHANNELS: tuple[Channel, ...] = ("book", "trades", "executions", "risk")
+#: What a channel's subjects are.
+SUBJECTS: dict[str, str] = {
+    "book": "an instrument", "trades": "an instrument", "executions": "an underlying", "risk": "a portfolio",
+}  # fmt: skip
 _BOOKS, _REPORTS, _TOLD = 1_024, 256, 4_096  # messages kept of a subject
 _QUOTES = 64  # of an option, of which a desk has thousands: a message holds its book until somebody reads it
 _BEHIND = 8  # books or reports a reader may be behind before it gets the newest instead

@@ -13,6 +13,7 @@ from msgspec import json
 
 from qflib.api.sockets import FLOOD, LATER, MALFORMED, SLOW, UNKNOWN
 from qflib.api.stream.bucket import Bucket
+from qflib.api.stream.channels import SUBJECTS
 from qflib.api.stream.log import Cursor, Event, event
 from qflib.api.stream.requests import Ping, RequestError, Subscribe, request_of
 
@@ -163,7 +164,8 @@ class Connection:
             self.end(LATER, "reports are still being read; connect again")
             return
         if log is None:
-            raise RequestError("unknown_subject", f"there is no {request.subject!r} in channel {request.channel}")
+            of = SUBJECTS[request.channel]
+            raise RequestError("unknown_subject", f"there is no {request.subject!r}; {request.channel} is of {of}")
         self._cursors[key] = Cursor(log, request.resume_from, self._hub.settled)
         log.listen(self, self._wake.set)
         self._wake.set()
