@@ -9,6 +9,7 @@ from dashboards.tile import Age, Tile
 if TYPE_CHECKING:
     from dashboards.access import Login
     from dashboards.desk import SharedDesk
+    from qflib.views.report import Report
 
 
 class Page:
@@ -49,7 +50,11 @@ class Page:
         report = self.views.risk.latest(self.desk.portfolio)
         if report is None:
             return Age(-1, 0, 0, note)
-        return Age(report.stamp.seq, report.stamp.append_ns, report.stamp.append_ns, note)
+        return self.aged(report, report.stamp.append_ns, note)
+
+    def aged(self, report: Report, alive_ns: int, note: str | None = None) -> Age:
+        """Of a report that is shown, while the newest tells that the stage is alive."""
+        return Age(report.stamp.seq, report.stamp.append_ns, alive_ns, note)
 
     def heard_ns(self) -> int:
         """When anything was last heard of the desk: what changes by its own pace is as old as that."""

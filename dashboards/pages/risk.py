@@ -31,14 +31,15 @@ class RiskPage(Page):
         self.hedges = Table(HEDGES, ready=self._restart, empty="No hedge has been traded yet.")
         self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
         self._seq, self._ladder_ns = -1, -1
+        self._drawn: Report | None = None  # what the slow tiles show
         self.tiles = [
             Tile("bullet", "Loss over a day", self.bullet, self.report_age, desk.portfolio),
-            Tile("es", "Expected shortfall", self.pictures.es, self.report_age),
+            Tile("es", "Expected shortfall", self.pictures.es, self._drawn_age),
             Tile("outcomes", "Outcomes against VaR", self.pictures.outcomes, self._outcome_age),
-            Tile("pnl", "P&L", self.pictures.pnl, self.report_age),
+            Tile("pnl", "P&L", self.pictures.pnl, self._drawn_age),
             Tile("ladder2", "P&L by spot and vol", self.moves, self._ladder_age),
             Tile(
-                "greeks", "Greeks", self.greeks, self.report_age, "cash gamma of 1 %, vega of a point, theta of a day"
+                "greeks", "Greeks", self.greeks, self._drawn_age, "cash gamma of 1 %, vega of a point, theta of a day"
             ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
         ]
@@ -52,7 +53,7 @@ class RiskPage(Page):
 
     def slow(self) -> None:
         """Pictures, tables, the ladder of moves."""
-        report = self.views.risk.latest(self.desk.portfolio)
+        report = self._drawn = self.views.risk.latest(self.desk.portfolio)
         self.pictures.extend()
         self.hedges.show(hedge_rows(self.views))
         made = self.desk.ladder()
@@ -98,6 +99,11 @@ class RiskPage(Page):
         self.bullet.send(
             {"rows": rows, "big": big, "limited": None if es is None else float(es["bound"]), "text": text}
         )
+
+    def _drawn_age(self) -> Age:
+        """Of the report that the slow tiles show: the newest is up to a second ahead of it."""
+        alive_ns = self.report_age().alive_ns
+        return Age(-1, 0, alive_ns) if self._drawn is None else self.aged(self._drawn, alive_ns)
 
     def _outcome_age(self) -> Age:
         """Of the report at the end of the last outcome's period."""
