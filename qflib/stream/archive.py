@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicC
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from qflib import settings
-from qflib.broker.clients import Connection, admin, consumer_config, producer_config
+from qflib.broker.clients import Connection, admin, another_admin, consumer_config, producer_config
 from qflib.broker.reading import cluster_id, starts
 from qflib.broker.topics import TOPIC_TABLE
 from qflib.errors import BrokerError, DataError
@@ -253,15 +253,15 @@ def instruments_of(deployment: Path) -> Instruments:
 
 def _topic_ids(c: Connection, topics: Iterable[str]) -> Mapping[str, str]:
     """Kafka's own ids: a topic made anew under the same name is another."""
-    asked = list(topics)
-    client = admin(c)  # held: its futures end with it
-    try:
-        told = client.describe_topics(TopicCollection(asked), request_timeout=_PATIENCE_S)
-        return {name: str(future.result().topic_id) for name, future in told.items()}
-    except KafkaException as e:
-        raise BrokerError(
-            f"the topics of {c.bootstrap} cannot be described ({e.args[0].str()}); `qflib up` makes them"
-        ) from None
+    asked, client, reason = list(topics), admin(c), ""
+    for _ in range(3):
+        try:  # the client is held: its futures end with it
+            told = client.describe_topics(TopicCollection(asked), request_timeout=_PATIENCE_S / 3)
+            return {name: str(future.result().topic_id) for name, future in told.items()}
+        except KafkaException as e:
+            reason = e.args[0].str()
+            client = another_admin(c)  # this one may never find the broker that others have found
+    raise BrokerError(f"the topics of {c.bootstrap} cannot be described ({reason}); `qflib up` makes them")
 
 
 def _patient(commit: Callable[..., Any], watch: Callable[[str], AbstractContextManager[None]]) -> Callable[..., Any]:
