@@ -224,3 +224,11 @@ def test_an_end_waits_for_the_broker_until_a_stop_is_asked_for(monkeypatch: pyte
     stop.ask()
     thread.join(10)
     assert said
+
+
+def test_a_flush_that_delivers_nothing_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender, "_STUCK_S", 0.5)
+    out = _full(monkeypatch, Stop())
+    out.send(_deployment().sources[0], b"1")
+    with pytest.raises(BrokerError, match=r"1 records were not delivered in 0\.5 s; a new start sends them"):
+        out.flush()

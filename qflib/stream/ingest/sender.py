@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 QUEUE = 10_000
 #: How long a stop waits for what is queued: the supervisor kills a process after 3 s.
 FLUSH_S = 1.5
+#: A client that delivers nothing for so long has lost its broker for good: the process is started again, and goes on.
+_STUCK_S = 120.0
 _TURN_S = 0.1  # between two looks whether a stop was asked for
 
 _log = structlog.get_logger("qflib.ingest")
@@ -105,16 +107,20 @@ class Sender:
         Raises
         ------
         BrokerError
-            If it was not by then.
+            If it was not by then, or nothing for two minutes.
         """
-        end = float("inf")
+        end, before, moved = float("inf"), 0, time.monotonic()
         while left := self._producer.flush(_TURN_S):
             self._check()
             now = time.monotonic()
+            if left != before:
+                before, moved = left, now
             if self._leaving():
                 end = min(end, now + seconds)
             if now >= end:
                 raise BrokerError(f"{left} records were not delivered in {seconds:g} s; see whether the broker runs")
+            if now - moved >= _STUCK_S:
+                raise BrokerError(f"{left} records were not delivered in {_STUCK_S:g} s; a new start sends them")
         self._check()
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
