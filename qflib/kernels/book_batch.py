@@ -19,9 +19,8 @@ EVENTS: Final = 0
 CROSSED: Final = 8  # at a row with LAST, the best bid was above the best ask
 LOCKED: Final = 9  # at a row with LAST, they were equal
 N_COUNTERS: Final = 10
-NOTED: Final = (
-    10  # where there is more room: how many were noted; then a pair each, the event and the place it counts at
-)
+#: Where `counters` has more room: how many were noted; then of each the event and the place that counts it.
+NOTED: Final = 10
 
 LAST: Final = 1
 
@@ -78,9 +77,9 @@ def apply_events(
         u = np.uint64(at)
         b.info[u].time_ns = max(b.info[u].time_ns, receipt_ns[i])
         if f & LAST != 0:
-            over = gap(b, u)
-            if over >= 0:
-                count(counters, CROSSED if over > 0 else LOCKED)
+            place = crossing(b, u)
+            if place != 0:
+                count(counters, place)
     return stop
 
 
@@ -151,11 +150,11 @@ def _expect(
 
 
 @folded
-def gap(b: BookState, instrument: Any) -> Any:
-    """1: the best bid is above the best ask (crossed); 0: equal (locked); -1: neither."""
+def crossing(b: BookState, instrument: Any) -> Any:
+    """CROSSED: the best bid is above the best ask; LOCKED: they are equal; 0: neither."""
     bid, ask = np.uint64(2 * np.int64(instrument)), np.uint64(2 * np.int64(instrument) + 1)
     bid_ticks, ask_ticks = b.books[bid].best_rank, ~b.books[ask].best_rank
-    over = np.int64(-1)
+    place = np.int64(0)
     if bid_ticks >= ask_ticks and b.books[bid].best != 0 and b.books[ask].best != 0:
-        over = np.int64(bid_ticks > ask_ticks)
-    return over
+        place = np.int64(CROSSED) if bid_ticks > ask_ticks else np.int64(LOCKED)
+    return place

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, LEVEL, MODIFY, QUOTE, apply_event
-from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, count, gap
+from qflib.kernels.book_batch import LAST, count, crossing
 from qflib.kernels.book_levels import best_rows, rank_of
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
 from qflib.kernels.features import FLOW, LAST_RANK, LAST_SIZE, NEWEST, SNAPSHOT, flow_of
@@ -115,9 +115,9 @@ def replay_events(
         memory[LAST_RANK], memory[LAST_RANK + 1] = bid, ask
         memory[LAST_SIZE], memory[LAST_SIZE + 1] = bid_qty, ask_qty
         if f & LAST != 0:
-            over = gap(b, np.int64(0))
-            if over >= 0:
-                count(counters, CROSSED if over > 0 else LOCKED)
+            place = crossing(b, np.int64(0))
+            if place != 0:
+                count(counters, place)
             _tell(b, memory, near, tops, values, n)
             for j in range(ladder.shape[1] // 4):
                 for book in range(2):

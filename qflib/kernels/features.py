@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, apply_event
-from qflib.kernels.book_batch import CROSSED, LAST, LOCKED, count, gap
+from qflib.kernels.book_batch import LAST, count, crossing
 from qflib.kernels.book_content import depth_qty
 from qflib.kernels.book_levels import rank_of, worse_level
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -99,9 +99,9 @@ def replay_sampled(
         b.info[0].time_ns = now
         fold_flow(b, memory, f & SNAPSHOT != 0 or k == CLEAR)
         if f & LAST != 0:
-            over = gap(b, np.int64(0))
-            if over >= 0:
-                count(counters, CROSSED if over > 0 else LOCKED)
+            place = crossing(b, np.int64(0))
+            if place != 0:
+                count(counters, place)
     return len(kind), n
 
 

@@ -48,7 +48,7 @@ class SimulatedRun:
     def __init__(
         self, market: SimulatedMarket, period_ns: int = PERIOD_NS, left: Mapping[str, NDArray[Any]] | None = None
     ) -> None:
-        self._period_ns, self._end_ns = period(period_ns), market.end.as_unit("ns").value
+        self._period_ns, self._end_ns = _period(period_ns), market.end.as_unit("ns").value
         self._time_ns = market.start.as_unit("ns").value
         names = market.instruments.underlyings
         self._connections = [_Connection(name) for name in names]
@@ -60,13 +60,17 @@ class SimulatedRun:
                 taken.append(Left(left[f"{i}.words"], left[f"{i}.numbers"], int(left[f"{i}.rows"])))
         self._sources = market.sources(taken)
 
+    def slices(self) -> Iterator[list[Any]]:
+        """Each further period's `MARKET_EVENTS` columns, one an underlying."""
+        while self._time_ns < self._end_ns:
+            self._time_ns = (self._time_ns // self._period_ns + 1) * self._period_ns
+            yield [source.until(self._time_ns) for source in self._sources]
+
     def periods(self) -> Iterator[list[Batch]]:
         """Each further period's batches, as `SimulatedMarket.raw` gives them; the closing clocks come last."""
-        while self._time_ns < self._end_ns:
-            self._time_ns = next_end(self._time_ns, self._period_ns)
+        for slices in self.slices():
             tick, batches = _tick(self._time_ns), []
-            for connection, source in zip(self._connections, self._sources, strict=True):
-                events = source.until(self._time_ns)
+            for connection, events in zip(self._connections, slices, strict=True):
                 batches += [connection.frame(events)] if len(events.kind) else []
                 batches.append(connection.clock(tick))
             yield batches
@@ -122,19 +126,7 @@ def _tick(time_ns: int, closing: int = 0) -> Any:
     return TICK.Columns(_one(time_ns, np.int64), _one(closing, np.uint32))
 
 
-def next_end(time_ns: int, period_ns: int) -> int:
-    """The end of the period that a time lies in."""
-    return (time_ns // period_ns + 1) * period_ns
-
-
-def period(period_ns: object) -> int:
-    """A period as it was given.
-
-    Raises
-    ------
-    InputError
-        If it is not a positive whole number.
-    """
+def _period(period_ns: object) -> int:
     if isinstance(period_ns, bool) or not isinstance(period_ns, int | np.integer) or period_ns <= 0:
         raise InputError(f"period_ns {period_ns!r} must be a positive whole number of nanoseconds, as 100_000_000")
     return int(period_ns)

@@ -15,7 +15,7 @@ from qflib.errors import InputError
 from qflib.market.history import daily_history
 from qflib.market.instruments import START, simulated_instruments
 from qflib.market.signals import external_signals
-from qflib.market.simulated_run import PERIOD_NS, SimulatedRun, next_end, period
+from qflib.market.simulated_run import PERIOD_NS, SimulatedRun
 from qflib.market.source import Left, Source
 from qflib.records import Batch, Instruments
 
@@ -131,7 +131,7 @@ class SimulatedMarket:
 
     def events(self, period_ns: int = PERIOD_NS) -> Iterator[Any]:
         """`MARKET_EVENTS` columns of all instruments, a period and source at a time, in the order of `raw`."""
-        for _, slices in self._slices(period(period_ns)):
+        for slices in self.run(period_ns).slices():
             for events in slices:
                 if len(events.kind):
                     yield events
@@ -145,14 +145,6 @@ class SimulatedMarket:
             If `every` is not a positive time.
         """
         return external_signals(self._table, self.seed, START.as_unit("ns").value, self.duration, every, strategy)
-
-    def _slices(self, period_ns: int) -> Iterator[tuple[int, list[Any]]]:
-        """Each period's end and its rows of every source."""
-        end_ns = self.end.as_unit("ns").value
-        time_ns, sources = self.start.as_unit("ns").value, self.sources()
-        while time_ns < end_ns:
-            time_ns = next_end(time_ns, period_ns)
-            yield time_ns, [s.until(time_ns) for s in sources]
 
     def sources(self, left: Sequence[Left] = ()) -> list[Source]:
         """A stream of rows an underlying, from the start or from where they were left."""

@@ -31,8 +31,6 @@ def as_events(events: Any, instruments: Instruments, instrument: int) -> Any:
     ------
     InputError
         If it is none of these, or a column is missing, NaN, of an unknown kind or side, or off the tick or lot.
-    DataError
-        If a quantity is negative.
     """
     if isinstance(events, pd.DataFrame):
         out = _from_frame(events, instruments, instrument)
@@ -45,13 +43,23 @@ def as_events(events: Any, instruments: Instruments, instrument: int) -> Any:
             f"events are {type(events).__name__}; give MARKET_EVENTS columns, a structured array of their dtype or a "
             "DataFrame with columns " + ", ".join(_NEEDED)
         )
-    negative = np.flatnonzero((out.qty < 0) & (out.kind != EventKind.STATUS))
+    return out
+
+
+def refuse_negative(events: Any) -> None:
+    """Refuse columns with a negative quantity.
+
+    Raises
+    ------
+    DataError
+        If there is one: it names the first row.
+    """
+    negative = np.flatnonzero((events.qty < 0) & (events.kind != EventKind.STATUS))
     if len(negative):
         raise DataError(
-            f"row {negative[0]} has quantity {out.qty[negative[0]]} lots; a quantity is 0 or more, "
+            f"row {negative[0]} has quantity {events.qty[negative[0]]} lots; a quantity is 0 or more, "
             "the kind of the event says whether it comes or goes"
         )
-    return out
 
 
 def _from_frame(frame: pd.DataFrame, instruments: Instruments, instrument: int) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
-from qflib.kernels import book_batch as batch
-from qflib.kernels.book_handle import CROSSED, ELSEWHERE, LOCKED
+from qflib.kernels.book_batch import CROSSED, LOCKED
+from qflib.kernels.book_handle import ELSEWHERE
 from qflib.kernels.book_state import OK
 from qflib.orderbook.books import REASONS, Counters
 
@@ -26,8 +26,8 @@ MAX_NOTED = 1_000
 #: room, or was not one row.
 AT_ONCE: dict[int, tuple[Noted, Counters]] = {
     OK: ((), Counters(1)),
-    CROSSED: (((0, batch.CROSSED),), Counters(1, crossed=1)),
-    LOCKED: (((0, batch.LOCKED),), Counters(1, locked=1)),
+    CROSSED: (((0, CROSSED),), Counters(1, crossed=1)),
+    LOCKED: (((0, LOCKED),), Counters(1, locked=1)),
     ELSEWHERE: ((), Counters()),
 }
 
@@ -54,7 +54,7 @@ def refusal(symbol: str, counters: Counters, noted: Noted) -> str:
     """What is said of refused events."""
     counted = {k: v for k, v in asdict(counters).items() if v and k not in ("events", "passed_over")}
     reasons = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counted.items())
-    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < batch.CROSSED), "")
+    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < CROSSED), "")
     return (
         f"{counters.refused} of {counters.events} events do not fit the book of {symbol}: {reasons}{first}; give the "
         "events from the start or a snapshot on, or policy='count' or 'resync'"

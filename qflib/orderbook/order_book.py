@@ -18,7 +18,7 @@ from qflib.kernels.book_handle import apply_row
 from qflib.kernels.book_levels import level_qty
 from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.orderbook.cost import TradeCost, walk
-from qflib.orderbook.frames import as_events
+from qflib.orderbook.frames import as_events, refuse_negative
 from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, STAYS, Policy, as_frame, checked, refusal
 from qflib.orderbook.replay import replay, snapshots
 from qflib.orderbook.resync import Resync
@@ -98,8 +98,9 @@ class OrderBook:
         Raises
         ------
         InputError, DataError
-            If events are not of these forms, hold a missing column, NaN price or negative quantity (nothing is
-            applied), or, with "raise", if an event names an unknown order, adds one twice or has a wrong side.
+            If events are not of these forms, or hold a missing column or NaN price; with "raise", if they hold a
+            negative quantity (nothing is applied), or an event names an unknown order, adds one twice or has a wrong
+            side.
         """
         if getattr(events, "dtype", None) is _ROW and policy in STAYS:
             made = AT_ONCE.get(apply_row(self.books.address, events, self._row))  # type: ignore[arg-type]
@@ -108,6 +109,8 @@ class OrderBook:
                 return counters
         checked(policy)
         columns = as_events(events, self.instruments, self._row)
+        if policy == "raise":
+            refuse_negative(columns)
         which = np.flatnonzero(columns.instrument == self._row)
         mine = MARKET_EVENTS.take(columns, which)
         mine = mine._replace(instrument=np.zeros_like(mine.instrument))

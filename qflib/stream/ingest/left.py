@@ -1,6 +1,6 @@
 """Where the simulated market was left, so that a start need not make all of it again.
 
-Two files by turns, each with the market's state after a period and the number of each source's next record. They only
+Two files by turns, each with the market's state after a period and the number of each source's last record. They only
 save time: a start takes up the newest whose records all stand in Kafka, and makes each source's last record again from
 there, which must be the one that was sent. Without such a file the market is made from its beginning.
 """
