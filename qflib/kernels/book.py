@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qflib.kernels.bits import signed
-from qflib.kernels.book_ids import find_cell, forget_cell, row_in_cell
+from qflib.kernels.book_ids import cell_of, find_cell, forget_cell, hash_of, is_beyond, row_in_cell
 from qflib.kernels.book_levels import (
     best,
     drop_level,
@@ -32,6 +32,7 @@ from qflib.kernels.book_queues import (
     free_order,
     link_order,
     next_order,
+    place_hashed,
     place_in_cell,
     unlink_order,
 )
@@ -70,7 +71,8 @@ __all__ = [
 
 ADD, MODIFY, CANCEL, EXECUTE, TRADE, LEVEL, CLEAR, STATUS, QUOTE, SETTLEMENT = range(1, 11)
 
-_ZERO = np.uint64(0)
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_MAX_QTY = np.uint64(MAX_QTY)
 
 
 @lean_kernel
@@ -104,13 +106,19 @@ def apply_event(
 @folded
 def apply_one(b: BookState, kind: Any, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Any:
     """As `apply_event`, in the caller; int64 all but the id, a uint64."""
+    return apply_hashed(b, kind, instrument, side, oid, hash_of(instrument, oid), price, qty)
+
+
+@folded
+def apply_hashed(b: BookState, kind: Any, instrument: Any, side: Any, oid: Any, h: Any, price: Any, qty: Any) -> Any:
+    """As `apply_one`, by the order's hash; of an id in the array it is not read."""
     status: Any = np.int64(OK)
     if np.uint64(instrument) >= np.uint64(len(b.info)):
         status = BAD_INSTRUMENT
     elif kind == ADD:
-        status = _add(b, instrument, side, oid, price, qty)
+        status = _add(b, instrument, side, oid, h, price, qty)
     elif kind in (CANCEL, EXECUTE):
-        cell = find_cell(b, instrument, oid)
+        cell = cell_of(b, instrument, oid, h)
         row = row_in_cell(b, cell)
         if qty < 0:
             status = BAD_QTY
@@ -223,28 +231,43 @@ def _empty_level(b: BookState, level: Int) -> None:
 
 
 @folded
-def _add(b: BookState, instrument: Any, side: Any, oid: Any, price: Any, qty: Any) -> Any:
-    book = 2 * instrument + side - 1
-    cell = find_cell(b, instrument, oid)
-    status: Any = _check(side, price, qty)
-    if qty == 0:
-        status = np.int64(BAD_QTY)
-    elif row_in_cell(b, cell) != _ZERO:
-        status = np.int64(DUPLICATE_ID)
-    elif status == OK and b.heads[ORDER_FREE] == 0:
-        status = np.int64(NEED_ORDERS)
-    elif oid >= np.uint64(len(b.rows_by_id)) and oid < np.uint64(b.heads[ID_BOUND]) and status == OK:
-        b.heads[ID_WANTED] = np.int64(oid)
-        status = np.int64(NEED_ORDERS)
-    if status == OK:
+def _add(b: BookState, instrument: Any, side: Any, oid: Any, h: Any, price: Any, qty: Any) -> Any:
+    cell = cell_of(b, instrument, oid, h)
+    status: Any = np.int64(OK)
+    if (
+        np.uint64(side - 1) > _ONE
+        or np.uint64(qty - 1) >= _MAX_QTY
+        or price == NO_PRICE
+        or row_in_cell(b, cell) != _ZERO
+        or b.heads[ORDER_FREE] == 0
+        or is_beyond(b, cell, oid)
+    ):
+        status = np.int64(_refusal(b, row_in_cell(b, cell), side, oid, price, qty))
+    else:
+        book = 2 * instrument + side - 1
         level = np.uint64(level_for(b, book, rank_of(book, price)))
         if level == _ZERO:
             status = np.int64(NEED_LEVELS)
         elif b.levels[level].qty > MAX_QTY - qty:
             status = np.int64(BAD_QTY)
         else:
-            place_in_cell(b, cell, instrument, oid, qty, level)
+            place_hashed(b, cell, h, instrument, oid, qty, level)
     return status
+
+
+@lean_kernel
+def _refusal(b: BookState, row: Int, side: Int, oid: Int, price: Int, qty: Int) -> Int:
+    """Why an add does not go as it is."""
+    status = _check(side, price, qty)
+    if qty == 0:
+        status = np.int64(BAD_QTY)
+    elif row != 0:
+        status = np.int64(DUPLICATE_ID)
+    elif status == OK:
+        status = np.int64(NEED_ORDERS)
+        if np.uint64(len(b.rows_by_id)) <= oid < np.uint64(b.heads[ID_BOUND]):
+            b.heads[ID_WANTED] = np.int64(oid)
+    return signed(status)
 
 
 @lean_kernel

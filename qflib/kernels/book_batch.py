@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.bits import prefetch
-from qflib.kernels.book import ADD, apply_one
+from qflib.kernels.book import apply_hashed
 from qflib.kernels.book_ids import expect_id, likely_row
 from qflib.kernels.book_levels import likely_place
-from qflib.kernels.book_state import NEED_ORDERS, BookState, Int
+from qflib.kernels.book_state import AHEAD, NEED_ORDERS, ORDER_LIVE, BookState, Int
 from qflib.kernels.jit import folded, lean_kernel
 
 # Places in `counters`: place -s counts status s; then
@@ -24,6 +24,8 @@ NOTED: Final = 10
 
 LAST: Final = 1
 
+_RING = np.uint64(AHEAD - 1)
+_FEW, _CROWD = 16, 4096  # instruments and orders whose books stay close by
 _FAR, _NEAR, _NEXT = np.uint64(16), np.uint64(8), np.uint64(4)  # rows ahead that memory is asked for
 
 
@@ -59,38 +61,49 @@ def apply_events(
     row
         `stop`; or the row that found no room: grow the state and go on from it.
     """
-    n = np.uint64(len(kind))
+    n, seen = np.uint64(stop), counters[EVENTS] - start
+    many, crowded = len(b.info) > _FEW, b.heads[ORDER_LIVE] > _CROWD
+    for j in range(start, min(start + np.int64(_FAR), stop)):
+        b.ahead[j & _RING] = expect_id(b, np.int64(instrument[j]), order_id[j])
     for j in range(start, stop):
         i = np.uint64(j)
-        _expect(b, kind, instrument, side, order_id, price_ticks, i, n)
-        f, at = np.int64(flags[i]), np.int64(instrument[i])
-        status = apply_one(b, np.int64(kind[i]), at, np.int64(side[i]), order_id[i], price_ticks[i], qty[i])
+        far, near, next_ = i + _FAR, i + _NEAR, i + _NEXT
+        if far < n:
+            b.ahead[far & _RING] = expect_id(b, np.int64(instrument[far]), order_id[far])
+            if crowded:
+                prefetch(b.orders, likely_row(b, order_id[near], b.ahead[near & _RING]))
+                _expect_neighbours(b, order_id[next_], b.ahead[next_ & _RING])
+            if many:
+                prefetch(b.page_rows, likely_place(b, instrument[near], side[near], price_ticks[near]))
+                level = b.page_rows[likely_place(b, instrument[next_], side[next_], price_ticks[next_])]
+                prefetch(b.levels, np.uint64(level))
+        at, h = np.int64(instrument[i]), b.ahead[i & _RING]
+        status = apply_hashed(b, np.int64(kind[i]), at, np.int64(side[i]), order_id[i], h, price_ticks[i], qty[i])
         if status < 0:
             if status <= NEED_ORDERS:
+                counters[EVENTS] = seen + j
                 return j
-            counters[EVENTS] += 1
-            count(counters, -status)
+            count(counters, -status, seen + j)
             if at >= len(b.info):
                 continue
-        else:
-            counters[EVENTS] += 1
         u = np.uint64(at)
         b.info[u].time_ns = max(b.info[u].time_ns, receipt_ns[i])
-        if f & LAST != 0:
+        if np.int64(flags[i]) & LAST != 0:
             place = crossing(b, u)
             if place != 0:
-                count(counters, place)
+                count(counters, place, seen + j)
+    counters[EVENTS] = seen + stop
     return stop
 
 
 @folded
-def count(counters: Any, place: Any) -> None:
-    """Count what was wrong with the newest event, and note the event where there is room."""
+def count(counters: Any, place: Any, event: Any) -> None:
+    """Count what was wrong with an event, and note the event where there is room."""
     counters[place] += 1
     if len(counters) > NOTED:
         at = NOTED + 1 + 2 * counters[NOTED]
         if at + 1 < len(counters):
-            counters[at] = counters[EVENTS] - 1
+            counters[at] = event
             counters[at + 1] = place
             counters[NOTED] += 1
 
@@ -128,25 +141,12 @@ def apply_fitting(
 
 
 @folded
-def _expect(
-    b: BookState, kind: Any, instrument: Any, side: Any, order_id: Any, price_ticks: Any, i: Any, n: Any
-) -> None:
-    """Ask memory for what the rows after row `i` will touch: first ids, then orders or levels, then neighbours."""
-    far, near, next_ = i + _FAR, i + _NEAR, i + _NEXT
-    if far < n:
-        expect_id(b, np.int64(instrument[far]), order_id[far])
-        if kind[near] != ADD:
-            prefetch(b.orders, likely_row(b, np.int64(instrument[near]), order_id[near]))
-        else:
-            prefetch(b.page_rows, likely_place(b, instrument[near], side[near], price_ticks[near]))
-        if kind[next_] != ADD:
-            row = likely_row(b, np.int64(instrument[next_]), order_id[next_])
-            prefetch(b.levels, np.uint64(b.orders[row].level))
-            prefetch(b.orders, np.uint64(b.orders[row].next))
-            prefetch(b.orders, np.uint64(b.orders[row].prev))
-        else:
-            place = likely_place(b, instrument[next_], side[next_], price_ticks[next_])
-            prefetch(b.levels, np.uint64(b.page_rows[place]))
+def _expect_neighbours(b: BookState, oid: Any, h: Any) -> None:
+    """Ask memory for what an order hangs on: whatever its event does, as asking in vain costs less than a branch."""
+    row = likely_row(b, oid, h)
+    prefetch(b.levels, np.uint64(b.orders[row].level))
+    prefetch(b.orders, np.uint64(b.orders[row].next))
+    prefetch(b.orders, np.uint64(b.orders[row].prev))
 
 
 @folded

@@ -62,6 +62,7 @@ def _opened(h: Any) -> Any:
         _array(h[18], h[19], BOOK),
         _array(h[20], h[21], INFO),
         _array(h[22], h[23], _I8),
+        _array(h[24], h[25], _U8),
     )
 
 

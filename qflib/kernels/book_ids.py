@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from qflib.kernels.bits import prefetch
-from qflib.kernels.book_state import HASH_SHIFT, HASHED, BookState
+from qflib.kernels.book_state import HASH_SHIFT, HASHED, ID_BOUND, BookState
 from qflib.kernels.jit import folded, inlined
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
@@ -32,10 +32,9 @@ def hash_of(instrument: Any, oid: Any) -> Any:
 
 
 @folded
-def _search(b: BookState, instrument: Any, oid: Any) -> Any:
+def _search(b: BookState, instrument: Any, oid: Any, h: Any) -> Any:
     """Place in the table of an order, or the free one where it would go."""
     mask = np.uint64(len(b.cells) - 1)
-    h = hash_of(instrument, oid)
     i = h >> np.uint64(b.heads[HASH_SHIFT])
     cell = b.cells[i]
     while cell != _ZERO:
@@ -51,14 +50,20 @@ def _search(b: BookState, instrument: Any, oid: Any) -> Any:
 @folded
 def find_cell(b: BookState, instrument: Any, oid: Any) -> Any:
     """The cell of an order, or the free cell where it would go; the instrument an int64, the id a uint64. O(1)."""
+    return cell_of(b, instrument, oid, hash_of(instrument, oid))
+
+
+@folded
+def cell_of(b: BookState, instrument: Any, oid: Any, h: Any) -> Any:
+    """As `find_cell`, by the order's hash; of an id in the array it is not read."""
     found = oid | _BY_ID
     if oid >= np.uint64(len(b.rows_by_id)):
-        found = _search(b, instrument, oid)
+        found = _search(b, instrument, oid, h)
     else:
         row = np.uint64(b.rows_by_id[oid])
         own = row != _ZERO and np.int64(b.orders[row].instrument) == instrument
         if not own and (row != _ZERO or b.heads[HASHED] != 0):
-            at = _search(b, instrument, oid)
+            at = _search(b, instrument, oid, hash_of(instrument, oid))
             if row != _ZERO or b.cells[at] != _ZERO:
                 found = at
     return found
@@ -71,12 +76,18 @@ def row_in_cell(b: BookState, cell: Any) -> Any:
 
 
 @folded
-def fill_cell(b: BookState, cell: Any, instrument: Any, oid: Any, row: Any) -> None:
-    """Write an order's row into its free cell."""
+def is_beyond(b: BookState, cell: Any, oid: Any) -> Any:
+    """Whether an id in a cell of the table belongs in the array, were it longer."""
+    return cell & _BY_ID == _ZERO and np.uint64(len(b.rows_by_id)) <= oid < np.uint64(b.heads[ID_BOUND])
+
+
+@folded
+def fill_cell(b: BookState, cell: Any, h: Any, row: Any) -> None:
+    """Write the row of an order of a hash into its free cell."""
     if cell & _BY_ID != _ZERO:
         b.rows_by_id[cell & ~_BY_ID] = row
     else:
-        b.cells[cell] = ((hash_of(instrument, oid) >> _32) << _32) | row
+        b.cells[cell] = ((h >> _32) << _32) | row
         b.heads[HASHED] += 1
 
 
@@ -102,19 +113,22 @@ def forget_cell(b: BookState, cell: Any) -> None:
 
 
 @folded
-def expect_id(b: BookState, instrument: Any, oid: Any) -> None:
-    """Ask memory for the cell of an order that will be looked for soon."""
+def expect_id(b: BookState, instrument: Any, oid: Any) -> Any:
+    """Ask memory for the cell of an order that will be looked for soon; its hash, or 0 where the array holds its id."""
+    h = _ZERO
     if oid < np.uint64(len(b.rows_by_id)):
         prefetch(b.rows_by_id, oid)
     else:
-        prefetch(b.cells, hash_of(instrument, oid) >> np.uint64(b.heads[HASH_SHIFT]))
+        h = hash_of(instrument, oid)
+        prefetch(b.cells, h >> np.uint64(b.heads[HASH_SHIFT]))
+    return h
 
 
 @folded
-def likely_row(b: BookState, instrument: Any, oid: Any) -> Any:
+def likely_row(b: BookState, oid: Any, h: Any) -> Any:
     """The row in the first place where an order is looked for: mostly its own, or 0, or another's."""
     if oid < np.uint64(len(b.rows_by_id)):
         row = np.uint64(b.rows_by_id[oid])
     else:
-        row = b.cells[hash_of(instrument, oid) >> np.uint64(b.heads[HASH_SHIFT])] & _ROW
+        row = b.cells[h >> np.uint64(b.heads[HASH_SHIFT])] & _ROW
     return row

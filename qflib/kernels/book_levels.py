@@ -197,7 +197,7 @@ def worse_level(b: BookState, book: Int, rank: Int) -> Int:
     return signed(b.page_rows[_row_at(page, highest_bit(b.page_bits[page]))])
 
 
-@lean_kernel
+@folded
 def best_rows(b: BookState, book: Int, rows: NDArray[np.int64]) -> None:
     """Rows of a book's best levels, best first, to fill `rows`; 0 beyond the last. O(rows + pages they lie in)."""
     k = np.uint64(book)

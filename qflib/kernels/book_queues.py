@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book_ids import fill_cell
+from qflib.kernels.book_ids import fill_cell, hash_of
 from qflib.kernels.book_state import ORDER_FREE, ORDER_LIVE, BookState
 from qflib.kernels.jit import folded, inlined
 
@@ -64,10 +64,16 @@ def free_order(b: BookState, row: Any) -> None:
 @folded
 def place_in_cell(b: BookState, cell: Any, instrument: Any, oid: Any, qty: Any, level: Any) -> Any:
     """Put a new order at the end of a level's queue; its row. There must be a free one. O(1)."""
+    return place_hashed(b, cell, hash_of(instrument, oid), instrument, oid, qty, level)
+
+
+@folded
+def place_hashed(b: BookState, cell: Any, h: Any, instrument: Any, oid: Any, qty: Any, level: Any) -> Any:
+    """As `place_in_cell`, by the order's hash."""
     row = np.uint64(b.heads[ORDER_FREE])
     b.heads[ORDER_FREE] = b.orders[row].next
     b.heads[ORDER_LIVE] += 1
-    fill_cell(b, cell, instrument, oid, row)
+    fill_cell(b, cell, h, row)
     b.orders[row].id = oid
     b.orders[row].qty = qty
     b.orders[row].instrument = np.uint32(instrument)

@@ -70,6 +70,7 @@ ID_WANTED: Final = 10  # the id that did not fit there
 N_HEADS: Final = 11
 
 NEAR: Final = 8  # pages in a window
+AHEAD: Final = 32  # events
 
 # Statuses of `apply_event`. Below zero the event did not change the book.
 OK: Final = 0
@@ -108,6 +109,7 @@ class BookState(NamedTuple):
     books: NDArray[Any]  # BOOK, two an instrument
     info: NDArray[Any]  # INFO, one an instrument
     heads: NDArray[np.int64]
+    ahead: NDArray[np.uint64]  # scratch: hashes of the ids of AHEAD events
 
 
 def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: int = 64, ids: int = 0) -> BookState:
@@ -145,6 +147,7 @@ def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: 
         books=_zeros(2 * n_instruments, BOOK),
         info=_zeros(n_instruments, INFO),
         heads=_zeros(N_HEADS, np.int64),
+        ahead=_zeros(AHEAD, np.uint64),
     )
     b.books["best_rank"] = NO_PRICE
     b.heads[HASH_SHIFT] = 65 - len(b.cells).bit_length()
@@ -170,39 +173,27 @@ def grow(b: BookState, need: int = 0) -> BookState:
         The status that asked: NEED_ORDERS doubles orders and their table, or the ids' array; NEED_LEVELS what is short
         of levels, pages and directory; 0 doubles all. O(size).
     """
-    heads = b.heads.copy()
-    orders, cells, levels, bits, rows = b.orders, b.cells, b.levels, b.page_bits, b.page_rows
-    by_id = b.rows_by_id
-    if heads[ID_WANTED] >= len(by_id) > 0:
-        by_id = _longer(by_id, min(int(heads[ID_BOUND]), max(2 * len(by_id), int(heads[ID_WANTED]) + 1)))
+    heads, made = b.heads.copy(), b
+    if heads[ID_WANTED] >= len(b.rows_by_id) > 0:
+        ids = min(int(heads[ID_BOUND]), max(2 * len(b.rows_by_id), int(heads[ID_WANTED]) + 1))
+        made = made._replace(rows_by_id=_longer(b.rows_by_id, ids))
     if need == 0 or (need == NEED_ORDERS and heads[ORDER_FREE] == 0):
-        orders = _longer(orders, 2 * len(orders))
-        cells = _zeros(2 * len(cells), np.uint64)
+        cells = _zeros(2 * len(b.cells), np.uint64)
         heads[HASH_SHIFT] -= 1
+        made = made._replace(orders=_longer(b.orders, 2 * len(b.orders)), cells=cells)
+        _rehash(b.cells, cells, np.uint64(heads[HASH_SHIFT]))
     if need != NEED_ORDERS:
-        if need == 0 or 2 * heads[LEVEL_LIVE] >= len(levels):
-            levels = _longer(levels, 2 * len(levels))
-        if need == 0 or 2 * heads[PAGE_LIVE] >= len(bits):
-            bits, rows = _longer(bits, 2 * len(bits)), _longer(rows, 2 * len(rows))
-    arena = 4 * int(b.books["room"].sum()) + 4 * len(bits)  # any one directory can double
-    made = BookState(
-        orders=orders,
-        cells=cells,
-        rows_by_id=by_id,
-        levels=levels,
-        page_bits=bits,
-        page_rows=rows,
-        near=b.near.copy(),
-        dir_key=_zeros(max(arena, len(b.dir_key)), np.int64),
-        dir_page=_zeros(max(arena, len(b.dir_page)), np.uint32),
-        books=_longer(b.books, len(b.books)),
-        info=b.info,
-        heads=heads,
-    )
-    _pack_directories(b, made)
+        if need == 0 or 2 * heads[LEVEL_LIVE] >= len(b.levels):
+            made = made._replace(levels=_longer(b.levels, 2 * len(b.levels)))
+        if need == 0 or 2 * heads[PAGE_LIVE] >= len(b.page_bits):
+            bits, rows = _longer(b.page_bits, 2 * len(b.page_bits)), _longer(b.page_rows, 2 * len(b.page_rows))
+            made = made._replace(page_bits=bits, page_rows=rows)
+        arena = 4 * int(b.books["room"].sum()) + 4 * len(made.page_bits)  # any one directory can double
+        keys, pages = (_zeros(max(arena, len(old)), old.dtype) for old in (b.dir_key, b.dir_page))
+        made = made._replace(dir_key=keys, dir_page=pages)
+        heads[ARENA_USED] = _pack_directories(b.books, b.dir_key, b.dir_page, keys, pages)
+    made = made._replace(heads=heads)
     _chain(made, len(b.orders), len(b.levels), len(b.page_bits))
-    if cells is not b.cells:
-        _rehash(b.cells, made)
     return made
 
 
@@ -233,16 +224,15 @@ def with_instruments(b: BookState, n_instruments: int) -> BookState:
 
 
 @kernel
-def _rehash(old: NDArray[np.uint64], b: BookState) -> None:
+def _rehash(old: NDArray[np.uint64], cells: NDArray[np.uint64], shift: Any) -> None:
     """A cell's upper half is that of its hash: it has the home of a table up to 2**32 cells."""
-    mask = np.uint64(len(b.cells) - 1)
-    shift = np.uint64(b.heads[HASH_SHIFT])
+    mask = np.uint64(len(cells) - 1)
     for cell in old:
         if cell != 0:
             i = cell >> shift
-            while b.cells[i] != 0:
+            while cells[i] != 0:
                 i = (i + _ONE) & mask
-            b.cells[i] = cell
+            cells[i] = cell
 
 
 @kernel
@@ -259,16 +249,20 @@ def _chain(b: BookState, order: int, level: int, page: int) -> None:
         b.heads[PAGE_FREE] = i
 
 
-def _pack_directories(old: BookState, made: BookState) -> None:
-    """Directories side by side again: segments left behind by growth go."""
-    at = 0
-    for k in np.flatnonzero(old.books["room"]):
-        start, pages, room = (int(old.books[k][f]) for f in ("start", "pages", "room"))
-        made.dir_key[at : at + pages] = old.dir_key[start : start + pages]
-        made.dir_page[at : at + pages] = old.dir_page[start : start + pages]
-        made.books[k]["start"] = at
-        at += room
-    made.heads[ARENA_USED] = at
+@kernel
+def _pack_directories(
+    books: NDArray[Any], keys: NDArray[np.int64], pages: NDArray[np.uint32], to_keys: NDArray[np.int64],
+    to_pages: NDArray[np.uint32],
+) -> Any:  # fmt: skip
+    """Directories side by side again: segments left behind by growth go. How much of the arena they use."""
+    at: Any = 0
+    for k in range(len(books)):
+        start = np.int64(books[k].start)
+        for i in range(np.int64(books[k].pages)):
+            to_keys[at + i], to_pages[at + i] = keys[start + i], pages[start + i]
+        books[k].start = at
+        at += np.int64(books[k].room)
+    return at
 
 
 def _longer(a: NDArray[Any], n: int) -> NDArray[Any]:

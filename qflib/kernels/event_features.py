@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.book import CLEAR, LEVEL, MODIFY, QUOTE, apply_event
-from qflib.kernels.book_batch import LAST, count, crossing
+from qflib.kernels.book import ADD, CLEAR, LEVEL, MODIFY, QUOTE, apply_one
+from qflib.kernels.book_batch import EVENTS, LAST, count, crossing
+from qflib.kernels.book_ids import expect_id
 from qflib.kernels.book_levels import best_rows, rank_of
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
 from qflib.kernels.features import FLOW, LAST_RANK, LAST_SIZE, NEWEST, SNAPSHOT, flow_of
@@ -24,6 +25,8 @@ TIME, BID, BID_QTY, ASK, ASK_QTY, N_TOP = range(6)
 SPREAD, MICRO, OFI, IMBALANCE, N_VALUE = range(5)
 #: Of `near`, before the rows of the best levels: how many levels the side had; -1: look for them.
 N_NEAR: Final = 1
+
+_SOON = 8  # events
 
 
 def new_memory(levels: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -86,25 +89,29 @@ def replay_events(
     """
     n = np.int64(0)
     for i in range(row, len(kind)):
+        if i + _SOON < len(kind):
+            expect_id(b, np.int64(0), order_id[i + _SOON])
         if np.int64(instrument[i]) != wanted:
             continue
         if n == len(tops):
             return i, n
         k, f, s = np.int64(kind[i]), np.int64(flags[i]), np.int64(side[i])
-        status = apply_event(b, k, f, np.int64(0), s, order_id[i], price_ticks[i], qty[i])
+        status = apply_one(b, k, np.int64(0), s, order_id[i], price_ticks[i], qty[i])
         if status <= NEED_ORDERS:
             return i, n
-        counters[0] += 1
+        counters[EVENTS] += 1
         if status < 0:
-            count(counters, -status)
+            count(counters, -status, counters[EVENTS] - 1)
         memory[NEWEST] = max(receipt_ns[i], memory[NEWEST])
         b.info[0].time_ns = memory[NEWEST]
         # These alone may exchange one level for another: the count of levels would not tell.
         moved = k in (MODIFY, LEVEL, CLEAR, QUOTE)
         for book in range(2):
-            if moved or near[book, 0] != np.int64(b.books[book].levels):
-                near[book, 0] = b.books[book].levels
-                best_rows(b, book, near[book, N_NEAR:])
+            levels = np.int64(b.books[book].levels)
+            if moved or near[book, 0] != levels:
+                if moved or near[book, 0] < 0 or _concerns(b, book, near, k == ADD, price_ticks[i]):
+                    best_rows(b, book, near[book, N_NEAR:])
+                near[book, 0] = levels
         bid_row, ask_row = np.uint64(near[0, N_NEAR]), np.uint64(near[1, N_NEAR])
         bid = b.levels[bid_row].rank if bid_row != 0 else np.int64(NO_PRICE)
         ask = b.levels[ask_row].rank if ask_row != 0 else np.int64(NO_PRICE)
@@ -117,7 +124,7 @@ def replay_events(
         if f & LAST != 0:
             place = crossing(b, np.int64(0))
             if place != 0:
-                count(counters, place)
+                count(counters, place, counters[EVENTS] - 1)
             _tell(b, memory, near, tops, values, n)
             for j in range(ladder.shape[1] // 4):
                 for book in range(2):
@@ -126,6 +133,19 @@ def replay_events(
                     ladder[n, 4 * j + 2 * book + 1] = b.levels[at].qty
             n += 1
     return len(kind), n
+
+
+@inlined
+def _concerns(b: BookState, book: Any, near: Any, came: Any, price: Any) -> Any:
+    """Whether a level that came, or one that went, is or was among the best ones."""
+    worst = np.uint64(near[book, near.shape[1] - 1])
+    mine = worst == 0
+    if came:
+        mine = mine or rank_of(book, price) > b.levels[worst].rank
+    else:
+        for j in range(N_NEAR, near.shape[1]):
+            mine = mine or b.levels[np.uint64(near[book, j])].qty == 0
+    return mine
 
 
 @inlined

@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qflib.kernels.bits import prefetch
 from qflib.kernels.book_state import Int
 from qflib.kernels.itch_frames import DAY_NS, be16, be32, be64, blocks
-from qflib.kernels.jit import lean_kernel
-from qflib.kernels.order_memory import LIVE, OrderMemory, empty, forget, keep, lessen, recall
+from qflib.kernels.jit import folded, lean_kernel
+from qflib.kernels.order_memory import LIVE, OrderMemory, empty, forget, home_of, keep, lessen, recall
 
 ADD, CANCEL, EXECUTE, TRADE, CLEAR, STATUS = 1, 3, 4, 5, 7, 8
 LAST = 1
@@ -32,6 +33,8 @@ DOUBLED: Final = 1  # messages whose sequence number had come before
 N_COUNTS: Final = 2
 
 SESSIONS: Final = 16  # MoldUDP64 sessions kept; a further one takes the oldest's place
+AHEAD: Final = 8  # frames
+_ID_ENDS: Final = 21  # in a frame of one message about an order
 _SHORTEST: Final = 14  # bytes of the shortest message that makes rows, with its length
 
 _S, _R, _H, _A, _F, _E, _C = (ord(c) for c in "SRHAFEC")
@@ -98,8 +101,14 @@ def decode(
     m: Int = 0
     wrong: Int = 0
     every = len(s.name_rows)
+    soon = np.int64(at)  # where the frame AHEAD of the next one begins
+    for f in range(start, min(start + AHEAD, stop)):
+        soon += np.int64(length[f])
     for f in range(start, stop):
         size = np.int64(length[f])
+        if f + AHEAD < stop and soon + _ID_ENDS <= len(payload):
+            prefetch(s.memory.cells, home_of(s.memory, np.uint64(0), be64(payload, soon + _ID_ENDS - 8)))
+            soon += np.int64(length[f + AHEAD])
         if at + size > len(payload):
             return f, at, m, wrong
         if m + size // 7 + 2 + every > len(out.kind) or wrong + 2 > len(problems):
@@ -107,22 +116,20 @@ def decode(
         if 2 * (s.memory.heads[LIVE] + size // _SHORTEST + 1) > len(s.memory.cells):
             return f, at, m, wrong
         p, count, mold = blocks(payload, at, size, shapes)
+        first: Int = 0
+        before = wrong
         if count < 0:
             wrong = _tell(problems, wrong, f, UNPARSABLE if count == -2 else TORN, 0, size)
-        elif count == 1 and mold == 0:
-            m, wrong = _message(
-                s, payload, p, size - 2, receipt_ns[f], shapes, midnight, f, out, m, problems, wrong, wrong
-            )
         elif mold == 1:
             first, wrong = _in_sequence(s, payload, at, count, problems, wrong)
             before = wrong
-            for k in range(count):
-                told = be16(payload, p)
-                if k >= first:
-                    m, wrong = _message(
-                        s, payload, p, told, receipt_ns[f], shapes, midnight, f, out, m, problems, wrong, before
-                    )
-                p += 2 + told
+        for k in range(count):
+            told = be16(payload, p) if mold == 1 else size - 2
+            if k >= first:
+                m, wrong = _message(
+                    s, payload, p, told, receipt_ns[f], shapes, midnight, f, out, m, problems, wrong, before
+                )
+            p += 2 + told
         at += size
     return stop, at, m, wrong
 
@@ -181,7 +188,7 @@ def row_of(s: ItchState, stock: Any) -> Any:
     return UNWANTED
 
 
-@lean_kernel
+@folded
 def _message(
     s: ItchState, b: NDArray[np.uint8], at: Any, told: Any, receipt: Any, shapes: NDArray[np.int64], midnight: Any,
     frame: Int, out: Rows, m: Int, problems: NDArray[np.int64], wrong: Int, before: Int,
@@ -279,7 +286,7 @@ def _message(
     return m, wrong
 
 
-@lean_kernel
+@folded
 def _add(
     s: ItchState, out: Rows, m: Any, row: Any, side: Any, oid: Any, price: Any, qty: Any, venue: Any, receipt: Any
 ) -> Any:
@@ -290,7 +297,7 @@ def _add(
     return _row(out, m, ADD, LAST, row, side, oid, price, qty, venue, receipt)
 
 
-@lean_kernel
+@folded
 def _row(
     out: Rows, m: Any, kind: Any, flags: Any, instrument: Any, side: Any, order_id: Any, price: Any, qty: Any,
     venue: Any, receipt: Any,

@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book_state import Int
-from qflib.kernels.jit import lean_kernel
+from qflib.kernels.jit import folded, lean_kernel
 
 MOLD_HEAD: Final = 20
 DAY_NS: Final = 86_400_000_000_000
 _DIRECTORY = ord("R")
 
 
-@lean_kernel
+@folded
 def be16(b: NDArray[np.uint8], at: Any) -> Any:
     """Big-endian integers at a place that the caller has checked."""
     i = np.uint64(at)
     return (np.int64(b[i]) << 8) | np.int64(b[i + np.uint64(1)])
 
 
-@lean_kernel
+@folded
 def be32(b: NDArray[np.uint8], at: Any) -> Any:
     i = np.uint64(at)
     return (
@@ -38,7 +38,7 @@ def be32(b: NDArray[np.uint8], at: Any) -> Any:
     )
 
 
-@lean_kernel
+@folded
 def be64(b: NDArray[np.uint8], at: Any) -> Any:
     return (np.uint64(be32(b, at)) << np.uint64(32)) | np.uint64(be32(b, at + 4))
 
@@ -89,7 +89,7 @@ def find_messages(
     return n, at, 1
 
 
-@lean_kernel
+@folded
 def blocks(payload: NDArray[np.uint8], at: Any, length: Any, shapes: NDArray[np.int64]) -> tuple[Any, Int, Int]:
     """Where a frame's messages begin, how many there are (-1: torn, -2: nothing known), and whether it is a packet."""
     if length >= 2:

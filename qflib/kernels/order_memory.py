@@ -2,7 +2,8 @@
 
 An execution, a cancel or a replacement often names an order by its id alone. A table of the live orders completes it:
 open addressing with Fibonacci hashing (Knuth, TAOCP 3, 6.4), linear probing, and deletion that moves cells up
-(algorithm R), so that its size follows the live orders. A cell is empty where its quantity is 0.
+(algorithm R), so that its size follows the live orders. Eight ids that follow each other have their homes side by side:
+venues that count their ids work on few cache lines. A cell is empty where its quantity is 0.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.jit import inlined, kernel, lean_kernel
+from qflib.kernels.jit import folded, kernel, lean_kernel
 
 CELL = np.dtype([("id", "<u8"), ("price", "<i8"), ("qty", "<u4"), ("at", "<u4")])  # at: 2 * instrument + side - 1
 
@@ -22,7 +23,7 @@ SHIFT: Final = 1
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
-_ONE = np.uint64(1)
+_ONE, _3, _7 = np.uint64(1), np.uint64(3), np.uint64(7)
 
 
 class OrderMemory(NamedTuple):
@@ -33,12 +34,12 @@ class OrderMemory(NamedTuple):
 
 
 def new_memory(cells: int = 4096) -> OrderMemory:
-    """An empty table of a power of two of cells.
+    """An empty table of a power of two of cells, 16 or more.
 
     Examples
     --------
     >>> from qflib.kernels.order_memory import new_memory
-    >>> int(new_memory(8).heads[0])
+    >>> int(new_memory(16).heads[0])
     0
     """
     heads = np.zeros(2, np.int64)
@@ -79,17 +80,17 @@ def _refill(cells: NDArray[Any], made: OrderMemory) -> None:
             made.heads[LIVE] += 1
 
 
-@lean_kernel
+@folded
 def recall(m: OrderMemory, instrument: Any, order_id: Any) -> Any:
     """The cell of an order, or the free one where it would go; there must be a free cell. O(1)."""
     mask = np.uint64(len(m.cells) - 1)
-    i = _home(m, np.uint64(instrument), order_id)
+    i = home_of(m, np.uint64(instrument), order_id)
     while m.cells[i].qty != 0 and not (m.cells[i].id == order_id and m.cells[i].at >> np.uint32(1) == instrument):
         i = (i + _ONE) & mask
     return i
 
 
-@lean_kernel
+@folded
 def keep(m: OrderMemory, cell: Any, instrument: Any, side: Any, order_id: Any, price: Any, qty: Any) -> None:
     """Write a new order (quantity above 0) into the free cell that `recall` found."""
     m.cells[cell].id = order_id
@@ -99,7 +100,7 @@ def keep(m: OrderMemory, cell: Any, instrument: Any, side: Any, order_id: Any, p
     m.heads[LIVE] += 1
 
 
-@lean_kernel
+@folded
 def lessen(m: OrderMemory, cell: Any, qty: Any) -> None:
     """Take a quantity off the order in a cell; all of it, or more, takes it out."""
     if np.int64(qty) < np.int64(m.cells[cell].qty):
@@ -108,14 +109,14 @@ def lessen(m: OrderMemory, cell: Any, qty: Any) -> None:
         forget(m, cell)
 
 
-@lean_kernel
+@folded
 def forget(m: OrderMemory, cell: Any) -> None:
     """Empty a cell; those behind it whose search would break move up."""
     mask = np.uint64(len(m.cells) - 1)
     i = np.uint64(cell)
     j = (i + _ONE) & mask
     while m.cells[j].qty != 0:
-        start = _home(m, np.uint64(m.cells[j].at >> np.uint32(1)), m.cells[j].id)
+        start = home_of(m, np.uint64(m.cells[j].at >> np.uint32(1)), m.cells[j].id)
         if ((j - start) & mask) >= ((j - i) & mask):
             m.cells[i] = m.cells[j]
             i = j
@@ -133,8 +134,9 @@ def empty(m: OrderMemory) -> None:
         m.heads[LIVE] = 0
 
 
-@inlined
-def _home(m: OrderMemory, instrument: Any, order_id: Any) -> Any:
-    x = order_id ^ (instrument * _MIX)
+@folded
+def home_of(m: OrderMemory, instrument: Any, order_id: Any) -> Any:
+    """The cell where the search for an order begins."""
+    x = (order_id >> _3) ^ (instrument * _MIX)
     x ^= x >> np.uint64(32)
-    return (x * _FIBONACCI) >> np.uint64(m.heads[SHIFT])
+    return (((x * _FIBONACCI) >> (np.uint64(m.heads[SHIFT]) + _3)) << _3) | (order_id & _7)
