@@ -28,6 +28,7 @@ _OTHER_VARIABLES = (
 )
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 
 
@@ -53,6 +54,8 @@ class DeskSettings(_Part):
     n_historical: Annotated[int, Field(gt=0)] = 1_000
     n_simulated: Annotated[int, Field(ge=0)] = 9_000
     risk_aversion: _Positive = 1.0
+    maker_fee: _Finite = 0.0  # settlement currency a contract; negative: a rebate
+    taker_fee: _Finite = 0.0
 
 
 class LimitSettings(_Part):

@@ -178,6 +178,8 @@ def deployment(
         levels=chosen.levels,
         limits=bounds,
         stale_ns=nanoseconds(limits.stale_market),
+        maker_fee=chosen.maker_fee,
+        taker_fee=chosen.taker_fee,
     )
     feed = _feed(wanted, settings)
     if "speed" in feed:

@@ -115,6 +115,8 @@ def _desk(feed: Feed, settings: Settings, *, hedge: bool) -> Desk:
             levels=chosen.levels,
             limits=bounds,
             stale_ns=nanoseconds(limits.stale_market),
+            maker_fee=chosen.maker_fee,
+            taker_fee=chosen.taker_fee,
         ),
     )
 

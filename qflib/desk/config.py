@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -15,7 +15,11 @@ class DeskConfig:
     period_ns
         Market time between publications: marks, exposures, reports. A fill or control is published at once.
     order_latency_ns
-        Market time an order of the desk's own takes to the exchange.
+        Market time an order of the desk's own takes to the exchange: a constant, or recorded ones to draw from
+        (``feed.latencies()``). Orders arrive at the next clock, at most a millisecond later. In one process only: on
+        Kafka an order takes the time it takes.
+    maker_fee, taker_fee
+        Settlement currency a contract; negative is a rebate.
     rate
         Continuously compounded interest rate a year.
     fx
@@ -40,7 +44,9 @@ class DeskConfig:
     """
 
     period_ns: int = 250_000_000
-    order_latency_ns: int = 0
+    order_latency_ns: int | Sequence[int] = 0
+    maker_fee: float = 0.0
+    taker_fee: float = 0.0
     rate: float = 0.0
     fx: Mapping[str, float] = field(default_factory=dict)
     currency: str = "USD"

@@ -117,7 +117,10 @@ class Deployment:
         return Normalize(self.instruments, self.table)
 
     def _exchange(self, partition: int) -> Step:
-        config = ExchangeConfig(period_ns=self.config.period_ns, stale_ns=self.config.stale_ns)
+        c = self.config
+        config = ExchangeConfig(
+            period_ns=c.period_ns, stale_ns=c.stale_ns, maker_fee=c.maker_fee, taker_fee=c.taker_fee
+        )
         return Exchange(self.instruments, config, self.table, partition)
 
     def _strategy(self, partition: int) -> Step:

@@ -17,6 +17,7 @@ from qflib.desk.config import DeskConfig
 from qflib.desk.deployment import Deployment
 from qflib.desk.feed import Feed
 from qflib.desk.frame_feed import as_feed
+from qflib.desk.latency import OrderLatency
 from qflib.desk.opening import bookings, hedging_control, limits_control, scenario_controls
 from qflib.desk.record import Recorder
 from qflib.desk.run import Run
@@ -119,10 +120,9 @@ class Desk:
     ) -> None:
         self.feed = feed = as_feed(feed, instruments)
         self.config = c = config or DeskConfig()
-        if c.period_ns <= 0 or c.order_latency_ns < 0:
-            raise InputError(
-                f"period_ns {c.period_ns} and order_latency_ns {c.order_latency_ns}: give a positive and a non-negative"
-            )
+        if c.period_ns <= 0:
+            raise InputError(f"period_ns {c.period_ns} must be positive; give nanoseconds, as 250_000_000")
+        self._latency = OrderLatency(c.order_latency_ns)
         self._name = "DESK1"
         self._positions = feed.positions
         if portfolio is not None:
@@ -224,7 +224,7 @@ class Desk:
 
     def _raw(self, bar: bool) -> Iterator[Batch]:
         # clocks come at the boundaries, and often enough between them for an order's latency
-        slices = 1 if not self.config.order_latency_ns else -(-self.config.period_ns // self.config.order_latency_ns)
+        slices = -(-self.config.period_ns // self._latency.clock_ns) if self._latency else 1
         cut_ns = self.config.period_ns // slices
         if not bar:
             return self.feed.raw(cut_ns)
@@ -270,8 +270,8 @@ class Desk:
                 for out in made:
                     if digests:
                         _hash(self._sha, out)
-                    if out.topic == ORDERS_INCOMING and self.config.order_latency_ns:
-                        self._held.append((self._now_ns + self.config.order_latency_ns, out))
+                    if out.topic == ORDERS_INCOMING and self._latency:
+                        self._held.append((self._latency.due(self._now_ns), out))
                     else:
                         queue.append(out)
             recorder.take(batch)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qflib.desk.chains import books_at, chain_frame, market_at
 from qflib.desk.cuts import PERIOD_NS, cut
-from qflib.errors import InputError
+from qflib.errors import DataError, InputError
 from qflib.records import MARKET_EVENTS, Batch, EventFlag, EventKind, Header, Instruments, Side
 from qflib.venues.table import venue as venue_row
 from qflib.venues.venue import Decoded, Decoder, Recording
@@ -78,6 +78,36 @@ class Feed(ABC):
         for made in self.decoded():
             if len(made.events.kind):
                 yield made.events
+
+    def latencies(self, rows: int = 100_000) -> NDArray[np.int64]:
+        """Receipt less venue time of the first events that have both, ns: what `DeskConfig.order_latency_ns` can draw.
+
+        Parameters
+        ----------
+        rows
+            At most so many.
+
+        Raises
+        ------
+        DataError
+            If no event has a venue time, or one was received before it: the clocks disagree.
+        """
+        parts, n = [], 0
+        for e in self.events():
+            told = (e.receipt_ns - e.venue_ns)[e.venue_ns > 0][: rows - n]
+            parts.append(told)
+            n += len(told)
+            if n >= rows:
+                break
+        made = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+        if not len(made):
+            raise DataError("no event of the feed tells when the venue sent it; give latencies measured otherwise")
+        if made.min() < 0:
+            raise DataError(
+                f"an event was received {-made.min()} ns before the venue sent it: the two clocks disagree; give "
+                "latencies measured by one clock"
+            )
+        return made
 
     def frames(self, *, raw: bool = False) -> Iterator[pd.DataFrame]:
         """As `to_frame`, a piece at a time: for feeds that don't fit into memory."""

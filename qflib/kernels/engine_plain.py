@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from qflib.kernels.book_ids import find_cell, forget_cell, row_in_cell
+from qflib.kernels.book_ids import cell_of, find_cell, forget_cell, hash_of, row_in_cell
 from qflib.kernels.book_levels import level_for, rank_of, take_level_out
-from qflib.kernels.book_queues import first_order, free_order, place_in_cell, unlink_order
+from qflib.kernels.book_queues import first_order, free_order, place_hashed, unlink_order
 from qflib.kernels.book_state import NO_PRICE
 from qflib.kernels.engine_codes import (
     ACCEPTED,
@@ -94,7 +94,9 @@ def enter_plain(e: EngineState, c: Any) -> Any:
     """Carry out a plain order; False: its id is another's, and nothing was done. There is room for it."""
     b = e.book
     k, side, price = np.int64(c.instrument), np.int64(c.side), c.price_ticks
-    if row_in_cell(b, find_cell(b, k, c.order_id)) != NOBODY:
+    h = hash_of(k, c.order_id)
+    cell = cell_of(b, k, c.order_id, h)
+    if row_in_cell(b, cell) != NOBODY:
         return False
     tell(e, ACCEPTED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, c.qty, c.qty, ZERO)
     bits = np.int64(LIMIT) << 6 | np.int64(c.time_in_force) << 9
@@ -108,7 +110,9 @@ def enter_plain(e: EngineState, c: Any) -> Any:
         tell(e, FILLED, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, ZERO, ZERO, ZERO)
     else:
         level = np.uint64(level_for(b, np.uint64(2 * k + side - 1), rank_of(side - 1, price)))
-        mine = np.uint64(place_in_cell(b, find_cell(b, k, c.order_id), k, c.order_id, left, level))
+        if left != c.qty:  # those it took away have left their cells
+            cell = cell_of(b, k, c.order_id, h)
+        mine = np.uint64(place_hashed(b, cell, h, k, c.order_id, left, level))
         e.tags[mine].account = c.account
         e.tags[mine].bits = bits
         tell(e, RESTING, side, NO_REASON, ZERO, k, c.order_id, NOBODY, price, left, left, ZERO)

@@ -24,6 +24,8 @@ OWN = np.dtype(
         ("next", "i8"),  # slot behind it; -1: none
         ("prev", "i8"),  # slot in front of it; -1: none
         ("resting", "i8"),
+        ("last_ahead", "u8"),  # id of the last venue order in front of it
+        ("known", "i8"),  # 1: there is such a one, and orders are told
     ]
 )
 CONSUMED = np.dtype([("side", "i8"), ("price", "i8"), ("qty", "i8"), ("next", "i8")])
@@ -211,6 +213,8 @@ def unlink(o: Overlay, slot: Any) -> None:
     o.own[slot].next = -1
     o.own[slot].resting = 0
     o.own[slot].ahead = 0
+    o.own[slot].last_ahead = NO_ID
+    o.own[slot].known = 0
     o.watch[k] -= 1
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from qflib.kernels.book import NO_PRICE, BookState, best, find_level, level_qty, next_price, rank_of
 from qflib.kernels.jit import inlined, kernel
 from qflib.kernels.own_orders import CONSUMED_FREE, N_FILLS, NO_ID, NOBODY, Overlay, consume, consumed_at, fill, link
+from qflib.kernels.queue_place import join
 
 DONE, MORE = 0, 1
 MARKET = 1
@@ -147,4 +148,6 @@ def rest(b: BookState, o: Overlay, slot: Any) -> None:
     """What is left of an order waits behind everything at its price."""
     k, side, price = o.own[slot].instrument, o.own[slot].side, o.own[slot].price
     o.own[slot].ahead = available(b, o, k, side, price)
+    if o.levels[k] == 0:
+        join(b, o, slot)
     link(o, slot)

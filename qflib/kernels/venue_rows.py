@@ -2,10 +2,13 @@
 
 What the venue tells us about our own resting orders, which it does not know (assumptions of a paper fill):
 
-* An execution at our price first eats the lots ahead of us, then fills us, at our price, up to its quantity. One at a
-  worse price than ours (the trade went through us) fills us at our price. Where the venue tells orders, EXECUTE rows
-  count and TRADE rows, told beside them, do not; where it tells levels, TRADE rows count.
-* A level that shrinks caps what is ahead of us: lots that went are first those behind us only while there are any.
+* A venue matches by price and time. Our order stands behind what was there when it came (`queue_place`).
+* Where it tells orders, an order that is cancelled, executed or loses its place brings us nearer if it stood before us,
+  and not if it stood behind. An EXECUTE of an order behind us, when nothing is before us, fills us first, at our price,
+  up to its quantity; one at a worse price than ours (the trade went through us) fills us too. TRADE rows, told beside
+  them, do not count.
+* Where it tells levels, a TRADE at our price first eats the lots ahead of us, then fills us. A level that shrinks caps
+  what is ahead of us: lots that went are first those behind us only while there are any.
 * At a row with LAST (the book is whole), venue liquidity that crosses our price fills us at our price, once: what it
   gave is remembered as consumed. Not while the instrument is halted or closed.
 * What we consumed of a level is forgotten when the venue contradicts it: it is at most the level's quantity, and a
@@ -47,6 +50,7 @@ from qflib.kernels.own_orders import (
     fill,
     forget,
 )
+from qflib.kernels.queue_place import come_nearer, find_again, first_behind, leave
 from qflib.kernels.venue_matching import available, better
 
 ADD, MODIFY, CANCEL, EXECUTE, TRADE, LEVEL, CLEAR, STATUS, QUOTE, SETTLEMENT = range(1, 11)
@@ -122,6 +126,8 @@ def run_rows(
         watched = o.watch[k] > 0
         before: Any = np.int64(0)
         resting, at = side, price
+        oid = order_id[i]
+        behind, left, before_it = NOBODY, np.int64(0), np.uint64(0)
         if kind == TRADE and o.counts[N_TRADES] == len(o.trades):
             stop = FULL
             break
@@ -129,15 +135,19 @@ def run_rows(
             if o.counts[N_CONSUMED] + SPARE > len(o.consumed):
                 stop = FULL
                 break
-            if kind == EXECUTE:
-                row = find_order(b, k, order_id[i])
+            if kind in (CANCEL, EXECUTE, MODIFY) and o.levels[k] == 0:
+                row = find_order(b, k, oid)
                 if row > 0:
                     level = b.orders[row].level
                     book = np.int64(b.levels[level].book)
-                    resting, at = (book & 1) + 1, rank_of(book, b.levels[level].rank)
+                    own_side, own_price = (book & 1) + 1, rank_of(book, b.levels[level].rank)
+                    behind = first_behind(b, o, k, own_side, own_price, row)
+                    left, before_it = np.int64(b.orders[row].qty), np.uint64(b.orders[row].prev)
+                    if kind == EXECUTE:
+                        resting, at = own_side, own_price
             elif kind == QUOTE and side in (1, 2):
                 before = level_qty(b, k, side, price)
-        status = apply_event(b, kind, flags, k, side, order_id[i], price, qty)
+        status = apply_event(b, kind, flags, k, side, oid, price, qty)
         if status <= NEED_ORDERS:
             stop = FULL
             break
@@ -151,7 +161,9 @@ def run_rows(
         if kind == TRADE:
             tell_trade(o, k, side, price, qty, venue_ns[i - 1], r)
         if watched:
-            react(b, o, kind, flags, k, resting, order_id[i - 1], at, qty, before)
+            if behind >= 0:
+                nearer(b, o, kind, k, oid, behind, left, before_it)
+            react(b, o, kind, flags, k, resting, oid, at, qty, before, behind)
             if o.counts[N_FILLS] > 0:
                 stop = FILLED
                 break
@@ -187,10 +199,11 @@ def react(
     price: Any,
     qty: Any,
     before: Any,
+    behind: Any,
 ) -> None:
     """What a row that has been applied means for our orders on its instrument."""
     if kind == EXECUTE and o.levels[k] == 0:
-        executed(o, k, side, order_id, price, qty)
+        executed_order(o, k, side, order_id, price, qty, behind)
     elif kind == TRADE and o.levels[k] == 1:
         if side != 1:  # the aggressor sold, or is not told
             executed(o, k, BID, order_id, price, qty)
@@ -212,14 +225,60 @@ def react(
                 crossed(b, o, k, s, order_id if kind in (ADD, MODIFY) else np.uint64(0))
                 slot = o.head[2 * k + s - 1]
         while shrinks and slot >= 0:
-            if o.own[slot].ahead > 0:
+            if flags & SNAPSHOT and o.levels[k] == 0:
+                find_again(b, o, slot)
+            elif o.own[slot].ahead > 0:
                 o.own[slot].ahead = min(o.own[slot].ahead, available(b, o, k, s, o.own[slot].price))
             slot = o.own[slot].next
 
 
 @kernel
+def nearer(b: BookState, o: Overlay, kind: Any, k: Any, order_id: Any, behind: Any, had: Any, before_it: Any) -> None:
+    """A venue order before ours has been cancelled, executed or modified.
+
+    Parameters
+    ----------
+    b, o
+        The venue's books afterwards, and our side.
+    kind, k, order_id
+        The row's.
+    behind
+        The first of our orders that it stood before.
+    had, before_it
+        Its lots, and the row of the order before it, as they were.
+    """
+    row = find_order(b, k, order_id)
+    stays = False
+    if row > 0:
+        level = b.orders[row].level
+        book = np.int64(b.levels[level].book)
+        own, now = o.own[behind], np.int64(b.orders[row].qty)
+        there = own.side == (book & 1) + 1 and own.price == rank_of(book, b.levels[level].rank)
+        stays = there and (kind != MODIFY or now <= had)
+        if stays:
+            had -= now
+    come_nearer(o, behind, had)
+    if not stays:
+        leave(b, o, behind, order_id, before_it)
+
+
+@kernel
+def executed_order(o: Overlay, k: Any, side: Any, order_id: Any, price: Any, qty: Any, behind: Any) -> None:
+    """An order was executed at the venue: ours that it passed by, or that stood first and before it, are filled."""
+    left = qty
+    s = o.head[2 * k + side - 1]
+    while s >= 0 and s != behind and left > 0 and not better(side, price, o.own[s].price):
+        following, ours = o.own[s].next, o.own[s].price
+        n = min(o.own[s].leaves, left) if ours != price or o.own[s].ahead == 0 else 0
+        if n > 0:
+            left -= n
+            fill(o, s, NOBODY, order_id, ours, n)
+        s = following
+
+
+@kernel
 def executed(o: Overlay, k: Any, side: Any, order_id: Any, price: Any, qty: Any) -> None:
-    """Lots were executed at the venue on a side: our orders in front of them or passed by are filled."""
+    """Lots were traded at the venue on a side: our orders in front of them or passed by are filled."""
     passed, left = 0, qty
     s = o.head[2 * k + side - 1]
     while s >= 0 and left > 0 and not better(side, price, o.own[s].price):

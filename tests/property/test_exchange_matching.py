@@ -80,6 +80,9 @@ def play(levels, actions):
         assert pairs(new) == merged(twin.fills)
         twin.fills.clear()
         shown(step, twin, t, out)
+        resting = twin.queue[1] + twin.queue[2]
+        own = step._core.engine.o.own
+        assert [int(own[n - 1]["ahead"]) for n in resting] == [twin.orders[n]["ahead"] for n in resting]
     return step, seen
 
 

@@ -55,6 +55,7 @@ class SlowExchange:
         left = self.orders[n]["leaves"]
         if left and not market and tif == "GTC":
             self.orders[n]["ahead"] = self.free(side, price)
+            self.orders[n]["before"] = {oid for oid, _ in self.venue[side].get(price, [])}
             self.queue[side].append(n)
             self.queue[side].sort(key=lambda m: (-1 if side == 1 else 1) * self.orders[m]["price"])
             return 0
@@ -116,13 +117,17 @@ class SlowExchange:
             else:
                 self.venue[s][p].remove(e)
                 self.venue[side].setdefault(price, []).append([oid, qty])
+                for o in self.orders.values():
+                    o.get("before", set()).discard(oid)
         for b in self.venue.values():
             for p in list(b):
                 b[p] = [e for e in b[p] if e[1]]
                 if not b[p]:
                     del b[p]
+        if not self.levels:
+            self.count_ahead()
         if kind == EXECUTE and not self.levels:
-            self.executed(side, oid, price, qty)
+            self.executed_order(side, oid, price, qty)
         if kind == TRADE and self.levels:
             for s in (1, 2):
                 if side != s:
@@ -138,6 +143,25 @@ class SlowExchange:
                 for m in self.queue[s]:
                     o = self.orders[m]
                     o["ahead"] = min(o["ahead"], self.free(s, o["price"]))
+
+    def count_ahead(self):
+        """What is before each of our orders, summed anew from the venue's queue."""
+        for side, numbers in self.queue.items():
+            for n in numbers:
+                o = self.orders[n]
+                before = sum(q for i, q in self.venue[side].get(o["price"], []) if i in o["before"])
+                o["ahead"] = max(before - self.consumed[side].get(o["price"], 0), 0)
+
+    def executed_order(self, side, oid, price, qty):
+        """`price` is that of the order executed."""
+        for m in list(self.queue[side]):
+            o = self.orders[m]
+            if better(side, price, o["price"]) or (o["price"] == price and oid in o["before"]):
+                break
+            n = min(o["leaves"], qty) if o["price"] != price or o["ahead"] == 0 else 0
+            if n:
+                qty -= n
+                self.fill(m, 0, oid, o["price"], n)
 
     def executed(self, side, oid, price, qty):
         passed = 0

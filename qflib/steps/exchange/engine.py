@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qflib.errors import StateError
 from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
@@ -55,7 +56,7 @@ class Engine:
         slot = int(self.o.counts[own.N_OWN])
         if slot == len(self.o.own):
             self.o = self.o._replace(own=_doubled(self.o.own), fills=np.zeros(2 * slot + own.SPARE_FILLS, own.FILL))
-        self.o.own[slot] = (instrument, side, price, qty, qty, 0, -1, -1, 0)
+        self.o.own[slot] = (instrument, side, price, qty, qty, 0, -1, -1, 0, 0, 0)
         self.o.counts[own.N_OWN] = slot + 1
         return slot
 
@@ -160,7 +161,15 @@ class Engine:
         return made
 
     def load(self, state: State) -> None:
-        """Go on from a state. O(content)."""
+        """Go on from a state. O(content).
+
+        Raises
+        ------
+        StateError
+            If another version of qflib made it.
+        """
+        if state["own.own"].dtype != own.OWN:
+            raise StateError("the state was made by another version of qflib; start the exchange anew and replay")
         self.book = load_books({k.removeprefix("book."): v for k, v in state.items() if k.startswith("book.")})
         saved = {name: state[f"own.{name}"].copy() for name in _SAVED}
         room = 256

@@ -38,13 +38,15 @@ class Scene:
         self.step = Exchange(instruments or table(), ExchangeConfig(**config))
         self.now, self.ids = T0, 0
 
-    def market(self, *rows, source="sim"):
-        """Rows (kind, instrument, side, order id, price, qty), each a microsecond after the last; flags LAST."""
+    def market(self, *rows, source="sim", flags=None):
+        """Rows (kind, instrument, side, order id, price, qty), each a microsecond after the last; by default LAST."""
         columns = [list(c) for c in zip(*rows, strict=True)]
         names = ("kind", "instrument", "side", "order_id", "price_ticks", "qty")
         times = [self.now + 1000 * (i + 1) for i in range(len(rows))]
         self.now = times[-1]
-        events = MARKET_EVENTS.make(**dict(zip(names, columns, strict=True)), flags=[1] * len(rows), receipt_ns=times)
+        events = MARKET_EVENTS.make(
+            **dict(zip(names, columns, strict=True)), flags=flags or [1] * len(rows), receipt_ns=times
+        )
         return self.feed(Batch.of("market", Header(source), events=events))
 
     def clock(self, time_ns, closing=0):

@@ -59,7 +59,8 @@ def test_a_resting_order_is_filled_by_executions_behind_the_lots_ahead(scene):
     assert scene.market((4, 0, 1, 1, 9990, 4))[0] == []
     assert scene.market((5, 0, 2, 0, 9990, 4))[0] == []  # told beside it
     scene.market((1, 0, 1, 2, 9990, 9))
-    rows, batches = scene.market((4, 0, 1, 2, 9990, 3))
+    assert scene.market((4, 0, 1, 2, 9990, 3))[0] == []  # the venue did not go by time: we are not at the front
+    rows, batches = scene.market((3, 0, 1, 1, 9990, 1), (4, 0, 1, 2, 9990, 2))
     assert fills(rows) == [(1, 2, 9990, 2)]
     assert [b.kind for b in batches] == ["execution", "marks"]
     assert rows[0].liquidity == 1
@@ -78,11 +79,46 @@ def test_replace_keeps_priority_only_when_the_quantity_falls(scene):
     rows, _ = scene.order(price=9990, qty=4, action=3, client_order_id="b", orig_client_order_id="a")
     assert [(r.exec_type, r.qty, r.leaves_qty, r.order_id) for r in rows] == [(ExecType.REPLACED, 4, 4, 1)]
     scene.market((1, 0, 1, 2, 9990, 5), (3, 0, 1, 1, 9990, 5))
-    assert fills(scene.market((4, 0, 1, 2, 9990, 1))[0]) == []  # the level's 5 cap what is ahead
+    assert fills(scene.market((4, 0, 1, 2, 9990, 1))[0]) == [(1, 2, 9990, 1)]  # the 5 before us have gone
     scene.order(price=9990, qty=6, action=3, client_order_id="c", orig_client_order_id="b")
     assert fills(scene.market((4, 0, 1, 2, 9990, 4))[0]) == []  # behind all 4 now
     rows, _ = scene.order(price=9980, qty=6, action=2, client_order_id="d", orig_client_order_id="c")
-    assert (rows[0].exec_type, rows[0].reason, rows[0].qty) == (ExecType.CANCELLED, Reason.REQUESTED, 6)
+    assert (rows[0].exec_type, rows[0].reason, rows[0].qty) == (ExecType.CANCELLED, Reason.REQUESTED, 5)
+
+
+def ahead(scene, slot=0):
+    return int(scene.step._core.engine.o.own[slot]["ahead"])
+
+
+def test_only_what_stood_before_our_order_brings_it_nearer(scene):
+    scene.market((1, 0, 1, 1, 9990, 5), (1, 0, 1, 2, 9990, 3))
+    scene.order(price=9990, qty=4)
+    scene.market((1, 0, 1, 3, 9990, 9))
+    assert ahead(scene) == 8
+    scene.market((3, 0, 1, 3, 9990, 4), (2, 0, 1, 3, 9990, 2))  # behind us
+    assert ahead(scene) == 8
+    scene.market((2, 0, 1, 2, 9990, 1))  # loses lots and keeps its place
+    assert ahead(scene) == 6
+    scene.market((2, 0, 1, 2, 9990, 7))  # gains lots and loses it
+    assert ahead(scene) == 5
+    scene.market((3, 0, 1, 2, 9990, 7), (2, 0, 1, 1, 9980, 5))  # behind us; the last before us goes to another price
+    assert ahead(scene) == 0
+    assert fills(scene.market((4, 0, 1, 3, 9990, 1))[0]) == [(1, 3, 9990, 1)]
+
+
+def test_our_place_is_found_again_after_a_snapshot(scene):
+    scene.market((1, 0, 1, 1, 9990, 5), (1, 0, 1, 2, 9990, 3))
+    scene.order(price=9990, qty=4)
+    scene.market((1, 0, 1, 3, 9990, 9))
+    told = [(7, 0, 0, 0, 0, 0), (1, 0, 1, 2, 9990, 2), (1, 0, 1, 3, 9990, 9)]
+    scene.market(*told, flags=[2, 2, 3])
+    assert ahead(scene) == 2  # order 1 has gone meanwhile, 2 has lost a lot
+    scene.market(*told[:1], (1, 0, 1, 3, 9990, 9), flags=[2, 3])  # ours is not told: behind as many lots as before
+    assert ahead(scene) == 2
+    scene.market((3, 0, 1, 3, 9990, 8))
+    assert ahead(scene) == 0
+    scene.market((7, 0, 0, 0, 0, 0), flags=[3])
+    assert ahead(scene) == 0
 
 
 def test_day_orders_end_with_the_day(scene):
