@@ -10,6 +10,7 @@ import typer
 
 from qflib.cli.output import emit, table
 
+_TOLD = 5  # misfits of a reason
 EXAMPLE = "Example: qflib replay kraken.ws.gz --venue kraken --json"
 
 
@@ -41,6 +42,11 @@ def command(
     print(
         f"{result['events']:,} events in {result['seconds']:.2f} s ({rate:,.0f} a second); checksums "
         f"{result['checksums']['right']:,} right, {result['checksums']['wrong']:,} wrong; unknown ids "
-        f"{result['unknown_ids']:,}, gaps {result['gaps']:,}, crossed {result['crossed']:,}, dead letters "
-        f"{result['dead_letters']:,}\ndigest {result['digest']}"
+        f"{result['unknown_ids']:,}, gaps {result['gaps']:,}, crossed {result['crossed']:,}, locked "
+        f"{result['locked']:,}, dead letters {result['dead_letters']:,}\ndigest {result['digest']}"
     )
+    if result["misfits"]:
+        for reason in dict.fromkeys(m["reason"] for m in result["misfits"]):
+            events = [f"{m['event']:,}" for m in result["misfits"] if m["reason"] == reason]
+            more = ", … (--json tells more)" if len(events) > _TOLD else ""
+            print(f"{reason}: event {', '.join(events[:_TOLD])}{more}")

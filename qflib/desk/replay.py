@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from qflib.desk.feed import FileFeed
 from qflib.desk.read import read
 from qflib.records import Instruments
+
+_NOTED = 1_000_000  # misfits looked through for the first of each reason
 
 
 def replay(
@@ -27,10 +30,11 @@ def replay(
     Returns
     -------
     dict
-        venue, events, seconds (decoding and folding), checksums (right, wrong), unknown_ids, refused (every event
-        that changed no book), gaps, crossed (at the ends of messages), dead_letters, digest (of all books, whatever
-        their layout), and by the venue's symbol: bid, bid_qty, ask, ask_qty (decimal strings, None where a side is
-        empty), orders (None for level books), levels, digest.
+        venue, events, seconds (decoding and folding), checksums (right, wrong), unknown_ids, refused (every event that
+        changed no book), gaps, crossed, locked (at the ends of messages), misfits (of these and of the refused the
+        first thousand a reason: event, its number in the feed, and reason), dead_letters, digest (of all books,
+        whatever their layout), and by the venue's symbol: bid, bid_qty, ask, ask_qty (decimal strings, None where a
+        side is empty), orders (None for level books), levels, digest.
 
     Raises
     ------
@@ -43,19 +47,19 @@ def replay(
     -----
     O(events).
     """
-    from qflib.orderbook.books import Books, Counters
+    from qflib.orderbook.books import Books, new_counters, noted, told
 
     feed = read(path, venue, instruments)
-    books, counters = Books(feed.instruments), Counters()
+    books, counted = Books(feed.instruments), new_counters(_NOTED)
     decoder, dead = feed.decoder(), 0
     began = time.perf_counter()
     with _bar(feed, progress) as bar:
         for made in feed.decoded_by(decoder):
             dead += len(made.refused)
-            counters += books.apply(made.events)
+            books.count(made.events, counted)
             bar.update(len(made.events.kind))
     seconds = time.perf_counter() - began
-    checks = decoder.checks
+    checks, counters = decoder.checks, told(counted)
     return {
         "venue": venue,
         "events": counters.events,
@@ -65,10 +69,25 @@ def replay(
         "refused": counters.refused,
         "gaps": checks.get("gaps", 0),
         "crossed": counters.crossed,
+        "locked": counters.locked,
+        "misfits": _misfits(noted(counted)),
         "dead_letters": dead,
         "digest": books.digest(),
         "instruments": {r.venue_symbol or r.symbol: _book(feed, books, i) for i, r in enumerate(feed.instruments)},
     }
+
+
+def _misfits(found: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """The first of each reason, in the order of the feed."""
+    from qflib.orderbook.books import REASONS
+    from qflib.orderbook.misfits import MAX_NOTED
+
+    told, made = Counter[int](), []
+    for event, place in found:
+        told[place] += 1
+        if told[place] <= MAX_NOTED:
+            made.append({"event": event, "reason": REASONS[place]})
+    return made
 
 
 def _book(feed: FileFeed, books: Any, i: int) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from qflib.desk.feed import FileFeed
+from qflib.desk.read import read as read_feed
 from qflib.desk.replay import replay
+from qflib.orderbook.books import Books
 from qflib.records import MARKET_EVENTS
 from qflib.venues.itch import read, read_messages
 
@@ -65,6 +67,12 @@ def capture(data: Path, name: str) -> Path:
 def test_the_artificial_file(test_data: Path) -> None:
     figures = replay(test_data / ARTIFICIAL, "itch")
     assert figures["unknown_ids"] == figures["refused"] == 117
+    unknown = [m["event"] for m in figures["misfits"] if m["reason"] == "unknown id"]
+    assert len(unknown) == 117
+    book = Books(3)
+    every = MARKET_EVENTS.concat(list(read_feed(test_data / ARTIFICIAL, "itch").events()))
+    book.apply(MARKET_EVENTS.slice(every, 0, unknown[5]))
+    assert book.apply(MARKET_EVENTS.slice(every, unknown[5], unknown[5] + 1)).unknown_ids == 1
     assert figures["dead_letters"] == 2  # replacements of orders that are not live
     assert list(figures["instruments"]) == ["ALC", "BOB", "CHAR"]
     counts = {t: len(f) for t, f in read_messages(test_data / ARTIFICIAL).items()}
