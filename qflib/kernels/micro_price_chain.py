@@ -53,7 +53,7 @@ def count_transitions(
     moved: NDArray[np.int64],
     jumps: NDArray[np.int64],
 ) -> None:
-    """Count transitions between successive rows, each with its mirror image (section 3 of the paper). O(rows).
+    """Count transitions between successive rows, each with its mirror image, as the paper has it. O(rows).
 
     The mirror image has the sides exchanged: bucket i becomes buckets - 1 - i, and the mid moves the other way. A row
     outside the chain breaks it.

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError
+from qflib.kernels import power_law as P
 from qflib.orderbook.columns import F8, numbers, positive, refuse
 from qflib.orderbook.result import Result
 
 
 @dataclass(frozen=True, eq=False)
 class ImpactFit(Result):
-    """impact = y * volatility * (qty / volume)^delta.
+    """impact = y * volatility * (qty / volume)^delta, the square-root law where delta is 1 / 2.
 
     Attributes
     ----------
@@ -87,8 +88,12 @@ def fit_impact(orders: pd.DataFrame, delta: float | None = 0.5) -> ImpactFit:
     Notes
     -----
     Almgren, Thum, Hauptmann and Li, "Direct estimation of equity market impact", Risk 18 (2005); Toth et
-    al., "Anomalous price impact and the critical nature of liquidity", Physical Review X 1 (2011).
-    O(orders) an evaluation.
+    al., "Anomalous price impact and the critical nature of liquidity in financial markets", Physical Review X 1 (2011),
+    whose introduction states the law Y sigma sqrt(Q / V). Almgren et al. find 3/5 for the exponent of temporary impact.
+
+    A given exponent leaves one coefficient, folded order by order (`qflib.kernels.power_law`): O(orders), and the same
+    to the bit wherever batches are cut. An exponent that is fitted needs nonlinear least squares over all the orders at
+    once: O(orders) an evaluation, and no fold.
 
     Examples
     --------
@@ -107,16 +112,19 @@ def fit_impact(orders: pd.DataFrame, delta: float | None = 0.5) -> ImpactFit:
     x, z = columns["qty"] / columns["volume"], columns["impact"] / columns["volatility"]
     if len(x) < 3:
         raise DataError(f"{len(x)} orders are too few to fit; give three or more")
+    memory = np.zeros(P.N_MEMORY)
     if delta is not None:
-        power = x ** positive(delta, "delta")
-        y = float(power @ z / (power @ power))
-        made, slopes = (y, float(delta)), power[:, None]
+        exponent = positive(delta, "delta")
+        P.fold_power_law(x, z, exponent, memory)
+        made, rest = (float(memory[P.COEFFICIENT]), exponent), float(memory[P.REST])
+        errors = (math.sqrt(rest / (len(x) - 1) / memory[P.POWERS]), 0.0)
     else:
         made, slopes = _exponent(x, z)
-    rest = float(((z - made[0] * x ** made[1]) ** 2).sum())
-    variance = np.diag(np.linalg.pinv(slopes.T @ slopes)) * rest / (len(x) - slopes.shape[1])
-    spread = float(((z - z.mean()) ** 2).sum())
-    errors = (math.sqrt(variance[0]), math.sqrt(variance[1]) if delta is None else 0.0)
+        P.fold_power_law(x, z, made[1], memory)  # for the spread of z
+        rest = float(((z - made[0] * x ** made[1]) ** 2).sum())
+        variance = np.diag(np.linalg.pinv(slopes.T @ slopes)) * rest / (len(x) - 2)
+        errors = (math.sqrt(variance[0]), math.sqrt(variance[1]))
+    spread = float(memory[P.SPREAD])
     return ImpactFit(*made, errors, 1 - rest / spread if spread > 0 else math.nan, x, z)
 
 

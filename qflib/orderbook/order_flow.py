@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError
+from qflib.kernels.covariance import fold_covariance
 from qflib.kernels.level_flow import fold_level_flow
 from qflib.orderbook.columns import F8, numbers
 from qflib.orderbook.result import Result
@@ -21,12 +22,14 @@ def multi_level_ofi(frame: pd.DataFrame) -> pd.DataFrame:
     ----------
     frame
         What `OrderBook.replay` gives with the feature "depth": columns bid_price_0, bid_qty_0, ask_price_0, ... in time
-        order. With ``sample="event"`` the flows are those of the papers; sums over bars are ``.resample(...).sum()``.
+        order. With ``sample="event"`` the flows are those of the papers; sums over bars are
+        ``.resample(...).sum()``, or those of `.qf.bars` with these quotes.
 
     Returns
     -------
     DataFrame
-        The frame's index; columns ofi_0 (the best level's) and on. NaN in the first row. O(rows x levels).
+        The frame's index; columns ofi_0 (the best level's) and on. NaN in the first row. O(rows x levels). Shown by
+        ``.qf.plot_book()``.
 
     Raises
     ------
@@ -73,7 +76,8 @@ class IntegratedOFI(Result):
     Notes
     -----
     Cont, Cucuringu and Zhang, "Cross-impact of order flow imbalance in equity markets", Quantitative Finance 23
-    (2023), section 2: ofi^I = w1' ofi / |w1|_1. They divide flows by the mean depth first.
+    (2023), section 2: ofi^I = w1' ofi / |w1|_1. They divide flows by the mean depth first. The covariance is folded row
+    by row (`qflib.kernels.covariance`): weights are the same to the bit wherever batches are cut.
 
     Examples
     --------
@@ -100,10 +104,12 @@ class IntegratedOFI(Result):
             If there are fewer than two rows, or flows that do not vary.
         """
         table = _flows(flows)
-        table = table[np.isfinite(table).all(axis=1)]
-        if len(table) < 2:
-            raise DataError(f"{len(table)} rows of flows are finite; give two or more")
-        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(table.T)))
+        levels = table.shape[1]
+        products = np.zeros((levels, levels))
+        rows = fold_covariance(table, np.zeros(1 + levels), products)
+        if rows < 2:
+            raise DataError(f"{rows} rows of flows are finite; give two or more")
+        values, vectors = np.linalg.eigh(products / (rows - 1))
         if not values[-1] > 0:
             raise DataError("the flows do not vary; give a longer recording")
         first = vectors[:, -1] if vectors[:, -1].sum() >= 0 else -vectors[:, -1]
@@ -143,4 +149,4 @@ def _flows(frame: pd.DataFrame) -> F8:
     levels = sum(str(c).startswith("ofi_") for c in frame.columns)
     if levels == 0:
         raise InputError("the frame has no columns ofi_0, ofi_1, ...; give what multi_level_ofi returned, or its sums")
-    return np.column_stack([numbers(frame, f"ofi_{m}") for m in range(levels)])
+    return np.ascontiguousarray(np.column_stack([numbers(frame, f"ofi_{m}") for m in range(levels)]))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError
+from qflib.kernels import queue_changes as Q
 from qflib.kernels.queue_race import up_probabilities
 from qflib.orderbook.columns import duration_ns, positive, quotes_of, times_ns
 from qflib.orderbook.result import Result
@@ -39,7 +40,8 @@ def up_probability(bid: Any, ask: Any) -> Any:
     Notes
     -----
     Cont and de Larrard, "Price dynamics in a Markovian limit order market", SIAM Journal on Financial Mathematics 4
-    (2013), proposition 3, by Gauss and Legendre's quadrature to 1e-9. O(queues x longest queue).
+    (2013), proposition 3, by Gauss and Legendre's quadrature to 1e-9. O(queues x longest queue). Shown by
+    `QueueRates.plot`.
 
     Examples
     --------
@@ -139,13 +141,18 @@ class QueueRates(Result):
         seconds = duration_ns(horizon, "horizon") / 1e9
         return depletion_probability(self.orders(qty), seconds, self.arrival, self.departure)
 
+    def up_probability(self, bid_qty: Any, ask_qty: Any) -> Any:
+        """`up_probability` of best queues of these quantities, numbers or arrays."""
+        return up_probability(self.orders(bid_qty), self.orders(ask_qty))
+
     def to_frame(self) -> pd.DataFrame:
         """One row."""
         names = ("arrival", "departure", "order_qty", "seconds")
         return pd.DataFrame([{name: getattr(self, name) for name in names}])
 
     def plot(self) -> Any:
-        """Probability of emptying over the horizon, for queues of 1 to 50 mean orders."""
+        """Probability of emptying over the horizon, for queues of 1 to 50 mean orders; of a move up, by both queues."""
+        import holoviews as hv
         import hvplot.pandas  # noqa: F401
 
         # From a tenth to a hundred times an order's mean time.
@@ -156,10 +163,18 @@ class QueueRates(Result):
             for h in horizons
         ]
         frame = pd.DataFrame(rows, columns=["seconds", "orders", "probability"])
-        return frame.hvplot.line(
-            x="seconds", y="probability", by="orders", logx=True, grid=True, width=700, height=360,
+        empties = frame.hvplot.line(
+            x="seconds", y="probability", by="orders", logx=True, grid=True, width=600, height=360,
             title="A best queue empties",
         )  # fmt: skip
+        queue = np.arange(1, 21)
+        up = hv.Image(
+            (queue, queue, up_probability(*np.meshgrid(queue, queue))), ["bid queue", "ask queue"], "probability"
+        ).opts(
+            cmap="RdYlGn", clim=(0, 1), colorbar=True, tools=["hover"], width=460, height=360,
+            title="The next move is up, by mean orders",
+        )  # fmt: skip
+        return hv.Layout([empties, up]).cols(2)
 
 
 def fit_queue_rates(frame: pd.DataFrame) -> QueueRates:
@@ -173,7 +188,6 @@ def fit_queue_rates(frame: pd.DataFrame) -> QueueRates:
     Returns
     -------
     QueueRates
-        From changes at an unchanged price and queues that emptied, as in Cont and de Larrard (2013).
         O(rows).
 
     Raises
@@ -182,19 +196,31 @@ def fit_queue_rates(frame: pd.DataFrame) -> QueueRates:
         If a column or the index is none of these.
     DataError
         If no order came, or none went, or no time passed.
+
+    Notes
+    -----
+    Counts over time, as the rates lambda and theta + mu of Cont and de Larrard (2013) are estimated from: a queue that
+    grew at its price, and one that shrank at it or emptied. Folded row by row (`qflib.kernels.queue_changes`): the same
+    to the bit wherever batches are cut.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qflib.orderbook import fit_queue_rates
+    >>> top = pd.DataFrame({"bid": 99.0, "ask": 100.0, "bid_qty": [3.0, 5.0, 1.0], "ask_qty": [4.0, 2.0, 2.0]},
+    ...                    pd.date_range("2026-01-05T14:30Z", periods=3, freq="1s"))
+    >>> made = fit_queue_rates(top)  # 2 came; 2 and 4 went, in 2 s, on two sides
+    >>> round(made.order_qty, 3), round(made.arrival, 4), round(made.departure, 4)
+    (2.667, 0.1875, 0.5625)
     """
     bid, ask, bid_qty, ask_qty = quotes_of(frame)
     time = times_ns(frame)
-    up, down = [], []
-    for rank, qty in ((bid, bid_qty), (-ask, ask_qty)):
-        change = np.diff(qty)
-        same = rank[1:] == rank[:-1]
-        up.append(change[same & (change > 0)])
-        down.append(-change[same & (change < 0)])
-        down.append(qty[:-1][(rank[1:] < rank[:-1]) | (np.isnan(rank[1:]) & ~np.isnan(rank[:-1]))])
-    come, go = np.concatenate(up), np.concatenate(down)
-    seconds = float(time[-1] - time[0]) / 1e9 if len(time) else 0.0
-    if not (len(come) and len(go) and seconds > 0):
-        raise DataError(f"{len(come)} orders came and {len(go)} went in {seconds} s; give a longer recording")
-    size = float(np.concatenate([come, go]).mean())
-    return QueueRates(float(come.sum()) / size / seconds / 2, float(go.sum()) / size / seconds / 2, size, seconds)
+    memory, counts = np.zeros(Q.N_MEMORY), np.zeros(Q.N_COUNT, np.int64)
+    Q.fold_queue_changes(time, bid, bid_qty, ask, ask_qty, memory, counts)
+    come, go = int(counts[Q.CAME]), int(counts[Q.WENT])
+    seconds = float(counts[Q.LAST_NS] - counts[Q.FIRST_NS]) / 1e9
+    if not (come and go and seconds > 0):
+        raise DataError(f"{come} orders came and {go} went in {seconds} s; give a longer recording")
+    came, went = float(memory[Q.CAME_QTY]), float(memory[Q.WENT_QTY])
+    size = (came + went) / (come + go)
+    return QueueRates(came / size / seconds / 2, went / size / seconds / 2, size, seconds)

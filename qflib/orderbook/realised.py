@@ -67,9 +67,11 @@ def signature_plot(prices: pd.Series[float], intervals: Sequence[str | pd.Timede
 
     Notes
     -----
-    Andersen, Bollerslev, Diebold and Labys, "Great realizations", Risk 13 (2000), for the plot; realised variance:
-    their "Modeling and forecasting realized volatility", Econometrica 71 (2003); bipower: Barndorff-Nielsen
-    and Shephard, Journal of Financial Econometrics 2 (2004).
+    The plot: Andersen, Bollerslev, Diebold and Labys, "Great realizations", Risk 13 (2000), their "volatility signature
+    plot". Realised variance, the sum of squared returns: their "Modeling and forecasting realized volatility",
+    Econometrica 71 (2003). Bipower variation: Barndorff-Nielsen and Shephard, "Power and bipower variation with
+    stochastic volatility and jumps", Journal of Financial Econometrics 2 (2004), theirs of r = s = 1 divided by
+    mu_1^2 = 2 / pi: pi / 2 times the sum of |r_i| |r_i-1|, which jumps do not enter.
 
     Examples
     --------

@@ -103,7 +103,8 @@ def kyle_lambda(frame: pd.DataFrame, price: str = "mid", flow: str = "signed_vol
     Notes
     -----
     Kyle, "Continuous auctions and insider trading", Econometrica 53 (1985), theorem 1: p = p_0 + lambda (x + u);
-    estimated as in Hasbrouck, "Trading costs and returns for US equities", Journal of Finance 64 (2009).
+    estimated as in Hasbrouck, "Trading costs and returns for US equities", Journal of Finance 64 (2009), by regressing
+    price changes on signed volume. Folded row by row (`qflib.kernels.line_fit`).
 
     Examples
     --------
@@ -190,8 +191,9 @@ def resiliency(frame: pd.DataFrame, measure: str = "spread") -> Resiliency:
 
     Notes
     -----
-    Kempf, Mayston, Gehde-Trapp and Yadav, "Resiliency: a dynamic view of liquidity" (2015), without lagged
-    changes: L_t - L_t-1 = alpha - kappa L_t-1 + e_t.
+    Kempf, Mayston, Gehde-Trapp and Yadav, "Resiliency: a dynamic view of liquidity", CFR working paper 15-04 (2015),
+    who define it as the rate of mean reversion of liquidity: L_t - L_t-1 = alpha - kappa L_t-1 + e_t, here without
+    lagged changes. Folded row by row (`qflib.kernels.line_fit`).
 
     Examples
     --------

@@ -176,9 +176,9 @@ def _over(above: Any, below: Any, where: Any) -> NDArray[np.float64]:
 def _to_frame(told: _Told, instruments: Instruments, instrument: int, features: Sequence[str]) -> pd.DataFrame:
     """Prices and quantities of what was told.
 
-    The micro-price is the mid weighted by the other side's quantity, what Stoikov, "The micro-price" (2018), starts
-    from; the imbalance (bid - ask) / (bid + ask) lots over the levels asked for, Gould and Bonart, "Queue imbalance"
-    (2016).
+    The micro-price is the mid weighted by the other side's quantity (Gatheral and Oomen, "Zero-intelligence realized
+    variance estimation", 2010), what Stoikov, "The micro-price" (2018), compares with; the imbalance (bid - ask) /
+    (bid + ask) lots over the levels asked for: of the best one, the queue imbalance of Gould and Bonart (2016).
     """
 
     def levels(table: NDArray[np.int64], at: int) -> tuple[Any, Any]:

@@ -97,9 +97,14 @@ def fit_hawkes(times: pd.DatetimeIndex | NDArray[np.float64], end: float | pd.Ti
 
     Notes
     -----
-    Likelihood and gradient: Ozaki, "Maximum likelihood estimation of Hawkes' self-exciting point processes", Annals of
-    the Institute of Statistical Mathematics 31 (1979). Test: time rescaling, Brown et al., Neural Computation 14
-    (2002).
+    Likelihood: Ozaki, "Maximum likelihood estimation of Hawkes' self-exciting point processes", Annals of the Institute
+    of Statistical Mathematics 31 (1979), for the exponential kernel with his recursion
+    A(i) = exp(-beta (t_i - t_i-1)) (1 + A(i-1)), and its gradient: log L = sum of log(mu + alpha A(i)) - mu T
+    - alpha / beta * sum of (1 - exp(-beta (T - t_i))). Test: the time-rescaling theorem, Brown, Barbieri, Ventura, Kass
+    and Frank, "The time-rescaling theorem and its application to neural spike train data analysis", Neural Computation
+    14 (2002).
+
+    A fit of all the events at once; the likelihood of given parameters (`qflib.kernels.hawkes`) folds event by event.
 
     Examples
     --------

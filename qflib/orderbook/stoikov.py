@@ -34,8 +34,13 @@ class MicroPrice(Result):
     -----
     Stoikov, "The micro-price: a high-frequency estimator of future prices", Quantitative Finance 18(12), 2018: of the
     chain of (bucket of bid_qty / (bid_qty + ask_qty), spread), Q moves with the mid at rest, T when it moves, and
-    G* = G1 + B G1 + B^2 G1 + ..., G1 = (I - Q)^-1 R K, B = (I - Q)^-1 T. It is a martingale, unlike mid
-    and weighted mid. Quotes of a state without observations, or beyond the widest spread, have none.
+    G* = G1 + B G1 + B^2 G1 + ..., G1 = (I - Q)^-1 R K, B = (I - Q)^-1 T: his definition of the micro-price, the limit
+    of the mids expected after the next moves, and his theorem that it is this sum. Data are made symmetric as he does,
+    each transition with its mirror image. It is a martingale, unlike mid and weighted mid. Quotes of a state without
+    observations, or beyond the widest spread, have none.
+
+    Transitions are counted row by row, in whole numbers (`qflib.kernels.micro_price_chain`): the fit is the same to the
+    bit wherever batches are cut.
 
     Examples
     --------

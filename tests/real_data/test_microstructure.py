@@ -10,6 +10,7 @@ import pytest
 
 import qflib as qf
 from qflib import orderbook as ob
+from tests.reference import plain_estimators as plain
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,50 @@ def test_impact_of_runs(es: dict[str, pd.DataFrame]) -> None:
     fitted = ob.fit_impact(orders, delta=None)
     assert fitted.y > 0
     assert 0 < fitted.delta < 1
+    x, z = (orders["qty"] / orders["volume"]).tolist(), (orders["impact"] / orders["volatility"]).tolist()
+    assert (fitted.y, fitted.delta) == pytest.approx(plain.impact(x, z, 0.0, 1.0), rel=1e-4)
+    square = ob.fit_impact(orders)
+    y, error, _, r2 = plain.impact_of_exponent(x, z, 0.5)
+    assert (square.y, square.errors[0], square.r2) == pytest.approx((y, error, r2), rel=1e-9)
+
+
+def test_estimates_are_those_of_the_textbook(es: dict[str, pd.DataFrame]) -> None:
+    quotes = es["quotes"]
+    rates = ob.fit_queue_rates(quotes)
+    top = list(quotes[["bid", "ask", "bid_qty", "ask_qty"]].itertuples(index=False, name=None))
+    want = plain.queue_rates(quotes.index.as_unit("ns").asi8.tolist(), top)
+    assert (rates.arrival, rates.departure, rates.order_qty, rates.seconds) == pytest.approx(want, rel=1e-9)
+    flows = ob.multi_level_ofi(quotes).resample("10s").sum()
+    made = ob.IntegratedOFI.fit(flows)
+    weights, explained = plain.integrated_weights(flows.to_numpy().tolist())
+    assert made.weights == pytest.approx(weights, abs=1e-9)
+    assert made.explained == pytest.approx(explained, abs=1e-9)
+    mid = quotes["mid"].resample("10s").last().ffill()
+    kyle = ob.kyle_lambda(flows.assign(mid=mid), flow="ofi_0")
+    told = plain.kyle_lambda(mid.tolist(), flows["ofi_0"].tolist())
+    assert (kyle.slope, kyle.intercept, kyle.error, kyle.r2) == pytest.approx(told, rel=1e-7)
+    even = quotes["spread"].resample("1s").last().ffill()
+    back = ob.resiliency(even.to_frame())
+    assert (back.speed, back.line.error, back.mean) == pytest.approx(plain.resiliency(even.tolist()), rel=1e-7)
+
+
+def test_bars_of_volume_beside_quotes(es: dict[str, pd.DataFrame]) -> None:
+    """Flows add up to the quotes', spreads to the trades'; flow explains the mid's changes by volume too."""
+    quotes, trades = es["quotes"], es["trades"]
+    bars = trades.qf.bars(50, by="volume", quotes=quotes, delay="5s")
+    assert len(bars) > 50
+    until = quotes[quotes.index <= bars.index[-1]]
+    assert bars["ofi"].sum() == until["ofi"].sum()
+    assert bars["ofi_1"].sum() == ob.multi_level_ofi(quotes)["ofi_1"][: len(until)].sum()
+    before = quotes.index.searchsorted(bars.index, side="right") - 1
+    np.testing.assert_array_equal(bars["mid"][before >= 0], quotes["mid"].to_numpy()[before[before >= 0]])
+    told = ob.trade_spreads(quotes, trades, "5s").to_frame()["mean"]
+    quoted = bars["quoted"].notna()
+    mean = np.average(bars["quoted"][quoted], weights=bars["volume"][quoted])
+    assert mean == pytest.approx(told["quoted"], rel=0.01)
+    line = ob.kyle_lambda(bars, flow="ofi")
+    assert line.t_value > 5
+    assert 0 < ob.IntegratedOFI.fit(bars).explained[0] <= 1
 
 
 def test_lobster(test_data: Path) -> None:

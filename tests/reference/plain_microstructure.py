@@ -45,8 +45,8 @@ def trade_rows(rows: list[tuple[bool, int, float, int]], delay_ns: int) -> tuple
     return signs, mids, laters
 
 
-def bars(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size: float = 0) -> list[dict[str, float]]:
-    """Bars of (time, price, quantity, sign): all figures of each from its trades and what came before it."""
+def bar_groups(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size: float = 0) -> list[list[int]]:
+    """Which trades each bar holds."""
     groups: list[list[int]] = []
     for i, (time, *_) in enumerate(trades):
         new = not groups
@@ -55,6 +55,12 @@ def bars(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size
         elif groups:
             new = sum(trades[j][2] for j in groups[-1]) >= size
         groups.append([i]) if new else groups[-1].append(i)
+    return groups
+
+
+def bars(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size: float = 0) -> list[dict[str, float]]:
+    """Bars of (time, price, quantity, sign): all figures of each from its trades and what came before it."""
+    groups = bar_groups(trades, period_ns, size)
     returns = [0.0, *(math.log(b[1] / a[1]) for a, b in pairwise(trades))]
     out = []
     for g in groups:
@@ -80,6 +86,60 @@ def bars(trades: list[tuple[int, float, float, float]], period_ns: int = 0, size
                 "bipower_variation": math.pi / 2 * sum(abs(returns[i] * returns[i - 1]) for i in g if i > 0),
             }
         )  # fmt: skip
+    return out
+
+
+def bars_beside_quotes(
+    quotes: list[tuple[int, list[tuple[float, float, float, float]]]],
+    trades: list[tuple[int, float, float, int]],
+    delay_ns: int,
+    period_ns: int = 0,
+    size: float = 0,
+) -> list[dict[str, float]]:
+    """The book's measures in bars of (time, price, quantity, side); a quote is a time and levels, as `level_flows`."""
+
+    def mid_of(quote: list[tuple[float, float, float, float]]) -> float:
+        bid, bid_qty, ask, ask_qty = quote[0]
+        return (bid + ask) / 2 if bid_qty and ask_qty else NAN
+
+    def newest(until_ns: int) -> list[tuple[float, float, float, float]] | None:
+        seen = [levels for t, levels in quotes if t <= until_ns]
+        return seen[-1] if seen else None
+
+    # a trade stands before the quotes of its time
+    rows = sorted(
+        [(t, True, price, side) for t, price, _, side in trades] + [(t, False, mid_of(q), 0) for t, q in quotes],
+        key=lambda r: (r[0], not r[1]),
+    )
+    signs, mids, _ = trade_rows([(is_trade, t, price, side) for t, is_trade, price, side in rows], delay_ns)
+    paid = []
+    for (t, price, _, _), sign, mid in zip(trades, signs, mids, strict=True):
+        before, after = newest(t - 1), newest(t + delay_ns) if t + delay_ns <= rows[-1][0] else None
+        quoted = before[0][2] - before[0][0] if before and before[0][1] and before[0][3] else NAN
+        effective = 2 * sign * (price - mid) if sign else NAN
+        realised_ = 2 * sign * (price - mid_of(after)) if sign and after else NAN
+        spreads = {"quoted": quoted, "effective": effective, "realised": realised_, "impact": effective - realised_}
+        paid.append(spreads)
+    flows = level_flows([q for _, q in quotes])
+    out, since = [], -1
+    for g in bar_groups([(t, p, q, float(s)) for t, p, q, s in trades], period_ns, size):
+        end = (trades[g[0]][0] // period_ns + 1) * period_ns - 1 if period_ns else trades[g[-1]][0]
+        book = newest(end)
+        made = dict.fromkeys(("mid", "spread", "weighted_mid", "imbalance"), NAN)
+        if book and book[0][1] and book[0][3]:
+            bid, bid_qty, ask, ask_qty = book[0]
+            share = bid_qty / (bid_qty + ask_qty)
+            made |= {"mid": (bid + ask) / 2, "spread": ask - bid, "imbalance": 2 * share - 1}
+            made["weighted_mid"] = share * ask + (1 - share) * bid
+        for m in range(len(flows[0])):
+            told = [f[m] for (t, _), f in zip(quotes, flows, strict=True) if since < t <= end and not math.isnan(f[m])]
+            made[f"ofi_{m}"] = sum(told) if book else NAN
+        made["ofi"] = made["ofi_0"]
+        for name in ("quoted", "effective", "realised", "impact"):
+            kept = [(paid[i][name], trades[i][2]) for i in g if not math.isnan(paid[i][name])]
+            made[name] = sum(v * q for v, q in kept) / sum(q for _, q in kept) if kept else NAN
+        out.append(made)
+        since = end
     return out
 
 

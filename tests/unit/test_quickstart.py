@@ -70,6 +70,9 @@ def test_the_microstructure_page_runs() -> None:
     assert np.isfinite(scope["quotes"]["micro_price"]).mean() > 0.9
     assert 0 < scope["hawkes"].branching < 1
     assert scope["integrated"].explained[0] > 0.2
+    by_volume = scope["by_volume"]
+    assert (by_volume["volume"].iloc[:-1] >= 200).all()
+    assert by_volume[["mid", "micro_price", "ofi", "ofi_4", "effective"]].notna().mean().min() > 0.9
 
 
 def test_the_order_book_page_runs() -> None:

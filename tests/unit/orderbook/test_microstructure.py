@@ -334,3 +334,57 @@ def test_results_show_themselves(result: Any) -> None:
     assert all(f.title.text for f in figures)
     with pytest.raises(AttributeError):
         result.n = 3
+
+
+def drawn(picture: Any) -> dict[str, list[str]]:
+    """Title of each panel, rendered, and the labels of what is on it."""
+    return {
+        hv.render(panel, backend="bokeh").title.text: [e.label for e in panel if isinstance(e, hv.Curve)]
+        for panel in picture
+    }
+
+
+def test_frames_of_measures_are_shown_by_plot_book() -> None:
+    top = QUOTES.iloc[:400]
+    told = drawn(top.qf.features(ob.MicroPrice.fit(QUOTES, tick=1.0, buckets=5, spreads=1)).qf.plot_book())
+    assert told == {
+        "Best prices": ["mid", "weighted-mid", "micro-price"],
+        "Order-flow imbalance": ["ofi"],
+        "Queue imbalance, -1 all ask to 1 all bid": ["imbalance"],
+        "Spreads": ["spread"],
+    }
+    deep = top.rename(columns=lambda c: c if c.endswith("qty") else f"{c}_price").add_suffix("_0")
+    assert drawn(ob.multi_level_ofi(deep).qf.plot_book()) == {"Order-flow imbalance by level": ["ofi_0"]}
+    rows = ob.multi_level_ofi(deep.reset_index(drop=True)).qf.plot_book()
+    assert hv.render(rows[0], backend="bokeh").xaxis[0].axis_label == "row"
+    trades = pd.DataFrame({"price": top["ask"], "qty": 1.0}).iloc[5::7]
+    alone = drawn(trades.qf.bars("1s").qf.plot_book())
+    assert alone == {
+        "Prices": ["high", "low", "close", "vwap", "twap"],
+        "Realised variance": ["realised_variance", "bipower_variation"],
+    }
+    beside = trades.qf.bars(5, by="volume", quotes=top, delay="50ms").qf.plot_book()
+    assert list(drawn(beside)) == [
+        "Prices", "Order-flow imbalance", "Queue imbalance, -1 all ask to 1 all bid", "Bought less sold",
+        "Realised variance", "Spreads",
+    ]  # fmt: skip
+    from bokeh.models import Plot
+
+    together = hv.render(beside, backend="bokeh").select({"type": Plot})
+    ends = {f.title.text: (f.y_range.start, f.y_range.end) for f in together}
+    assert ends["Prices"][0] > 50 > ends["Spreads"][1]  # each its own axis
+    curve = next(e for e in beside[0] if e.label == "close")
+    assert curve.opts.get("plot").kwargs["interpolation"] == "steps-pre"  # told at the bar's end
+    with pytest.raises(InputError, match="no column 'bid'"):
+        ob.plot_book(pd.DataFrame({"price": [1.0]}))
+
+
+def test_the_probability_of_a_move_up_is_shown_by_the_rates() -> None:
+    made = ob.fit_queue_rates(QUOTES)
+    _, picture = made.plot()
+    assert hv.render(picture, backend="bokeh").title.text == "The next move is up, by mean orders"
+    values = picture.dimension_values("probability", flat=False)
+    assert made.up_probability(9.2, 0.8) == ob.up_probability(9, 1)
+    assert picture[9, 1] == pytest.approx(ob.up_probability(9, 1), abs=1e-9)
+    assert np.nanmin(values) > 0
+    assert np.nanmax(values) < 1
