@@ -1,8 +1,13 @@
 """What every test may use: the recordings, and how hypothesis runs."""
 
+import faulthandler
 import os
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +22,40 @@ settings.register_profile(
     "ci", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
+
+
+#: Seconds that a test of the mark "fuzz" may take, with its kernels compiled on the way.
+FUZZ_S = 240.0
+
+
+class Hung(BaseException):
+    """What a test that does not end is left by: no handler of errors takes it for one."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise `Hung` where Python hangs; where compiled code does, end the process after twice the time."""
+
+    def raised(signum: int, frame: FrameType | None) -> None:
+        raise Hung(f"not done after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, raised)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    faulthandler.dump_traceback_later(2 * seconds, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if item.get_closest_marker("fuzz") is None:
+        return (yield)
+    with time_limit(FUZZ_S):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

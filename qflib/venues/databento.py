@@ -14,9 +14,10 @@ import databento_dbn as dbn
 import numpy as np
 from numpy.typing import NDArray
 
+from qflib.errors import DataError
 from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, EventKind, Header, Instruments, Side
 from qflib.venues.databento_definitions import instruments
-from qflib.venues.databento_files import read
+from qflib.venues.databento_files import decoding, is_number, read
 from qflib.venues.databento_layouts import LAYOUTS, MBO, PASSED_OVER, UNDEFINED
 from qflib.venues.databento_quotes import TOLD, events
 from qflib.venues.databento_records import read_records
@@ -169,9 +170,10 @@ class Decoder:
         """A frame that is no MBO record: metadata, or something that is passed over or refused."""
         if payload.startswith(b"DBN"):
             try:
-                self._name(dbn.Metadata.decode(payload))
-            except Exception as e:  # the decoder's own errors have no common base
-                refused.append(Refusal(frame, DeadReason.UNPARSABLE, f"metadata: {e}"))
+                with decoding("metadata"):
+                    self._name(dbn.Metadata.decode(payload))
+            except DataError as e:
+                refused.append(Refusal(frame, DeadReason.UNPARSABLE, str(e)))
         elif len(payload) < 16 or payload[0] * 4 != len(payload):
             refused.append(Refusal(frame, DeadReason.UNPARSABLE, f"{len(payload)} bytes are no DBN record"))
         else:
@@ -184,7 +186,7 @@ class Decoder:
             rows += [
                 (int(i["symbol"]), _ns(i["start_date"]), _ns(i["end_date"]), row)
                 for i in intervals
-                if row >= 0 and i["symbol"].isdigit()
+                if row >= 0 and is_number(i["symbol"])
             ]
         made = np.array(sorted({*rows, *map(tuple, self._named.tolist())}), np.int64).reshape(-1, 4)
         self._named = made

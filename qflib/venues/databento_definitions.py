@@ -12,8 +12,9 @@ import pandas as pd
 
 from qflib.errors import DataError, InputError
 from qflib.records import Instrument, Instruments
-from qflib.venues.databento_files import decimal, whole
-from qflib.venues.databento_layouts import UNDEFINED, UNDEFINED_TIME
+from qflib.venues.databento_files import chunks_of_bytes, decimal, decoding, header_of, runs
+from qflib.venues.databento_layouts import DEFINITION, UNDEFINED, UNDEFINED_TIME
+from qflib.venues.databento_legacy import is_dbz
 
 _UNDEFINED_MULTIPLIER = (1 << 31) - 1
 _UPGRADE: Any = dbn.VersionUpgradePolicy.UPGRADE_TO_V3
@@ -37,20 +38,24 @@ def instruments(path: Path) -> Instruments:
     DataError
         If the file is missing, truncated, of another schema, or holds no future or option.
     """
-    data = whole(path)
-    if data[:3] != b"DBN":
-        raise DataError(f"{path} is not a DBN file: it begins with {data[:4]!r}; give its own venue")
+    header, metadata = header_of(path)
+    with path.open("rb") as f:
+        legacy = is_dbz(f.read(12))
+    if metadata is None or legacy:
+        raise DataError(f"{path} is a fragment, or older than DBN; give a file of definitions with its metadata")
+    records = b"".join(
+        data[start : start + n * size]
+        for data, position in chunks_of_bytes(path)
+        for start, size, n in runs(data, position, path)
+        if data[start + 1] == DEFINITION
+    )
     decoder: Any = dbn.DBNDecoder(upgrade_policy=_UPGRADE)
-    try:
-        decoder.write(data)
-        metadata, *records = decoder.decode()
-    except Exception as e:  # the decoder's own errors have no common base
-        raise DataError(f"{path} cannot be decoded ({e}); fetch it again") from None
-    if decoder.buffer():
-        raise DataError(f"definitions {path} are truncated inside a record; fetch them again")
+    with decoding(str(path)):
+        decoder.write(header + records)
+        _, *told = decoder.decode()
     source = f"databento:{metadata.dataset.split('.')[0]}"
     rows: dict[str, Instrument] = {}
-    for r in records:
+    for r in told:
         if isinstance(r, dbn.InstrumentDefMsg) and (made := _instrument(r, source, path)) is not None:
             rows[made.symbol] = made
     if not rows:

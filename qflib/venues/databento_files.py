@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -83,18 +84,6 @@ def opened(path: Path) -> Any:
         raise DataError(f"recording {path} is unreadable ({e})") from None
 
 
-def whole(path: Path) -> bytes:
-    """All bytes, decompressed.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or truncated.
-    """
-    with opened(path) as f:
-        return b"".join(_pieces(f, path, 1 << 20))
-
-
 def header_of(path: Path) -> tuple[bytes, Any]:
     """The encoded metadata, and decoded; empty and None for a fragment."""
     with opened(path) as f:
@@ -113,10 +102,25 @@ def header_of(path: Path) -> tuple[bytes, Any]:
 
 
 def _decoded(path: Path, header: bytes) -> Any:
-    try:
+    with decoding(f"{path} has metadata that"):
         return dbn.Metadata.decode(header)
-    except Exception as e:  # the decoder's own errors have no common base
-        raise DataError(f"{path} has metadata that cannot be decoded ({e}); fetch it again") from None
+
+
+@contextmanager
+def decoding(what: str) -> Iterator[None]:
+    """Run databento_dbn: its errors have no common base, and where it panics they are not even exceptions.
+
+    Raises
+    ------
+    DataError
+        If it raises or panics; `what` begins the sentence.
+    """
+    try:
+        yield
+    except BaseException as e:
+        if not (isinstance(e, Exception) or type(e).__name__ == "PanicException"):
+            raise
+        raise DataError(f"{what} cannot be decoded ({e}); fetch it again") from None
 
 
 def chunks_of_bytes(path: Path) -> Iterator[tuple[bytes, int]]:
@@ -244,7 +248,7 @@ def _discovered(metadata: Any, unit: dict[int, int], source: str, levels: bool) 
         int(i["symbol"]): symbol
         for symbol, intervals in (metadata.mappings if metadata is not None else {}).items()
         for i in intervals
-        if i["symbol"].isdigit()
+        if is_number(i["symbol"])
     }
     rows = {symbols.get(one, str(one)): Fraction(nanos or 1, 10**9) for one, nanos in unit.items()}
     return Instruments(
@@ -260,6 +264,11 @@ def _discovered(metadata: Any, unit: dict[int, int], source: str, levels: bool) 
             for s, tick in rows.items()
         )
     )
+
+
+def is_number(symbol: str) -> bool:
+    """Whether a symbol is an instrument id."""
+    return symbol.isascii() and symbol.isdigit()
 
 
 def decimal(f: Fraction) -> str:

@@ -17,8 +17,16 @@ _MAX_DIGITS = 19
 _LAST_SECOND = _MAX // 10**9 - 1
 
 
-def decimals(text: str) -> int:
-    """Digits after the point."""
+def decimals(text: object) -> int:
+    """Digits after the point.
+
+    Raises
+    ------
+    TypeError
+        If it is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r:.20} is not a string")
     return len(text) - 1 - text.index(".") if "." in text else 0
 
 

@@ -1,6 +1,7 @@
-"""Kraken, websocket v1: book snapshots and updates, each update checked by its CRC-32.
+"""Kraken, websocket v1: book snapshots and updates, each update checked by its CRC-32; trades.
 
-Source of the messages: docs.kraken.com/websockets ("book" channel). Captures are lines ``time: json``.
+Source of the messages: docs.kraken.com, "Websocket v1" (channels "book" and "trade"). Captures are lines
+``time: json``.
 """
 
 from __future__ import annotations
@@ -24,17 +25,22 @@ __all__ = ["LIVE", "Decoder", "read"]
 
 
 def _subscribe(symbols: Sequence[str]) -> list[str]:
-    return [json.dumps({"event": "subscribe", "pair": list(symbols), "subscription": {"name": "book", "depth": 1000}})]
+    channels: list[dict[str, object]] = [{"name": "book", "depth": 1000}, {"name": "trade"}]
+    return [json.dumps({"event": "subscribe", "pair": list(symbols), "subscription": c}) for c in channels]
 
 
 #: Kraken sends a heartbeat a second where nothing else comes.
 LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0, SOURCE, discover, usual=("XBT/USD", "ETH/USD"))
 
 _SIDES = (("a", Side.ASK), ("b", Side.BID))
+#: Digits after a point that a table's tick may need; a frame of millions of them is not worth its power of ten.
+_MOST_PLACES = 40
+#: The taker's side of a trade.
+_TAKERS = {"b": Side.BID, "s": Side.ASK}
 
 
 class Decoder:
-    """Kraken book messages of one connection to LEVEL rows, which are trusted only while the checksums hold.
+    """Kraken's books of one connection to LEVEL rows, which are trusted only while the checksums hold; trades.
 
     Parameters
     ----------
@@ -47,6 +53,8 @@ class Decoder:
     -----
     A wrong checksum refuses the update (`BAD_CHECKSUM`), clears the pair's book, and refuses what follows
     (`BEFORE_SNAPSHOT`) until the pair's next snapshot. Levels beyond the subscribed depth go, as LEVEL rows of 0.
+    Trades have neither number nor checksum. A subscription tells the newest ones again, marked by nothing but their
+    times: a frame's trades no later than the pair's newest of the frames before are passed over.
     O(rows · log depth) a frame.
     """
 
@@ -93,8 +101,8 @@ class Decoder:
         return {
             "pairs": np.array([p.encode() for p, _ in books], f"S{TEXT_BYTES}"),
             "books": np.array(
-                [(b.depth, b.live, b.price_decimals, b.qty_decimals) for _, b in books], np.int64
-            ).reshape(-1, 4),
+                [(b.depth, b.live, b.price_decimals, b.qty_decimals, b.traded_ns) for _, b in books], np.int64
+            ).reshape(-1, 5),
             "levels": np.array(levels, np.int64).reshape(-1, 4),
             "checks": np.array([self.right, self.wrong], np.int64),
         }
@@ -103,8 +111,10 @@ class Decoder:
         """Go on from a state."""
         self.right, self.wrong = state["checks"].tolist()
         self.books = {
-            p.decode(): PairBook(depth, bool(live), price, qty)
-            for p, (depth, live, price, qty) in zip(state["pairs"].tolist(), state["books"].tolist(), strict=True)
+            p.decode(): PairBook(depth, bool(live), price, qty, traded_ns)
+            for p, (depth, live, price, qty, traded_ns) in zip(
+                state["pairs"].tolist(), state["books"].tolist(), strict=True
+            )
         }
         books = list(self.books.values())
         for i, side, price, qty in state["levels"].tolist():
@@ -115,15 +125,20 @@ class Decoder:
         if isinstance(message, dict):
             self._event(message)
             return
-        if not (isinstance(message, list) and len(message) >= 4 and all(isinstance(m, dict) for m in message[1:-2])):
+        if not (isinstance(message, list) and len(message) >= 4):
             raise Refused(DeadReason.UNPARSABLE, "not a Kraken channel message")
         channel, pair = str(message[-2]), str(message[-1])
-        if not channel.startswith("book-"):
+        if channel != "trade" and not channel.startswith("book-"):
             raise Refused(DeadReason.UNKNOWN_KIND, f"channel {channel}")
+        if not all(isinstance(m, list if channel == "trade" else dict) for m in message[1:-2]):
+            raise Refused(DeadReason.UNPARSABLE, f"channel {channel} tells something else")
         at = self.instruments.by_venue_symbol.get(("kraken", pair))
         if at is None:
             raise Refused(DeadReason.UNKNOWN_INSTRUMENT, pair)
         book = self.books.setdefault(pair, PairBook())
+        if channel == "trade":
+            self._trades(book, at, [t for told in message[1:-2] for t in told], receipt_ns, rows)
+            return
         book.depth = book.depth or int(channel[5:])
         parts: dict[str, Any] = {}
         for part in message[1:-2]:
@@ -147,7 +162,7 @@ class Decoder:
         if set(parts) - {"as", "bs", "c"}:
             raise Refused(DeadReason.UNPARSABLE, f"a snapshot with {sorted(parts)}")
         first = next((r for k in ("as", "bs") for r in parts.get(k, ())), None)
-        fresh = PairBook(book.depth, True)
+        fresh = PairBook(book.depth, True, traded_ns=book.traded_ns)
         if first is not None:
             fresh.price_decimals, fresh.qty_decimals = decimals(first[0]), decimals(first[1])
         flag = EventFlag.SNAPSHOT
@@ -184,6 +199,28 @@ class Decoder:
             raise Refused(DeadReason.BAD_CHECKSUM, f"{pair} has {got}, the venue told {want!s:.20}")
         self.right += 1
         send(rows, made)
+
+    def _trades(self, book: PairBook, at: int, told: list[Any], receipt_ns: int, rows: list[Row]) -> None:
+        table, made = self.instruments, []
+        price_unit = int(table.tick_num[at]), int(table.tick_den[at])
+        qty_unit = int(table.lot_num[at]), int(table.lot_den[at])
+        newest = book.traded_ns
+        for price_text, qty_text, time_text, taker, *_ in told:
+            venue_ns, side = seconds_to_ns(time_text), _TAKERS[taker]
+            try:
+                price, qty = (
+                    _rescaled(exact(text, decimals(text)), decimals(text), unit)
+                    for text, unit in ((price_text, price_unit), (qty_text, qty_unit))
+                )
+            except ValueError as e:
+                raise Refused(DeadReason.BAD_VALUE, str(e)) from None
+            if not (price and qty):
+                raise Refused(DeadReason.BAD_VALUE, "a trade of nothing, or at a price of 0")
+            if venue_ns > book.traded_ns:
+                made.append((EventKind.TRADE, EventFlag.LAST, at, side, price, qty, venue_ns, receipt_ns))
+                newest = max(newest, venue_ns)
+        book.traded_ns = newest
+        rows += made
 
     def _levels(self, book: PairBook, told: Any) -> list[tuple[int, int, int]]:
         """(price, quantity, venue time) of each row; integers of the pair's own decimals."""
@@ -227,7 +264,7 @@ def _rescaled(value: int, places: int, unit: tuple[int, int]) -> int:
     num, den = unit
     if num == 1 and den == 10**places:
         return value
-    out = Fraction(value * den, num * 10**places)
-    if out.denominator != 1 or out.numerator >= 1 << 62:
+    out = Fraction(value * den, num * 10 ** min(places, _MOST_PLACES + 1))
+    if places > _MOST_PLACES or out.denominator != 1 or out.numerator >= 1 << 62:
         raise Refused(DeadReason.BAD_VALUE, f"{value}e-{places} is no multiple of {num}/{den}")
     return out.numerator

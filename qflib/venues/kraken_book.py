@@ -52,12 +52,15 @@ class PairBook:
         Levels a side that were subscribed.
     price_decimals, qty_decimals
         Digits after the point in the venue's strings; -1 before the first one.
+    traded_ns
+        The venue's time of the pair's newest trade.
     """
 
     depth: int = 0
     live: bool = False
     price_decimals: int = -1
     qty_decimals: int = -1
+    traded_ns: int = 0
     bids: Ladder = field(default_factory=lambda: Ladder(Side.BID))
     asks: Ladder = field(default_factory=lambda: Ladder(Side.ASK))
 

@@ -1,7 +1,9 @@
 """LOBSTER: message files (one line an event) and the orderbook file beside them, to order events.
 
-Source of the layout: lobsterdata.com, "Output structure". Prices are in 1/10,000 dollar. Levels that enter the file's
-window are never announced: orders of theirs are unknown, and counted by the book.
+Source of the layout: lobsterdata.com, "Output structure"; of type 6: help.lobsterdata.com, "Event type 6". Prices are
+in 1/10,000 dollar. Levels that enter the file's window are never announced: orders of theirs are unknown, and counted
+by the book. A cross (type 6) sums up executions that were told one by one: its pseudo order has id -1 (opening), -2
+(closing) or -3 and -4 (others), and moves no book; what its direction says is not documented.
 """
 
 from __future__ import annotations
@@ -129,13 +131,16 @@ class Decoder:
             return
         if kind not in _KINDS and kind not in (5, 6):
             raise ValueError(f"type {kind}")
-        if not (0 < qty < _MOST and 0 <= order_id < _OLD and 0 <= price < _MOST and direction in (-1, 1)):
-            raise OverflowError(f"order {order_id}: size {qty}, price {price}, direction {direction}")
+        if not (0 < qty < _MOST and 0 <= price < _MOST):
+            raise OverflowError(f"order {order_id}: size {qty}, price {price}")
+        if kind == 6:  # a cross has no aggressor, and its id and direction are no order's
+            rows.append((EventKind.TRADE, _LAST, Side.NONE, 0, price, qty, venue_ns, receipt_ns))
+            return
+        if not (0 <= order_id < _OLD and direction in (-1, 1)):
+            raise OverflowError(f"order {order_id}: direction {direction}")
         side = Side.BID if direction == 1 else Side.ASK
-        if kind in (5, 6):
-            # The order's side is told: who traded with it is on the other. An auction has no aggressor.
-            aggressor = Side.NONE if kind == 6 else 3 - side
-            rows.append((EventKind.TRADE, _LAST, aggressor, 0, price, qty, venue_ns, receipt_ns))
+        if kind == 5:  # the order's side is told: who traded with it is on the other
+            rows.append((EventKind.TRADE, _LAST, 3 - side, 0, price, qty, venue_ns, receipt_ns))
             return
         left = self._left
         if kind == 1:

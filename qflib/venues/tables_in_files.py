@@ -64,23 +64,27 @@ def table_in(path: Path) -> Instruments | None:
 def _pieces(path: Path) -> Iterator[pd.DataFrame]:
     name = path.name
     if name.endswith((".csv", ".csv.gz")):
-        yield from pd.read_csv(path, chunksize=_ROWS)
+        with pd.read_csv(path, chunksize=_ROWS) as frames:
+            yield from frames
     elif name.endswith((".jsonl", ".ndjson")):
-        yield from pd.read_json(path, lines=True, chunksize=_ROWS, dtype=False)
+        with pd.read_json(path, lines=True, chunksize=_ROWS, dtype=False) as frames:
+            yield from frames
     elif path.suffix == ".parquet":
         with pq.ParquetFile(path) as f:
             for batch in f.iter_batches(_ROWS):
-                yield _flat(batch.to_pandas())
+                yield _flat(batch)
     elif path.suffix in _ARROW:
         f = _arrow(path)
         for i in range(f.num_record_batches):
-            yield _flat(f.get_batch(i).to_pandas())
+            yield _flat(f.get_batch(i))
     else:
         raise DataError(f"file name {name!r} ends with an unknown kind; expected {KINDS}")
 
 
-def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+def _flat(batch: pa.RecordBatch) -> pd.DataFrame:
     """With a named index, as pandas keeps one in Parquet, among the columns."""
+    batch.validate(full=True)  # pyarrow believes what a file says of lengths and text: a broken one ends the process
+    frame: pd.DataFrame = batch.to_pandas()
     return frame if frame.index.name is None else frame.reset_index()
 
 

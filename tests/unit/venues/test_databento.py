@@ -115,6 +115,7 @@ def test_a_symbol_is_its_ids_only_in_its_dates() -> None:
     assert [r.frame for r in made.refused] == [2]
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=200), st.booleans())
 def test_no_bytes_crash_the_decoder(noise: bytes, metadata: bool) -> None:
     payload = METADATA[:40] + noise if metadata else noise

@@ -259,6 +259,7 @@ def test_many_orders_and_refusals_in_one_batch() -> None:
 edits = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=6)
 
 
+@pytest.mark.fuzz
 @given(st.lists(st.binary(max_size=120), max_size=6), edits, st.integers(0, 40))
 def test_no_bytes_crash_the_decoder_nor_make_it_read_beyond(noise: list[bytes], edit: Any, cut: int) -> None:
     good = bytearray(b"".join(FRAMES))
@@ -281,6 +282,7 @@ def test_no_bytes_crash_the_decoder_nor_make_it_read_beyond(noise: list[bytes], 
     assert all(-1 <= r.frame < len(frames.length) for r in torn.refused)
 
 
+@pytest.mark.fuzz
 @given(st.binary(max_size=300), edits, st.sampled_from(["", "pcap", "noise"]), st.integers(0, 60))
 def test_no_file_crashes_the_reader(tmp_path_factory: Any, noise: bytes, edit: Any, kind: str, cut: int) -> None:
     if kind == "noise":

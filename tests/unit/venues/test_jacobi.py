@@ -86,6 +86,7 @@ def test_files_packed_or_not_and_broken_ones(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.fuzz
 @given(st.lists(st.one_of(st.binary(max_size=40), st.binary(min_size=32, max_size=32)), max_size=8))
 def test_no_bytes_crash_the_decoder(noise: list[bytes]) -> None:
     made = decode(*noise, *STREAM)

@@ -140,6 +140,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @given(st.one_of(st.binary(max_size=80), json_values.map(lambda v: json.dumps(v).encode())))
 def test_no_bytes_crash_the_decoder(payload: bytes) -> None:
     decoder = Decoder(TABLE, "kraken:0")
@@ -149,6 +150,7 @@ def test_no_bytes_crash_the_decoder(payload: bytes) -> None:
     assert decoder.checks["right"] == 1
 
 
+@pytest.mark.fuzz
 @given(json_values, st.sampled_from(["a", "b", "as", "c"]))
 def test_no_message_of_a_known_pair_crashes_the_decoder(value: Any, key: str) -> None:
     decoder = Decoder(TABLE, "kraken:0")
@@ -190,6 +192,64 @@ def test_a_coarser_table_refuses_what_it_cannot_hold() -> None:
     fine = Instruments((Instrument(PAIR, tick_schedule=(("0", "0.00001"),), lot="0.000000001", venue="kraken"),))
     events = decode(Decoder(fine, "kraken:0"), told[:1]).events
     assert (events.price_ticks[1:] % 10 == 0).all()
+
+
+#: The frame of docs.kraken.com, "Websocket v1", channel "trade".
+TRADES = (
+    b'[0,[["5541.20000","0.15850568","1534614057.321597","s","l",""],'
+    b'["6060.00000","0.02455000","1534614057.324998","b","l",""]],"trade","XBT/USD"]'
+)
+
+
+def test_the_documented_trades_have_the_takers_side_and_touch_no_book() -> None:
+    _, told = messages(2, 2)
+    decoder = Decoder(TABLE, "kraken:0")
+    made = decode(decoder, [told[0], TRADES, *told[1:]])
+    e = made.events
+    at = np.flatnonzero(e.kind == EventKind.TRADE)
+    assert (made.refused, decoder.checks) == ((), {"right": 2, "wrong": 0})
+    assert e.side[at].tolist() == [Side.ASK, Side.BID]
+    assert e.price_ticks[at].tolist() == [55_412_000, 60_600_000]
+    assert e.qty[at].tolist() == [15_850_568, 2_455_000]
+    assert e.venue_ns[at].tolist() == [1_534_614_057_321_597_000, 1_534_614_057_324_998_000]
+    assert (e.flags[at] == EventFlag.LAST).all()
+
+
+def test_trades_told_again_by_a_new_subscription_are_passed_over() -> None:
+    decoder = Decoder(TABLE, "kraken:0")
+    decode(decoder, [TRADES])
+    other = Decoder(TABLE, "kraken:0")
+    other.load(decoder.state())
+    other.restart(5)
+    more = TRADES.replace(b"]],", b'],["6061.00000","1.00000000","1534614058.000000","b","m",""]],')
+    e = decode(other, [messages(2, 1)[1][0], more, more]).events
+    assert e.price_ticks[e.kind == EventKind.TRADE].tolist() == [60_610_000]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b'"s"', b'"x"', DeadReason.UNPARSABLE),
+        (b"5541.20000", b"5541.20001", DeadReason.BAD_VALUE),
+        (b"5541.20000", b"0.00", DeadReason.BAD_VALUE),
+        (b"5541.20000", b"0." + b"0" * 3_000_000 + b"1", DeadReason.BAD_VALUE),
+        (b'"5541.20000"', b'{".": 1}', DeadReason.UNPARSABLE),
+        (b"0.15850568", b"0.000000001", DeadReason.BAD_VALUE),
+        (b"XBT/USD", b"DOGE/EUR", DeadReason.UNKNOWN_INSTRUMENT),
+        (b'"trade"', b'"book-10"', DeadReason.UNPARSABLE),
+    ],
+)
+def test_a_frame_of_trades_that_cannot_be_used_is_refused_whole(old: bytes, new: bytes, reason: DeadReason) -> None:
+    decoder = Decoder(TABLE, "kraken:0")
+    made = decode(decoder, [TRADES.replace(old, new), TRADES])
+    assert [r[:2] for r in made.refused] == [(0, reason)]
+    assert made.events.receipt_ns.tolist() == [1, 1]
+
+
+def test_a_snapshot_whose_price_is_no_text_is_refused() -> None:
+    snapshot = [7, {"as": [[{".": 1}, "1.0", "1.0"]]}, "book-10", PAIR]
+    made = decode(Decoder(TABLE, "kraken:0"), [json.dumps(snapshot).encode()])
+    assert [r.reason for r in made.refused] == [DeadReason.UNPARSABLE]
 
 
 def test_decimal_strings_are_read_exactly() -> None:

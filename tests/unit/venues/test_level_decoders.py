@@ -214,6 +214,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.fuzz
 @numbered
 @given(payload=st.one_of(st.binary(max_size=80), json_values.map(lambda v: json.dumps(v).encode())))
 def test_no_bytes_crash_a_decoder_and_the_good_frames_around_are_taken(twin: Any, payload: bytes) -> None:
@@ -223,6 +224,7 @@ def test_no_bytes_crash_a_decoder_and_the_good_frames_around_are_taken(twin: Any
     assert folded(made.events) == expected(book)
 
 
+@pytest.mark.fuzz
 @unnumbered
 @given(payload=st.binary(max_size=80))
 def test_where_nothing_is_numbered_noise_clears_every_book(twin: Any, payload: bytes) -> None:
@@ -235,6 +237,7 @@ def test_where_nothing_is_numbered_noise_clears_every_book(twin: Any, payload: b
         assert folded(made.events) == {Side.BID: {}, Side.ASK: {}}
 
 
+@pytest.mark.fuzz
 @every
 @given(data=st.data())
 def test_a_mutated_frame_is_refused_or_says_what_it_says(twin: Any, data: st.DataObject) -> None:
@@ -252,6 +255,7 @@ def test_a_mutated_frame_is_refused_or_says_what_it_says(twin: Any, data: st.Dat
     decoder_of(book).load(decoder.state())
 
 
+@pytest.mark.fuzz
 @every
 @given(data=st.data())
 def test_a_torn_frame_is_always_refused(twin: Any, data: st.DataObject) -> None:

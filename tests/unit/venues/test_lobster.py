@@ -39,7 +39,7 @@ def test_the_seven_types() -> None:
         "34200.03,4,7,20,1000000,-1",
         "34200.04,3,7,70,1000000,-1",
         "34200.05,5,0,5,999900,1",
-        "34200.06,6,-1,9,999900,1".replace("-1", "0", 1),
+        "34200.06,6,-1,9,999900,1",
         "36023,7,0,0,-1,-1",
         "36323,7,0,0,0,-1",
         "36723,7,0,0,1,-1",
@@ -58,6 +58,18 @@ def test_the_seven_types() -> None:
         ),
     ]
     assert made.events.venue_ns[0] == MIDNIGHT_NS + 34_200_017_460_000
+
+
+@pytest.mark.parametrize("order_id", [-1, -2, -3, -4])
+@pytest.mark.parametrize("direction", [-1, 0, 1])
+def test_a_cross_is_a_trade_that_touches_no_order(order_id: int, direction: int) -> None:
+    decoder = Decoder(TABLE, "s")
+    made = decode(
+        "34200.01,1,7,100,1000000,-1", f"34200.02,6,{order_id},5000,1000000,{direction}", decoder=decoder,
+    )  # fmt: skip
+    assert made.refused == ()
+    assert rows(made)[1] == (EventKind.TRADE, Side.NONE, 0, 1_000_000, 5000)
+    assert (decoder.state()["id"].tolist(), decoder.state()["left"].tolist()) == ([7], [100])
 
 
 def test_a_seed_stands_for_orders_older_than_the_file() -> None:
@@ -91,6 +103,8 @@ def test_a_seed_stands_for_orders_older_than_the_file() -> None:
         ("34200,1,1,0,1,1", DeadReason.BAD_VALUE),
         ("34200,1,1,1,1,0", DeadReason.BAD_VALUE),
         ("34200,1,-1,1,1,1", DeadReason.BAD_VALUE),
+        ("34200,5,-1,1,1,1", DeadReason.BAD_VALUE),
+        ("34200,6,-1,0,1,1", DeadReason.BAD_VALUE),
         ("34200,1,99999999999999999999,1,1,1", DeadReason.BAD_VALUE),
         ("99999999999,1,1,1,1,1", DeadReason.BAD_VALUE),
         ("34200,7,0,0,5,-1", DeadReason.BAD_VALUE),
@@ -128,6 +142,7 @@ def test_files_with_and_without_a_seed(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.fuzz
 @given(st.lists(st.one_of(st.binary(max_size=60), st.text("0123456789,-.", max_size=60).map(str.encode)), max_size=8))
 def test_no_line_crashes_the_decoder(lines: list[bytes]) -> None:
     n = len(lines)

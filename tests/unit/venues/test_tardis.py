@@ -68,6 +68,7 @@ def test_a_row_that_cannot_be_used_is_refused(row: str, reason: DeadReason) -> N
     assert (made.events.kind[-1] == EventKind.CLEAR) == (reason != DeadReason.UNKNOWN_INSTRUMENT)
 
 
+@pytest.mark.fuzz
 @given(payload=st.binary(max_size=80) | st.text("0123456789.,truefalsbidkA\n", max_size=80).map(str.encode))
 def test_no_bytes_crash_the_decoder(payload: bytes) -> None:
     e = Decoder(TABLE, "tardis:0").decode(frames_of([1, 2], [0, 1], [SNAPSHOT, payload]), Header()).events

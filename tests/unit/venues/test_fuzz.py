@@ -1,0 +1,96 @@
+"""Bytes of every venue, mutated, as frames and as files: refusals and errors of qflib, never another exception.
+
+`tests/fuzz` does the same by coverage, for longer.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qflib.errors import DataError
+from qflib.venues.table import VENUES
+
+_spec = importlib.util.spec_from_file_location(
+    "venue_bytes", Path(__file__).parents[2] / "reference" / "venue_bytes.py"
+)
+venue_bytes: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+_spec.loader.exec_module(venue_bytes)  # type: ignore[union-attr]
+
+_BOOKLESS = ("ohlcv", "imbalance", "definition", "error", "symbol-mapping", "system", "defined")
+_ODD = [b"-", b"0" * 30, b"9" * 30, b"null", b"[", b"{}", b"\0", b"1e9"]
+every = pytest.mark.parametrize("name", venue_bytes.names())
+with_files = pytest.mark.parametrize("name", [n for n in venue_bytes.names() if venue_bytes.good(n).files])
+
+
+@st.composite
+def mutated(draw: Any, data: bytes) -> bytes:
+    """Bytes overwritten, put in, taken out, said twice, cut off."""
+    out = bytearray(data)
+    for _ in range(draw(st.integers(0, 6))):
+        at = draw(st.integers(0, len(out)))
+        kind = draw(st.sampled_from(("over", "in", "out", "twice")))
+        if kind == "over":
+            told = draw(st.binary(min_size=1, max_size=8))
+            out[at : at + len(told)] = told
+        elif kind == "in":
+            out[at:at] = draw(
+                st.binary(max_size=4) | st.sampled_from([b"-", b"0" * 30, b"9" * 30, b"null", b"[", b"\0"])
+            )
+        else:
+            end = at + draw(st.integers(1, 40))
+            out[at:end] = b"" if kind == "out" else out[at:end] * 2
+    return bytes(out[: draw(st.integers(0, len(out)))] if draw(st.integers(0, 3)) == 0 else out)
+
+
+def test_every_venue_is_fuzzed() -> None:
+    assert set(venue_bytes.names()) == set(VENUES)
+    assert all(venue_bytes.good(n).files for n, row in VENUES.items() if row.reads)
+
+
+@every
+def test_the_seeds_are_good(name: str, tmp_path: Path) -> None:
+    g = venue_bytes.good(name)
+    made = venue_bytes.decode(name, g.frames)
+    assert len(made.events.kind) + len(made.signals.direction) >= len(g.frames) // 2
+    for file, data in g.files.items():
+        (tmp_path / file).write_bytes(data)
+        if file.startswith(_BOOKLESS):
+            with pytest.raises(DataError):
+                VENUES[name].read(tmp_path / file)
+        else:
+            assert list(VENUES[name].read(tmp_path / file, g.table).chunks())
+
+
+@pytest.mark.fuzz
+@every
+@given(data=st.data())
+def test_mutated_frames_are_refused_or_say_what_they_say(name: str, data: st.DataObject) -> None:
+    frames = list(venue_bytes.good(name).frames)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(frames) - 1))
+        frames[at] = data.draw(mutated(frames[at]) | st.binary(max_size=100))
+    venue_bytes.decode(name, data.draw(st.permutations(frames)) if data.draw(st.booleans()) else frames)
+
+
+@pytest.mark.fuzz
+@with_files
+@given(data=st.data())
+def test_mutated_files_are_read_or_told(name: str, data: st.DataObject, tmp_path_factory: Any) -> None:
+    files = venue_bytes.good(name).files
+    file = data.draw(st.sampled_from(sorted(files)))
+    told = data.draw(mutated(files[file]) | mutated(files[file]) | st.binary(max_size=200))
+    venue_bytes.read(name, file, told, tmp_path_factory.mktemp("fuzz"))
+
+
+@pytest.mark.fuzz
+@with_files
+def test_a_file_cut_anywhere_is_read_or_told(name: str, tmp_path: Path) -> None:
+    for file, data in venue_bytes.good(name).files.items():
+        for cut in range(0, len(data), max(1, len(data) // 25)):
+            venue_bytes.read(name, file, data[:cut], tmp_path)
