@@ -127,7 +127,7 @@ class Feed(ABC):
         Returns
         -------
         DataFrame
-            Index ``receipt`` (UTC); columns symbol, kind, side, price, qty, order_id, last, snapshot, venue_time.
+            Index ``receipt`` (UTC); columns symbol, kind, side, price, qty, order_id, last, snapshot, gap, venue_time.
 
         Raises
         ------
@@ -311,6 +311,7 @@ def _frame(table: Instruments, e: Any, raw: bool) -> pd.DataFrame:
             "order_id": e.order_id,
             "last": (e.flags & EventFlag.LAST).astype(bool),
             "snapshot": (e.flags & EventFlag.SNAPSHOT).astype(bool),
+            "gap": (e.flags & EventFlag.GAP).astype(bool),
             "venue_time": e.venue_ns if raw else _venue_time(e.venue_ns),
         },
         index=receipt.rename("receipt"),

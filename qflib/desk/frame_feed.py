@@ -19,7 +19,7 @@ class FrameFeed(RecordedFeed):
     ----------
     frame
         Index or column ``receipt`` (time with a zone), columns symbol and kind; where told side, price, qty, order_id,
-        last, snapshot, venue_time. Rows are taken by receipt time, equal ones in the order of the frame.
+        last, snapshot, gap, venue_time. Rows are taken by receipt time, equal ones in the order of the frame.
     instruments
         The table of their symbols, ticks and lots.
 

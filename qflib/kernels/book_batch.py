@@ -18,11 +18,12 @@ from qflib.kernels.jit import folded, lean_kernel
 EVENTS: Final = 0
 CROSSED: Final = 8  # at a row with LAST, the best bid was above the best ask
 LOCKED: Final = 9  # at a row with LAST, they were equal
-N_COUNTERS: Final = 10
+GAPS: Final = 10  # rows with GAP
+N_COUNTERS: Final = 11
 #: Where `counters` has more room: how many were noted; then of each the event and the place that counts it.
-NOTED: Final = 10
+NOTED: Final = 11
 
-LAST: Final = 1
+LAST, GAP = 1, 4
 
 _RING = np.uint64(AHEAD - 1)
 _FEW, _CROWD = 16, 4096  # instruments and orders whose books stay close by
@@ -53,8 +54,8 @@ def apply_events(
     kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns
         Columns, read-only and contiguous.
     counters
-        (N_COUNTERS,) int64, added to: events, refusals by status, and crossed and locked books at rows with LAST; with
-        more room, the first of them are noted by their event.
+        (N_COUNTERS,) int64, added to: events, refusals by status, crossed and locked books at rows with LAST, and
+        rows with GAP; with more room, the first of them are noted by their event.
 
     Returns
     -------
@@ -88,12 +89,21 @@ def apply_events(
                 continue
         u = np.uint64(at)
         b.info[u].time_ns = max(b.info[u].time_ns, receipt_ns[i])
-        if np.int64(flags[i]) & LAST != 0:
-            place = crossing(b, u)
-            if place != 0:
-                count(counters, place, seen + j)
+        heed(b, u, np.int64(flags[i]), counters, seen + j)
     counters[EVENTS] = seen + stop
     return stop
+
+
+@folded
+def heed(b: BookState, instrument: Any, flags: Any, counters: Any, event: Any) -> None:
+    """Count what an event's flags say: rows are missing before it; its message ends, and the book is crossed."""
+    if flags & (LAST | GAP) != 0:
+        if flags & GAP != 0:
+            count(counters, GAPS, event)
+        if flags & LAST != 0:
+            place = crossing(b, instrument)
+            if place != 0:
+                count(counters, place, event)
 
 
 @folded
@@ -123,19 +133,19 @@ def apply_fitting(
     stop: Int,
     counters: NDArray[np.int64],
 ) -> Int:
-    """As `apply_events`, but it stops after the first row that is refused.
+    """As `apply_events`, but it stops after the first row that is refused, or has GAP.
 
     Returns
     -------
     row
-        `stop`; the row after the refused one, which is counted; or the row that found no room, which is not.
+        `stop`; the row after the one that made it stop, which is counted; or the row that found no room, which is not.
     """
     for j in range(start, stop):
-        refused = counters[1:CROSSED].sum()
+        wrong = counters[1:CROSSED].sum() + counters[GAPS]
         done = apply_events(
             b, kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns, j, j + 1, counters
         )
-        if done == j or counters[1:CROSSED].sum() != refused:
+        if done == j or counters[1:CROSSED].sum() + counters[GAPS] != wrong:
             return done
     return stop
 

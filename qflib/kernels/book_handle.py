@@ -11,13 +11,13 @@ from numba.np.arrayobj import populate_array
 from numpy.typing import NDArray
 
 from qflib.kernels.book import apply_one
-from qflib.kernels.book_batch import LAST, crossing
+from qflib.kernels.book_batch import GAP, LAST, crossing
 from qflib.kernels.book_state import BOOK, INFO, LEVEL, OK, ORDER, BookState, Int
 from qflib.kernels.jit import inlined, lean_kernel
 
 # What `apply_row` returns beside the statuses of `apply_event`, CROSSED and LOCKED.
 ELSEWHERE: Final = 10  # of another instrument: left out
-SEVERAL: Final = 11  # not one row: nothing was done
+SEVERAL: Final = 11  # not one row, or one with GAP: nothing was done
 
 _U4, _U8, _I8 = np.dtype("u4"), np.dtype("u8"), np.dtype("i8")
 _WORDS = 2 * len(BookState._fields)
@@ -88,6 +88,8 @@ def apply_row(address: Int, events: NDArray[Any], instrument: Int) -> Int:
     if len(events) != 1:
         return SEVERAL
     row = events[0]
+    if np.int64(row.flags) & GAP != 0:
+        return SEVERAL
     if np.int64(row.instrument) != instrument:
         return ELSEWHERE
     b = _opened(_array(address, _WORDS, _I8))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import ADD, CLEAR, LEVEL, MODIFY, QUOTE, apply_one
-from qflib.kernels.book_batch import EVENTS, LAST, count, crossing
+from qflib.kernels.book_batch import EVENTS, LAST, count, heed
 from qflib.kernels.book_ids import expect_id
 from qflib.kernels.book_levels import best_rows, rank_of
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -121,10 +121,8 @@ def replay_events(
             memory[FLOW] -= flow_of(ask, ask_qty, memory[LAST_RANK + 1], memory[LAST_SIZE + 1])
         memory[LAST_RANK], memory[LAST_RANK + 1] = bid, ask
         memory[LAST_SIZE], memory[LAST_SIZE + 1] = bid_qty, ask_qty
+        heed(b, np.int64(0), f, counters, counters[EVENTS] - 1)
         if f & LAST != 0:
-            place = crossing(b, np.int64(0))
-            if place != 0:
-                count(counters, place, counters[EVENTS] - 1)
             _tell(b, memory, near, tops, values, n)
             for j in range(ladder.shape[1] // 4):
                 for book in range(2):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, apply_event
-from qflib.kernels.book_batch import EVENTS, LAST, count, crossing
+from qflib.kernels.book_batch import EVENTS, count, heed
 from qflib.kernels.book_content import depth_qty
 from qflib.kernels.book_levels import rank_of, worse_level
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -98,10 +98,7 @@ def replay_sampled(
             count(counters, -status, counters[EVENTS] - 1)
         b.info[0].time_ns = now
         fold_flow(b, memory, f & SNAPSHOT != 0 or k == CLEAR)
-        if f & LAST != 0:
-            place = crossing(b, np.int64(0))
-            if place != 0:
-                count(counters, place, counters[EVENTS] - 1)
+        heed(b, np.int64(0), f, counters, counters[EVENTS] - 1)
     return len(kind), n
 
 

@@ -121,7 +121,7 @@ def decode(
         if count < 0:
             wrong = _tell(problems, wrong, f, UNPARSABLE if count == -2 else TORN, 0, size)
         elif mold == 1:
-            first, wrong = _in_sequence(s, payload, at, count, problems, wrong)
+            first, wrong = _in_sequence(s, payload, at, count, m, problems, wrong)
             before = wrong
         for k in range(count):
             told = be16(payload, p) if mold == 1 else size - 2
@@ -136,9 +136,9 @@ def decode(
 
 @lean_kernel
 def _in_sequence(
-    s: ItchState, payload: NDArray[np.uint8], at: Any, count: Int, problems: NDArray[np.int64], wrong: Int
+    s: ItchState, payload: NDArray[np.uint8], at: Any, count: Int, m: Int, problems: NDArray[np.int64], wrong: Int
 ) -> tuple[Int, Int]:
-    """How many of a packet's messages have come before; a gap is counted and told."""
+    """How many of a packet's messages have come before; a gap is counted and told: before row `m`."""
     name, rest, seq = be64(payload, at), np.uint64(be16(payload, at + 8)), be64(payload, at + 10)
     found, oldest, newest = -1, 0, np.uint64(0)
     for k in range(SESSIONS):
@@ -154,7 +154,7 @@ def _in_sequence(
     following = s.sessions[found, 2]
     if seq > following:
         s.counts[GAPS] += 1
-        problems[wrong, 0], problems[wrong, 1] = -1, GAP
+        problems[wrong, 0], problems[wrong, 1] = -1 - m, GAP
         problems[wrong, 2], problems[wrong, 3] = np.int64(following), np.int64(seq)
         wrong += 1
         following = seq

@@ -14,7 +14,7 @@ from qflib.errors import InputError, StateError
 from qflib.kernels import book_content as content
 from qflib.kernels.book_batch import N_COUNTERS, NOTED, apply_events, apply_fitting
 from qflib.kernels.book_handle import handle
-from qflib.kernels.book_state import ID_BOUND, INFO, BookState, grow, needed, new_state, with_instruments
+from qflib.kernels.book_state import ID_BOUND, INFO, ORDER_LIVE, BookState, grow, needed, new_state, with_instruments
 from qflib.records import DEPTH, TOPS, Instruments
 
 _KEYS = (
@@ -25,13 +25,16 @@ _KEYS = (
 )
 
 
+#: Rows of orders that are kept, used or not.
+_MUCH = 65_536
 #: What is known of an instrument, but for the time of its newest event: the exchange keeps time by source.
 _DIGESTED = tuple(n for n in INFO.names or () if n != "time_ns")
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What a batch of events did: events seen, and those refused by reason; crossed and locked books at rows with LAST.
+    """What a batch of events did: events seen, and those refused by reason; crossed and locked books at rows with LAST;
+    gaps.
 
     Refused events change no book. They add up: ``a + b``.
     """
@@ -46,6 +49,7 @@ class Counters:
     unknown_kinds: int = 0
     crossed: int = 0
     locked: int = 0
+    gaps: int = 0  # rows before which something is missing
     passed_over: int = 0  # between an event that did not fit and the next snapshot, where that is the policy
 
     @property
@@ -61,13 +65,18 @@ class Counters:
             + self.unknown_kinds
         )
 
+    @property
+    def misfits(self) -> int:
+        """Events that the book cannot be trusted after: refused ones, and gaps."""
+        return self.refused + self.gaps
+
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
 
 
 #: By place in the kernels' counters; what they are called where one event is named.
 REASONS = ("", "unknown id", "duplicate id", "bad quantity", "bad side", "bad price", "bad instrument", "unknown kind",
-            "crossed", "locked")  # fmt: skip
+            "crossed", "locked", "gap")  # fmt: skip
 
 
 class Books:
@@ -133,14 +142,15 @@ class Books:
             row = self._rows(apply_events, events, row, counters)
             if row < n:
                 self.grow()
+        self.shrink()
         return counters
 
     def fit(self, events: Any, counters: NDArray[np.int64]) -> int:
-        """As `count`, up to the first event that is refused; how many events were taken, the refused one among them."""
-        row, n, refused = 0, len(events.kind), told(counters).refused
-        while row < n and told(counters).refused == refused:
+        """As `count`, up to the first misfit, or row after a gap; how many events were taken, that one among them."""
+        row, n, misfits = 0, len(events.kind), told(counters).misfits
+        while row < n and told(counters).misfits == misfits:
             row = self._rows(apply_fitting, events, row, counters)
-            if row < n and told(counters).refused == refused:
+            if row < n and told(counters).misfits == misfits:
                 self.grow()
         return row
 
@@ -155,6 +165,12 @@ class Books:
     def grow(self) -> None:
         """Double what is full."""
         self.state = grow(self.state, needed(self.state))
+
+    def shrink(self) -> None:
+        """Give back room where less than an eighth of much is used. O(content), seldom."""
+        s = self.state
+        if len(s.orders) > _MUCH and 8 * int(s.heads[ORDER_LIVE]) < len(s.orders):
+            self.state = content.load(content.save(s), int(s.heads[ID_BOUND]))
 
     def tops(self, instruments: NDArray[Any] | None = None) -> Any:
         """`TOPS` columns of some instruments (all). O(instruments)."""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError
-from qflib.records import MARKET_EVENTS, EventKind, Instruments, Side
+from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instruments, Side
 
 _SIDES = {"": Side.NONE, "none": Side.NONE, "buy": Side.BID, "bid": Side.BID, "sell": Side.ASK, "ask": Side.ASK}
 _NEEDED = ("kind", "side", "price", "qty")
@@ -23,7 +23,8 @@ def as_events(events: Any, instruments: Instruments, instrument: int) -> Any:
         `MARKET_EVENTS` columns (ticks and lots), a structured array of its dtype, or a DataFrame with a tz-aware index
         (receipt time; optional) and columns kind (name or number of `EventKind`), side ("buy", "sell", "bid", "ask"
         or a number), price and qty in quote currency and units, and, where there are orders, order_id; optional
-        symbol (rows of other symbols are kept as such) and last (1 where a message ends; all by default).
+        symbol (rows of other symbols are kept as such), last (1 where a message ends; all by default) and gap (1 where
+        something before the row is missing; none by default).
     instruments, instrument
         The table, and the row a DataFrame without symbols speaks of.
 
@@ -86,10 +87,11 @@ def _from_frame(frame: pd.DataFrame, instruments: Instruments, instrument: int) 
             f"row {row} has price {prices[row]}, which is not on {instruments[int(which[row])].symbol}'s tick"
         )
     last = frame["last"].to_numpy(np.uint32) if "last" in frame.columns else np.ones(len(frame), np.uint32)
+    gap = frame["gap"].to_numpy(np.uint32) if "gap" in frame.columns else np.zeros(len(frame), np.uint32)
     time = _times(frame.index)
     return MARKET_EVENTS.make(
         kind=kind,
-        flags=last,
+        flags=last * np.uint32(EventFlag.LAST) + gap * np.uint32(EventFlag.GAP),
         instrument=which.astype(np.uint32),
         side=_codes(frame["side"], _SIDES, "side"),
         order_id=frame["order_id"].to_numpy(np.uint64)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
-from qflib.kernels.book_batch import CROSSED, LOCKED
+from qflib.kernels.book_batch import CROSSED, GAPS, LOCKED
 from qflib.kernels.book_handle import ELSEWHERE
 from qflib.kernels.book_state import OK
 from qflib.orderbook.books import REASONS, Counters
@@ -54,8 +54,8 @@ def refusal(symbol: str, counters: Counters, noted: Noted) -> str:
     """What is said of refused events."""
     counted = {k: v for k, v in asdict(counters).items() if v and k not in ("events", "passed_over")}
     reasons = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counted.items())
-    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < CROSSED), "")
+    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < CROSSED or p == GAPS), "")
     return (
-        f"{counters.refused} of {counters.events} events do not fit the book of {symbol}: {reasons}{first}; give the "
+        f"{counters.misfits} of {counters.events} events do not fit the book of {symbol}: {reasons}{first}; give the "
         "events from the start or a snapshot on, or policy='count' or 'resync'"
     )

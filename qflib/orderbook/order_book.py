@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError, InputError, StateError
 from qflib.kernels import book_content as content
 from qflib.kernels.book import find_order, qty_ahead
 from qflib.kernels.book_handle import apply_row
 from qflib.kernels.book_levels import level_qty
+from qflib.orderbook.asked import number, side_of, whole
 from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.orderbook.cost import TradeCost, walk
 from qflib.orderbook.frames import as_events, refuse_negative
@@ -24,7 +24,6 @@ from qflib.orderbook.replay import replay, snapshots
 from qflib.orderbook.resync import Resync
 from qflib.records import MARKET_EVENTS, Instrument, Instruments
 
-_SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
 #: Levels a side that may be asked for: their arrays are made before the book is looked at.
 MAX_DEPTH = 1_000_000
 _MAX_TICKS = 2**62
@@ -87,20 +86,21 @@ class OrderBook:
         events
             `MARKET_EVENTS` columns, a structured array of that dtype, or a DataFrame (see `qflib.orderbook.frames`).
         policy
-            "raise": refused events raise, after the good ones were applied; "count": they are counted; "resync": at one
-            the book is emptied, and what comes is passed over until a CLEAR begins a snapshot (see `in_sync`).
+            "raise": refused events and gaps raise, after the good ones were applied; "count": they are counted;
+            "resync": at one the book is emptied, and what comes is passed over until a CLEAR begins a snapshot (see
+            `in_sync`).
 
         Returns
         -------
         Counters
-            Events seen, refused by reason, and passed over.
+            Events seen, refused by reason, gaps, and passed over.
 
         Raises
         ------
         InputError, DataError
             If events are not of these forms, or hold a missing column or NaN price; with "raise", if they hold a
-            negative quantity (nothing is applied), or an event names an unknown order, adds one twice or has a wrong
-            side.
+            negative quantity (nothing is applied), or an event names an unknown order, adds one twice, has a wrong
+            side or follows a gap.
         """
         if getattr(events, "dtype", None) is _ROW and policy in STAYS:
             made = AT_ONCE.get(apply_row(self.books.address, events, self._row))  # type: ignore[arg-type]
@@ -121,9 +121,43 @@ class OrderBook:
         counted = self.books.count(mine, new_counters(MAX_NOTED))
         self._noted = [(int(which[row]), place) for row, place in noted(counted)]
         counters = told(counted)
-        if policy == "raise" and counters.refused:
+        if policy == "raise" and counters.misfits:
             raise DataError(refusal(self.symbol, counters, self._noted))
         return counters
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what stands in the book, the same however it came about. O(content)."""
+        return self.books.digest_of(0)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that stands in it, as named arrays, for `load`. O(content)."""
+        return self.books.save() | {"in_sync": np.array([self.in_sync])}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from a state of a book: the same events then do the same. O(content).
+
+        Raises
+        ------
+        StateError
+            If an array is missing, lengths contradict each other, or it is of several books.
+
+        Examples
+        --------
+        >>> from qflib import OrderBook
+        >>> from qflib.records import MARKET_EVENTS
+        >>> book, again = OrderBook("ACME.F"), OrderBook("ACME.F")
+        >>> _ = book.apply(MARKET_EVENTS.make(kind=[1], side=[1], order_id=[7], price_ticks=[9999], qty=[5]))
+        >>> again.load(book.state())
+        >>> again.order(7)["price"], again.digest == book.digest
+        (99.99, True)
+        """
+        if len(state.get("info.status", ())) != 1 or "in_sync" not in state:
+            raise StateError("the state is not of one book; give what OrderBook.state() returned")
+        books = Books(1)
+        books.load(state)
+        self._begin(books)
+        self._resync.lost = not bool(state["in_sync"][0])
 
     @property
     def in_sync(self) -> bool:
@@ -133,7 +167,7 @@ class OrderBook:
     @property
     def misfits(self) -> pd.DataFrame:
         """What did not fit in the last `apply` or `replay`: event (its row in what was given; of a feed, its number
-        among the instrument's events) and reason; also crossed and locked books. The first thousand.
+        among the instrument's events) and reason; also gaps, and crossed and locked books. The first thousand.
         """
         return as_frame(self._noted)
 
@@ -163,7 +197,7 @@ class OrderBook:
         InputError
             If `n` is not a whole number from 1 to a million.
         """
-        n = _whole(n, "depth", MAX_DEPTH)
+        n = whole(n, "depth", MAX_DEPTH)
         side, level, ticks, lots, orders = content.depth_of(self.books.state, 0, n)
         frame = pd.DataFrame(
             {
@@ -185,11 +219,11 @@ class OrderBook:
         InputError
             If the side is unknown, or the price is not one finite number.
         """
-        at = _number(price, "price")
+        at = number(price, "price")
         if abs(at) > self.instruments.to_price(self._row, _MAX_TICKS):
             raise InputError(f"price {at} is beyond what a book can hold; give one in quote currency")
         ticks = self.instruments.to_ticks(self._row, at)
-        return float(self.instruments.to_qty(self._row, level_qty(self.books.state, 0, _side(side), ticks)))
+        return float(self.instruments.to_qty(self._row, level_qty(self.books.state, 0, side_of(side), ticks)))
 
     def order(self, order_id: int) -> dict[str, Any]:
         """A resting order: side, price, qty, ahead (quantity before it in its queue). O(orders behind it).
@@ -199,7 +233,7 @@ class OrderBook:
         InputError
             If no such order rests here, or the id is not an unsigned 64-bit number.
         """
-        order_id = _whole(order_id, "order id", 2**64 - 1, least=0)
+        order_id = whole(order_id, "order id", 2**64 - 1, least=0)
         state = self.books.state
         row = find_order(state, 0, np.uint64(order_id))
         if row == 0:
@@ -224,7 +258,7 @@ class OrderBook:
         InputError
             If the side is not "buy" or "sell", or the quantity is not positive.
         """
-        qty = _number(qty, "quantity")
+        qty = number(qty, "quantity")
         levels = self.books.levels_of(0)
         other = levels["side"] == (2 if side == "buy" else 1)
         prices = self.instruments.to_price(self._row, levels["price_ticks"][other])
@@ -273,7 +307,7 @@ class OrderBook:
             is not a whole number from 1 to a million; with "raise", bad events.
         """
         checked(policy)
-        levels = _whole(levels, "levels", MAX_DEPTH)
+        levels = whole(levels, "levels", MAX_DEPTH)
         self._use(feed.instruments)
         self._begin()
         shadow = Resync(Books(1)) if policy == "resync" else None
@@ -284,7 +318,7 @@ class OrderBook:
         counters, self._noted = told(counted), noted(counted)
         if shadow is not None:
             counters, self._noted, self._resync.lost = shadow.total, shadow.noted[:MAX_NOTED], shadow.lost
-        if policy == "raise" and counters.refused:
+        if policy == "raise" and counters.misfits:
             raise DataError(refusal(self.symbol, counters, self._noted))
         frame.attrs["counters"] = asdict(counters)
         return frame
@@ -313,7 +347,7 @@ class OrderBook:
             If the feed does not have the symbol, a time has no time zone, or `n` is not a whole number from 1 to a
             million.
         """
-        n = _whole(n, "depth", MAX_DEPTH)
+        n = whole(n, "depth", MAX_DEPTH)
         self._use(feed.instruments)
         self._begin()
         frame, counted = snapshots(self.books, feed, self._row, times, lambda: self.depth(n), new_counters(MAX_NOTED))
@@ -352,9 +386,9 @@ class OrderBook:
         ):
             yield BookLevel("bid" if side == 1 else "ask", p, q, orders)
 
-    def _begin(self) -> None:
-        """An empty book."""
-        self.books = Books(1)
+    def _begin(self, books: Books | None = None) -> None:
+        """These books, or an empty one."""
+        self.books = books if books is not None else Books(1)
         self._resync = Resync(self.books)
         self._noted = ()
 
@@ -364,30 +398,3 @@ class OrderBook:
 
     def _repr_html_(self) -> str:
         return self.depth(5).to_html(index=False)
-
-
-def _side(side: Any) -> int:
-    if not isinstance(side, str) or side not in _SIDES:
-        raise InputError(f"side {side!r} is unknown; give 'buy' or 'sell' ('bid' or 'ask')")
-    return _SIDES[side]
-
-
-def _whole(n: Any, what: str, most: int, least: int = 1) -> int:
-    """A whole number within bounds: kernels take nothing else."""
-    try:
-        made = least - 1 if isinstance(n, bool) else operator.index(n)
-    except TypeError:
-        made = least - 1
-    if not least <= made <= most:
-        raise InputError(f"{what} {n} is not a whole number from {least} to {most:,}; give one")
-    return made
-
-
-def _number(value: Any, what: str) -> float:
-    try:
-        made = float(value)
-    except (TypeError, ValueError):
-        made = float("nan")
-    if not math.isfinite(made):
-        raise InputError(f"{what} {value} must be one finite number")
-    return made

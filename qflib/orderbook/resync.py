@@ -13,7 +13,7 @@ from qflib.records import MARKET_EVENTS, EventFlag, EventKind
 
 
 class Resync:
-    """Applies events of one instrument to row 0 of some books, up to one that does not fit; then from a CLEAR on.
+    """Applies events of one instrument to row 0 of some books, up to a misfit or a gap; then from a snapshot on.
 
     Parameters
     ----------
@@ -38,10 +38,11 @@ class Resync:
             What was seen, refused and passed over.
         """
         n = len(events.kind)
-        ends = [*np.flatnonzero(events.kind == EventKind.CLEAR).tolist(), n]
+        begins = (events.kind == EventKind.CLEAR) & (events.flags & EventFlag.GAP == 0)
+        ends = [*np.flatnonzero(begins).tolist(), n]
         parts, total, at = [], Counters(), 0
         self.noted = []
-        for end in ends:  # pieces that begin with a CLEAR, but the first
+        for end in ends:  # pieces that begin with the CLEAR of a snapshot, but the first
             if self.lost:
                 total += Counters(passed_over=end - at)
             elif end > at:
@@ -69,12 +70,12 @@ class Resync:
         self.noted = all_noted
 
     def _piece(self, events: Any, first: int) -> tuple[Any, Counters]:
-        """Events that hold no CLEAR but as the first, which is the `first` of those given."""
+        """Events that hold no snapshot's CLEAR but as the first, which is the `first` of those given."""
         n, counters = len(events.kind), new_counters(len(events.kind))
         taken = self.books.fit(events, counters)
         self.noted += [(first + row, place) for row, place in noted(counters)]
         made = told(counters)
-        if not made.refused:
+        if not made.misfits:
             return events, made
         self.lost = True
         clear = _clear(events, taken - 1)
@@ -87,6 +88,6 @@ def _clear(events: Any, row: int) -> Any:
     """A CLEAR at the time of a row."""
     one = MARKET_EVENTS.slice(events, row, row + 1)
     return MARKET_EVENTS.make(
-        kind=[EventKind.CLEAR], flags=[EventFlag.LAST | EventFlag.SNAPSHOT], instrument=one.instrument,
+        kind=[EventKind.CLEAR], flags=[EventFlag.LAST | EventFlag.GAP], instrument=one.instrument,
         venue_ns=one.venue_ns, receipt_ns=one.receipt_ns,
     )  # fmt: skip

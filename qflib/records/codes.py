@@ -25,6 +25,7 @@ class EventFlag(IntEnum):
 
     LAST = 1  # the venue's message ends here: the book is whole again
     SNAPSHOT = 2  # part of a snapshot, not a change
+    GAP = 4  # something the venue told before this row is missing, or could not be used
 
 
 class Side(IntEnum):

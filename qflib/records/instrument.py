@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
@@ -99,8 +100,8 @@ def session_ns(calendar: str) -> int:
 def smallest_tick(instrument: Instrument) -> Fraction:
     """Prices are integers of this: the greatest common divisor of the schedule's ticks."""
     ticks = [Fraction(t) for _, t in instrument.tick_schedule]
-    den = int(np.lcm.reduce([t.denominator for t in ticks]))
-    return Fraction(int(np.gcd.reduce([int(t * den) for t in ticks])), den)
+    den = math.lcm(*(t.denominator for t in ticks))
+    return Fraction(math.gcd(*(int(t * den) for t in ticks)), den)
 
 
 def _check(r: Instrument) -> None:
@@ -134,6 +135,8 @@ def _check(r: Instrument) -> None:
         raise wrong(f"tick_schedule {r.tick_schedule} and lot {r.lot!r} must hold decimal strings") from None
     if not steps or any(t <= 0 for _, t in steps) or lot <= 0:
         raise wrong("ticks and lot must be positive")
+    if max(n for f in (smallest_tick(r), lot) for n in (f.numerator, f.denominator)) >= 2**63:
+        raise wrong(f"tick_schedule {r.tick_schedule} or lot {r.lot!r} is too fine or too coarse; 18 decimals are held")
     if any(a >= b for (a, _), (b, _) in itertools.pairwise(steps)):
         raise wrong(f"tick_schedule {r.tick_schedule} must rise by price")
     if not r.underlying:

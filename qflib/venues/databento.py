@@ -40,7 +40,7 @@ _IGNORED = np.zeros(256, bool)
 _IGNORED[[ord("F"), ord("N")]] = True
 _SIDE = np.zeros(256, np.uint32)
 _SIDE[ord("B")], _SIDE[ord("A")] = Side.BID, Side.ASK
-_LAST, _SNAPSHOT = 128, 32
+_LAST, _SNAPSHOT, _MAYBE_BAD_BOOK = 128, 32, 4
 
 
 class Decoder:
@@ -132,7 +132,8 @@ class Decoder:
         return MARKET_EVENTS.make(
             kind=kind[keep],
             flags=((flags & _LAST) != 0) * np.uint32(EventFlag.LAST)
-            + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT),
+            + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT)
+            + ((flags & _MAYBE_BAD_BOOK) != 0) * np.uint32(EventFlag.GAP),
             instrument=row[keep].astype(np.uint32),
             side=_SIDE[r["side"].view(np.uint8)],
             order_id=r["order_id"],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qflib.kernels import itch as kernel
 from qflib.kernels.order_memory import loaded, new_memory, saved, with_room
-from qflib.records import MARKET_EVENTS, DeadReason, Header, Instruments
+from qflib.records import MARKET_EVENTS, DeadReason, EventFlag, Header, Instruments
 from qflib.venues.itch_files import read, read_messages
 from qflib.venues.itch_messages import SHAPES
 from qflib.venues.new_york import day_ns
@@ -49,7 +49,8 @@ class Decoder:
     -----
     One kernel call a batch, O(bytes). Trades (P, Q) are told without a side; a status is that of H, and CLOSED at the
     end of system hours (S, E); the start of messages (S, O) clears every book. A gap in a session's sequence is
-    counted and told; there is no snapshot to wait for. Packets that come twice (lines A and B) count once.
+    counted, told, and marked (GAP) at the next row of each instrument; there is no snapshot to wait for. Packets that
+    come twice (lines A and B) count once.
     """
 
     def __init__(self, instruments: Instruments, source: str) -> None:
@@ -70,6 +71,7 @@ class Decoder:
             sessions=np.zeros((kernel.SESSIONS, 4), np.uint64),
             counts=np.zeros(kernel.N_COUNTS, np.int64),
         )
+        self._missed = np.zeros(len(instruments), np.uint8)  # a gap's first row of the instrument is still to come
 
     def decode(self, frames: Any, header: Header) -> Decoded:
         """Take `FRAMES` columns in; events in frame order, and the frames refused."""
@@ -100,6 +102,7 @@ class Decoder:
                 out,
                 wrong,
             )
+            self._mark_gaps(out.flags, out.instrument[:made], wrong[:told])
             parts.append(MARKET_EVENTS.make(**{name: a[:made] for name, a in zip(out._fields, out, strict=True)}))
             problems.append(wrong[:told])
             if start == here and at + int(frames.length[start]) > len(frames.payload):
@@ -107,8 +110,25 @@ class Decoder:
                 return Decoded(_joined(parts), (*_refusals(problems), *missing))
         return Decoded(_joined(parts), _refusals(problems))
 
+    def _mark_gaps(
+        self, flags: NDArray[np.uint32], instrument: NDArray[np.uint32], problems: NDArray[np.int64]
+    ) -> None:
+        """After a gap in the sequence, the first row of each instrument has GAP. O(rows) while some are to come."""
+        gaps = (-1 - problems[problems[:, 1] == DeadReason.GAP, 0]).tolist()
+        at = 0
+        for i, stop in enumerate((*gaps, len(instrument))):
+            rows = instrument[at:stop]
+            if self._missed.any() and self._missed[rows].any():
+                who, first = np.unique(rows, return_index=True)
+                flags[at + first[self._missed[who] == 1]] |= np.uint32(EventFlag.GAP)
+                self._missed[who] = 0
+            if i < len(gaps):
+                self._missed[:] = 1
+            at = stop
+
     def restart(self, receipt_ns: int) -> Decoded:
-        """Nothing: there is no snapshot to wait for."""
+        """Books stay, as there is no snapshot to wait for; the next row of each instrument tells a gap."""
+        self._missed[:] = 1
         return Decoded()
 
     @property
@@ -122,6 +142,7 @@ class Decoder:
         orders = saved(s.memory)
         return {f"orders.{n}": orders[n].copy() for n in orders.dtype.names or ()} | {
             "rows": s.rows.copy(), "sessions": s.sessions.reshape(-1).copy(), "counts": s.counts.copy(),
+            "missed": self._missed.copy(),
         }  # fmt: skip
 
     def load(self, state: State) -> None:
@@ -135,6 +156,7 @@ class Decoder:
             sessions=state["sessions"].reshape(kernel.SESSIONS, 4).copy(),
             counts=state["counts"].copy(),
         )
+        self._missed = state["missed"].copy()
 
 
 def _name(symbol: str) -> int:
@@ -162,5 +184,5 @@ def _refusals(problems: list[NDArray[np.int64]]) -> tuple[Refusal, ...]:
     for frame, reason, a, b in np.concatenate(problems).tolist():
         why = DeadReason(reason)
         kind = repr(chr(a)) if 0 <= a < 256 else ""
-        made.append(Refusal(frame, why, _SAID[why].format(kind=kind, a=a % 2**64, b=b % 2**64)))
+        made.append(Refusal(max(frame, -1), why, _SAID[why].format(kind=kind, a=a % 2**64, b=b % 2**64)))
     return tuple(sorted(made))

@@ -26,7 +26,7 @@ def plain_events(frame: pd.DataFrame, table: Instruments, where: str, first: int
     Parameters
     ----------
     frame
-        Columns receipt, symbol, kind; where told side, price, qty, order_id, last, snapshot, venue_time.
+        Columns receipt, symbol, kind; where told side, price, qty, order_id, last, snapshot, gap, venue_time.
     table
         Symbols, ticks and lots.
     where
@@ -52,7 +52,7 @@ def plain_events(frame: pd.DataFrame, table: Instruments, where: str, first: int
         )
     if "order_id" in frame:
         rows["order_id"] = _ids(frame["order_id"], f"{where}: order_id")
-    for name, bit in (("last", EventFlag.LAST), ("snapshot", EventFlag.SNAPSHOT)):
+    for name, bit in (("last", EventFlag.LAST), ("snapshot", EventFlag.SNAPSHOT), ("gap", EventFlag.GAP)):
         if name in frame:
             rows["flags"] |= frame[name].astype(bool).to_numpy().astype(np.uint32) * np.uint32(bit)
     if "venue_time" in frame:

@@ -20,8 +20,8 @@ class Refused(Exception):
         self.reason, self.detail = reason, detail
 
 
-def clear_row(at: int, receipt_ns: int, flags: int = EventFlag.LAST) -> Row:
-    """The book of an instrument is empty."""
+def clear_row(at: int, receipt_ns: int, flags: int = EventFlag.LAST | EventFlag.GAP) -> Row:
+    """The book of an instrument is empty: by default as something is missing, to await a snapshot."""
     return (EventKind.CLEAR, flags, at, Side.NONE, 0, 0, 0, receipt_ns)
 
 

@@ -104,7 +104,7 @@ class Decoder:
     def restart(self, receipt_ns: int) -> Decoded:
         """Frames were lost: a CLEAR for every book of the connection."""
         own = np.array(self._own, np.uint32)
-        flags = int(EventFlag.LAST)
+        flags = int(EventFlag.LAST | EventFlag.GAP)
         return Decoded(
             MARKET_EVENTS.make(
                 kind=np.full(len(own), EventKind.CLEAR, np.uint32),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError, InputError, StateError
 from qflib.kernels.order_stream import new_stream, take_rows
 from qflib.orderbook import OrderBook
-from qflib.orderbook.books import Counters
+from qflib.orderbook.books import Books, Counters
 from qflib.orderbook.misfits import MAX_NOTED
-from qflib.records import MARKET_EVENTS, EventKind, Instrument, Instruments
+from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instrument, Instruments
 
 CLEAR, ADD, EXECUTE = EventKind.CLEAR, EventKind.ADD, EventKind.EXECUTE
 
@@ -73,8 +73,10 @@ def test_row_by_row_is_as_all_at_once(seed: int, damage: list[int], data: st.Dat
     table = MARKET_EVENTS.to_struct(events)
     for d in damage:
         row = table[d % len(table)]
-        what = d % 5
-        if what < 3:
+        what = d % 6
+        if what == 5:
+            row["flags"] |= np.uint32(EventFlag.GAP)
+        elif what < 3:
             row[("order_id", "side", "instrument")[what]] = d % 7
         else:
             row["kind"] = (EXECUTE, 77)[what - 3]
@@ -87,7 +89,7 @@ def test_row_by_row_is_as_all_at_once(seed: int, damage: list[int], data: st.Dat
     assert single.books.digest() == whole.books.digest()
     assert single_counts == whole_counts
     assert misfits[:MAX_NOTED] == list(whole.misfits.itertuples(index=False, name=None))
-    assert len(misfits) == whole_counts.refused + whole_counts.crossed + whole_counts.locked
+    assert len(misfits) == whole_counts.misfits + whole_counts.crossed + whole_counts.locked
 
 
 def test_the_first_misfit_is_named_and_nothing_else_is_held_up() -> None:
@@ -107,8 +109,8 @@ def test_the_first_misfit_is_named_and_nothing_else_is_held_up() -> None:
 @settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(1, 99),
-    lost=st.lists(st.integers(60, 340), min_size=1, max_size=4),
-    snapshots=st.lists(st.integers(60, 340), max_size=4, unique=True),
+    lost=st.lists(st.integers(60, 339), min_size=1, max_size=4),
+    snapshots=st.lists(st.integers(60, 339), max_size=4, unique=True),
     cuts=st.lists(st.integers(0, 400), max_size=5),
 )
 def test_resync_waits_for_a_snapshot_and_is_right_after_it(
@@ -218,3 +220,99 @@ def test_negative_quantities_go_by_the_policy() -> None:
     fresh = OrderBook("ACME.F")
     assert fresh.apply(rows, policy="resync").passed_over == 52
     assert not fresh.in_sync
+
+
+def test_gaps_go_by_the_policy() -> None:
+    events = MARKET_EVENTS.to_struct(flow(5, 60))
+    events["flags"][[30, 70]] |= np.uint32(EventFlag.GAP)
+    book, whole = OrderBook("ACME.F"), OrderBook("ACME.F")
+    counters = book.apply(events, policy="count")
+    assert (counters.gaps, counters.refused, counters.misfits) == (2, 0, 2)
+    assert book.misfits.query("reason == 'gap'")["event"].tolist() == [30, 70]
+    assert book.digest == whole_digest(whole, events)
+    with pytest.raises(DataError, match=r"2 of 100 events .* 2 gaps; the first is event 30 \(gap\)"):
+        OrderBook("ACME.F").apply(events)
+    lost = OrderBook("ACME.F")
+    told = lost.apply(events, policy="resync")
+    assert (told.gaps, told.passed_over, lost.in_sync) == (1, len(events) - 31, False)
+    assert lost.depth(5).empty
+    assert OrderBook("ACME.F").apply(events[30:31], policy="count").gaps == 1  # a row alone
+
+
+def whole_digest(book: OrderBook, events: Any) -> str:
+    """The digest of a book that was told the same without gaps."""
+    plain = events.copy()
+    plain["flags"] &= ~np.uint32(EventFlag.GAP)
+    assert book.apply(plain).misfits == 0
+    return book.digest
+
+
+def test_a_book_emptied_for_a_gap_is_out_of_sync_until_its_snapshot() -> None:
+    table = MARKET_EVENTS.to_struct(
+        MARKET_EVENTS.make(
+            kind=[EventKind.LEVEL, CLEAR, EventKind.LEVEL, CLEAR, EventKind.LEVEL],
+            flags=[EventFlag.LAST, EventFlag.LAST | EventFlag.GAP, EventFlag.LAST, EventFlag.SNAPSHOT, EventFlag.LAST],
+            side=[1, 0, 2, 0, 1],
+            price_ticks=[100, 0, 103, 0, 101],
+            qty=[5, 0, 6, 0, 7],
+        )
+    )
+    book = OrderBook("ACME.F")
+    for end, synced, bid in [(1, True, 1.0), (2, False, np.nan), (3, False, np.nan), (5, True, 1.01)]:
+        book = OrderBook("ACME.F")
+        counters = book.apply(table[:end], policy="resync")
+        assert book.in_sync is synced
+        np.testing.assert_equal(book.best["bid"], bid)
+        assert counters.gaps == (end > 1)
+        assert counters.passed_over == (end > 2)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(1, 99), at=st.integers(0, 340), lost=st.booleans())
+def test_a_book_goes_on_from_its_state(seed: int, at: int, lost: bool) -> None:
+    table = MARKET_EVENTS.to_struct(flow(seed, 300))
+    if lost and at:
+        table["flags"][at - 1] |= np.uint32(EventFlag.GAP)
+    whole, first, second = (OrderBook("ACME.F") for _ in range(3))
+    first.apply(table[:at], policy="resync")
+    second.load(first.state())
+    assert second.in_sync is first.in_sync
+    told = second.apply(table[at:], policy="resync")
+    counters = whole.apply(table, policy="resync")
+    assert second.digest == whole.digest
+    assert told.passed_over <= counters.passed_over
+    assert second.orders().equals(whole.orders())
+
+
+def test_states_that_are_none_are_refused() -> None:
+    book = OrderBook("ACME.F")
+    book.apply(flow(3, 20))
+    before = book.digest
+    for state in ({}, {**book.state(), "info.status": np.zeros(2, np.uint32)}, {"in_sync": np.array([True])}):
+        with pytest.raises(StateError, match=r"OrderBook\.state"):
+            book.load(state)
+    torn = book.state()
+    torn["orders.id"] = torn["orders.id"][:-1]
+    with pytest.raises(StateError, match="torn"):
+        book.load(torn)
+    assert book.digest == before
+
+
+@pytest.mark.parametrize("ids", [0, 2**32])
+def test_memory_follows_the_live_orders_down(ids: int) -> None:
+    n = 300_000
+    books, few = Books(1, ids=ids), np.arange(1, n + 1, dtype=np.uint64)
+    price = 10_000 - (few % 500).astype(np.int64)
+    kind, side = np.full(n, ADD), np.ones(n, np.uint32)
+    came = MARKET_EVENTS.make(kind=kind, side=side, order_id=few, price_ticks=price, qty=few % 9 + 1)
+    books.apply(came)
+    peak = sum(a.nbytes for a in books.state)
+    gone = few[: n - 1_000]
+    cancel = came._replace(kind=np.full(n, EventKind.CANCEL, np.uint32))
+    assert books.apply(MARKET_EVENTS.slice(cancel, 0, len(gone))).refused == 0
+    left = sum(a.nbytes for a in books.state)
+    assert left < peak / 5
+    again = Books(1)
+    again.apply(MARKET_EVENTS.take(came, np.arange(n - 1_000, n)))
+    assert books.digest() == again.digest()
+    assert books.apply(MARKET_EVENTS.make(kind=[EXECUTE], side=[1], order_id=[n], qty=[1])).refused == 0

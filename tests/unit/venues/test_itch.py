@@ -150,6 +150,32 @@ def test_packets_in_sequence_twice_and_with_a_gap() -> None:
     assert (other.events.order_id.tolist(), other.refused) == ([6], ())
 
 
+def test_a_gap_is_marked_at_the_next_row_of_each_instrument() -> None:
+    def of_msft(oid: int) -> bytes:
+        return message("A", oid, b"B", 100, b"MSFT", 1_000_000, locate=2)
+
+    def told(*packets: bytes, decoder: Decoder) -> list[tuple[int, int]]:
+        events = decode(*packets, decoder=decoder).events
+        return list(zip(events.order_id.tolist(), (events.flags & EventFlag.GAP).tolist(), strict=True))
+
+    gap, whole, cut = int(EventFlag.GAP), Decoder(TABLE, "s"), Decoder(TABLE, "s")
+    packets = [
+        packet(1, add(1), of_msft(2)), packet(4, add(3), add(4)), packet(6, add(5), of_msft(6)), packet(9, of_msft(7)),
+    ]  # fmt: skip
+    expected = [(1, 0), (2, 0), (3, gap), (4, 0), (5, 0), (6, gap), (7, gap)]
+    assert told(*packets, decoder=whole) == expected
+    made = []
+    for p in packets:
+        made += told(p, decoder=cut)
+        state, cut = cut.state(), Decoder(TABLE, "s")
+        cut.load(state)
+    assert made == expected
+    decode(packet(20, count=0), decoder=cut)  # a heartbeat tells of the gap, and has no row
+    assert told(packet(20, add(8)), decoder=cut) == [(8, gap)]
+    cut.restart(0)
+    assert told(packet(21, add(9), of_msft(10)), decoder=cut) == [(9, gap), (10, gap)]
+
+
 def test_every_type_has_its_length_and_is_decoded(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     made = {}

@@ -106,6 +106,7 @@ def test_what_is_missing_clears_the_book_until_the_snapshot(twin: Any, fault: st
     assert broken.refused[0][:2] == (0, DeadReason.GAP)
     assert decoder.checks["gaps"] >= 1
     assert broken.events.kind.tolist() == [EventKind.CLEAR]
+    assert broken.events.flags.tolist() == [EventFlag.LAST | EventFlag.GAP]
     again = decode(decoder, [book.snapshot(), *(book.update() for _ in range(5))], 40)
     assert again.refused == ()
     assert len(before.kind)
