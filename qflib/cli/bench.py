@@ -23,10 +23,12 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
+    "implied-vol": "qflib.cli.benches.implied_vol",
     "import": "qflib.cli.benches.importing",
     "matching": "qflib.cli.benches.matching",
     "orderbook": "qflib.cli.benches.orderbook",
     "pipeline": "qflib.cli.benches.pipeline",
+    "pricing": "qflib.cli.benches.pricing",
     "shortfall": "qflib.cli.benches.shortfall",
 }
 RUNS = 7  # at least five: the median of fewer jumps about

@@ -1,8 +1,9 @@
-"""64-bit words: the highest set bit, as one machine instruction, and the change of sign; asking memory ahead."""
+"""One machine instruction each: the highest set bit, asking memory ahead, multiplying and adding; change of sign."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 from numba import types
@@ -40,8 +41,19 @@ def _prefetch(typing_context: Any, array: Any, place: Any) -> Any:
     return types.void(array, types.uint64), generate
 
 
+@intrinsic
+def _fma(typing_context: Any, x: Any, y: Any, z: Any) -> Any:
+    """X y + z, rounded once."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fma(*args)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
 highest_bit: Any = _highest_bit  # typed by its use in kernels, not by its generator
 prefetch: Any = _prefetch
+fma: Callable[[float, float, float], float] = cast(Any, _fma)
 
 
 @inlined

@@ -24,7 +24,8 @@ def log_moneyness(spot: float, strike: float) -> float:
     """ln(spot / strike), accurate next to the money where the quotient rounds."""
     if 0.5 * strike < spot < 2.0 * strike:
         return math.log1p((spot - strike) / strike)
-    return math.log(spot) - math.log(strike) if spot > 1e150 or strike > 1e150 else math.log(spot / strike)
+    quotient = spot / strike
+    return math.log(quotient) if 1e-300 < quotient < 1e300 else math.log(spot) - math.log(strike)
 
 
 @kernel
@@ -103,31 +104,6 @@ def digital_probability(sign: float, x: float, s: float, shift: float) -> float:
     if s == 0.0:
         return 0.5 if x == 0.0 else (1.0 if sign * x > 0.0 else 0.0)
     return cdf(sign * (x / s + shift * s))
-
-
-@kernel
-def black_scholes_batch(
-    sign: Floats,
-    spot: Floats,
-    strike: Floats,
-    years: Floats,
-    rate: Floats,
-    dividend_yield: Floats,
-    vol: Floats,
-    out: Floats,
-) -> None:
-    """`black_scholes_price` of float64 arrays of one length into `out`; O(n)."""
-    for i in range(out.size):
-        out[i] = black_scholes_price(sign[i], spot[i], strike[i], years[i], rate[i], dividend_yield[i], vol[i])
-
-
-@kernel
-def black76_batch(
-    sign: Floats, forward: Floats, strike: Floats, years: Floats, rate: Floats, vol: Floats, out: Floats
-) -> None:
-    """`black76_price` of float64 arrays of one length into `out`; O(n)."""
-    for i in range(out.size):
-        out[i] = black76_price(sign[i], forward[i], strike[i], years[i], rate[i], vol[i])
 
 
 @kernel

@@ -101,21 +101,3 @@ def greeks(
         discount * density(d2) / (strike * s),
         elasticity,
     )
-
-
-@kernel
-def greeks_batch(
-    sign: Floats,
-    spot: Floats,
-    strike: Floats,
-    years: Floats,
-    rate: Floats,
-    dividend_yield: Floats,
-    vol: Floats,
-    out: Floats,
-) -> None:
-    """`greeks` of float64 arrays of length n into `out` of shape (len(GREEKS), n); O(n)."""
-    for i in range(out.shape[1]):
-        row = greeks(sign[i], spot[i], strike[i], years[i], rate[i], dividend_yield[i], vol[i])
-        for j in range(out.shape[0]):
-            out[j, i] = row[j]

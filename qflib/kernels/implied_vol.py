@@ -28,6 +28,7 @@ STATUS_NAMES = ("ok", "at_intrinsic", "below_intrinsic", "above_maximum", "expir
 _EPS = 2.220446049250313e-16
 _SQRT_2PI = 2.5066282746310002
 _STEPS = 60
+_NEAR = 1e-2  # a price, relative: the vol is then not the only thing that is near
 
 
 @kernel
@@ -70,34 +71,23 @@ def total_vol(x: float, value: float, rest: float) -> float:
     else:
         s = bend + (value - at_bend) * _SQRT_2PI
     want = rest if upper else value
-    least, most, done = 0.0, math.inf, False
+    least, most = 0.0, math.inf
     for _ in range(_STEPS):
         if not (least < s < most):
             s = _middle(least, most)
         have = otm_complement(x, s) if upper else otm_value(x, s)
-        if done or have == want:
-            # steps are of third order: after one below 1e-6 the next is below rounding, and the price tells if not
-            if _near(x, s, have, want):
-                return s
-            break
+        if have == want:
+            return s
         if (have < want) != upper:
             least = s
         else:
             most = s
         step = _halley(x, s, have, want, low, upper)
-        if math.isfinite(step):
-            s += step
-            done = abs(step) < 1e-6 * s
-        else:
-            s = math.inf  # no vol is felt here: halve the bracket
+        # steps are of third order: after one this small, from a price this near, the next is below rounding
+        if abs(step) < 1e-6 * s and abs(have - want) <= _NEAR * want:
+            return s + step
+        s = s + step if math.isfinite(step) else math.inf  # no vol is felt here: halve the bracket
     return _bisect(x, want, upper)
-
-
-@kernel
-def _near(x: float, s: float, have: float, want: float) -> bool:
-    """Whether a price is the one wanted, to the rounding of the price itself: eps (1 + d^2)."""
-    d = x / s + 0.5 * s
-    return abs(have - want) <= 16.0 * _EPS * (1.0 + d * d) * want
 
 
 @kernel
@@ -131,15 +121,13 @@ def normal_total_vol(distance: float, value: float) -> float:
     # in the tail ln(value) ~ -d^2/2; near the money value ~ s / sqrt(2 pi) - distance / 2
     u = value / distance
     s = (value + 0.5 * distance) * _SQRT_2PI if u > 0.1 else distance / math.sqrt(1.0 - 2.0 * math.log(u))
-    least, most, done = 0.0, math.inf, False
+    least, most = 0.0, math.inf
     for _ in range(_STEPS):
         if not (least < s < most):
             s = _middle(least, most)
         have, d = normal_otm_value(distance, s), distance / s
-        if done or have == value:
-            if abs(have - value) <= 16.0 * _EPS * (1.0 + d * d) * value:
-                return s
-            break
+        if have == value:
+            return s
         if have < value:
             least = s
         else:
@@ -149,11 +137,9 @@ def normal_total_vol(distance: float, value: float) -> float:
         damp = 1.0 + 0.5 * step * (d * d / s - slope / have)
         if damp > 0.25:
             step /= damp
-        if math.isfinite(step):
-            s += step
-            done = abs(step) < 1e-6 * s
-        else:
-            s = math.inf
+        if abs(step) < 1e-6 * s and abs(have - value) <= _NEAR * value:
+            return s + step
+        s = s + step if math.isfinite(step) else math.inf
     least, most = 0.0, math.inf
     for _ in range(2000):
         s = _middle(least, most)
@@ -215,25 +201,6 @@ def normal_implied_vol(
     if value <= noise:
         return math.nan, AT_INTRINSIC
     return normal_total_vol(abs(gain), value) / math.sqrt(years), OK
-
-
-@kernel
-def lognormal_implied_vol_batch(
-    price: Floats,
-    sign: Floats,
-    spot: Floats,
-    strike: Floats,
-    years: Floats,
-    rate: Floats,
-    dividend_yield: Floats,
-    vol: Floats,
-    status: NDArray[np.int8],
-) -> None:
-    """`lognormal_implied_vol` of float64 arrays of one length into `vol` and int8 `status`; O(n)."""
-    for i in range(vol.size):
-        vol[i], status[i] = lognormal_implied_vol(
-            price[i], sign[i], spot[i], strike[i], years[i], rate[i], dividend_yield[i]
-        )
 
 
 @kernel

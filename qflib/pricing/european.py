@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qflib.kernels.bachelier import bachelier_batch
-from qflib.kernels.black_scholes import black76_batch, black_scholes_batch
+from qflib.kernels.lognormal_blocks import black_scholes_batch
 from qflib.pricing.inputs import NumberLike, RightLike, arguments
 
 
@@ -107,7 +107,9 @@ def black76(
     a = arguments(right, forward=forward, strike=strike, years=years, rate=rate, vol=vol)
     sign, price, strikes, times, rates, vols = a.values
     out = np.empty(a.size)
-    black76_batch(sign, price, strikes, times, rates, vols, out)
+    black_scholes_batch(
+        sign, price, strikes, times, rates, rates, vols, out
+    )  # a forward is a spot that yields the rate
     return a.restore(out, "price")
 
 

@@ -15,9 +15,9 @@ from qflib.kernels.implied_vol import (
     BELOW_INTRINSIC,
     OK,
     STATUS_NAMES,
-    lognormal_implied_vol_batch,
     normal_implied_vol_batch,
 )
+from qflib.kernels.implied_vol_blocks import lognormal_implied_vol_batch
 from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
 from qflib.pricing.sensitivities import spot_or_forward
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
-from qflib.kernels.black_scholes_greeks import GREEKS, greeks_batch
+from qflib.kernels.black_scholes_greeks import GREEKS
+from qflib.kernels.lognormal_blocks import greeks_batch
 from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
 
 Units = Literal["natural", "trader"]

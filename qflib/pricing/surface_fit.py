@@ -9,7 +9,8 @@ import pandas as pd
 from scipy.optimize import least_squares
 
 from qflib.errors import DataError, InputError
-from qflib.kernels.black_scholes_greeks import GREEKS, greeks_batch
+from qflib.kernels.black_scholes_greeks import GREEKS
+from qflib.kernels.lognormal_blocks import greeks_batch
 from qflib.kernels.ssvi import ssvi_variance_batch
 from qflib.pricing.chain import chain_implied_vol, checked_chain
 from qflib.pricing.inputs import Floats, arguments

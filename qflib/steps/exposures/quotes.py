@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.implied_vol import OK, lognormal_implied_vol_batch
+from qflib.kernels.implied_vol import OK
+from qflib.kernels.implied_vol_blocks import lognormal_implied_vol_batch
 from qflib.kernels.position_values import YEAR_NS
 from qflib.records import DEPTH, Instruments, TradingStatus
 from qflib.steps.state import State

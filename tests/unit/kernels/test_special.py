@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from qflib.kernels import special
-from qflib.kernels.jit import simd_kernel
+from qflib.kernels.jit import kernel, simd_kernel
 
 F = NDArray[np.float64]
 
@@ -43,6 +43,28 @@ def map_tail(x: F, out: F) -> None:
 def map_density(x: F, out: F) -> None:
     for i in range(x.size):
         out[i] = special.normal_density(x[i])
+
+
+@kernel
+def map_slope(x: F, out: F) -> None:
+    for i in range(x.size):
+        out[i] = special.mills_slope(x[i])
+
+
+@kernel
+def map_expm1(x: F, out: F) -> None:
+    for i in range(x.size):
+        out[i] = special.expm1_near(x[i])
+
+
+@kernel
+def map_quotient(x: F, out: F) -> None:
+    for i in range(x.size):
+        out[i] = special.log_quotient(x[i], 3.0)
+
+
+def slope(x: mp.mpf) -> mp.mpf:
+    return 1 - x * mills(x)
 
 
 def mills(x: mp.mpf) -> mp.mpf:
@@ -80,8 +102,25 @@ rng = np.random.default_rng(11)
         (map_mills, mills, np.r_[rng.uniform(0, 40, 3000), 10.0 ** np.arange(-12.0, 30), 0.0], 2e-15),
         (map_tail, lambda x: mp.erfc(x / mp.sqrt(2)) / 2, np.r_[rng.uniform(-37, 37, 3000), 0.0, 37.0], 4e-15),
         (map_density, mp.npdf, np.r_[rng.uniform(-37, 37, 3000), 0.0], 2e-15),
+        (map_slope, slope, np.r_[rng.uniform(0, 40, 3000), 10.0 ** np.arange(-12.0, 12), 0.0], 1e-15),
+        (map_expm1, mp.expm1, np.r_[rng.uniform(-0.3466, 0.3466, 3000), 10.0 ** -np.arange(1.0, 300, 7)], 4e-16),
+        (
+            map_quotient,
+            lambda x: mp.log(x / 3),
+            np.r_[np.exp(rng.uniform(-690, 690, 2000)), rng.uniform(1.5, 6, 2000), 3 + 10.0 ** -np.arange(1.0, 15)],
+            5e-16,
+        ),
     ],
-    ids=["exp", "log", "mills_ratio", "normal_tail", "normal_density"],
+    ids=[
+        "exp",
+        "log",
+        "mills_ratio",
+        "normal_tail",
+        "normal_density",
+        "mills_slope",
+        "expm1_near",
+        "log_quotient",
+    ],
 )
 def test_relative_error_stays_below_what_the_docstring_states(
     f: Callable[[F, F], None], exact: Callable[[mp.mpf], mp.mpf], x: F, bound: float
