@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
+    "hedging": "qflib.cli.benches.hedging",
     "implied-vol": "qflib.cli.benches.implied_vol",
     "import": "qflib.cli.benches.importing",
     "matching": "qflib.cli.benches.matching",
@@ -31,8 +32,11 @@ BENCHES: dict[str, str] = {
     "pricing": "qflib.cli.benches.pricing",
     "shortfall": "qflib.cli.benches.shortfall",
 }
+#: run only where named: ten minutes
+SLOW = frozenset({"hedging"})
 RUNS = 7  # at least five: the median of fewer jumps about
 
+_NAMES = f"Any of {', '.join(BENCHES)}; none: all but {', '.join(SLOW)}."
 _NS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 _REFERENCE_STEPS = 1_000_000
 
@@ -48,12 +52,14 @@ class Row(NamedTuple):
 
 
 def command(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Any of {', '.join(BENCHES)}; none: all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Any of {', '.join(BENCHES)}; none: all but {', '.join(SLOW)}.")
+    ] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also time other libraries, where installed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Time parts of the library: median and least of at least five runs."""
-    chosen = names or list(BENCHES)
+    chosen = names or [n for n in BENCHES if n not in SLOW]
     if unknown := [n for n in chosen if n not in BENCHES]:
         raise InputError(f"bench {unknown[0]!r} is unknown; expected one of {', '.join(BENCHES)}")
     reference = reference_ns()

@@ -100,9 +100,9 @@ def _figures_of(v: dict[str, Any]) -> Any:
         from qflib.cli.verify_shortfall import figures as shortfall
 
         return shortfall(v, settings.load().data)
-    from qflib.cli.verify_pricing import figures as pricing
+    from qflib.cli import verify_hedging, verify_pricing
 
-    return pricing(v)
+    return (verify_hedging if v["group"] in verify_hedging.GROUPS else verify_pricing).figures(v)
 
 
 def judged(v: Mapping[str, Any], got: Any) -> tuple[str, str]:

@@ -7,29 +7,54 @@ from typing import TYPE_CHECKING
 from qflib.lazy import lazy
 
 if TYPE_CHECKING:
+    from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
     from qflib.hedging.comparison import WhatIf, what_if
+    from qflib.hedging.diary import hedge_diary
+    from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
+    from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
+    from qflib.hedging.simulation import HedgeSimulation, simulate_hedges
     from qflib.hedging.sizing import hedge
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "CostGrid": "grid",
         "HedgePlan": "plan",
+        "HedgeSimulation": "simulation",
         "Ladder": "ladder",
+        "MinVarianceDelta": "neutral",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
+        "cost_grid": "grid",
+        "explain_by_greeks": "attribution",
+        "explain_by_steps": "attribution",
         "hedge": "sizing",
+        "hedge_diary": "diary",
+        "min_variance_ratio": "neutral",
+        "neutral_quantities": "neutral",
+        "simulate_hedges": "simulation",
         "what_if": "comparison",
     },
 )
 
 __all__ = [
+    "CostGrid",
     "HedgePlan",
+    "HedgeSimulation",
     "Ladder",
+    "MinVarianceDelta",
     "Portfolio",
     "WhatIf",
+    "cost_grid",
+    "explain_by_greeks",
+    "explain_by_steps",
     "hedge",
+    "hedge_diary",
+    "min_variance_ratio",
+    "neutral_quantities",
+    "simulate_hedges",
     "what_if",
 ]

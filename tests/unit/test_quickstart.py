@@ -90,3 +90,11 @@ def test_the_matching_page_runs() -> None:
     assert told["kind"].value_counts()["triggered"] == 1
     assert (told["reason"] == "self_trade").sum() == 1
     assert len(scope["events"].fills()) > 0
+
+
+def test_the_hedging_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/hedging.md"), "hedging", "exec"), scope)
+    made = scope["made"].to_frame()
+    assert len(made) == 5
+    assert made["mean_cost"].idxmax() == "Delta()"

@@ -1,0 +1,195 @@
+"""What hedging an option costs and leaves, by simulation: rules side by side on the same paths."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qflib.errors import InputError
+from qflib.hedging.paths import Model
+from qflib.hedging.rules import Rule, Terms
+from qflib.kernels.hedge_paths import hedge_along
+from qflib.pricing.inputs import arguments
+
+Floats = NDArray[np.float64]
+_CHUNK = 8_192  # paths that are made and hedged together
+
+
+@dataclass(frozen=True, eq=False)
+class HedgeSimulation:
+    """P&L of selling one option and hedging it, by rule.
+
+    Parameters
+    ----------
+    rules
+        Their names.
+    pnl, costs
+        (rules, paths): P&L at expiry, and the present value of what was paid in costs.
+    level
+        Confidence of expected shortfall.
+
+    Examples
+    --------
+    >>> from qflib.hedging import rules, simulate_hedges
+    >>> made = simulate_hedges([rules.Delta()], paths=20_000, cost=0.002)
+    >>> made.to_frame()["mean_cost"].round(1).tolist()
+    [0.9]
+    """
+
+    rules: tuple[str, ...]
+    pnl: Floats = field(repr=False)
+    costs: Floats = field(repr=False)
+    level: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a rule: mean_pnl, std, es, mean_cost, and their standard errors.
+
+        Errors are those of independent paths; es's is that of a mean beyond a quantile (Yamai and Yoshiba 2002).
+        """
+        rows = [self._row(i) for i in range(len(self.rules))]
+        return pd.DataFrame(rows, index=pd.Index(self.rules, name="rule"))
+
+    def _row(self, i: int) -> dict[str, float]:
+        pnl, cost = self.pnl[i], self.costs[i]
+        n, tail = len(pnl), 1.0 - self.level
+        k = max(int(n * tail), 1)
+        worst = np.partition(pnl, k)[: k + 1]
+        edge, losses = float(worst.max()), -np.sort(worst)[:k]
+        es = float(losses.mean())
+        spread = float(losses.var()) + (1.0 - tail) * (es + edge) ** 2
+        return {
+            "mean_pnl": float(pnl.mean()),
+            "std": float(pnl.std()),
+            "es": es,
+            "mean_cost": float(cost.mean()),
+            "mean_pnl_se": float(pnl.std() / math.sqrt(n)),
+            "es_se": math.sqrt(spread / k),
+            "mean_cost_se": float(cost.std() / math.sqrt(n)),
+        }
+
+    def plot(self) -> Any:
+        """Expected shortfall over mean cost, a dot a rule."""
+        import hvplot.pandas  # noqa: F401  (registers .hvplot)
+
+        frame = self.to_frame().reset_index()
+        dots = frame.hvplot.scatter(
+            x="mean_cost", y="es", by="rule", size=70, xlabel="mean cost", ylabel=f"ES {self.level:.1%}",
+            title=f"{self.pnl.shape[1]:,} paths", width=760, height=420, grid=True, legend="right",
+        )  # fmt: skip
+        bars = frame.hvplot.errorbars(x="mean_cost", y="es", yerr1="es_se")
+        return dots * bars
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().round(4).to_html())
+
+    def __repr__(self) -> str:
+        return f"HedgeSimulation({len(self.rules)} rules, {self.pnl.shape[1]:,} paths, ES {self.level:.1%})"
+
+
+def simulate_hedges(
+    rules: Sequence[Rule],
+    model: Model | None = None,
+    *,
+    right: str = "call",
+    spot: float = 100.0,
+    strike: float = 100.0,
+    years: float = 0.5,
+    rate: float = 0.02,
+    vol: float = 0.25,
+    cost: float = 0.002,
+    looks: int = 126,
+    paths: int = 100_000,
+    seed: int = 1,
+    level: float = 0.975,
+    progress: bool = False,
+) -> HedgeSimulation:
+    """Sell one option at its Black-Scholes premium and hedge it to expiry on simulated paths.
+
+    Parameters
+    ----------
+    rules
+        Of `qflib.hedging.rules`; all see the same paths.
+    model
+        Of `qflib.hedging.paths`; by default geometric Brownian motion at `vol` that drifts by `rate`.
+    right, spot, strike, years, rate, vol
+        The option; `vol` is the one that premium and deltas are from, which paths need not have.
+    cost
+        One way, as a share of what is traded; the unwind at expiry is charged too.
+    looks
+        Even in time, the first at the sale.
+    paths
+        Rounded up to whole chunks of 8,192; the halves of a chunk are antithetic.
+    seed
+        The same seed gives the same paths, whatever the machine's cores.
+    level
+        Confidence of expected shortfall.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    HedgeSimulation
+        `to_frame()`, `plot()`: the frontier of expected shortfall and cost.
+
+    Raises
+    ------
+    InputError
+        If there is no rule, or a figure is out of its range.
+
+    Notes
+    -----
+    O(paths * looks * rules), on all cores.
+
+    Examples
+    --------
+    >>> from qflib.hedging import rules, simulate_hedges
+    >>> made = simulate_hedges([rules.Delta(), rules.WhalleyWilmott(risk_aversion=30.0)], paths=20_000)
+    >>> bool(made.to_frame()["mean_cost"].is_monotonic_decreasing)
+    True
+    """
+    from qflib.hedging.paths import GBM
+
+    if not rules:
+        raise InputError("there is no rule; give some of qflib.hedging.rules")
+    if not (0 <= cost < 1 and looks >= 1 and paths >= 1 and 0 < level < 1):
+        raise InputError(
+            f"cost {cost}, looks {looks}, paths {paths}, level {level}: a cost is a share from 0 to 1, a level between "
+            "0 and 1, and there is at least one look and path"
+        )
+    a = arguments(right, spot=spot, strike=strike, years=years, rate=rate, vol=vol)
+    if a.shape:
+        raise InputError("one option is hedged at a time; give scalars")
+    sign = float(a.values[0][0])
+    if years <= 0 or vol <= 0:
+        raise InputError(f"years {years} and vol {vol}: an option to hedge has both above 0")
+    made = model or GBM(vol, rate)
+    left = np.asarray(years - years / looks * np.arange(looks), np.float64)
+    tables = [np.ascontiguousarray(r.table(Terms(left, rate, vol, cost))) for r in rules]
+    chunks = -(-paths // _CHUNK)
+    pnl, costs = np.empty((len(rules), chunks * _CHUNK)), np.empty((len(rules), chunks * _CHUNK))
+    seeds = np.random.SeedSequence(seed).spawn(chunks)
+
+    def work(k: int) -> None:
+        prices = made.paths(spot, years, looks, _CHUNK, np.random.default_rng(seeds[k]))
+        at = slice(k * _CHUNK, (k + 1) * _CHUNK)
+        for i, table in enumerate(tables):
+            hedge_along(prices, sign, strike, years, rate, vol, table, cost, pnl[i, at], costs[i, at])
+
+    from qflib.progress import bar
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, bar(total=chunks, desc="hedging", disable=not progress) as shown:
+        for _ in pool.map(work, range(chunks)):
+            shown.update(1)
+    return HedgeSimulation(_names(rules), pnl, costs, level)
+
+
+def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
+    return tuple(r.name for r in rules)
