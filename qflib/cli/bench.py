@@ -31,6 +31,7 @@ BENCHES: dict[str, str] = {
     "pipeline": "qflib.cli.benches.pipeline",
     "pricing": "qflib.cli.benches.pricing",
     "shortfall": "qflib.cli.benches.shortfall",
+    "surface": "qflib.cli.benches.surface",
 }
 #: run only where named: ten minutes
 SLOW = frozenset({"hedging"})

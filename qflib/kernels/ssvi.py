@@ -41,6 +41,23 @@ def ssvi_variance_batch(k: Floats, theta: Floats, rho: float, eta: float, gamma:
 
 
 @kernel
+def ssvi_gradient_batch(k: Floats, theta: Floats, rho: float, eta: float, gamma: float, out: Floats) -> None:
+    """`ssvi_variance` and its derivatives in theta, rho, eta and gamma into `out` (5, n), theta above 0; O(n)."""
+    for i in range(k.size):
+        at = theta[i]
+        phi = ssvi_slope(at, eta, gamma)
+        u = phi * k[i]
+        root = math.sqrt(u * u + 2.0 * u * rho + 1.0)
+        w = 0.5 * at * (1.0 + rho * u + root)
+        by_slope = 0.5 * at * (rho + (u + rho) / root) * u  # in ln phi
+        out[0, i] = w
+        out[1, i] = w / at + by_slope * ((gamma - 1.0) / (1.0 + at) - gamma / at)
+        out[2, i] = 0.5 * at * u * (1.0 + 1.0 / root)
+        out[3, i] = by_slope / eta
+        out[4, i] = by_slope * math.log((1.0 + at) / at)
+
+
+@kernel
 def svi_variance(k: float, a: float, b: float, rho: float, m: float, sigma: float) -> float:
     """Total variance of a raw SVI slice, equation 3.1; O(1)."""
     return a + b * (rho * (k - m) + math.hypot(k - m, sigma))

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 from qflib.errors import DataError, InputError
 from qflib.kernels.black_scholes_greeks import GREEKS
 from qflib.kernels.lognormal_blocks import greeks_batch
-from qflib.kernels.ssvi import ssvi_variance_batch
+from qflib.kernels.ssvi import ssvi_gradient_batch, ssvi_variance_batch
 from qflib.pricing.chain import chain_implied_vol, checked_chain
 from qflib.pricing.inputs import Floats, arguments
 from qflib.pricing.surface import YEAR, Surface
@@ -144,16 +144,33 @@ def _fit(
         rho = float(p[0])
         return rho, 2.0 * float(p[1]) / (1.0 + abs(rho)), float(p[2]), np.cumsum(p[3:] * scale)
 
+    table = np.empty((5, k.size))
+
     def residuals(p: Floats) -> Floats:
         rho, eta, gamma, levels = unpack(p)
-        w = _variance(k, levels[slot], rho, eta, gamma)
-        return np.asarray((np.sqrt(w / t) - iv) / half_spread)
+        ssvi_gradient_batch(k, _frozen(levels[slot]), rho, eta, gamma, table)
+        return np.asarray((np.sqrt(table[0] / t) - iv) / half_spread)
+
+    reached = slot[:, None] >= np.arange(len(years))  # the steps that a level is made of
+
+    def slopes(p: Floats) -> Floats:
+        rho, eta, gamma, levels = unpack(p)
+        ssvi_gradient_batch(k, _frozen(levels[slot]), rho, eta, gamma, table)
+        w, by_theta, by_rho, by_eta, by_gamma = table
+        wing = 1.0 + abs(rho)
+        out = np.empty((k.size, len(p)))
+        out[:, 0] = by_rho - by_eta * eta * np.sign(rho) / wing
+        out[:, 1] = by_eta * 2.0 / wing
+        out[:, 2] = by_gamma
+        out[:, 3:] = np.where(reached, by_theta[:, None] * scale, 0.0)
+        out /= (2.0 * np.sqrt(w * t) * half_spread)[:, None]
+        return out
 
     n = len(years)
     start = np.concatenate([[-0.3, 0.5, 0.4], np.ones(n)])
-    low = np.concatenate([[-0.999, 1e-4, 1e-3], np.zeros(n)])
+    low = np.concatenate([[-0.999, 1e-4, 1e-3], np.full(n, 1e-9)])
     high = np.concatenate([[0.999, 1.0, 0.5], np.full(n, np.inf)])
-    found = least_squares(residuals, start, bounds=(low, high), max_nfev=200)
+    found = least_squares(residuals, start, slopes, bounds=(low, high), max_nfev=200)
     return unpack(np.asarray(found.x, np.float64))
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from qflib.errors import DataError, InputError
-from qflib.kernels.ssvi import ssvi_variance
+from qflib.kernels.ssvi import ssvi_gradient_batch, ssvi_variance, ssvi_variance_batch
 from qflib.pricing import Surface, black76, fit_surface
 from qflib.pricing.svi import svi_durrleman, svi_total_variance
 
@@ -115,3 +115,22 @@ def test_picture_is_in_vol_points_and_names_its_quotes():
     assert labels[:2] == [f"{surface.quotes['expiry'].min():%Y-%m-%d} {what}" for what in ("fit", "quotes")]
     dots = picture.get(1)["vol"]
     assert dots.min() > 10  # 0.2 a year is 20 points
+
+
+def test_the_gradient_is_that_of_the_surface():
+    rng = np.random.default_rng(4)
+    k, theta = rng.uniform(-1, 1, 50), rng.uniform(0.01, 0.5, 50)
+    terms = {"rho": -0.4, "eta": 0.9, "gamma": 0.4}
+    table, moved = np.empty((5, 50)), np.empty((2, 50))
+    for a in (k, theta):
+        a.flags.writeable = False
+    ssvi_gradient_batch(k, theta, *terms.values(), table)
+    ssvi_variance_batch(k, theta, *terms.values(), moved[0])
+    np.testing.assert_allclose(table[0], moved[0], rtol=1e-14)
+    for row, name in enumerate(("theta", *terms), start=1):
+        for side, step in enumerate((1e-6, -1e-6)):
+            at = {n: v + (step if n == name else 0.0) for n, v in terms.items()}
+            shifted = theta + (step if name == "theta" else 0.0)
+            shifted.flags.writeable = False
+            ssvi_variance_batch(k, shifted, *at.values(), moved[side])
+        np.testing.assert_allclose(table[row], (moved[0] - moved[1]) / 2e-6, rtol=2e-6, atol=1e-9)
