@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
     from qflib.hedging.comparison import WhatIf, what_if
     from qflib.hedging.diary import hedge_diary
+    from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
@@ -22,6 +23,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "CostGrid": "grid",
+        "HedgeEffectiveness": "effectiveness",
         "HedgePlan": "plan",
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
@@ -33,6 +35,7 @@ __getattr__, __dir__ = lazy(
         "explain_by_steps": "attribution",
         "hedge": "sizing",
         "hedge_diary": "diary",
+        "hedge_effectiveness": "effectiveness",
         "min_variance_ratio": "neutral",
         "neutral_quantities": "neutral",
         "simulate_hedges": "simulation",
@@ -42,6 +45,7 @@ __getattr__, __dir__ = lazy(
 
 __all__ = [
     "CostGrid",
+    "HedgeEffectiveness",
     "HedgePlan",
     "HedgeSimulation",
     "Ladder",
@@ -53,6 +57,7 @@ __all__ = [
     "explain_by_steps",
     "hedge",
     "hedge_diary",
+    "hedge_effectiveness",
     "min_variance_ratio",
     "neutral_quantities",
     "simulate_hedges",

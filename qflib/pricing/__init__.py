@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
+    from qflib.pricing.parity import parity_forwards
     from qflib.pricing.sensitivities import greeks
     from qflib.pricing.surface import Surface
     from qflib.pricing.surface_fit import fit_surface
@@ -30,6 +31,7 @@ __getattr__, __dir__ = lazy(
         "implied_vol": "inversion",
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
+        "parity_forwards": "parity",
     },
 )
 
@@ -45,4 +47,5 @@ __all__ = [
     "implied_vol",
     "inverse_black76",
     "inverse_greeks",
+    "parity_forwards",
 ]
