@@ -11,7 +11,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test lint bench clean
+.PHONY: help setup up test faults lint bench clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ up: $(READY) ## run the desk on Kafka and the simulated market, with a live view
 
 test: lint ## set up, lint, run every test
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+faults: $(WARM) ## kill, stop and scale a whole desk (minutes); FAULT_KILLS=20 kills each stage so often
+	$(BIN)/python -m pytest -q -s -n 0 -m faults
 
 lint: $(WARM) ## style, types, walls
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """The whole desk on real Kafka, killed and scaled: nothing lost, nothing doubled, every byte as it should be.
 
-FAULT_KILLS says how often each stage is killed (default: once); the recovery times are printed (``pytest -s``).
+FAULT_KILLS says how often each stage is killed (default: once); the recovery times are printed. `make faults` runs them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from qflib.stream.folder import DeskFolder
 from qflib.stream.opening import opening
 from qflib.stream.running import RunningDesk
 from qflib.stream.stages import STAGES
+
+pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("FAULT_KILLS", "1"))
 SPAN_S = 30 + 30 * KILLS  # of market time, at the wall's speed: longer than the faults take
