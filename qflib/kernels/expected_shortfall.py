@@ -103,8 +103,19 @@ def _select(a: F8, n: int, k: int) -> None:
 def es_of_worst(tail: F8, mass: float) -> float:
     """ES of the values of a sorted tail, lowest P&L first, that hold `mass` observations."""
     whole = int(mass)
-    total = 0.0
-    for i in range(whole):
+    a = b = c = d = e = f = g = h = 0.0
+    blocks = whole & ~7
+    for i in range(0, blocks, 8):  # eight sums side by side: one would wait for itself
+        a += tail[i]
+        b += tail[i + 1]
+        c += tail[i + 2]
+        d += tail[i + 3]
+        e += tail[i + 4]
+        f += tail[i + 5]
+        g += tail[i + 6]
+        h += tail[i + 7]
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for i in range(blocks, whole):
         total += tail[i]
     part = mass - whole
     if part > 0.0:

@@ -1,6 +1,6 @@
 """The whole desk on real Kafka, killed and scaled: nothing lost, nothing doubled, every byte as it should be.
 
-FAULT_KILLS says how often each stage is killed (default: once); the recovery times are printed. `make faults` runs them.
+FAULT_KILLS says how often each stage is killed (default: once); recovery times are printed. `make faults` runs them.
 """
 
 from __future__ import annotations
