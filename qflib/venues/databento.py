@@ -40,7 +40,7 @@ _IGNORED = np.zeros(256, bool)
 _IGNORED[[ord("F"), ord("N")]] = True
 _SIDE = np.zeros(256, np.uint32)
 _SIDE[ord("B")], _SIDE[ord("A")] = Side.BID, Side.ASK
-_LAST, _SNAPSHOT = 128, 32
+_LAST, _SNAPSHOT, _MAYBE_BAD_BOOK = 128, 32, 4
 
 
 class Decoder:
@@ -58,8 +58,8 @@ class Decoder:
 
     Notes
     -----
-    Vectorised: O(records), 0.1 µs each. After a gap nothing can be mended, as these files have no later snapshot: the
-    dead letter alone tells of it.
+    Vectorised: O(records), 0.1 µs each. A gap in the channel shows as the flag F_MAYBE_BAD_BOOK: it is counted and
+    told once an instrument, until a record of it has no such flag. The book goes on: there is no snapshot to wait for.
     """
 
     def __init__(self, instruments: Instruments, source: str) -> None:
@@ -67,6 +67,9 @@ class Decoder:
         #: Rows (instrument id, from ns, to ns, row of the table or -1), sorted by id and from.
         self._named = np.zeros((0, 4), np.int64)
         self._unit = _units(instruments)
+        #: Instrument ids whose records are flagged.
+        self._doubted: set[int] = set()
+        self.gaps = 0
 
     def decode(self, frames: Any, header: Header) -> Decoded:
         """Take `FRAMES` columns in; events in frame order, and the frames refused."""
@@ -87,6 +90,8 @@ class Decoder:
             receipt = frames.receipt_ns[start:stop]
             if layout is not None and kind in (MBO, *TOLD):
                 rows = np.frombuffer(payload[at[start] : at[stop]], layout.dtype)
+                if "flags" in (layout.dtype.names or ()):
+                    self._doubt(rows, start, refused)
                 make = self._records if kind == MBO else self._quotes
                 parts.append(make(rows, receipt, start, refused))
             elif layout is None or kind not in PASSED_OVER:
@@ -100,16 +105,33 @@ class Decoder:
 
     @property
     def checks(self) -> dict[str, int]:
-        """None: the format has no checksums."""
-        return {}
+        """Gaps flagged so far; the format has no checksums."""
+        return {"gaps": self.gaps}
 
     def state(self) -> State:
-        """The symbology."""
-        return {"named": self._named}
+        """The symbology, flagged instrument ids, and gaps."""
+        flagged = np.array(sorted(self._doubted), np.int64)
+        return {"named": self._named, "doubted": flagged, "counts": np.array([self.gaps], np.int64)}
 
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._named = state["named"].reshape(-1, 4)
+        self._doubted = set(state["doubted"].tolist())
+        (self.gaps,) = state["counts"].tolist()
+
+    def _doubt(self, r: NDArray[Any], first: int, refused: list[Refusal]) -> None:
+        """Tell of gaps that Databento flags; the records count."""
+        flagged = (r["flags"] & _MAYBE_BAD_BOOK) != 0
+        if not self._doubted and not flagged.any():
+            return
+        for i, (one, bad) in enumerate(zip(r["instrument_id"].tolist(), flagged.tolist(), strict=True)):
+            if bad and one not in self._doubted:
+                self._doubted.add(one)
+                self.gaps += 1
+                said = f"instrument id {one} has flag F_MAYBE_BAD_BOOK: a gap in the channel was not filled"
+                refused.append(Refusal(first + i, DeadReason.GAP, said))
+            elif not bad:
+                self._doubted.discard(one)
 
     def _records(self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]) -> Any:
         action = r["action"].view(np.uint8)
