@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,15 @@ from hypothesis import strategies as st
 from qflib.errors import DataError
 from qflib.venues.table import VENUES
 
-_spec = importlib.util.spec_from_file_location(
-    "venue_bytes", Path(__file__).parents[2] / "reference" / "venue_bytes.py"
-)
-venue_bytes: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-_spec.loader.exec_module(venue_bytes)  # type: ignore[union-attr]
+
+def _loaded(folder: str, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / folder / f"{name}.py")
+    module: Any = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+venue_bytes, inputs = _loaded("reference", "venue_bytes"), _loaded("fuzz", "inputs")
 
 _BOOKLESS = ("ohlcv", "imbalance", "definition", "error", "symbol-mapping", "system", "defined")
 _ODD = [b"-", b"0" * 30, b"9" * 30, b"null", b"[", b"{}", b"\0", b"1e9"]
@@ -65,6 +71,26 @@ def test_the_seeds_are_good(name: str, tmp_path: Path) -> None:
                 VENUES[name].read(tmp_path / file)
         else:
             assert list(VENUES[name].read(tmp_path / file, g.table).chunks())
+
+
+@every
+def test_the_fuzzer_by_coverage_takes_every_seed(name: str, tmp_path: Path) -> None:
+    made = inputs.Inputs(venue_bytes, name, tmp_path)
+    seeds = made.seeds()
+    assert len(seeds) == 1 + len(venue_bytes.good(name).frames) + len(venue_bytes.good(name).files)
+    for seed in [*seeds, b""]:
+        made.take(seed)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is in the group fuzz")
+def test_the_fuzzer_runs(tmp_path: Path) -> None:
+    asked = ["--runs", "300", "--corpus", str(tmp_path / "corpus"), "--found", str(tmp_path / "found")]
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz", "jacobi", *asked],
+        cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert "number_of_executed_units: 300" in told.stderr
 
 
 @pytest.mark.fuzz
