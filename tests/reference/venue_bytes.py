@@ -233,6 +233,8 @@ def _itch() -> Good:
         "packed.gz": gzip.compress(plain),
         "a.pcap": b.pcap(*frames[-2:], vlan=1, time_ns=TIME_NS),
         "b.pcap": b.pcap(*frames[-2:], nano=False, little=False),
+        "c.pcapng": b.pcapng(b.pcap(*frames[-2:], time_ns=TIME_NS), resolution=9),
+        "d.pcapng": b.pcapng(b.pcap(*frames[-2:], time_ns=TIME_NS), kind=2, little=False),
     }
     table = Instruments((Instrument("AAPL", tick_schedule=(("0", "0.0001"),), venue="itch", source="itch:0"),))
     return Good(table, "itch:0", frames, files)
