@@ -201,6 +201,8 @@ def _databento() -> Good:
                 r[name] = TIME_NS
             elif name in ("action", "side", "instrument_class"):
                 r[name] = {"action": 65 if layout.dtype[name].kind != "S" else b"A", "side": b"B"}.get(name, b"F")
+            elif name in ("raw_symbol", "underlying", "currency", "cfi"):
+                r[name] = {"currency": b"USD", "cfi": b"FFXPSX"}.get(name, b"ESH4")
             elif name in ("size", "stat_type", "bid_sz_00", "ask_sz_00"):
                 r[name] = 3
         frames.append(r[0].tobytes())

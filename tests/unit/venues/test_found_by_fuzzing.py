@@ -12,13 +12,18 @@ import pytest
 
 from qflib.errors import DataError, InputError
 from qflib.records import MARKET_EVENTS, DeadReason, Header, Instrument, Instruments
+from qflib.venues.databento_layouts import DEFINITION, LAYOUTS
 from qflib.venues.table import venue
 
-_spec = importlib.util.spec_from_file_location(
-    "slow_levels", Path(__file__).parents[2] / "reference" / "slow_levels.py"
-)
-slow_levels: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
-_spec.loader.exec_module(slow_levels)  # type: ignore[union-attr]
+
+def _reference(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[2] / "reference" / f"{name}.py")
+    module: Any = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+slow_levels, venue_bytes = _reference("slow_levels"), _reference("venue_bytes")
 
 
 def _decoded(name: str, path: Path) -> tuple[list[DeadReason], int]:
@@ -87,3 +92,18 @@ def test_receipt_times_too_far_apart_to_subtract_are_sorted(tmp_path: Path) -> N
     pd.DataFrame(rows).to_csv(path, index=False)
     recording = venue("file").read(path, Instruments((Instrument("A"),)))
     assert recording.start_ns < recording.end_ns
+
+
+@pytest.mark.parametrize("field", ["raw_symbol", "currency", "cfi"])
+def test_a_definition_whose_text_is_none_is_told(field: str, tmp_path: Path) -> None:
+    files = venue_bytes.good("databento").files
+    size = max(size for kind, size in LAYOUTS if kind == DEFINITION)  # of the version of the seeds' metadata
+    name, dtype = f"definition-{DEFINITION}-{size}.dbn", LAYOUTS[DEFINITION, size].dtype
+    assert dtype.fields is not None
+    at = len(files[name]) - size + dtype.fields[field][1]  # of the second of two
+    path = tmp_path / name
+    path.write_bytes(files[name])
+    assert len(venue("databento").instruments(path)) == 1
+    path.write_bytes(files[name][:at] + b"2\xa5\0" + files[name][at + 3 :])
+    with pytest.raises(DataError, match=r"has a definition that cannot be decoded \(UTF-8"):
+        venue("databento").instruments(path)
