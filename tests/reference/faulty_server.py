@@ -37,6 +37,8 @@ class FaultyServer:
         Set once everything was sent.
     done : list of (str, int)
         Each fault done, with the number of its connection, from 1.
+    last : bytes
+        The newest frame of the script that was sent.
     sent, asked : list of str
         What clients sent, and what they asked of REST.
     """
@@ -48,6 +50,7 @@ class FaultyServer:
         self.sent: list[str] = []
         self.asked: list[str] = []
         self.connections = 0
+        self.last = b""
         self._stale = b""
         self._snapshot = asyncio.Event()
         self._replied = asyncio.Event()
@@ -122,7 +125,8 @@ class FaultyServer:
             end.cancel()
 
     async def _send(self, socket: ServerConnection, frame: bytes) -> None:
-        await socket.send(self.script.sent(frame).decode())
+        self.last = self.script.sent(frame)
+        await socket.send(self.last.decode())
         await asyncio.sleep(0)  # the client shares the loop
 
     async def _some(self, socket: ServerConnection, frames: int) -> None:

@@ -367,7 +367,13 @@ class Deribit(Script):
         return frame
 
     def opening(self) -> list[bytes]:
-        made = [b'{"jsonrpc":"2.0","id":1,"result":"ok"}']
+        definition = {
+            "kind": "future", "instrument_name": self._twin.symbol, "instrument_type": "linear", "contract_size": 1.0,
+            "min_trade_amount": 0.0001, "tick_size": 0.01, "settlement_period": "perpetual", "base_currency": "SOL",
+            "settlement_currency": "USDC", "counter_currency": "USDC", "expiration_timestamp": 32503708800000,
+        }  # fmt: skip
+        answers = ["ok", definition]
+        made = [json.dumps({"jsonrpc": "2.0", "id": n + 1, "result": r}).encode() for n, r in enumerate(answers)]
         for book in self.books.values():
             self._twin.number = self.number
             self._twin.sides = {name: dict(side.values()) for name, side in book.items()}

@@ -25,6 +25,7 @@ from qflib.stream.ingest.live import LiveSource, listen
 from qflib.stream.ingest.metrics import Metrics
 from qflib.stream.ingest.positions import Position
 from qflib.stream.process import Stop
+from qflib.venues.live import _record, _Watch
 from qflib.venues.session import Heard, Session, What
 from qflib.venues.table import live_names, venue
 from qflib.venues.venue import answer_frame, frames_of
@@ -194,6 +195,46 @@ def test_after_every_fault_the_book_is_the_undisturbed_one(made: Any, test_data:
         assert sum("subscri" in m and "heartbeats" not in m for m in server.sent) >= server.connections
     if script.venue == "deribit":
         assert sum('"public/test"' in m for m in server.sent) >= server.connections
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("made", venue_scripts.SCRIPTS, ids=lambda s: s.__name__)
+def test_a_capture_of_a_disturbed_connection_ends_with_the_undisturbed_book(
+    made: Any, test_data: Path, tmp_path: Path
+) -> None:
+    script, file = made(test_data), tmp_path / "live.gz"
+    faults = _FAULTS.get(made.__name__, _ALL)
+
+    class Watch(_Watch):
+        last = b""
+
+        def hear(self, one: Heard) -> str:
+            self.last = one.data
+            return super().hear(one)
+
+    async def run() -> Any:
+        server = faulty_server.FaultyServer(script, faults)
+        async with server.serving() as place, asyncio.timeout(40):
+            live = venue(script.venue).live().elsewhere(f"ws://{place}", f"http://{place}", _SILENCE_S)
+            watch = Watch(script.venue, live, script.symbols)
+            recording = asyncio.create_task(_record(watch, file, 60.0, (0.02, 0.1)))
+            over = asyncio.create_task(server.over.wait())
+            await asyncio.wait([recording, over], return_when=asyncio.FIRST_COMPLETED)
+            while not recording.done() and watch.last not in (server.last, script.beat):
+                await asyncio.sleep(0.01)
+            recording.cancel()
+            await asyncio.wait([recording])
+        return server, watch
+
+    server, watch = asyncio.run(run())
+    assert [f for f, _ in server.done] == faults
+    assert watch.damaged == len([f for f in faults if f not in ("doubled", "broken", "silent")])
+    recording = venue(script.venue).read(file)
+    decoder = venue(script.venue).decoder(recording.instruments, recording.source)
+    books = _Books(recording.instruments)
+    for frames in recording.chunks():
+        books.fold(decoder.decode(frames, Header()).events, script.true)
+    assert books.books == _true(script)
 
 
 @pytest.mark.data
