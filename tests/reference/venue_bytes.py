@@ -122,6 +122,7 @@ def _good() -> dict[str, Good]:
                 files=made[twin.venue].files | {"other.txt": g.files["a.txt"]},
             )
         made[twin.venue] = g
+    made["coinbase_full"] = _orders(_module(_HERE / "slow_orders.py").SlowOrders(1))
     definitions = {"result": [_deribit_instrument("option"), _deribit_instrument("future")]}
     line = b"https://x/get_instruments -> 1700000000.1: " + json.dumps(definitions).encode() + b"\n"
     deribit = made["deribit"]
@@ -156,6 +157,15 @@ def _kraken() -> Good:
         (Instrument("XBT/USD", tick_schedule=(("0", "0.0001"),), lot="0.00000001", venue="kraken", source="kraken:0"),)
     )
     return Good(table, "kraken:0", frames, _captured(frames))
+
+
+def _orders(market: Any) -> Good:
+    told = [m for _ in range(6) for m in market.act()]
+    frames = [*told[:1], market.snapshot(), *(m for _ in range(12) for m in market.act()), market.heartbeat()]
+    body = json.dumps(json.loads(frames[1])["body"]).encode()
+    files = _captured(frames)
+    files["d.txt"] = b"https://x/products/BTC-USD/book?level=3 -> 1700000000.1: " + body + b"\n" + files["a.txt"]
+    return Good(market.table(), "coinbase_full:0", frames, files)
 
 
 def _levels(book: Any) -> Good:
