@@ -83,8 +83,9 @@ def test_the_fuzzer_by_coverage_takes_every_seed(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="atheris is in the group fuzz")
-def test_the_fuzzer_runs(tmp_path: Path) -> None:
-    asked = ["--runs", "300", "--corpus", str(tmp_path / "corpus"), "--found", str(tmp_path / "found")]
+@pytest.mark.parametrize("kernels", [[], ["--compiled"]])
+def test_the_fuzzer_runs(tmp_path: Path, kernels: list[str]) -> None:
+    asked = [*kernels, "--runs", "300", "--corpus", str(tmp_path / "corpus"), "--found", str(tmp_path / "found")]
     told = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", "jacobi", *asked],
         cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=300, check=False,
