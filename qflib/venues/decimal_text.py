@@ -103,11 +103,13 @@ def plain(number: Decimal) -> str:
     return f"{number:f}"
 
 
-def seconds_to_ns(text: str) -> int:
+def seconds_to_ns(text: object) -> int:
     """Decimal seconds to nanoseconds, exactly; digits beyond the ninth are dropped.
 
     Raises
     ------
+    TypeError
+        If it is no text.
     ValueError
         If it is not a plain decimal string.
 
@@ -116,6 +118,8 @@ def seconds_to_ns(text: str) -> int:
     >>> seconds_to_ns("1618678132.8258188")
     1618678132825818800
     """
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r:.20} is not a string")
     whole, _, part = text.partition(".")
     return exact(f"{whole}.{part[:9]}", 9)
 

@@ -107,3 +107,18 @@ def test_a_definition_whose_text_is_none_is_told(field: str, tmp_path: Path) -> 
     path.write_bytes(files[name][:at] + b"2\xa5\0" + files[name][at + 3 :])
     with pytest.raises(DataError, match=r"has a definition that cannot be decoded \(UTF-8"):
         venue("databento").instruments(path)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [7, {"as": [["1.0013", "7.0", 1618678000]]}, "book-12", "XBT/USD"],
+        [7, {"bs": [["1.0013", "7.0", None]]}, "book-12", "XBT/USD"],
+        [7, [["1.0013", "7.0", 1534614057, "s", "l", ""]], "trade", "XBT/USD"],
+        {"event": "subscriptionStatus", "status": "subscribed", "pair": "XBT/USD", "subscription": ["book"]},
+    ],
+)
+def test_a_message_of_kraken_whose_times_are_numbers_is_refused(told: Any) -> None:
+    made = venue_bytes.decode("kraken", [json.dumps(told).encode()])
+    assert [r.reason for r in made.refused] == [DeadReason.UNPARSABLE]
+    assert len(made.events.kind) == 0
