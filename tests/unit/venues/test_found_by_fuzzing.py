@@ -122,3 +122,14 @@ def test_a_message_of_kraken_whose_times_are_numbers_is_refused(told: Any) -> No
     made = venue_bytes.decode("kraken", [json.dumps(told).encode()])
     assert [r.reason for r in made.refused] == [DeadReason.UNPARSABLE]
     assert len(made.events.kind) == 0
+
+
+def test_a_number_of_coinbase_that_no_state_holds_is_refused() -> None:
+    book = slow_levels.CoinbaseAdvanced(1)
+    snapshot, update = book.snapshot(), book.update()
+    made = venue_bytes.decode(
+        "coinbase", [snapshot, update.replace(b'"sequence_num": 1', b'"sequence_num": 1' + b"0" * 30)]
+    )
+    assert [(r.frame, r.reason) for r in made.refused] == [(1, DeadReason.UNPARSABLE)]
+    again = venue_bytes.decode("coinbase", [snapshot, update])
+    assert again.refused == ()

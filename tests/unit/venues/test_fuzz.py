@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qflib.errors import DataError
@@ -103,6 +104,53 @@ def test_mutated_frames_are_refused_or_say_what_they_say(name: str, data: st.Dat
         at = data.draw(st.integers(0, len(frames) - 1))
         frames[at] = data.draw(mutated(frames[at]) | st.binary(max_size=100))
     venue_bytes.decode(name, data.draw(st.permutations(frames)) if data.draw(st.booleans()) else frames)
+
+
+#: As JSON: what is put in may be changed in its turn.
+_OTHERS = ["null", "true", "0", "-1", "1.5", "1" + "0" * 30, '""', '"x"', '"-1"', '"1e9"', f'"0.{"0" * 30}1"', "[]"]
+_OTHERS += ["[[]]", "{}"]
+
+
+def _json(frame: bytes) -> bool:
+    try:
+        return isinstance(json.loads(frame), dict | list)
+    except ValueError:
+        return False
+
+
+@st.composite
+def retyped(draw: Any, frame: bytes) -> bytes:
+    """JSON with values somewhere in it that are others, often of another type."""
+    root = [json.loads(frame)]
+    for _ in range(draw(st.integers(1, 3))):
+        at: Any = root
+        while True:
+            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+            key = draw(st.sampled_from(keys))
+            inner = at[key]
+            if not (isinstance(inner, dict | list) and inner) or draw(st.integers(0, 4)) == 0:
+                break
+            at = inner
+        if at is root:
+            continue
+        at[key] = json.loads(draw(st.sampled_from(_OTHERS)))
+    return json.dumps(root[0]).encode()
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", [n for n in venue_bytes.names() if any(map(_json, venue_bytes.good(n).frames))])
+@settings(max_examples=300)
+@given(data=st.data())
+def test_values_of_other_types_are_refused_or_say_what_they_say(
+    name: str, data: st.DataObject, tmp_path_factory: Any
+) -> None:
+    frames = list(venue_bytes.good(name).frames)
+    at = data.draw(st.sampled_from([i for i, f in enumerate(frames) if _json(f)]))
+    frames[at] = data.draw(retyped(frames[at]))
+    venue_bytes.decode(name, frames)
+    if "a.txt" in venue_bytes.good(name).files:
+        lines = b"".join(b"%d.0: %s\n" % line for line in enumerate(frames))
+        venue_bytes.read(name, "a.txt", lines, tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.fuzz
