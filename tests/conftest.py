@@ -1,6 +1,7 @@
 """What every test may use: the recordings, and how hypothesis runs."""
 
 import faulthandler
+import importlib.util
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import numba
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -22,6 +24,19 @@ settings.register_profile(
     "ci", deadline=None, derandomize=True, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "dev")
+
+
+if numba.config.DISABLE_JIT:  # kernels as plain Python
+    _file = Path(__file__).parent / "reference" / "plain_kernels.py"
+    _spec = importlib.util.spec_from_file_location("plain_kernels", _file)
+    _plain = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
+    _spec.loader.exec_module(_plain)  # type: ignore[union-attr]
+    _plain.install()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if numba.config.DISABLE_JIT:  # integers wrap as compiled ones do, and NumPy says so
+        config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
 
 
 #: Seconds that a test of the mark "fuzz" may take, with its kernels compiled on the way.

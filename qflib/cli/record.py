@@ -25,6 +25,8 @@ def command(
 
     captured = record(venue, symbols, out, seconds(duration))
     if json:
-        emit({"venue": venue, "file": captured.path, "frames": captured.frames, "connections": captured.connections})
+        told = {"frames": captured.frames, "connections": captured.connections, "damaged": captured.damaged}
+        emit({"venue": venue, "file": captured.path, **told})
     else:
-        print(f"{captured.frames:,} frames over {captured.connections} connections to {captured.path}")
+        damaged = f", {captured.damaged} of them ended by a gap or a wrong checksum" if captured.damaged else ""
+        print(f"{captured.frames:,} frames over {captured.connections} connections{damaged} to {captured.path}")

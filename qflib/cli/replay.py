@@ -19,8 +19,8 @@ def command(
     venue: Annotated[
         str,
         typer.Option(
-            help="Whose format it is: kraken, binance, binance_futures, coinbase, bitstamp, deribit, databento, itch, "
-            "lobster, jacobi, tardis, file, signals."
+            help="Whose format it is: kraken, binance, binance_futures, coinbase, bitstamp, deribit, coinbase_full, "
+            "databento, itch, lobster, jacobi, tardis, file, signals."
         ),
     ],
     instrument_file: Annotated[Path | None, typer.Option(help="Instrument table (TOML), or the venue's own.")] = None,

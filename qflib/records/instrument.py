@@ -86,6 +86,10 @@ class Instrument:
         _check(self)
 
 
+#: Ticks and lots are fractions of int64.
+_GREATEST = (1 << 63) - 1
+#: Characters of a tick or a lot, and its greatest exponent.
+_LONGEST = 64
 #: Trading time of a day, by calendar: the time a day's variance falls into.
 _SESSIONS_NS = {"24/7": 86_400 * 10**9, "XNYS": 23_400 * 10**9, "CME": 82_800 * 10**9}
 #: Trading calendars whose sessions are known.
@@ -99,9 +103,20 @@ def session_ns(calendar: str) -> int:
 
 def smallest_tick(instrument: Instrument) -> Fraction:
     """Prices are integers of this: the greatest common divisor of the schedule's ticks."""
-    ticks = [Fraction(t) for _, t in instrument.tick_schedule]
+    return _divisor([Fraction(t) for _, t in instrument.tick_schedule])
+
+
+def _divisor(ticks: list[Fraction]) -> Fraction:
     den = math.lcm(*(t.denominator for t in ticks))
     return Fraction(math.gcd(*(int(t * den) for t in ticks)), den)
+
+
+def _fraction(text: Any) -> Fraction:
+    """A decimal or a fraction; an exponent that would fill the memory is none."""
+    exponent = str(text).lower().partition("e")[2]
+    if len(str(text)) > _LONGEST or (exponent and abs(int(exponent)) > _LONGEST):
+        raise ValueError(f"{text!s:.20} is too long")
+    return Fraction(text)
 
 
 def _check(r: Instrument) -> None:
@@ -129,14 +144,14 @@ def _check(r: Instrument) -> None:
     if r.inverse and r.kind in ("future", "perpetual") and not r.contract_value > 0:
         raise wrong("an inverse future needs contract_value, the quote currency a contract stands for")
     try:
-        steps = [(Fraction(a), Fraction(t)) for a, t in r.tick_schedule]
-        lot = Fraction(r.lot)
+        steps = [(_fraction(a), _fraction(t)) for a, t in r.tick_schedule]
+        lot = _fraction(r.lot)
     except (ValueError, ZeroDivisionError, TypeError):
-        raise wrong(f"tick_schedule {r.tick_schedule} and lot {r.lot!r} must hold decimal strings") from None
+        raise wrong(f"tick_schedule {r.tick_schedule!s:.80} and lot {r.lot!r:.40} must hold decimal strings") from None
     if not steps or any(t <= 0 for _, t in steps) or lot <= 0:
         raise wrong("ticks and lot must be positive")
-    if max(n for f in (smallest_tick(r), lot) for n in (f.numerator, f.denominator)) >= 2**63:
-        raise wrong(f"tick_schedule {r.tick_schedule} or lot {r.lot!r} is too fine or too coarse; 18 decimals are held")
+    if any(n > _GREATEST for unit in (_divisor([t for _, t in steps]), lot) for n in unit.as_integer_ratio()):
+        raise wrong(f"tick_schedule {r.tick_schedule!s:.80} and lot {r.lot!r:.40} need more than 18 digits")
     if any(a >= b for (a, _), (b, _) in itertools.pairwise(steps)):
         raise wrong(f"tick_schedule {r.tick_schedule} must rise by price")
     if not r.underlying:

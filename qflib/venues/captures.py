@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from qflib.errors import DataError
 from qflib.records import Instrument, Instruments
-from qflib.venues.decimal_text import seconds_to_ns
+from qflib.venues.decimal_text import LAST_NS, seconds_to_ns
 from qflib.venues.venue import Recording, answer_frame, frames_of
 
 #: Rows of one chunk of frames: bounds memory, costs nothing a row.
@@ -116,8 +116,8 @@ def _lines(path: Path, told: Told) -> Iterator[tuple[int, bytes]]:
 def _time(head: bytes) -> int:
     if head.endswith(b":"):
         return seconds_to_ns(head[:-1].decode())
-    if len(head) == 19 and head.isdigit():
-        return int(head)
+    if len(head) == 19 and head.isdigit() and (ns := int(head)) <= LAST_NS:
+        return ns
     raise ValueError(f"{head!r:.24} is no time")
 
 

@@ -157,8 +157,8 @@ class Decoder(LevelDecoder):
     def _numbered(self, number: int, f: Frame) -> bool:
         """Follow the numbers of a connection's frames; False: a frame told before."""
         s = self._of(_CONNECTION)
-        if number < 0:
-            raise ValueError("a frame without sequence_num")
+        if not 0 <= number < 1 << 62:
+            raise ValueError("a frame without a sequence_num that can be")
         if s.told and 0 < number <= s.last:
             return False
         if s.told and number != s.last + 1:

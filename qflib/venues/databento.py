@@ -58,8 +58,8 @@ class Decoder:
 
     Notes
     -----
-    Vectorised: O(records), 0.1 µs each. After a gap nothing can be mended, as these files have no later snapshot: the
-    dead letter alone tells of it.
+    Vectorised: O(records), 0.1 µs each. A gap in the channel shows as the flag F_MAYBE_BAD_BOOK: it is counted and
+    told once an instrument, at a row with GAP, until a record of it has no such flag. The book goes on: there is no snapshot to wait for.
     """
 
     def __init__(self, instruments: Instruments, source: str) -> None:
@@ -67,6 +67,9 @@ class Decoder:
         #: Rows (instrument id, from ns, to ns, row of the table or -1), sorted by id and from.
         self._named = np.zeros((0, 4), np.int64)
         self._unit = _units(instruments)
+        #: Instrument ids whose records are flagged.
+        self._doubted: set[int] = set()
+        self.gaps = 0
 
     def decode(self, frames: Any, header: Header) -> Decoded:
         """Take `FRAMES` columns in; events in frame order, and the frames refused."""
@@ -87,8 +90,11 @@ class Decoder:
             receipt = frames.receipt_ns[start:stop]
             if layout is not None and kind in (MBO, *TOLD):
                 rows = np.frombuffer(payload[at[start] : at[stop]], layout.dtype)
-                make = self._records if kind == MBO else self._quotes
-                parts.append(make(rows, receipt, start, refused))
+                begun = self._doubt(rows, start, refused)
+                if kind == MBO:
+                    parts.append(self._records(rows, receipt, start, refused, begun))
+                else:
+                    parts.append(self._quotes(rows, receipt, start, refused))
             elif layout is None or kind not in PASSED_OVER:
                 for i in range(start, stop):
                     self._other(i, payload[at[i] : at[i + 1]].tobytes(), refused)
@@ -100,18 +106,43 @@ class Decoder:
 
     @property
     def checks(self) -> dict[str, int]:
-        """None: the format has no checksums."""
-        return {}
+        """Gaps flagged so far; the format has no checksums."""
+        return {"gaps": self.gaps}
 
     def state(self) -> State:
-        """The symbology."""
-        return {"named": self._named}
+        """The symbology, flagged instrument ids, and gaps."""
+        flagged = np.array(sorted(self._doubted), np.int64)
+        return {"named": self._named, "doubted": flagged, "counts": np.array([self.gaps], np.int64)}
 
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._named = state["named"].reshape(-1, 4)
+        self._doubted = set(state["doubted"].tolist())
+        (self.gaps,) = state["counts"].tolist()
 
-    def _records(self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]) -> Any:
+    def _doubt(self, r: NDArray[Any], first: int, refused: list[Refusal]) -> NDArray[np.bool_]:
+        """Tell of gaps that Databento flags; the records count. Which are the first after one."""
+        begun = np.zeros(len(r), bool)
+        if "flags" not in (r.dtype.names or ()):
+            return begun
+        flagged = (r["flags"] & _MAYBE_BAD_BOOK) != 0
+        if not self._doubted and not flagged.any():
+            return begun
+        for i, (one, bad) in enumerate(zip(r["instrument_id"].tolist(), flagged.tolist(), strict=True)):
+            if bad and one not in self._doubted:
+                self._doubted.add(one)
+                begun[i] = True
+                self.gaps += 1
+                said = f"instrument id {one} has flag F_MAYBE_BAD_BOOK: a gap in the channel was not filled"
+                refused.append(Refusal(first + i, DeadReason.GAP, said))
+            elif not bad:
+                self._doubted.discard(one)
+        return begun
+
+    def _records(
+        self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal],
+        begun: NDArray[np.bool_],
+    ) -> Any:  # fmt: skip
         action = r["action"].view(np.uint8)
         kind = _KIND[action]
         told = (kind != 0) | ~_IGNORED[action]
@@ -133,7 +164,7 @@ class Decoder:
             kind=kind[keep],
             flags=((flags & _LAST) != 0) * np.uint32(EventFlag.LAST)
             + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT)
-            + ((flags & _MAYBE_BAD_BOOK) != 0) * np.uint32(EventFlag.GAP),
+            + begun[keep] * np.uint32(EventFlag.GAP),
             instrument=row[keep].astype(np.uint32),
             side=_SIDE[r["side"].view(np.uint8)],
             order_id=r["order_id"],

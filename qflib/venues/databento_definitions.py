@@ -55,9 +55,10 @@ def instruments(path: Path) -> Instruments:
         _, *told = decoder.decode()
     source = f"databento:{metadata.dataset.split('.')[0]}"
     rows: dict[str, Instrument] = {}
-    for r in told:
-        if isinstance(r, dbn.InstrumentDefMsg) and (made := _instrument(r, source, path)) is not None:
-            rows[made.symbol] = made
+    with decoding(f"{path} has a definition that"):  # text is decoded where it is asked for
+        for r in told:
+            if isinstance(r, dbn.InstrumentDefMsg) and (made := _instrument(r, source, path)) is not None:
+                rows[made.symbol] = made
     if not rows:
         raise DataError(f"{path} holds no definition of a future or option; its schema is {metadata.schema}")
     return Instruments(tuple(rows.values()))

@@ -117,6 +117,8 @@ def decoding(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except DataError:
+        raise
     except BaseException as e:
         if not (isinstance(e, Exception) or type(e).__name__ == "PanicException"):
             raise

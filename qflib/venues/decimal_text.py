@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from qflib.records import Instruments
 
-#: The greatest value a record's int64 holds.
+#: The greatest value a record's int64 holds, and so the last time in nanoseconds.
 _MAX = (1 << 63) - 1
+LAST_NS = _MAX
 _MAX_DIGITS = 19
 #: A time beyond the year 2262 does not fit into nanoseconds.
 _LAST_SECOND = _MAX // 10**9 - 1
@@ -102,11 +103,13 @@ def plain(number: Decimal) -> str:
     return f"{number:f}"
 
 
-def seconds_to_ns(text: str) -> int:
+def seconds_to_ns(text: object) -> int:
     """Decimal seconds to nanoseconds, exactly; digits beyond the ninth are dropped.
 
     Raises
     ------
+    TypeError
+        If it is no text.
     ValueError
         If it is not a plain decimal string.
 
@@ -115,6 +118,8 @@ def seconds_to_ns(text: str) -> int:
     >>> seconds_to_ns("1618678132.8258188")
     1618678132825818800
     """
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r:.20} is not a string")
     whole, _, part = text.partition(".")
     return exact(f"{whole}.{part[:9]}", 9)
 

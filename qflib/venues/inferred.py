@@ -8,6 +8,9 @@ from dataclasses import replace
 from qflib.records import Instrument
 from qflib.venues.decimal_text import unit_text
 
+#: Decimals that an int64 holds.
+_MOST_PLACES = 18
+
 
 def infer(
     found: dict[str, Instrument],
@@ -25,13 +28,14 @@ def infer(
     symbol
         The venue's own.
     levels
-        Prices and quantities as text; with none, a symbol that is not in the table stays out.
+        Prices and quantities as text; with none, a symbol that is not in the table stays out. What has more than 18
+        decimals is passed over: no tick of int64 is so fine, and the decoder refuses it.
     places
         Decimals of a text that count.
     make
         A new instrument, but for tick and lot.
     """
-    told = list(levels)
+    told = [(p, q) for p, q in levels if max(places(p), places(q)) <= _MOST_PLACES]
     if not told:
         return
     old = found.get(symbol)

@@ -1,4 +1,4 @@
-"""ITCH recordings, told apart by content: files of messages behind their lengths, and pcap captures of MoldUDP64.
+"""ITCH recordings, told apart by content: files of messages behind their lengths; pcap and pcapng of MoldUDP64.
 
 Both may be compressed with gzip. They are read in bounded pieces; what a piece cuts off is carried to the next.
 """
@@ -23,6 +23,7 @@ from qflib.kernels import pcap
 from qflib.records import FRAMES, Instrument, Instruments
 from qflib.venues.itch_messages import MESSAGES, SHAPES, columns
 from qflib.venues.new_york import midnight_ns
+from qflib.venues.pcapng import MAGIC, Pcapng
 from qflib.venues.venue import Recording
 
 SOURCE = "itch:0"
@@ -32,7 +33,6 @@ _PCAP = {
     b"\xd4\xc3\xb2\xa1": (True, 1000), b"\xa1\xb2\xc3\xd4": (False, 1000),
     b"\x4d\x3c\xb2\xa1": (True, 1), b"\xa1\xb2\x3c\x4d": (False, 1),
 }  # fmt: skip
-_PCAPNG = b"\x0a\x0d\x0d\x0a"
 
 
 def read(path: Path, instruments: Instruments | None = None) -> Recording:
@@ -42,7 +42,7 @@ def read(path: Path, instruments: Instruments | None = None) -> Recording:
     ----------
     path
         A file as Nasdaq publishes it (``20190130.BX_ITCH_50.gz``, whose name tells the day; 1970-01-01 where it
-        does not), or a pcap of MoldUDP64 packets.
+        does not), or a pcap or pcapng of MoldUDP64 packets.
     instruments
         The table to use. By default one row a stock locate seen, by the directory (R), else by the stock that its
         other messages name; a locate without a stock of its own is its number.
@@ -125,8 +125,10 @@ def _chunks(path: Path) -> Iterator[Any]:
     try:
         with _opened(path) as f:
             start = f.read(24)
-            if start[:4] == _PCAPNG:
-                raise DataError(f"{path} is a pcapng capture; convert it to pcap (editcap -F pcap)")
+            if start[:4] == MAGIC:
+                packets = Pcapng(path, f, start)
+                yield from _packets(path, packets, packets.header)
+                return
             yield from _packets(path, f, start) if start[:4] in _PCAP else _messages(path, f, start)
     except FileNotFoundError:
         raise DataError(f"recording {path} does not exist; give the path of an ITCH file") from None

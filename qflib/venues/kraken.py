@@ -154,7 +154,10 @@ class Decoder:
         if not isinstance(event, str):
             raise Refused(DeadReason.UNKNOWN_KIND, "an object without event")
         if event == "subscriptionStatus" and message.get("status") == "subscribed":
-            pair, depth = str(message["pair"]), message["subscription"].get("depth", 10)
+            told = message["subscription"]
+            if not isinstance(told, dict):
+                raise Refused(DeadReason.UNPARSABLE, "a subscription that is no object")
+            pair, depth = str(message["pair"]), told.get("depth", 10)
             if ("kraken", pair) in self.instruments.by_venue_symbol and isinstance(depth, int) and depth > 0:
                 self.books.setdefault(pair, PairBook()).depth = depth
 

@@ -128,7 +128,7 @@ class LevelDecoder(ABC):
             rows.extend(f.cleared)
             rows.extend(f.made)
             refused.extend(Refusal(i, *note) for note in f.notes)
-        return Decoded(columns_of(rows), tuple(refused))
+        return Decoded(self._columns(rows), tuple(refused))
 
     def restart(self, receipt_ns: int) -> Decoded:
         """Clear every book that was alive; each waits for its snapshot, and numbers begin anew."""
@@ -137,7 +137,10 @@ class LevelDecoder(ABC):
         for s in self.followed.values():
             s.trade = -1
         self._kept.clear()
-        return Decoded(columns_of(f.cleared))
+        return Decoded(self._columns(f.cleared))
+
+    def _columns(self, rows: list[Row]) -> Any:
+        return columns_of(rows)
 
     @property
     def numbered(self) -> bool:

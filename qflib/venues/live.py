@@ -12,18 +12,26 @@ from pathlib import Path
 from typing import BinaryIO
 
 from qflib.errors import DataError, InputError
-from qflib.venues.session import BACK_OFF_S, Heard, Session, What
+from qflib.records import Header, Instrument, Instruments
+from qflib.venues.session import BACK_OFF_S, DAMAGED, Heard, Session, What
 from qflib.venues.table import live_venue
-from qflib.venues.venue import LiveVenue
+from qflib.venues.table import venue as venue_row
+from qflib.venues.venue import Decoder, LiveVenue, frames_of
+
+#: Frames kept until every symbol is known.
+_MOST_WAITING = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """What a recording holds: its file, frames received, and connections made."""
+    """What a recording holds: its file, frames received, connections made, and how many of them ended by a gap, a wrong
+    checksum, or bytes that could not be read.
+    """
 
     path: Path
     frames: int
     connections: int
+    damaged: int
 
 
 def record(
@@ -38,6 +46,9 @@ def record(
     back_off_s: tuple[float, float] = BACK_OFF_S,
 ) -> Captured:
     """Record a venue's messages, byte for byte with their receipt times, until the time is over.
+
+    A gap, a wrong checksum or bytes that cannot be read end the connection, once every symbol has made itself known:
+    the next one begins with snapshots, so that the recording's books live again.
 
     Parameters
     ----------
@@ -80,24 +91,66 @@ def record(
     if file.exists():
         raise InputError(f"file {file} exists; a recording never overwrites one, give another name")
     made = row.elsewhere(url, rest, heartbeat_s)
+    watch = _Watch(venue, made, symbols)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(_record(made, list(symbols), file, duration, back_off_s))).result()
+        return thread.submit(lambda: asyncio.run(_record(watch, file, duration, back_off_s))).result()
 
 
-async def _record(
-    venue: LiveVenue, symbols: list[str], path: Path, duration: float, back_off_s: tuple[float, float]
-) -> Captured:
-    session = Session(venue, symbols, back_off_s)
+class _Watch:
+    """Decodes what is recorded, to tell when it cannot be trusted any more.
+
+    The decoder begins once all symbols are known, with the connection's first frame; as many are kept so long.
+    """
+
+    def __init__(self, name: str, row: LiveVenue, symbols: Sequence[str]) -> None:
+        self.name, self.row, self.symbols = name, row, list(symbols)
+        self.damaged = 0
+        self._found: dict[str, Instrument] = {}
+        self._waiting: list[Heard] = []
+        self._decoder: Decoder | None = None
+
+    def hear(self, one: Heard) -> str:
+        """Why the connection must end; empty: it may go on."""
+        if one.what is What.OPENED:
+            self._waiting.clear()
+            if self._decoder is not None:
+                self._decoder.restart(one.receipt_ns)
+        if one.what is not What.FRAME:
+            return ""
+        if self._decoder is None:
+            if len(self._waiting) == _MOST_WAITING:
+                self._waiting.clear()
+            self._waiting.append(one)
+            self.row.discover(one.data, self._found)
+            if not self._found.keys() >= set(self.symbols):
+                return ""
+            self._decoder = venue_row(self.name).decoder(Instruments(tuple(self._found.values())), self.row.source)
+            told, self._waiting = self._waiting, []
+        else:
+            told = [one]
+        frames = frames_of([h.receipt_ns for h in told], list(range(len(told))), [h.data for h in told])
+        for refused in self._decoder.decode(frames, Header(self.row.source)).refused:
+            if refused.reason in DAMAGED:
+                self.damaged += 1
+                return f"{refused.reason.name}: {refused.detail}"
+        return ""
+
+
+async def _record(watch: _Watch, path: Path, duration: float, back_off_s: tuple[float, float]) -> Captured:
+    venue = watch.row
+    session = Session(venue, watch.symbols, back_off_s)
     with _opened(path) as out:
         try:
             async with asyncio.timeout(duration), aclosing(session.heard()) as heard:
                 async for one in heard:
                     out.write(_line(venue.url, one))
+                    if why := watch.hear(one):
+                        session.reconnect(why)
         except TimeoutError:
             pass  # the time is over
     if not session.connections:
         raise DataError(f"{venue.url} could not be reached in {duration} s ({session.trouble}); check the network")
-    return Captured(path, session.frames, session.connections)
+    return Captured(path, session.frames, session.connections, watch.damaged)
 
 
 def _opened(path: Path) -> BinaryIO:

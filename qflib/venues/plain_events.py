@@ -110,7 +110,10 @@ def instants(values: pd.Series[Any], where: str, missing: bool = False) -> NDArr
     known = times.notna().to_numpy()
     if not known.all() and not missing:
         raise DataError(f"{where} is missing in row {int(np.flatnonzero(~known)[0]) + 1}; every row needs it")
-    out: NDArray[np.int64] = times.dt.as_unit("ns").astype("int64").to_numpy(copy=True)
+    try:
+        out: NDArray[np.int64] = times.dt.as_unit("ns").astype("int64").to_numpy(copy=True)
+    except pd.errors.OutOfBoundsDatetime as e:
+        raise DataError(f"{where} is no time between 1678 and 2262 ({e})") from None
     out[~known] = 0
     return out
 

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidURI, WebSocketException
 
 from qflib.errors import InputError
+from qflib.records import DeadReason
 from qflib.venues.venue import LiveVenue, answer_frame
 
 #: A frame longer than this ends the connection: memory is bounded, and a record holds any frame. Coinbase tells a whole
@@ -21,6 +22,9 @@ _MAX_FRAME = 6 << 20
 
 #: Wait before the first reconnect, and the longest one.
 BACK_OFF_S = (0.5, 30.0)
+
+#: What a connection that is to be trusted does not send.
+DAMAGED = (DeadReason.BAD_CHECKSUM, DeadReason.UNPARSABLE, DeadReason.GAP)
 
 
 class What(Enum):

@@ -51,7 +51,7 @@ def read(path: Path, instruments: Instruments | None = None) -> Recording:
     first = last = 0
     for frames in _chunks(path):
         times = frames.receipt_ns
-        if int(times[0]) < last or (np.diff(times) < 0).any():
+        if int(times[0]) < last or (times[1:] < times[:-1]).any():
             raise DataError(f"{path} has times that fall; sort it by time")
         first, last = first or int(times[0]), int(times[-1])
     if not last:

@@ -100,6 +100,9 @@ VENUES: dict[str, Venue] = {
         Venue("bitstamp", "qflib.venues.bitstamp", "Bitstamp websocket v2, with REST snapshots"),
         Venue("deribit", "qflib.venues.deribit", "Deribit books, trades, tickers; its instrument lists", defines=True),
         Venue(
+            "coinbase_full", "qflib.venues.coinbase_full", "Coinbase Exchange's full channel: orders, REST snapshots"
+        ),
+        Venue(
             "databento",
             "qflib.venues.databento",
             "Databento DBN and DBZ files: books, quotes, trades, definitions",

@@ -13,6 +13,7 @@ from qflib.desk.replay import replay
 from qflib.orderbook.books import Books
 from qflib.records import MARKET_EVENTS
 from qflib.venues.itch import read, read_messages
+from tests.unit.venues.itch_bytes import pcapng
 
 ARTIFICIAL = "itch/ex20101224.TEST_ITCH_50.gz"
 #: By a capture's name: its message's type and every field, as the bytes have them.
@@ -104,6 +105,21 @@ def test_a_capture_decodes_to_its_fields(test_data: Path, name: str) -> None:
     recording = read(capture(test_data, name))
     midnight = 1_692_676_800_000_000_000  # 22 August 2023, New York
     assert 0 < recording.start_ns - midnight - fields["timestamp"] < 1_000_000
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("little", [True, False])
+def test_the_captures_as_pcapng_say_the_same(test_data: Path, tmp_path: Path, little: bool) -> None:
+    captures = sorted((test_data / "itch/omi").glob("Nasdaq_*.pcap"))
+    assert len(captures) == 11
+    for file in captures:
+        other = tmp_path / f"{file.stem}.pcapng"
+        other.write_bytes(pcapng(file.read_bytes(), resolution=9, little=little))
+        a, b = read(file), read(other)
+        assert (a.start_ns, a.end_ns, a.instruments) == (b.start_ns, b.end_ns, b.instruments)
+        for x, y in zip(a.chunks(), b.chunks(), strict=True):
+            assert x.payload.tobytes() == y.payload.tobytes()
+            assert (x.receipt_ns == y.receipt_ns).all()
 
 
 @pytest.mark.data

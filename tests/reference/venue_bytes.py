@@ -122,6 +122,7 @@ def _good() -> dict[str, Good]:
                 files=made[twin.venue].files | {"other.txt": g.files["a.txt"]},
             )
         made[twin.venue] = g
+    made["coinbase_full"] = _orders(_module(_HERE / "slow_orders.py").SlowOrders(1))
     definitions = {"result": [_deribit_instrument("option"), _deribit_instrument("future")]}
     line = b"https://x/get_instruments -> 1700000000.1: " + json.dumps(definitions).encode() + b"\n"
     deribit = made["deribit"]
@@ -156,6 +157,15 @@ def _kraken() -> Good:
         (Instrument("XBT/USD", tick_schedule=(("0", "0.0001"),), lot="0.00000001", venue="kraken", source="kraken:0"),)
     )
     return Good(table, "kraken:0", frames, _captured(frames))
+
+
+def _orders(market: Any) -> Good:
+    told = [m for _ in range(6) for m in market.act()]
+    frames = [*told[:1], market.snapshot(), *(m for _ in range(12) for m in market.act()), market.heartbeat()]
+    body = json.dumps(json.loads(frames[1])["body"]).encode()
+    files = _captured(frames)
+    files["d.txt"] = b"https://x/products/BTC-USD/book?level=3 -> 1700000000.1: " + body + b"\n" + files["a.txt"]
+    return Good(market.table(), "coinbase_full:0", frames, files)
 
 
 def _levels(book: Any) -> Good:
@@ -201,6 +211,8 @@ def _databento() -> Good:
                 r[name] = TIME_NS
             elif name in ("action", "side", "instrument_class"):
                 r[name] = {"action": 65 if layout.dtype[name].kind != "S" else b"A", "side": b"B"}.get(name, b"F")
+            elif name in ("raw_symbol", "underlying", "currency", "cfi"):
+                r[name] = {"currency": b"USD", "cfi": b"FFXPSX"}.get(name, b"ESH4")
             elif name in ("size", "stat_type", "bid_sz_00", "ask_sz_00"):
                 r[name] = 3
         frames.append(r[0].tobytes())
@@ -233,6 +245,8 @@ def _itch() -> Good:
         "packed.gz": gzip.compress(plain),
         "a.pcap": b.pcap(*frames[-2:], vlan=1, time_ns=TIME_NS),
         "b.pcap": b.pcap(*frames[-2:], nano=False, little=False),
+        "c.pcapng": b.pcapng(b.pcap(*frames[-2:], time_ns=TIME_NS), resolution=9),
+        "d.pcapng": b.pcapng(b.pcap(*frames[-2:], time_ns=TIME_NS), kind=2, little=False),
     }
     table = Instruments((Instrument("AAPL", tick_schedule=(("0", "0.0001"),), venue="itch", source="itch:0"),))
     return Good(table, "itch:0", frames, files)

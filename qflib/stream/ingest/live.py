@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
-from qflib.records import CONNECTION, TICK, Batch, DeadReason, Header
+from qflib.records import CONNECTION, TICK, Batch, Header
 from qflib.records.codec import encode
 from qflib.records.schema import TEXT_BYTES
 from qflib.records.topics import MARKET_RAW
 from qflib.stream.ingest.positions import Position, position_of
-from qflib.venues.session import What
+from qflib.venues.session import DAMAGED, What
 from qflib.venues.venue import frames_of
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 #: Frames are gathered for so long, or until there are so many, or so many bytes.
 GATHER_S, _FRAMES, _BYTES = 0.01, 256, 1 << 20
 CLOCK_S = 0.1
-#: What a connection that is to be trusted does not send.
-_DAMAGED = (DeadReason.BAD_CHECKSUM, DeadReason.UNPARSABLE, DeadReason.GAP)
 
 _log = structlog.get_logger("qflib.ingest")
 
@@ -134,7 +132,7 @@ class LiveSource:
         wrong = self._decoder.checks.get("wrong", 0) - wrong
         self._metrics.checksum_failures.labels(self.source).inc(wrong)
         for refused in decoded.refused:
-            if refused.reason in _DAMAGED:
+            if refused.reason in DAMAGED:
                 self._session.reconnect(f"{refused.reason.name}: {refused.detail}")
                 return
 

@@ -30,7 +30,7 @@ def test_a_table_is_one_line_however_long(n: int, said: str) -> None:
     ],
 )
 def test_units_that_no_figure_can_hold_are_refused(units: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="too fine or too coarse"):
+    with pytest.raises(InputError, match="more than 18 digits"):
         Instrument("S", **units)
     finest = Instruments((Instrument("S", lot="0." + "0" * 17 + "1", tick_schedule=(("0", "0." + "0" * 17 + "1"),)),))
     assert (finest.to_ticks(0, 1e-18), finest.to_lots(0, 3e-18)) == (1, 3)

@@ -51,3 +51,36 @@ def pcap(*payloads: bytes, vlan: int = 0, nano: bool = True, little: bool = True
         seconds, part = divmod(time_ns + i, 10**9)
         out += struct.pack(order + "IIII", seconds, part if nano else part // 1000, len(frame), len(frame)) + frame
     return out
+
+
+def pcapng(
+    capture: bytes, kind: int = 6, little: bool = True, resolution: int | None = None, offset_s: int = 0
+) -> bytes:
+    """A little-endian pcap as pcapng: blocks of enhanced (6), simple (3) or obsolete (2) packets, and one of names."""
+    order = "<" if little else ">"
+
+    def block(number: int, body: bytes) -> bytes:
+        body += bytes(-len(body) % 4)
+        size = struct.pack(order + "I", 12 + len(body))
+        return struct.pack(order + "I", number) + size + body + size
+
+    def option(code: int, value: bytes) -> bytes:
+        return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+    magic, link = struct.unpack_from("<I", capture)[0], struct.unpack_from("<I", capture, 20)[0]
+    options = option(2, b"eth0") + (option(9, bytes([resolution])) if resolution is not None else b"")
+    options += option(14, struct.pack(order + "q", offset_s)) + option(0, b"")
+    out = block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1))
+    out += block(1, struct.pack(order + "HHI", link, 0, 65535) + options) + block(4, option(0, b""))
+    unit = 6 if resolution is None else resolution
+    at = 24
+    while at < len(capture):
+        seconds, part, kept, size = struct.unpack_from("<IIII", capture, at)
+        ns = (seconds - offset_s) * 10**9 + part * (1 if magic == 0xA1B23C4D else 1000)
+        time = ns * (2 ** (unit & 0x7F) if unit & 0x80 else 10**unit) // 10**9
+        head = struct.pack(order + ("I" if kind == 6 else "HH"), *([0] if kind == 6 else [0, 0]))
+        head += struct.pack(order + "IIII", time >> 32, time & 0xFFFFFFFF, kept, size)
+        data = capture[at + 16 : at + 16 + kept]
+        out += block(kind, (struct.pack(order + "I", size) if kind == 3 else head) + data)
+        at += 16 + kept
+    return out

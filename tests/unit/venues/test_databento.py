@@ -99,6 +99,27 @@ def test_what_cannot_be_used_is_refused_and_the_rest_is_taken() -> None:
     assert made.events.kind.tolist() == [EventKind.ADD]
 
 
+def test_a_gap_in_the_channel_is_told_once_an_instrument_and_its_records_are_taken() -> None:
+    flags = [0, 4, 4, 128, 132, 4]
+    payloads = [METADATA, *records(*({"action": b"A", "flags": f, "order_id": i} for i, f in enumerate(flags)))]
+    payloads[-1:] = records({"action": b"A", "flags": 4, "instrument_id": 42, "order_id": 9})
+    decoder = Decoder(TABLE, "s")
+    told: list[tuple[int, DeadReason]] = []
+    taken = 0
+    for i, payload in enumerate(payloads):  # cut everywhere
+        fresh = Decoder(TABLE, "s")
+        fresh.load(decoder.state())
+        decoder = fresh
+        made = decoder.decode(frames_of([5], [i], [payload]), Header())
+        told += [(i, r.reason) for r in made.refused]
+        taken += len(made.events.kind)
+    assert told == [(2, DeadReason.GAP), (5, DeadReason.GAP), (6, DeadReason.GAP)]
+    assert taken == 6
+    assert decoder.checks == {"gaps": 3}
+    whole = Decoder(TABLE, "s").decode(frames_of([5] * 7, list(range(7)), payloads), Header())
+    assert [r[:2] for r in whole.refused] == told
+
+
 def test_an_id_without_a_symbol_is_its_own_symbol() -> None:
     made = decode(*records({"action": b"A", "instrument_id": 42, "price": 1_010_000_000}))
     assert made.events.instrument.tolist() == [1]
@@ -108,7 +129,7 @@ def test_an_id_without_a_symbol_is_its_own_symbol() -> None:
 def test_a_symbol_is_its_ids_only_in_its_dates() -> None:
     day = 86_400_000_000_000
     decoder = Decoder(TABLE, "s")
-    decoder.load({"named": np.array([[17, 0, 10 * day, 0], [17, 10 * day, 20 * day, 1]], np.int64)})
+    decoder.load(decoder.state() | {"named": np.array([[17, 0, 10 * day, 0], [17, 10 * day, 20 * day, 1]], np.int64)})
     payloads = records(*({"action": b"A", "ts_recv": d * day, "price": 250_000_000} for d in (3, 12, 25)))
     made = decoder.decode(frames_of([1, 2, 3], [0, 1, 2], payloads), Header())
     assert made.events.instrument.tolist() == [0, 1]

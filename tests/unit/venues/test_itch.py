@@ -17,7 +17,7 @@ from qflib.records import DeadReason, EventFlag, EventKind, Header, Instrument, 
 from qflib.venues.itch import Decoder, read, read_messages
 from qflib.venues.itch_messages import MESSAGES
 from qflib.venues.venue import frames_of
-from tests.unit.venues.itch_bytes import MIDNIGHT_NS, OPEN_NS, directory, framed, message, packet, pcap
+from tests.unit.venues.itch_bytes import MIDNIGHT_NS, OPEN_NS, directory, framed, message, packet, pcap, pcapng
 
 TABLE = Instruments(
     tuple(Instrument(s, tick_schedule=(("0", "0.0001"),), venue="itch", source="itch:0") for s in ("AAPL", "MSFT", "7"))
@@ -214,6 +214,13 @@ def test_files_packed_or_not_and_captures_say_the_same(tmp_path: Path) -> None:
         "b.pcap.gz": gzip.compress(pcap(*(packet(i, m) for i, m in enumerate(messages)), vlan=1, time_ns=RECEIPT)),
         "c.pcap": pcap(packet(1, *messages), vlan=2, nano=False, little=False, time_ns=RECEIPT),
     }
+    whole = pcap(packet(1, *messages), time_ns=RECEIPT)
+    files |= {
+        "d.pcapng": pcapng(whole),
+        "e.pcapng.gz": gzip.compress(pcapng(whole, kind=2, little=False, resolution=9, offset_s=1_000_000_000)),
+        "f.pcapng": pcapng(whole, resolution=0x80 | 20),
+        "g.pcapng": pcapng(whole) + pcapng(whole, little=False),  # two sections; what comes twice counts once
+    }
     told = []
     for name, data in files.items():
         path = tmp_path / name
@@ -228,6 +235,16 @@ def test_files_packed_or_not_and_captures_say_the_same(tmp_path: Path) -> None:
     assert all(t == told[0] for t in told)
 
 
+def test_a_simple_packet_of_pcapng_has_the_time_before_it(tmp_path: Path) -> None:
+    made = pcapng(pcap(packet(1, directory("AAPL", 1), add(1)), time_ns=RECEIPT))
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(made + pcapng(pcap(packet(3, message("D", 1))), kind=3)[28:])
+    recording = read(path)
+    assert (recording.start_ns, recording.end_ns) == (RECEIPT // 1000 * 1000,) * 2
+    parts = [Decoder(recording.instruments, "s").decode(f, Header()) for f in recording.chunks()]
+    assert [row[0] for p in parts for row in rows(p)] == [EventKind.ADD, EventKind.CANCEL]
+
+
 def test_locates_without_a_stock_of_their_own_go_by_number(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"".join(framed(add(1, locate=4), add(2, locate=9), message("D", 3, locate=11))))
@@ -237,6 +254,7 @@ def test_locates_without_a_stock_of_their_own_go_by_number(tmp_path: Path) -> No
 def test_broken_files_are_told_with_their_byte(tmp_path: Path) -> None:
     good = b"".join(framed(add(1), add(2)))
     path = tmp_path / "x"
+    ng = pcapng(pcap(packet(1, add(1)), time_ns=RECEIPT))
     for data, match in (
         (good[:-1], "truncated inside the message at byte 38"),
         (good + b"\0\0z", "at byte 76: no message"),
@@ -246,7 +264,12 @@ def test_broken_files_are_told_with_their_byte(tmp_path: Path) -> None:
         (pcap(packet(1, add(1)))[:-1], "truncated inside the packet at byte 24"),
         (pcap(packet(1, add(1))) + b"\xff" * 16, "broken at byte"),
         (pcap(b"no mold"), "no ITCH message"),
-        (b"\x0a\x0d\x0d\x0a" + bytes(40), "pcapng"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(40), "broken at byte 0: a block of 0 bytes"),
+        (ng[:40], "truncated inside the block at byte 36"),
+        (ng[:-1], "truncated inside the block at byte"),
+        (ng[:-4] + bytes(4), "does not end as it begins"),
+        (ng[:28], "has no interface"),
+        (ng + struct.pack("<IIHHII", 1, 20, 101, 0, 65535, 20), "broken at byte .* link types 1 and 101"),
     ):
         path.write_bytes(data)
         with pytest.raises(DataError, match=match):
@@ -309,12 +332,13 @@ def test_no_bytes_crash_the_decoder_nor_make_it_read_beyond(noise: list[bytes], 
 
 
 @pytest.mark.fuzz
-@given(st.binary(max_size=300), edits, st.sampled_from(["", "pcap", "noise"]), st.integers(0, 60))
+@given(st.binary(max_size=300), edits, st.sampled_from(["", "pcap", "pcapng", "noise"]), st.integers(0, 60))
 def test_no_file_crashes_the_reader(tmp_path_factory: Any, noise: bytes, edit: Any, kind: str, cut: int) -> None:
     if kind == "noise":
         data = bytearray(noise)
-    elif kind == "pcap":
-        data = bytearray(pcap(*FRAMES[-3:], vlan=1, time_ns=RECEIPT) + noise)
+    elif kind.startswith("pcap"):
+        made = pcap(*FRAMES[-3:], vlan=1, time_ns=RECEIPT)
+        data = bytearray((made if kind == "pcap" else pcapng(made)) + noise)
     else:
         data = bytearray(b"".join(FRAMES[:-3]) + noise)
     for at, value in edit:

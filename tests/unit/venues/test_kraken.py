@@ -77,6 +77,27 @@ def test_each_message_ends_with_last_and_a_snapshot_begins_with_clear() -> None:
         assert (e.kind[0] == EventKind.CLEAR) == (i == 0)
 
 
+def test_a_change_lost_below_the_tenth_level_is_seen_once_it_is_among_the_ten() -> None:
+    pair, told = messages(3, 0)
+    asks = [price for price, _ in pair._sorted("a")]
+
+    def taken(price: str, size: str = "0.00000000") -> bytes:
+        pair.sides["a"].pop(price)
+        if float(size):
+            pair.sides["a"][price] = size
+        return json.dumps(
+            [7, {"a": [[price, size, pair._time()]], "c": str(pair.checksum())}, "book-12", PAIR]
+        ).encode()
+
+    taken(asks[11], "9.00000000")  # never comes
+    told += [taken(asks[0]), taken(asks[1])]
+    decoder = Decoder(TABLE, "kraken:0")
+    made = decode(decoder, told)
+    assert [(r.frame, r.reason) for r in made.refused] == [(2, DeadReason.BAD_CHECKSUM)]
+    assert decoder.checks == {"right": 1, "wrong": 1}
+    assert folded(made.events) == {Side.BID: {}, Side.ASK: {}}
+
+
 def test_a_flipped_digit_clears_the_book_until_the_next_snapshot() -> None:
     pair, told = messages(5, 10)
     best, _ = pair._sorted("a")[0]

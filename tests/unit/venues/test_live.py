@@ -121,7 +121,7 @@ def playing(book: Any) -> Iterator[str]:
     stop, loop, place, started = asyncio.Event(), asyncio.new_event_loop(), [], threading.Event()
 
     async def run() -> None:
-        async with live_venues.LiveVenueServer(book, []).serving() as address:
+        async with live_venues.LiveVenueServer(book).serving() as address:
             place.append(address)
             started.set()
             await stop.wait()
