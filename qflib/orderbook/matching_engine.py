@@ -17,6 +17,7 @@ from qflib.kernels.book_content import depth_of
 from qflib.kernels.engine_auction import auction_price
 from qflib.kernels.engine_content import STANDING, standing
 from qflib.kernels.engine_state import COMMAND
+from qflib.kernels.engine_types import tif_of, type_of
 from qflib.orderbook.engine_codes import OrderType, Place, Session, TimeInForce
 from qflib.orderbook.engine_commands import as_commands, command
 from qflib.orderbook.engine_events import EngineEvents
@@ -248,8 +249,8 @@ class MatchingEngine:
                 "qty": self.instruments.to_qty(k, rows["qty"]),
                 "leaves": self.instruments.to_qty(k, rows["leaves"]),
                 "account": rows["account"],
-                "type": [OrderType(v).name.lower() for v in ((bits >> 6) & 7).tolist()],
-                "time_in_force": [TimeInForce(v).name.lower() for v in ((bits >> 9) & 15).tolist()],
+                "type": [OrderType(type_of(v)).name.lower() for v in bits],
+                "time_in_force": [TimeInForce(tif_of(v)).name.lower() for v in bits],
             },
             index=pd.Index(rows["order_id"], name="order_id"),
         )
