@@ -24,7 +24,7 @@ from qflib.desk.run import Run
 from qflib.desk.standing import Standing
 from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
-from qflib.records import Batch, DeadReason
+from qflib.records import BY_KIND, Batch, DeadReason
 from qflib.records.instruments import Instruments
 from qflib.records.topics import (
     EXCHANGE_MARKS,
@@ -309,11 +309,12 @@ def _last_ns(raw: Batch) -> int:
 
 
 def _hash(sha: Any, batch: Batch) -> None:
-    """Fold in a batch: where it goes, its header, and every byte of its columns."""
+    """Fold in a batch: where it goes, its header, and every byte of its columns that is written (`Column.sparse`)."""
     sha.update(f"{batch.topic}|{batch.key}|{batch.kind}|{batch.header}".encode())
     for name, columns in batch.tables.items():
+        table = BY_KIND[batch.kind].by_name[name]
         sha.update(f"|{name}|{len(columns[0])}|".encode())
-        sha.update(b"".join(columns))
+        sha.update(b"".join(a for c, a in zip(table.columns, columns, strict=True) if not c.sparse or a.any()))
 
 
 def _with_bar(batches: Iterator[Batch], bar: Any) -> Iterator[Batch]:

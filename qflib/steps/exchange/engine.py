@@ -12,7 +12,7 @@ from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
-from qflib.kernels.venue_matching import DONE, MARKET, fillable, rest, take
+from qflib.kernels.venue_matching import DONE, MARKET, available, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
 from qflib.orderbook.books import row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
@@ -75,6 +75,10 @@ class Engine:
         """Lots to be had now, up to `want`."""
         market = MARKET if ord_type == OrderType.MARKET else 0
         return int(fillable(self.book, self.o, instrument, side, price, market, want))
+
+    def ahead(self, instrument: int, side: int, price: int) -> int:
+        """Venue lots that an order would have in front of it at a price."""
+        return int(available(self.book, self.o, instrument, side, price))
 
     def rest(self, slot: int) -> None:
         """Leave an order in its queue."""
