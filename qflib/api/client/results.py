@@ -211,7 +211,8 @@ def executions_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> p
 
 def orders_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> pd.DataFrame:
     """Orders, oldest first; index the exchange's time of their last change (UTC)."""
-    return _rows(items, ORDER_COLUMNS, () if raw else ("price", "qty", "cum_qty", "leaves_qty", "avg_px", "fees"))
+    numbers = ("price", "qty", "cum_qty", "leaves_qty", "queue_ahead", "avg_px", "fees")
+    return _rows(items, ORDER_COLUMNS, () if raw else numbers)
 
 
 def trades_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> pd.DataFrame:
@@ -251,7 +252,7 @@ EXECUTION_COLUMNS = (
 ORDER_COLUMNS = (
     "account", "client_order_id", "portfolio", "book", "instrument", "side", "ord_type", "time_in_force", "price",
     "qty", "action", "ord_status", "reason", "cum_qty", "leaves_qty", "avg_px", "fees", "orig_client_order_id",
-    "replaced_by", "hedge", "seq",
+    "replaced_by", "hedge", "seq", "post_only", "expire", "queue_ahead",
 )  # fmt: skip
 
 
