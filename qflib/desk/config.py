@@ -16,8 +16,11 @@ class DeskConfig:
         Market time between publications: marks, exposures, reports. A fill or control is published at once.
     order_latency_ns
         Market time an order of the desk's own takes to the exchange: a constant, or recorded ones to draw from
-        (``feed.latencies()``). Orders arrive at the next clock, at most a millisecond later. In one process only: on
-        Kafka an order takes the time it takes.
+        (``feed.latencies()``). Orders arrive at the next clock; clocks come as often as the shortest latency, but not
+        closer than a millisecond. In one process only: on Kafka an order takes the time it takes.
+    report_latency_ns
+        The same on the way back: until the desk hears of acknowledgements and fills of its orders. Market data and
+        marks do not wait for them.
     maker_fee, taker_fee
         Settlement currency a contract; negative is a rebate.
     rate
@@ -45,6 +48,7 @@ class DeskConfig:
 
     period_ns: int = 250_000_000
     order_latency_ns: int | Sequence[int] = 0
+    report_latency_ns: int | Sequence[int] = 0
     maker_fee: float = 0.0
     taker_fee: float = 0.0
     rate: float = 0.0

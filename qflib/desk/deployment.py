@@ -214,10 +214,12 @@ class Deployment:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
 
     def _content(self) -> dict[str, Any]:
+        config = asdict(replace(self.config, fx=dict(self.config.fx), limits=dict(self.config.limits)))
+        del config["report_latency_ns"]  # of a desk in one process alone
         return {
             "format": FORMAT,
             "instruments": self.instruments.to_toml(),
-            "config": asdict(replace(self.config, fx=dict(self.config.fx), limits=dict(self.config.limits))),
+            "config": config,
             "hedger": None if self.hedger is None else asdict(self.hedger),
             "strategy": None if self.strategy is None else asdict(self.strategy),
             "risk": self.risk,
