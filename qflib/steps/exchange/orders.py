@@ -166,6 +166,8 @@ class Orders:
     def _in_band(self, r: Request) -> bool:
         core, k = self._core, r.instrument
         band = min(core.config.price_band, core.controls.tightest(PRICE_BAND, r.portfolio, k))
+        if math.isinf(band):
+            return True
         return in_band(r.price_ticks, *core.engine.top(k), core.engine.last(k), band)
 
     def _new(self, r: Request, _: int) -> None:
