@@ -142,18 +142,8 @@ class OrdersPage(Page):
             self._place(message)
 
     def _place(self, message: Message) -> None:
-        fields = (
-            "account",
-            "portfolio",
-            "instrument",
-            "side",
-            "ord_type",
-            "time_in_force",
-            "qty",
-            "price",
-            "post_only",
-        )
-        told = {k: str(message.get(k, ""))[:_LONGEST] for k in fields}
+        fields = ("account", "portfolio", "instrument", "side", "ord_type", "time_in_force", "qty", "price")
+        told = {k: str(message.get(k, ""))[:_LONGEST] for k in (*fields, "post_only")}
         if told != self._open[0]:
             self._open = told, f"dash-{uuid.uuid4().hex[:20]}"
         terms = {k: told[k] for k in fields}

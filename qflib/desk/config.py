@@ -23,6 +23,9 @@ class DeskConfig:
         marks do not wait for them.
     maker_fee, taker_fee
         Settlement currency a contract; negative is a rebate.
+    fee_tiers
+        (contracts, maker_fee, taker_fee), rising: the fees of an account that has traded so many in the last 30 UTC
+        days, today among them.
     rate
         Continuously compounded interest rate a year.
     fx
@@ -51,6 +54,7 @@ class DeskConfig:
     report_latency_ns: int | Sequence[int] = 0
     maker_fee: float = 0.0
     taker_fee: float = 0.0
+    fee_tiers: tuple[tuple[float, float, float], ...] = ()
     rate: float = 0.0
     fx: Mapping[str, float] = field(default_factory=dict)
     currency: str = "USD"

@@ -21,6 +21,7 @@ from qflib.records import (
 )
 from qflib.steps.exchange.controls import MAX_ORDER_QTY, MAX_POSITION, PRICE_BAND
 from qflib.steps.exchange.core import Core, sign
+from qflib.steps.exchange.fees import Fees
 from qflib.steps.exchange.growing import Rows
 from qflib.steps.exchange.terms import Terms
 from qflib.steps.exchange.validation import RESTS, Request, TickTable, form, in_band
@@ -52,6 +53,7 @@ class Orders:
         self.meta = Rows(META)
         self.filled = Rows(FILLED)
         self.terms = Terms()
+        self.fees = Fees(core.config)
         self._by_client: dict[tuple[int, int], int] = {}
         self._ticks = [TickTable(r) for r in core.instruments]
 
@@ -289,8 +291,7 @@ class Orders:
         core = self._core
         own, meta = core.engine.o.own[slot], self.meta.rows[slot]
         k, price = int(own["instrument"]), core.price(int(own["instrument"]), ticks)
-        rate = core.config.maker_fee if liquidity == Liquidity.MAKER else core.config.taker_fee
-        fee = rate * core.contracts(k, qty)
+        fee = self.fees.of(int(meta["account"]), core.contracts(k, qty), liquidity, core.time.now)
         status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
         exec_id = self.tell(
             slot, ExecType.FILL, status, qty=qty, price_ticks=ticks, price=price, fee=fee, contra_id=contra,
@@ -332,13 +333,16 @@ class Orders:
             "orders.meta": self.meta.rows.copy(),
             "orders.filled": self.filled.rows.copy(),
             "orders.client_ids": ids,
-        } | self.terms.state()
+            **self.terms.state(),
+            **self.fees.state(),
+        }
 
     def load(self, state: State) -> None:
         """Go on from a state. O(orders + fills)."""
         self.meta.load(state["orders.meta"])
         self.filled.load(state["orders.filled"])
         self.terms.load(state)
+        self.fees.load(state)
         self._by_client = {(a, c): s for a, c, s in state["orders.client_ids"].tolist()}
 
 
