@@ -117,7 +117,7 @@ class OrderForm(Struct, frozen=True):
 
 
 class ExecutionForm(Struct, frozen=True):
-    """What the exchange told of an order or a position."""
+    """What the exchange told of an order or a position; `queue_ahead`: the venue's quantity in front of it then."""
 
     exec_id: int
     exec_type: str
@@ -129,6 +129,7 @@ class ExecutionForm(Struct, frozen=True):
     price: str | None
     cum_qty: str
     leaves_qty: str
+    queue_ahead: str
     fee: str
     cash: str
     liquidity: str
@@ -311,9 +312,9 @@ def execution_form(x: Execution, instruments: Instruments) -> ExecutionForm:
     return ExecutionForm(
         x.exec_id, _named(_EXEC_TYPES, x.exec_type), _named(_STATUSES, x.ord_status), _named(_REASONS, x.reason),
         symbol_of(i, instruments), SIDES.get(x.side), qty(x.qty), price, qty(x.cum_qty), qty(x.leaves_qty),
-        decimal_text(x.fee), decimal_text(x.cash), _named(_LIQUIDITY, x.liquidity), x.account, x.portfolio,
-        BOOKS.get(x.book), x.client_order_id, x.orig_client_order_id or None, x.hedge_no > 0, rfc3339(x.time_ns),
-        x.time_ns, x.cursor[2], cursor_text(x.cursor),
+        qty(x.queue_ahead), decimal_text(x.fee), decimal_text(x.cash), _named(_LIQUIDITY, x.liquidity), x.account,
+        x.portfolio, BOOKS.get(x.book), x.client_order_id, x.orig_client_order_id or None, x.hedge_no > 0,
+        rfc3339(x.time_ns), x.time_ns, x.cursor[2], cursor_text(x.cursor),
     )  # fmt: skip
 
 
