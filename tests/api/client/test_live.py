@@ -117,7 +117,7 @@ def test_orders_go_out(desk: Playing, live: Live) -> None:
     assert (rests.told["post_only"], rests.told["time_in_force"]) == (True, "gtd")
     assert rests.told["expire"] == "2099-01-01T00:00:00.000000000Z"
     assert {"post_only", "expire", "queue_ahead"} <= set(live.orders(1).columns)
-    with pytest.raises(ApiError, match="bad_expiry"):
+    with pytest.raises(ApiError, match="is over: market time is 2026"):
         live.buy("ACME.F", 2, 99.0, expire="2001-01-01T00:00:00Z")
     market = live.sell("ACME.F", 1)
     assert (market.ord_type, market.price, market.account) == ("market", None, "DESK1")
