@@ -23,6 +23,18 @@ _SAVED = (
     "own", "head", "consumed", "consumed_head", "watch", "changed", "changed_underlying", "newest", "trades", "counts",
 )  # fmt: skip
 
+#: A resting order of ours; `queue_ahead` is the venue's lots in front of it at its price.
+STANDING = np.dtype(
+    [
+        ("order_id", "u8"),
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("price_ticks", "i8"),
+        ("leaves_qty", "i8"),
+        ("queue_ahead", "i8"),
+    ]
+)
+
 
 class Engine:
     """Venue books and our overlay; grows both as needed.
@@ -99,6 +111,16 @@ class Engine:
         """Slots of resting orders, of an instrument or all, by arrival. O(resting log resting + queues)."""
         queues = (2 * instrument, 2 * instrument + 1) if instrument >= 0 else np.flatnonzero(self.o.head >= 0).tolist()
         return sorted(slot for queue in queues for slot in self.queue(queue))
+
+    def standing(self) -> NDArray[Any]:
+        """Resting orders and where they stand (dtype STANDING), by arrival. O(resting log resting + queues)."""
+        slots = self.resting()
+        made = np.zeros(len(slots), STANDING)
+        made["order_id"] = np.array(slots, np.uint64) + np.uint64(1)
+        for name, of in (("instrument", "instrument"), ("side", "side"), ("price_ticks", "price"),
+                         ("leaves_qty", "leaves"), ("queue_ahead", "ahead")):  # fmt: skip
+            made[name] = self.o.own[of][slots]
+        return made
 
     def queue(self, place: int) -> list[int]:
         """Slots of the resting orders of a side (2 * instrument + side - 1), best first. O(its orders)."""

@@ -231,6 +231,11 @@ class Exchange:
         return self._core.positions.rows.copy()
 
     @property
+    def resting(self) -> NDArray[Any]:
+        """Our resting orders and where they stand in the venue's queues (dtype STANDING), by arrival."""
+        return self._core.engine.standing()
+
+    @property
     def books_digest(self) -> str:
         """Digest of the venue's books alone, without our orders: `Books.digest` of the same events."""
         return digest_of_rows(self._core.engine.book_digests)

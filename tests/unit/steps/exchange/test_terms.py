@@ -133,3 +133,14 @@ def test_places_that_change_are_published_with_analytics():
     assert told_places(scene.clock(start + 300_000_000)[1]) == []
     scene.market((3, 0, 1, 1, 9990, 3))
     assert told_places(scene.clock(start + 400_000_000)[1]) == [(1, 0, start + 400_000_000, "a")]
+
+
+def test_the_step_tells_where_all_orders_stand(scene):
+    assert len(scene.step.resting) == 0
+    scene.market((1, 0, 1, 1, 9990, 5), (1, 3, 2, 2, 400, 7))
+    scene.order(3, side=2, price=400, qty=4)
+    scene.order(price=9990, qty=3)
+    scene.order(price=9980, qty=2)
+    scene.market((3, 0, 1, 1, 9990, 2))
+    told = [(1, 3, 2, 400, 4, 7), (2, 0, 1, 9990, 3, 3), (3, 0, 1, 9980, 2, 0)]
+    assert scene.step.resting.tolist() == told
