@@ -77,6 +77,7 @@ class ApiTrading:
                 account=order.account,
                 client_order_id=order.client_order_id,
                 time_in_force=order.time_in_force,
+                post_only=order.post_only,
             )
         )
         return f"sent: {order.side} {order.qty} {order.instrument}" + ("" if price is None else f" at {price}")

@@ -29,6 +29,7 @@ class NewOrder:
     time_in_force: str
     qty: str
     price: str
+    post_only: bool = False
 
 
 class Trading(Protocol):

@@ -56,6 +56,7 @@ class DeskSettings(_Part):
     risk_aversion: _Positive = 1.0
     maker_fee: _Finite = 0.0  # settlement currency a contract; negative: a rebate
     taker_fee: _Finite = 0.0
+    fee_tiers: tuple[tuple[_Positive, _Finite, _Finite], ...] = ()  # contracts in 30 days, then maker and taker fee
 
 
 class LimitSettings(_Part):

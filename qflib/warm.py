@@ -27,7 +27,7 @@ def market_data() -> None:
 
 
 def books() -> None:
-    """The exchange's books: one event, then an order that trades."""
+    """The exchange's books: one event, then an order that trades, and one that may only rest."""
     from qflib.market.instruments import simulated_instruments
     from qflib.records import MARKET_EVENTS, Batch, EventKind, Header
     from qflib.steps.exchange import Exchange
@@ -38,7 +38,7 @@ def books() -> None:
         kind=[int(EventKind.ADD)], flags=[1], side=[2], order_id=[1], price_ticks=[100], qty=[1], receipt_ns=[1]
     )
     exchange.feed(Batch.of("market", source, events=offer))
-    exchange.feed(Batch.of("order", orders=_market_order()))
+    exchange.feed(Batch.of("order", orders=_orders()))
 
 
 def publication() -> None:
@@ -54,12 +54,14 @@ def publication() -> None:
     exchange.state()
 
 
-def _market_order() -> Any:
-    from qflib.records import ORDERS
+def _orders() -> Any:
+    from qflib.records import ORDERS, OrderOption
 
     return ORDERS.make(
-        action=[1], side=[1], ord_type=[1], qty=[1], account=["A"], portfolio=["P"], client_order_id=["1"], book=[1]
-    )
+        action=[1, 1], side=[1, 1], ord_type=[1, 2], qty=[1, 1], account=["A", "A"], portfolio=["P", "P"],
+        client_order_id=["1", "2"], book=[1, 1], price_ticks=[0, 50], time_in_force=[0, 1],
+        options=[0, OrderOption.POST_ONLY | OrderOption.TELL_QUEUE],
+    )  # fmt: skip
 
 
 def risk() -> None:

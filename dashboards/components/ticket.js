@@ -8,6 +8,7 @@ export function render({model, el}) {
     <div class="two"><label>Quantity<input name="qty" inputmode="decimal" class="n"></label><label>Price<input name="price" inputmode="decimal" class="n"></label></div>
     <div class="two"><label>Type<select name="ord_type"><option value="limit">Limit</option><option value="market">Market</option></select></label>
     <label>Time in force<select name="time_in_force"><option value="gtc">GTC</option><option value="day">Day</option><option value="ioc">IOC</option><option value="fok">FOK</option></select></label></div>
+    <label class="check"><input type="checkbox" name="post_only">Post only</label>
     <div class="two"><label>Account<input name="account" spellcheck="false"></label><label>Portfolio<input name="portfolio" spellcheck="false"></label></div>
     <div class="sum"></div><button type="submit" class="go"></button><div class="said" role="status"></div></form>
     <div class="keys"><span><kbd>Enter</kbd> send</span><span><kbd>Esc</kbd> clear</span><span><kbd>↑</kbd><kbd>↓</kbd> one tick</span><span><kbd>⇧↑</kbd> ten</span></div>`;
@@ -17,6 +18,7 @@ export function render({model, el}) {
   const show = () => {
     el.querySelectorAll(".sides button").forEach((b) => b.setAttribute("aria-pressed", b.dataset.side === side));
     f.price.disabled = !may || f.ord_type.value === "market";
+    f.post_only.disabled = !may || f.ord_type.value === "market" || !["gtc", "day"].includes(f.time_in_force.value);
     go.dataset.side = side; go.disabled = !may || busy || !ok();
     go.textContent = !may ? "This key may not trade" : busy ? "Sending…" : `${again ? "Send again: " : ""}${side === "buy" ? "Buy" : "Sell"} ${f.qty.value || ""} ${f.instrument.value}`;
     const v = +f.qty.value * +f.price.value * (info ? info.multiplier : 1);
@@ -42,7 +44,7 @@ export function render({model, el}) {
     e.preventDefault();
     if (!may || busy || !ok()) { show(); return; }
     busy = true; say("", false); show();
-    model.send_msg({op: "place", side, ...Object.fromEntries(["instrument", "qty", "price", "ord_type", "time_in_force", "account", "portfolio"].map((n) => [n, f[n].value.trim()]))});
+    model.send_msg({op: "place", side, ...Object.fromEntries(["instrument", "qty", "price", "ord_type", "time_in_force", "account", "portfolio"].map((n) => [n, f[n].value.trim()])), post_only: f.post_only.checked && !f.post_only.disabled ? "1" : ""});
   });
   el.addEventListener("keydown", (e) => {
     const name = e.target.name, text = ["instrument", "account", "portfolio"].includes(name);

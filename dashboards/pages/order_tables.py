@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dashboards.components.heatmap import digits
-from qflib.records import Book, ExecType, Instruments, OrderStatus, OrderType, Reason, Side, TimeInForce
+from qflib.records import Book, ExecType, Instruments, OrderOption, OrderStatus, OrderType, Reason, Side, TimeInForce
 
 if TYPE_CHECKING:
     from qflib.views import Views
     from qflib.views.executions import Execution
-    from qflib.views.orders import OrderState
+    from qflib.views.order_state import OrderState
 
 _ROWS = 200  # shown
 _PAGE, LOOKED = 2_000, 20_000  # looked at by a filter: at a time, and at most
@@ -24,6 +24,7 @@ BLOTTER = [
     {"k": "qty", "label": "qty", "f": "each"},
     {"k": "price", "label": "price", "f": "each"},
     {"k": "cum", "label": "filled", "f": "each"},
+    {"k": "ahead", "label": "ahead", "f": "each"},
     {"k": "avg", "label": "avg price", "f": "each"},
     {"k": "status", "label": "status", "tone": "status_tone"},
     {"k": "terms", "label": "terms", "cls": "mid"},
@@ -122,15 +123,21 @@ def _order_row(table: Instruments, o: OrderState, may_cancel: bool) -> dict[str,
         "qty": [o.qty * lot, lots],
         "price": [o.price_ticks * tick, d] if limit and o.price_ticks else None,
         "cum": [o.cum_qty * lot, lots] if o.cum_qty else None,
+        "ahead": None if o.place is None else [o.place * lot, lots],
         "avg": [o.avg_price, d + 1] if o.avg_price else None,
         "status": f"{status}: {reason}" if reason else status,
         "status_tone": _TONES.get(status, ""),
-        "terms": f"{_word(OrderType, o.ord_type)} {_word(TimeInForce, o.time_in_force).upper()}" if o.known else "",
+        "terms": _terms(o) if o.known else "",
         "account": o.account,
         "name": o.client_order_id,
         "cls": "" if o.live else "over",
         "cancel": "cancel" if may_cancel and o.live and o.leaves_qty > 0 else "",
     }
+
+
+def _terms(o: OrderState) -> str:
+    post_only = " post-only" if o.options & OrderOption.POST_ONLY else ""
+    return f"{_word(OrderType, o.ord_type)} {_word(TimeInForce, o.time_in_force).upper()}{post_only}"
 
 
 def _fill_row(table: Instruments, x: Execution) -> dict[str, Any]:

@@ -143,10 +143,11 @@ class OrdersPage(Page):
 
     def _place(self, message: Message) -> None:
         fields = ("account", "portfolio", "instrument", "side", "ord_type", "time_in_force", "qty", "price")
-        told = {k: str(message.get(k, ""))[:_LONGEST] for k in fields}
+        told = {k: str(message.get(k, ""))[:_LONGEST] for k in (*fields, "post_only")}
         if told != self._open[0]:
             self._open = told, f"dash-{uuid.uuid4().hex[:20]}"
-        order = NewOrder(client_order_id=self._open[1], **told)
+        terms = {k: told[k] for k in fields}
+        order = NewOrder(client_order_id=self._open[1], **terms, post_only=told["post_only"] == "1")
 
         def place() -> str:
             text = self.desk.trading.place(self.login.key, order)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from qflib.api.instants import nanoseconds
 from qflib.api.problems import ProblemError
 from qflib.api.requests import NewOrder
-from qflib.api.shapes import BOOKS, ORD_TYPES, SIDES, TIMES_IN_FORCE
+from qflib.api.shapes import BOOKS, ORD_TYPES, SIDES, TIMES_IN_FORCE, rfc3339
 from qflib.errors import InputError
-from qflib.records import Book, OrderAction, Reason, Side, TradingStatus
+from qflib.records import Book, OrderAction, OrderOption, Reason, Side, TradingStatus
 from qflib.records.decimals import decimal_text
-from qflib.steps.exchange.validation import MAX_LOTS, MAX_TICKS, Request, TickTable, form, in_band
+from qflib.steps.exchange.validation import MAX_LOTS, MAX_TICKS, RESTS, Request, TickTable, form, in_band
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,10 @@ TYPE_CODES = {name: code for code, name in ORD_TYPES.items()}
 TIME_CODES = {name: code for code, name in TIMES_IN_FORCE.items()}
 BOOK_CODES = {name: code for code, name in BOOKS.items()}
 _CLOSED = (TradingStatus.PRE_OPEN, TradingStatus.HALT, TradingStatus.CLOSED)
+_WHY = {
+    Reason.BAD_EXPIRY: "an order good till a date (gtd) needs `expire`, and no other has one",
+    Reason.UNSUPPORTED_TYPE: "post_only is of a limit order that may rest: day, gtc or gtd",
+}
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -39,7 +44,11 @@ def request_hash(body: NewOrder) -> int:
     >>> request_hash(told) == request_hash(msgspec.structs.replace(told, time_in_force="gtc"))
     True
     """
-    return int.from_bytes(hashlib.sha256(_canonical(body)).digest()[:8], "big")
+    told = msgspec.structs.asdict(body)
+    for name in ("post_only", "expire"):  # an order without them keeps the hash that it had before there were any
+        if not told[name]:
+            del told[name]
+    return int.from_bytes(hashlib.sha256(_canonical(told)).digest()[:8], "big")
 
 
 class Admission:
@@ -75,11 +84,13 @@ class Admission:
         i = table.id(body.instrument)
         if (body.price is None) != (body.ord_type == "market"):
             raise refused(Reason.BAD_PRICE, "a limit order needs a price, and a market order has none")
+        rests = body.ord_type == "limit" and TIME_CODES[body.time_in_force] in RESTS
+        options = (OrderOption.TELL_QUEUE if rests else 0) | (OrderOption.POST_ONLY if body.post_only else 0)
         r = Request(
             int(OrderAction.NEW), i, SIDE_CODES[body.side], TYPE_CODES[body.ord_type], TIME_CODES[body.time_in_force],
             0 if body.price is None else self._ticks_of(i, body.price), self._lots_of(i, body.qty),
             body.account.encode(), body.portfolio.encode(), int(Book.CLIENT), body.client_order_id.encode(), b"", 0,
-            hashed, self._views.books.market_time_ns(),
+            hashed, self._views.books.market_time_ns(), int(options), nanoseconds("expire", body.expire) or 0,
         )  # fmt: skip
         self._check(r, body)
         return r
@@ -106,11 +117,13 @@ class Admission:
         """In the exchange's order of questions."""
         views, i = self._views, r.instrument
         if (reason := form(r)) != Reason.NONE:
-            raise refused(reason, f"an order of {body.qty} at {body.price} cannot be")
+            raise refused(reason, _WHY.get(reason) or f"an order of {body.qty} at {body.price} cannot be")
         book = views.books.latest(i)
         expiry = int(views.instruments.expiry_ns[i])
         if (book is not None and book.status == TradingStatus.EXPIRED) or 0 < expiry <= r.sent_ns:
             raise refused(Reason.EXPIRED_INSTRUMENT, f"{body.instrument} has expired")
+        if 0 < r.expire_ns <= r.sent_ns:
+            raise refused(Reason.BAD_EXPIRY, f"expire {body.expire} is over: market time is {rfc3339(r.sent_ns)}")
         held = views.controls.hold(body.portfolio, i)
         if held.killed:
             raise refused(Reason.KILL_SWITCH, f"the kill switch stops orders of {body.portfolio} in {body.instrument}")

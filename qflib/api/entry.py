@@ -14,7 +14,7 @@ from qflib.api.requests import NewOrder
 from qflib.api.shapes import OrderForm, order_form
 from qflib.records import OrderAction
 from qflib.steps.exchange.validation import Request
-from qflib.views.orders import OrderState
+from qflib.views.order_state import OrderState
 from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ class OrderEntry:
             *key, cursor, stamp, r.action, r.instrument, r.portfolio.decode(), r.book, r.side, r.ord_type,
             r.time_in_force, r.price_ticks, r.qty, r.orig_client_order_id.decode(), r.hedge_no, r.request_hash,
             r.sent_ns, known=True, leaves_qty=0 if r.action == OrderAction.CANCEL else r.qty,
+            options=r.options, expire_ns=r.expire_ns,
         )  # fmt: skip
         self._recent[key] = state
         self._doubtful.pop(key, None)

@@ -34,7 +34,7 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class NewOrder(Body, frozen=True, kw_only=True):
-    """An order. A market order has no price."""
+    """An order. A market order has no price; one good till a date (gtd) ends at `expire`, in market time."""
 
     client_order_id: Id
     account: Name
@@ -45,6 +45,8 @@ class NewOrder(Body, frozen=True, kw_only=True):
     ord_type: OrderTypeName = "limit"
     time_in_force: TimeInForceName = "gtc"
     price: Decimal | None = None
+    post_only: Annotated[bool, Meta(description="refused (would_take) where it would trade at once")] = False
+    expire: Annotated[str, Meta(pattern=INSTANT, description="RFC 3339")] | None = None
 
 
 class NewSignal(Body, frozen=True, kw_only=True):

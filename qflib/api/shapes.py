@@ -21,6 +21,7 @@ from qflib.records.codes import (
     ExecType,
     Liquidity,
     OrderAction,
+    OrderOption,
     OrderStatus,
     OrderType,
     Reason,
@@ -33,19 +34,20 @@ if TYPE_CHECKING:
     from qflib.records import Instruments
     from qflib.views.books import BookState
     from qflib.views.executions import Execution
-    from qflib.views.orders import OrderState
+    from qflib.views.order_state import OrderState
     from qflib.views.report import Report
     from qflib.views.risk import RiskView
 
 SideName = Literal["buy", "sell"]
 OrderTypeName = Literal["limit", "market"]
-TimeInForceName = Literal["day", "gtc", "ioc", "fok"]
+TimeInForceName = Literal["day", "gtc", "ioc", "fok", "gtd"]
 BookName = Literal["client", "hedge"]
 
 SIDES: dict[int, SideName] = {int(Side.BID): "buy", int(Side.ASK): "sell"}
 ORD_TYPES: dict[int, OrderTypeName] = {int(OrderType.MARKET): "market", int(OrderType.LIMIT): "limit"}
 TIMES_IN_FORCE: dict[int, TimeInForceName] = {
     int(TimeInForce.DAY): "day", int(TimeInForce.GTC): "gtc", int(TimeInForce.IOC): "ioc", int(TimeInForce.FOK): "fok",
+    int(TimeInForce.GTD): "gtd",
 }  # fmt: skip
 BOOKS: dict[int, BookName] = {int(Book.CLIENT): "client", int(Book.HEDGE): "hedge"}
 _ACTIONS = {int(a): a.name.lower() for a in OrderAction}
@@ -82,7 +84,7 @@ class BookForm(Struct, frozen=True):
 
 
 class OrderForm(Struct, frozen=True):
-    """An order and where it stands."""
+    """An order and where it stands; `queue_ahead`: the venue's quantity in front of it, while it rests."""
 
     account: str
     client_order_id: str
@@ -92,6 +94,8 @@ class OrderForm(Struct, frozen=True):
     side: SideName | None
     ord_type: OrderTypeName | None
     time_in_force: TimeInForceName | None
+    post_only: bool
+    expire: str | None
     price: str | None
     qty: str
     orig_client_order_id: str | None
@@ -100,6 +104,7 @@ class OrderForm(Struct, frozen=True):
     reason: str
     cum_qty: str
     leaves_qty: str
+    queue_ahead: str | None
     avg_px: str | None
     fees: str
     hedge: bool
@@ -112,7 +117,7 @@ class OrderForm(Struct, frozen=True):
 
 
 class ExecutionForm(Struct, frozen=True):
-    """What the exchange told of an order or a position."""
+    """What the exchange told of an order or a position; `queue_ahead`: the venue's quantity in front of it then."""
 
     exec_id: int
     exec_type: str
@@ -124,6 +129,7 @@ class ExecutionForm(Struct, frozen=True):
     price: str | None
     cum_qty: str
     leaves_qty: str
+    queue_ahead: str
     fee: str
     cash: str
     liquidity: str
@@ -279,10 +285,12 @@ def order_form(o: OrderState, instruments: Instruments, now_ns: int | None = Non
     whole = o.known and o.action != OrderAction.CANCEL
     return OrderForm(
         o.account, o.client_order_id, o.portfolio, BOOKS.get(o.book), symbol_of(i, instruments), SIDES.get(o.side),
-        ORD_TYPES.get(o.ord_type), TIMES_IN_FORCE.get(o.time_in_force) if whole else None, price, qty(o.qty),
+        ORD_TYPES.get(o.ord_type), TIMES_IN_FORCE.get(o.time_in_force) if whole else None,
+        bool(o.options & OrderOption.POST_ONLY), rfc3339(o.expire_ns) if o.expire_ns else None, price, qty(o.qty),
         o.orig_client_order_id or None, _named(_ACTIONS, o.action),
         "pending_new" if o.ord_status is None else _named(_STATUSES, o.ord_status), _named(_REASONS, o.reason),
-        qty(o.cum_qty), qty(o.leaves_qty), decimal_text(o.avg_price) if o.cum_qty else None, decimal_text(o.fees),
+        qty(o.cum_qty), qty(o.leaves_qty), None if o.place is None else qty(o.place),
+        decimal_text(o.avg_price) if o.cum_qty else None, decimal_text(o.fees),
         o.hedge_no > 0, o.replaced_by or None, o.stamp.seq, rfc3339(o.stamp.time_ns), o.stamp.time_ns,
         age_ms(o.stamp.append_ns, now_ns), cursor_text(o.cursor),
     )  # fmt: skip
@@ -304,9 +312,9 @@ def execution_form(x: Execution, instruments: Instruments) -> ExecutionForm:
     return ExecutionForm(
         x.exec_id, _named(_EXEC_TYPES, x.exec_type), _named(_STATUSES, x.ord_status), _named(_REASONS, x.reason),
         symbol_of(i, instruments), SIDES.get(x.side), qty(x.qty), price, qty(x.cum_qty), qty(x.leaves_qty),
-        decimal_text(x.fee), decimal_text(x.cash), _named(_LIQUIDITY, x.liquidity), x.account, x.portfolio,
-        BOOKS.get(x.book), x.client_order_id, x.orig_client_order_id or None, x.hedge_no > 0, rfc3339(x.time_ns),
-        x.time_ns, x.cursor[2], cursor_text(x.cursor),
+        qty(x.queue_ahead), decimal_text(x.fee), decimal_text(x.cash), _named(_LIQUIDITY, x.liquidity), x.account,
+        x.portfolio, BOOKS.get(x.book), x.client_order_id, x.orig_client_order_id or None, x.hedge_no > 0,
+        rfc3339(x.time_ns), x.time_ns, x.cursor[2], cursor_text(x.cursor),
     )  # fmt: skip
 
 

@@ -180,6 +180,7 @@ def deployment(
         stale_ns=nanoseconds(limits.stale_market),
         maker_fee=chosen.maker_fee,
         taker_fee=chosen.taker_fee,
+        fee_tiers=chosen.fee_tiers,
     )
     feed = _feed(wanted, settings)
     if "speed" in feed:

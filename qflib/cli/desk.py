@@ -117,6 +117,7 @@ def _desk(feed: Feed, settings: Settings, *, hedge: bool) -> Desk:
             stale_ns=nanoseconds(limits.stale_market),
             maker_fee=chosen.maker_fee,
             taker_fee=chosen.taker_fee,
+            fee_tiers=chosen.fee_tiers,
         ),
     )
 

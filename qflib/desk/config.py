@@ -16,10 +16,16 @@ class DeskConfig:
         Market time between publications: marks, exposures, reports. A fill or control is published at once.
     order_latency_ns
         Market time an order of the desk's own takes to the exchange: a constant, or recorded ones to draw from
-        (``feed.latencies()``). Orders arrive at the next clock, at most a millisecond later. In one process only: on
-        Kafka an order takes the time it takes.
+        (``feed.latencies()``). Orders arrive at the next clock; clocks come as often as the shortest latency, but not
+        closer than a millisecond. In one process only: on Kafka an order takes the time it takes.
+    report_latency_ns
+        The same on the way back: until the desk hears of acknowledgements and fills of its orders. Market data and
+        marks do not wait for them.
     maker_fee, taker_fee
         Settlement currency a contract; negative is a rebate.
+    fee_tiers
+        (contracts, maker_fee, taker_fee), rising: the fees of an account that has traded so many in the last 30 UTC
+        days, today among them.
     rate
         Continuously compounded interest rate a year.
     fx
@@ -45,8 +51,10 @@ class DeskConfig:
 
     period_ns: int = 250_000_000
     order_latency_ns: int | Sequence[int] = 0
+    report_latency_ns: int | Sequence[int] = 0
     maker_fee: float = 0.0
     taker_fee: float = 0.0
+    fee_tiers: tuple[tuple[float, float, float], ...] = ()
     rate: float = 0.0
     fx: Mapping[str, float] = field(default_factory=dict)
     currency: str = "USD"

@@ -119,7 +119,11 @@ class Deployment:
     def _exchange(self, partition: int) -> Step:
         c = self.config
         config = ExchangeConfig(
-            period_ns=c.period_ns, stale_ns=c.stale_ns, maker_fee=c.maker_fee, taker_fee=c.taker_fee
+            period_ns=c.period_ns,
+            stale_ns=c.stale_ns,
+            maker_fee=c.maker_fee,
+            taker_fee=c.taker_fee,
+            fee_tiers=c.fee_tiers,
         )
         return Exchange(self.instruments, config, self.table, partition)
 
@@ -198,7 +202,9 @@ class Deployment:
                 raise DataError(
                     f"{where} has format {content['format']!r}, not {FORMAT}; start with `qflib up --fresh`"
                 )
-            config: dict[str, Any] = content["config"] | {"levels": tuple(content["config"]["levels"])}
+            told = content["config"]
+            tiers = tuple(map(tuple, told.get("fee_tiers", ())))
+            config: dict[str, Any] = told | {"levels": tuple(told["levels"]), "fee_tiers": tiers}
             return cls(
                 Instruments.parse(content["instruments"], where),
                 DeskConfig(**config),
@@ -214,10 +220,14 @@ class Deployment:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
 
     def _content(self) -> dict[str, Any]:
+        config = asdict(replace(self.config, fx=dict(self.config.fx), limits=dict(self.config.limits)))
+        del config["report_latency_ns"]  # of a desk in one process alone
+        if not config["fee_tiers"]:  # a desk without keeps the digest it had before there were any
+            del config["fee_tiers"]
         return {
             "format": FORMAT,
             "instruments": self.instruments.to_toml(),
-            "config": asdict(replace(self.config, fx=dict(self.config.fx), limits=dict(self.config.limits))),
+            "config": config,
             "hedger": None if self.hedger is None else asdict(self.hedger),
             "strategy": None if self.strategy is None else asdict(self.strategy),
             "risk": self.risk,

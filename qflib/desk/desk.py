@@ -24,7 +24,7 @@ from qflib.desk.run import Run
 from qflib.desk.standing import Standing
 from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
-from qflib.records import Batch, DeadReason
+from qflib.records import BY_KIND, Batch, DeadReason, ExecType
 from qflib.records.instruments import Instruments
 from qflib.records.topics import (
     EXCHANGE_MARKS,
@@ -123,6 +123,7 @@ class Desk:
         if c.period_ns <= 0:
             raise InputError(f"period_ns {c.period_ns} must be positive; give nanoseconds, as 250_000_000")
         self._latency = OrderLatency(c.order_latency_ns)
+        self._reporting = OrderLatency(c.report_latency_ns, "report_latency_ns")
         self._name = "DESK1"
         self._positions = feed.positions
         if portfolio is not None:
@@ -134,7 +135,8 @@ class Desk:
             self._scenarios = make_scenarios.default(feed.history)
         self._signals = signals
         self._chain = self._steps(hedger, strategy)
-        self._held: deque[tuple[int, Batch]] = deque()
+        self._held: deque[tuple[int, Batch]] = deque()  # orders on their way
+        self._reports: deque[tuple[int, Batch]] = deque()  # and what became of them on its way back
         self._sha = hashlib.sha256()
         self._clocks: dict[str, int] = {}
         self._now_ns = 0
@@ -203,12 +205,14 @@ class Desk:
                 while signal is not None and _last_ns(signal) <= self._now_ns:
                     self._pump([signal], recorder, digests)
                     signal = next(signals, None)
-                self._deliver(recorder, digests)
+                self._deliver(recorder, digests, self._now_ns)
                 if until is not None and self._begun() and min(self._clocks.values()) >= end.value:
                     break
             if callable(progress) and time.perf_counter() - shown >= every:
                 shown = time.perf_counter()
                 progress(Progressed(shown - start, self._now_ns, self._events, recorder))
+        while self._reports:  # what was done is told; orders still on their way are lost
+            self._pump([self._reports.popleft()[1]], recorder, digests)
         seconds = time.perf_counter() - start
         if callable(progress):
             progress(Progressed(seconds, self._now_ns, self._events, recorder))
@@ -223,8 +227,9 @@ class Desk:
         return {name: _Timed(made.step(name)) for name in made.stages}
 
     def _raw(self, bar: bool) -> Iterator[Batch]:
-        # clocks come at the boundaries, and often enough between them for an order's latency
-        slices = -(-self.config.period_ns // self._latency.clock_ns) if self._latency else 1
+        # clocks come at the boundaries, and often enough between them for the latencies
+        late = [x.clock_ns for x in (self._latency, self._reporting) if x]
+        slices = -(-self.config.period_ns // min(late)) if late else 1
         cut_ns = self.config.period_ns // slices
         if not bar:
             return self.feed.raw(cut_ns)
@@ -272,6 +277,8 @@ class Desk:
                         _hash(self._sha, out)
                     if out.topic == ORDERS_INCOMING and self._latency:
                         self._held.append((self._latency.due(self._now_ns), out))
+                    elif out.topic == ORDERS_EXECUTED and self._reporting and (self._reports or _of_orders(out)):
+                        self._reports.append((self._reporting.due(self._now_ns), out))
                     else:
                         queue.append(out)
             recorder.take(batch)
@@ -283,9 +290,13 @@ class Desk:
         names = _READERS.get(batch.topic, ())
         return [n for n in names if n in self._chain and (n != "strategy" or batch.kind != "market")]
 
-    def _deliver(self, recorder: Recorder, digests: bool) -> None:
-        while self._held and self._held[0][0] <= self._now_ns:
-            self._pump([self._held.popleft()[1]], recorder, digests)
+    def _deliver(self, recorder: Recorder, digests: bool, upto_ns: int) -> None:
+        """What has come to its end by a time, as it comes; of reports and orders that come together, reports first."""
+        while True:
+            waits = [q for q in (self._reports, self._held) if q and q[0][0] <= upto_ns]
+            if not waits:
+                return
+            self._pump([min(waits, key=lambda q: q[0][0]).popleft()[1]], recorder, digests)
 
     def _digest(self) -> str:
         for timed in self._chain.values():
@@ -303,17 +314,23 @@ _READERS: dict[str, tuple[str, ...]] = {
 }
 
 
+def _of_orders(executed: Batch) -> bool:
+    """Whether executions tell of orders: bookings are the desk's own, and not waited for."""
+    return bool((executed.executions.exec_type <= ExecType.EXPIRED).any())
+
+
 def _last_ns(raw: Batch) -> int:
     """Receipt time of a raw or clock batch's end."""
     return int(raw.tick.time_ns[0] if raw.kind == "clock" else raw.frames.receipt_ns[-1])
 
 
 def _hash(sha: Any, batch: Batch) -> None:
-    """Fold in a batch: where it goes, its header, and every byte of its columns."""
+    """Fold in a batch: where it goes, its header, and every byte of its columns that is written (`Column.sparse`)."""
     sha.update(f"{batch.topic}|{batch.key}|{batch.kind}|{batch.header}".encode())
     for name, columns in batch.tables.items():
+        table = BY_KIND[batch.kind].by_name[name]
         sha.update(f"|{name}|{len(columns[0])}|".encode())
-        sha.update(b"".join(columns))
+        sha.update(b"".join(a for c, a in zip(table.columns, columns, strict=True) if not c.sparse or a.any()))
 
 
 def _with_bar(batches: Iterator[Batch], bar: Any) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""Market time that orders of the desk's own take to the exchange: constant, or drawn from recorded ones."""
+"""Market time that orders of the desk's own take to the exchange, and what it tells of them takes back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _FINEST_NS = 1_000_000
 
 
 class OrderLatency:
-    """When each order arrives.
+    """When each order, or report, arrives.
 
     Parameters
     ----------
     latency_ns
         One latency for all, or recorded ones, each as likely as the others; drawn anew for each order, seeded.
+    name
+        The setting's.
 
     Raises
     ------
@@ -35,14 +37,14 @@ class OrderLatency:
     True
     """
 
-    def __init__(self, latency_ns: int | Sequence[int] | NDArray[np.int64]) -> None:
+    def __init__(self, latency_ns: int | Sequence[int] | NDArray[np.int64], name: str = "order_latency_ns") -> None:
         made = np.atleast_1d(np.asarray(latency_ns))
         if made.ndim != 1 or not len(made) or made.dtype.kind not in "iu" or made.min() < 0:
             raise InputError(
-                f"order_latency_ns {latency_ns!r} must be nanoseconds, 0 or more: one whole number, or recorded ones"
+                f"{name} {latency_ns!r} must be nanoseconds, 0 or more: one whole number, or recorded ones"
             )
         self._ns = made.astype(np.int64)
-        self._rng = np.random.Generator(np.random.PCG64(_SEED))
+        self._rng = np.random.Generator(np.random.PCG64(_SEED + (name != "order_latency_ns")))
         self._last_ns = 0
 
     def __bool__(self) -> bool:

@@ -60,7 +60,8 @@ class Run:
         frame["instrument"] = [table.rows[i].symbol for i in at]
         priced = frame["price_ticks"].to_numpy() != 0
         frame["price"] = np.where(priced, table.to_price(at, frame.pop("price_ticks").to_numpy()), frame["price"])
-        frame["qty"] = table.to_qty(at, frame["qty"].to_numpy())
+        for column in ("qty", "cum_qty", "leaves_qty", "queue_ahead"):
+            frame[column] = table.to_qty(at, frame[column].to_numpy())
         for column, codes in _CODES.items():
             names = {int(c): c.name.lower() for c in codes}
             frame[column] = [names.get(int(v), str(v)) for v in frame[column]]

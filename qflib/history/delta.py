@@ -70,6 +70,19 @@ def _schema(table: str) -> pa.Schema:
     return BATCHES_SCHEMA if table == BATCHES else KEPT[table].schema
 
 
+def _whole(rows: pa.Table, schema: pa.Schema, wanted: list[str]) -> pa.Table:
+    """With all columns that are wanted, and zeros where a row has none."""
+    made = {}
+    for name in wanted:
+        kind = schema.field(name).type
+        zero = pa.scalar("" if pa.types.is_string(kind) else 0, kind)
+        if name not in rows.column_names:
+            made[name] = pa.chunked_array([pa.repeat(zero, rows.num_rows)])
+        else:
+            made[name] = pc.fill_null(rows[name], zero) if rows[name].null_count else rows[name]
+    return pa.table(made)
+
+
 class DeltaHandle(Handle):
     """One Delta table, as it stood when it was loaded; one that was not there is made with its first rows."""
 
@@ -203,12 +216,13 @@ class DeltaHistory(History):
         return DataError(f"table {table} of history {self.root} is not readable: {_line(e)}")
 
     def scan(self, table: str, columns: list[str] | None = None, where: Any = None) -> pa.Table:
-        """Rows of one state of a table, in no order."""
-        data = self.dataset(table)
+        """Rows of one state of a table, in no order; zeros where a column was declared after a row was stored."""
+        data, schema = self.dataset(table), _schema(table)
+        wanted = columns or schema.names
         if data is None:
-            schema = _schema(table)
-            return pa.table({n: pa.array([], schema.field(n).type) for n in columns or schema.names})
-        return data.to_table(columns=columns, filter=where)
+            return pa.table({n: pa.array([], schema.field(n).type) for n in wanted})
+        rows = data.to_table(columns=[n for n in wanted if n in data.schema.names], filter=where)
+        return rows if table == BATCHES else _whole(rows, schema, wanted)
 
     def count(self, table: str, where: Any = None) -> int:
         """How many rows; they are counted a file, and none is held."""

@@ -121,6 +121,7 @@ _ROWS = (
     Kept("trades", ANALYTICS_RESULTS, "analytics", "trades"),
     Kept("rolling", ANALYTICS_RESULTS, "analytics", "rolling"),
     Kept("shadow_orders", ANALYTICS_RESULTS, "analytics", "orders"),
+    Kept("places", ANALYTICS_RESULTS, "analytics", "places"),
     Kept("exposures", RISK_EXPOSURES, "exposures", "exposure"),
     Kept("exposure_greeks", RISK_EXPOSURES, "exposures", "greeks"),
 )

@@ -14,6 +14,7 @@ from qflib.kernels.engine_codes import (
     BAD_ACCOUNT,
     CANCEL,
     CLOCK,
+    DIVIDING,
     EXPIRING,
     IDLE,
     KILL,
@@ -37,8 +38,9 @@ from qflib.kernels.engine_codes import (
     UNSUPPORTED_TYPE,
 )
 from qflib.kernels.engine_entry import enter, reject, replace, withdrawal
-from qflib.kernels.engine_matching import hand_out, step
+from qflib.kernels.engine_matching import step
 from qflib.kernels.engine_plain import cancel_plain, enter_plain, is_plain
+from qflib.kernels.engine_shares import divide, hand_out
 from qflib.kernels.engine_state import EngineState
 from qflib.kernels.engine_sweep import change_session, kill, mass_cancel, sweep, sweep_leftovers, unpark
 from qflib.kernels.engine_taker import forget_trades, remainder, trigger_next
@@ -147,6 +149,8 @@ def go_on(e: EngineState, stage: Int) -> None:
     """One step of what is under way."""
     if stage == MATCHING:
         step(e)
+    elif stage == DIVIDING:
+        divide(e)
     elif stage == SHARING:
         hand_out(e)
     elif stage == REMAINDER:

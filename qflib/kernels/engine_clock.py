@@ -9,7 +9,6 @@ import numpy as np
 from qflib.kernels.book_state import Int
 from qflib.kernels.engine_codes import (
     EXPIRED,
-    GTD,
     IDLE,
     N_EXPIRIES,
     NO_REASON,
@@ -18,8 +17,12 @@ from qflib.kernels.engine_codes import (
     ZERO,
 )
 from qflib.kernels.engine_matching import end
-from qflib.kernels.engine_orders import bits_of, find, tif_of
+from qflib.kernels.engine_orders import (
+    bits_of,
+    find,
+)
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import expires
 from qflib.kernels.jit import lean_kernel
 
 
@@ -47,7 +50,7 @@ def is_live(e: EngineState, i: Int) -> Int:
     """Row of the order that an entry of the heap is about; 0: it is gone or ends at another time."""
     row = find(e, e.expiries[i].instrument, e.expiries[i].id)
     r = np.uint64(row)
-    if row != 0 and tif_of(bits_of(e, r)) == GTD and e.more[r].expire_ns == e.expiries[i].expire_ns:
+    if row != 0 and expires(bits_of(e, r)) and e.more[r].expire_ns == e.expiries[i].expire_ns:
         return row
     return 0
 

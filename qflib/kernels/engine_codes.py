@@ -35,6 +35,7 @@ FIFO, PRO_RATA = _typed(0, 1)
 BUY, SELL = _typed(1, 2)
 # Places of an order: rows place * n + k of the book.
 SHOWN, DARK, STOPS, PARKED = _typed(*range(4))
+(N_PLACES,) = _typed(4)
 # Every instrument.
 (ALL,) = _typed(2**32 - 1)
 ZERO = np.int64(0)
@@ -51,7 +52,7 @@ MAX_LOTS = np.int64(2**40)  # sums of many orders stay inside int64
 MAX_TICKS = np.int64(2**53)
 MAX_ACCOUNTS = np.int64(2**24)
 AT_MARKET = np.int64(2**60)  # the price, times side, at which a market order waits in an auction's call
-# Bits of a tag: 0-2 options, 3-5 self-trade prevention, 6-8 order type, 9-12 time in force, and
+# Bits of a tag beside those of `engine_types.tag_of`.
 HAS_MORE = np.int64(1 << 13)
 TOP = np.int64(1 << 14)  # the order that made the best price
 
@@ -62,14 +63,15 @@ TOP = np.int64(1 << 14)  # the order that made the best price
     PRICE,  # an auction's; of a command, as it may have been moved
     NEXT,  # the stage after this one
     TARGET, TARGET_STOP, TARGET_ACCOUNT, TARGET_SIDE, REASON,  # of a sweep
-    PLACE, RANK, CURSOR,  # where a sweep stands; CURSOR also of shares
+    PLACE, RANK, CURSOR,  # where a sweep stands; CURSOR also a level to divide over, and whose share is next
 ) = _typed(*range(16))  # fmt: skip
 N_WORK: Final = 16
 
 # Stages.
 (
     IDLE, MATCHING, SHARING, REMAINDER, TRIGGERING, EXPIRING, SWEEPING, UNCROSSING, LEFTOVERS, UNPARKING, FORGETTING,
-) = _typed(*range(11))  # fmt: skip
+    DIVIDING,
+) = _typed(*range(12))  # fmt: skip
 
 NO_HIGH = np.int64(-(2**62))
 NO_LOW = np.int64(2**62)

@@ -12,9 +12,19 @@ from qflib.kernels.book_levels import make_level, rank_of, worse_level
 from qflib.kernels.book_queues import first_order, next_order, place_in_cell
 from qflib.kernels.book_state import ORDER_LIVE, Int, short_of
 from qflib.kernels.engine_clock import remember_expiry
-from qflib.kernels.engine_codes import DARK, GTD, HAS_MORE, PARKED, SHOWN, STOPS, TOP
-from qflib.kernels.engine_orders import bits_of, leaves_of, side_of, tif_of
+from qflib.kernels.engine_codes import (
+    HAS_MORE,
+    N_PLACES,
+    STOPS,
+    TOP,
+)
+from qflib.kernels.engine_orders import (
+    bits_of,
+    leaves_of,
+    side_of,
+)
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import expires
 from qflib.kernels.jit import kernel, lean_kernel
 
 #: An order as it stands: `qty` is what is shown, `leaves` what is open, `at` the price it is queued by.
@@ -44,7 +54,7 @@ def standing(e: EngineState, first: Int, stop: Int) -> Any:
     out = np.zeros(e.book.heads[ORDER_LIVE], STANDING)
     at = 0
     for k in range(first, stop):
-        for place in (SHOWN, DARK, STOPS, PARKED):
+        for place in range(N_PLACES):
             for parity in range(2):
                 book = 2 * (place * n + k) + parity
                 level = np.int64(e.book.books[np.uint64(book)].best)
@@ -95,6 +105,6 @@ def put_back(e: EngineState, orders: NDArray[Any], start: Int) -> Int:
             e.rules[k].top_bid = row
         elif bits & TOP:
             e.rules[k].top_ask = row
-        if tif_of(bits) == GTD:
+        if expires(bits):
             remember_expiry(e, o.expire_ns, o.order_id, k)
     return np.int64(len(orders))

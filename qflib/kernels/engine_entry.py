@@ -10,28 +10,17 @@ from qflib.kernels.book_levels import rank_of
 from qflib.kernels.book_state import Int
 from qflib.kernels.engine_codes import (
     ACCEPTED,
-    AT_CLOSE,
     AT_MARKET,
-    AT_OPEN,
     BAD_EXPIRY,
     BAD_PRICE,
     BAD_QUANTITY,
     BAD_SIDE,
     CANCELLED,
-    CLOSING,
     CONTINUOUS,
-    DAY,
     DUPLICATE_ID,
-    FOK,
-    GTC,
-    GTD,
     HAS_MORE,
-    HIDDEN,
-    IOC,
     KILL_SWITCH,
-    LIMIT,
     LOST_PRIORITY,
-    MARKET,
     MARKET_CLOSED,
     MAX_LOTS,
     MAX_TICKS,
@@ -40,15 +29,12 @@ from qflib.kernels.engine_codes import (
     NOW,
     ORDER_SIZE_LIMIT,
     POST_ONLY,
-    PRE_OPEN,
     PRICE,
     PRICE_BAND,
     REJECTED,
     REPLACED,
     REQUESTED,
     SLIDE,
-    STOP,
-    STOP_LIMIT,
     STOPS,
     STP_DECREMENT,
     TOP,
@@ -66,15 +52,12 @@ from qflib.kernels.engine_orders import (
     price_of,
     side_of,
     tell,
-    tif_of,
-    type_of,
     withdraw,
 )
 from qflib.kernels.engine_state import EngineState
 from qflib.kernels.engine_taker import arm, place_or_match, take_in
+from qflib.kernels.engine_types import OPEN, TIMES, TYPES, at_market, goes_together, is_in, tag_of
 from qflib.kernels.jit import inlined, lean_kernel
-
-_FLAGS = POST_ONLY | SLIDE | HIDDEN
 
 
 @lean_kernel
@@ -86,14 +69,13 @@ def enter(e: EngineState, c: Any) -> None:
         reject(e, c, reason)
         return
     k, side, price = np.int64(c.instrument), np.int64(c.side), e.work[PRICE]
-    if c.ord_type in (MARKET, STOP):
+    row = TYPES[c.ord_type]
+    if not row.priced:
         price = AT_MARKET if side == 1 else -AT_MARKET
-    bits = (
-        np.int64(c.options) | np.int64(c.self_trade) << 3 | np.int64(c.ord_type) << 6 | np.int64(c.time_in_force) << 9
-    )
+    bits = tag_of(np.int64(c.ord_type), np.int64(c.time_in_force), np.int64(c.options), np.int64(c.self_trade))
     tell(e, ACCEPTED, side, NO_REASON, 0, k, c.order_id, NOBODY, price, c.qty, c.qty, 0)
     take_in(e, k, side, c.order_id, price, c.qty, np.int64(c.account), bits, c.display_qty, c.expire_ns)
-    if c.ord_type in (STOP, STOP_LIMIT):
+    if row.waits:
         arm(e, c.stop_ticks)
     else:
         place_or_match(e)
@@ -173,14 +155,14 @@ def no_replacement(e: EngineState, c: Any, k: Int, row: Int) -> Int:
     if c.expire_ns != 0:
         return BAD_EXPIRY
     session = e.rules[k].session
-    if session not in (PRE_OPEN, CONTINUOUS, CLOSING):
+    if not is_in(session, OPEN):
         return MARKET_CLOSED
     if e.rules[k].max_qty and c.qty > e.rules[k].max_qty:
         return ORDER_SIZE_LIMIT
     if not at_market(bits) and out_of_band(e, k, c.price_ticks):
         return PRICE_BAND
     keeps = c.price_ticks == price_of(e, r) and c.qty <= leaves_of(e, row)
-    if bits & POST_ONLY and session == CONTINUOUS and tif_of(bits) != AT_CLOSE and not keeps:
+    if bits & POST_ONLY and session == CONTINUOUS and not keeps:
         return post_only(e, k, side, bits)
     return NO_REASON
 
@@ -196,18 +178,16 @@ def refusal(e: EngineState, c: Any) -> Int:
         return DUPLICATE_ID
     if e.rules[k].killed or e.killed[c.account]:
         return KILL_SWITCH
-    session, tif = e.rules[k].session, np.int64(c.time_in_force)
-    if session not in (PRE_OPEN, CONTINUOUS, CLOSING):
+    session, time = e.rules[k].session, TIMES[c.time_in_force]
+    if not is_in(session, time.sessions):
         return MARKET_CLOSED
-    if (session != CONTINUOUS and tif in (IOC, FOK)) or (tif == AT_OPEN and session != PRE_OPEN):
-        return MARKET_CLOSED
-    if tif == GTD and c.expire_ns <= e.work[NOW]:
+    if time.expires and c.expire_ns <= e.work[NOW]:
         return BAD_EXPIRY
     if e.rules[k].max_qty and c.qty > e.rules[k].max_qty:
         return ORDER_SIZE_LIMIT
-    if c.ord_type in (LIMIT, STOP_LIMIT) and out_of_band(e, k, c.price_ticks):
+    if TYPES[c.ord_type].priced and out_of_band(e, k, c.price_ticks):
         return PRICE_BAND
-    if c.options & POST_ONLY and session == CONTINUOUS and tif != AT_CLOSE:
+    if c.options & POST_ONLY and session == CONTINUOUS:
         return post_only(e, k, np.int64(c.side), np.int64(c.options))
     return NO_REASON
 
@@ -216,17 +196,7 @@ def refusal(e: EngineState, c: Any) -> Int:
 def misshapen(c: Any) -> Int:
     """Whether a new order's fields make sense together."""
     kind, tif, options = np.int64(c.ord_type), np.int64(c.time_in_force), np.int64(c.options)
-    if not MARKET <= kind <= STOP_LIMIT or tif not in (DAY, GTC, AT_OPEN, IOC, FOK, GTD, AT_CLOSE):
-        return UNSUPPORTED_TYPE
-    if options & ~_FLAGS or c.self_trade > STP_DECREMENT:
-        return UNSUPPORTED_TYPE
-    if options & SLIDE and not options & POST_ONLY:
-        return UNSUPPORTED_TYPE
-    if options & POST_ONLY and (kind != LIMIT or tif in (IOC, FOK, AT_OPEN, AT_CLOSE)):
-        return UNSUPPORTED_TYPE
-    if c.display_qty != 0 and (kind in (MARKET, STOP) or options & HIDDEN):
-        return UNSUPPORTED_TYPE
-    if kind in (STOP, STOP_LIMIT) and tif in (AT_OPEN, AT_CLOSE):
+    if not goes_together(kind, tif, options, np.int64(c.display_qty != 0)) or c.self_trade > STP_DECREMENT:
         return UNSUPPORTED_TYPE
     if c.side not in (1, 2):
         return BAD_SIDE
@@ -234,9 +204,9 @@ def misshapen(c: Any) -> Int:
         return BAD_QUANTITY
     if far(c.price_ticks) or far(c.stop_ticks):
         return BAD_PRICE
-    if (kind in (MARKET, STOP) and c.price_ticks != 0) or (kind in (MARKET, LIMIT) and c.stop_ticks != 0):
+    if (c.price_ticks != 0 and not TYPES[kind].priced) or (c.stop_ticks != 0 and not TYPES[kind].waits):
         return BAD_PRICE
-    if tif != GTD and c.expire_ns != 0:
+    if not TIMES[tif].expires and c.expire_ns != 0:
         return BAD_EXPIRY
     return NO_REASON
 
@@ -251,12 +221,6 @@ def post_only(e: EngineState, k: Int, side: Int, flags: Int) -> Int:
     best = rank_of(2 - side, e.book.levels[np.uint64(best_level(e, k, 3 - side))].rank)
     e.work[PRICE] = best - 1 if side == 1 else best + 1
     return PRICE_BAND if out_of_band(e, k, e.work[PRICE]) else NO_REASON
-
-
-@inlined
-def at_market(bits: Any) -> Any:
-    """Whether an order has no price of its own."""
-    return type_of(bits) in (MARKET, STOP)
 
 
 @inlined

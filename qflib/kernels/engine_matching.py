@@ -17,18 +17,17 @@ from qflib.kernels.engine_codes import (
     CANCELLED,
     CURSOR,
     DARK,
+    DIVIDING,
+    FIFO,
     FILLED,
     HAS_MORE,
     HIGH,
     LOW,
-    MATCHING,
     NO_REASON,
     NOBODY,
-    PRO_RATA,
     REMAINDER,
     REPLACED,
     SELF_TRADE,
-    SHARING,
     SHOWN,
     STAGE,
     STP_BOTH,
@@ -44,13 +43,13 @@ from qflib.kernels.engine_orders import (
     leaves_of,
     price_of,
     side_of,
-    stp_of,
     tell,
     tell_trade,
     traded,
     withdraw,
 )
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import stp_of
 from qflib.kernels.jit import lean_kernel
 
 
@@ -114,8 +113,9 @@ def step(e: EngineState) -> None:
         return
     l = np.uint64(level)
     shown = np.int64(e.book.levels[l].book) < 2 * len(e.rules)
-    if e.rules[k].algorithm == PRO_RATA and shown:
-        share_out(e, k, level)
+    if e.rules[k].algorithm != FIFO and shown:
+        e.work[CURSOR] = level
+        e.work[STAGE] = DIVIDING
         return
     row = np.int64(first_order(e.book, l))
     if stp_of(t.bits) != STP_NONE and np.int64(e.tags[np.uint64(row)].account) == t.account:
@@ -194,84 +194,3 @@ def shrink(e: EngineState, k: Int, row: Int, leaves: Int, reason: Int, price: In
     e.book.orders[r].qty = shown
     e.book.levels[level].qty -= had - shown
     tell(e, REPLACED, side_of(e, r), reason, 0, k, e.book.orders[r].id, NOBODY, price, shown, leaves, 0)
-
-
-@lean_kernel
-def share_out(e: EngineState, k: Int, level: Int) -> None:
-    """Divide the order that comes in over what is shown at a level; its trades follow one by one (`hand_out`).
-
-    The top order first, up to its bound; then each by its quantity, rounded down, shares under the least being none;
-    what is left by time. Own account's orders at the level are dealt with before, one a call.
-    """
-    t = e.taker[0]
-    l = np.uint64(level)
-    b = e.book
-    if stp_of(t.bits) != STP_NONE:
-        row = first_order(b, l)
-        while row != NOBODY:
-            if np.int64(e.tags[row].account) == t.account:
-                prevent(e, k, np.int64(row))
-                return
-            row = next_order(b, row)
-    left: Any = min(t.leaves, np.int64(b.levels[l].qty))
-    row = first_order(b, l)
-    while row != NOBODY:
-        e.more[row].share = 0
-        row = next_order(b, row)
-    top = np.uint64(e.rules[k].top_ask if t.side == 1 else e.rules[k].top_bid)
-    if top != NOBODY and np.uint64(b.orders[top].level) == l and e.rules[k].top_order > 0:
-        e.more[top].share = min(left, np.int64(b.orders[top].qty), e.rules[k].top_order)
-        left -= e.more[top].share
-    whole = np.int64(b.levels[l].qty) - (min(t.leaves, np.int64(b.levels[l].qty)) - left)
-    pool = left
-    row = first_order(b, l)
-    while row != NOBODY and pool > 0:
-        share = mul_div(pool, np.int64(b.orders[row].qty) - e.more[row].share, whole)
-        if share >= e.rules[k].least_share:
-            e.more[row].share += share
-            left -= share
-        row = next_order(b, row)
-    row = first_order(b, l)
-    while row != NOBODY and left > 0:
-        more = min(left, np.int64(b.orders[row].qty) - e.more[row].share)
-        e.more[row].share += more
-        left -= more
-        row = next_order(b, row)
-    e.work[CURSOR] = np.int64(first_order(b, l))
-    e.work[STAGE] = SHARING
-
-
-@lean_kernel
-def hand_out(e: EngineState) -> None:
-    """Trade the next share."""
-    row = np.uint64(e.work[CURSOR])
-    while row != NOBODY and e.more[row].share == 0:
-        row = next_order(e.book, row)
-    if row == NOBODY:
-        e.work[STAGE] = MATCHING
-        return
-    behind = next_order(e.book, row)
-    share = e.more[row].share
-    e.more[row].share = 0
-    match(e, e.taker[0].instrument, np.int64(row), share)
-    e.work[CURSOR] = np.int64(behind)
-
-
-@lean_kernel
-def mul_div(a: Int, b: Int, c: Int) -> Int:
-    """A * b // c of numbers below 2**60 with a <= c, without overflow: long division, a bit of b at a time."""
-    if a < 2**31 and b < 2**31:
-        return a * b // c
-    quotient, rest = np.int64(0), np.int64(0)
-    for i in range(60, -1, -1):
-        quotient <<= 1
-        rest <<= 1
-        if rest >= c:
-            quotient += 1
-            rest -= c
-        if (b >> i) & 1:
-            rest += a
-            if rest >= c:
-                quotient += 1
-                rest -= c
-    return quotient

@@ -14,9 +14,9 @@ from qflib.kernels.book_state import Int
 from qflib.kernels.engine_codes import (
     CONTINUOUS,
     DARK,
+    FIFO,
     FILLED,
     FOR_CLOSE,
-    GTD,
     HAS_MORE,
     HIDDEN,
     N_EVENTS,
@@ -24,7 +24,6 @@ from qflib.kernels.engine_codes import (
     NOBODY,
     NOW,
     PARKED,
-    PRO_RATA,
     RESTING,
     SHOWN,
     STOP_WAITS,
@@ -33,27 +32,10 @@ from qflib.kernels.engine_codes import (
     TRADED,
 )
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import expires
 from qflib.kernels.jit import folded, lean_kernel
 
 _ONE = np.uint64(1)
-
-
-@folded
-def type_of(bits: Any) -> Any:
-    """A tag's order type."""
-    return (bits >> 6) & 7
-
-
-@folded
-def tif_of(bits: Any) -> Any:
-    """A tag's time in force."""
-    return (bits >> 9) & 15
-
-
-@folded
-def stp_of(bits: Any) -> Any:
-    """A tag's self-trade prevention."""
-    return (bits >> 3) & 7
 
 
 @folded
@@ -162,14 +144,14 @@ def rest(
     level = np.uint64(make_level(b, book, rank))
     cell = find_cell(b, k, np.uint64(oid))
     row = place_in_cell(b, cell, k, np.uint64(oid), shown, level)
-    if display > 0 or place == STOPS or tif_of(bits) == GTD:
+    if display > 0 or place == STOPS or expires(bits):
         bits |= HAS_MORE
         e.more[row].reserve = leaves - shown
         e.more[row].display = display
         e.more[row].expire_ns = expire_ns
         e.more[row].limit = limit
     e.tags[row].account = account
-    if leads and place == SHOWN and e.rules[k].algorithm == PRO_RATA and e.rules[k].session == CONTINUOUS:
+    if leads and place == SHOWN and e.rules[k].algorithm != FIFO and e.rules[k].session == CONTINUOUS:
         bits |= TOP
         _set_top(e, k, side, row)
     e.tags[row].bits = bits

@@ -1,9 +1,9 @@
 """What the matching engine is made of: orders in one `BookState`, what a plain limit order has not beside it.
 
-One state holds every place an order can be in, as instruments of one `BookState` with 4n rows: the displayed book of
-instrument k is row k, its hidden orders are row n + k, its waiting stops 2n + k (queued by trigger price: buy stops on
-the ask side, the lowest first), and what waits for the closing auction 3n + k. Ids stand once, under row k. A plain
-order costs a row of the book and a `TAG`; `MORE` is read only where the tag says so.
+One state holds every place an order can be in, as instruments of one `BookState` with N_PLACES * n rows: the
+displayed book of instrument k is row k, its hidden orders are row n + k, its waiting stops 2n + k (queued by trigger
+price: buy stops on the ask side, the lowest first), and what waits for the closing auction 3n + k. Ids stand once,
+under row k. A plain order costs a row of the book and a `TAG`; `MORE` is read only where the tag says so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from qflib.kernels.engine_codes import (
     CONTINUOUS,
     HIGH,
     LOW,
+    N_PLACES,
     N_WORK,
     NO_HIGH,
     NO_LOW,
@@ -127,7 +128,7 @@ def new_engine(n_instruments: int, orders: int = 1024, events: int = 8192) -> En
     orders, events
         First room for resting orders, and for events between two calls.
     """
-    book = book_state.new_state(4 * n_instruments, orders)
+    book = book_state.new_state(int(N_PLACES) * n_instruments, orders)
     rules = np.zeros(n_instruments, RULES)
     rules["session"] = CONTINUOUS
     work = np.zeros(N_WORK, np.int64)

@@ -17,8 +17,6 @@ from qflib.kernels.engine_auction import auction_price
 from qflib.kernels.engine_codes import (
     ALL,
     ANYONE,
-    AT_CLOSE,
-    AT_OPEN,
     AUCTION_REMAINDER,
     BAD_SIDE,
     BUY,
@@ -28,7 +26,6 @@ from qflib.kernels.engine_codes import (
     CONTINUOUS,
     CURSOR,
     DARK,
-    DAY,
     EXPIRED,
     FORGETTING,
     HALT,
@@ -40,7 +37,7 @@ from qflib.kernels.engine_codes import (
     KILL_SWITCH,
     LEFTOVERS,
     LOW,
-    MARKET,
+    N_PLACES,
     NEXT,
     NO_REASON,
     NOBODY,
@@ -56,7 +53,6 @@ from qflib.kernels.engine_codes import (
     SESSION_CHANGED,
     SHOWN,
     STAGE,
-    STOP,
     SWEEPING,
     TARGET,
     TARGET_ACCOUNT,
@@ -77,11 +73,10 @@ from qflib.kernels.engine_orders import (
     rest,
     side_of,
     tell,
-    tif_of,
-    type_of,
     withdraw,
 )
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import TIMES, at_market, is_in, tif_of
 from qflib.kernels.jit import lean_kernel
 
 _BEFORE_BEST = 2**63 - 1
@@ -123,7 +118,7 @@ def sweep(e: EngineState) -> None:
             continue
         w[RANK] = _BEFORE_BEST
         w[PLACE] += 1
-        if w[PLACE] == 8:
+        if w[PLACE] == 2 * N_PLACES:
             w[PLACE] = 0
             w[TARGET] += 1
             if w[TARGET] == w[TARGET_STOP]:
@@ -144,10 +139,10 @@ def consider(e: EngineState, k: Int, row: Int, place: Int) -> None:
             end(e, k, row, CANCELLED, e.work[REASON])
         return
     bits = bits_of(e, r)
-    tif, session = tif_of(bits), e.rules[k].session
-    if tif == AT_OPEN or (place <= DARK and type_of(bits) in (MARKET, STOP)) or (tif == AT_CLOSE and session == CLOSED):
+    time, session = TIMES[tif_of(bits)], e.rules[k].session
+    if is_in(session, time.cancelled_in) or (place <= DARK and at_market(bits)):
         end(e, k, row, CANCELLED, AUCTION_REMAINDER)
-    elif tif == DAY and session == CLOSED:
+    elif is_in(session, time.expired_in):
         end(e, k, row, EXPIRED, NO_REASON)
 
 

@@ -8,23 +8,16 @@ from qflib.kernels.book_levels import rank_of
 from qflib.kernels.book_state import Int
 from qflib.kernels.engine_clock import remember_expiry
 from qflib.kernels.engine_codes import (
-    AT_CLOSE,
     AT_MARKET,
-    CLOSING,
     COLLAR,
     CONTINUOUS,
     DARK,
-    FOK,
     FOK_UNFILLED,
-    GTD,
     HAS_MORE,
     HIDDEN,
     HIGH,
     IDLE,
-    IOC,
-    IOC_REMAINDER,
     LOW,
-    MARKET,
     MATCHING,
     NO_LIQUIDITY,
     NO_REASON,
@@ -32,7 +25,6 @@ from qflib.kernels.engine_codes import (
     PARKED,
     SHOWN,
     STAGE,
-    STOP,
     STOPS,
     TRIGGERED,
     TRIGGERING,
@@ -43,13 +35,11 @@ from qflib.kernels.engine_orders import (
     bits_of,
     leaves_of,
     rest,
-    stp_of,
     tell,
-    tif_of,
-    type_of,
     withdraw,
 )
 from qflib.kernels.engine_state import EngineState
+from qflib.kernels.engine_types import TIMES, TYPES, at_market, expires, stp_of, tif_of, type_of
 from qflib.kernels.jit import lean_kernel
 
 
@@ -69,16 +59,16 @@ def place_or_match(e: EngineState) -> None:
     """The order that comes in waits for an auction, goes into its call, or begins to match."""
     t = e.taker[0]
     k = t.instrument
-    session, tif, kind = e.rules[k].session, tif_of(t.bits), type_of(t.bits)
-    if tif == AT_CLOSE and session != CLOSING:
-        wait_for_close(e)
+    session, time = e.rules[k].session, TIMES[tif_of(t.bits)]
+    if time.waits_for not in (0, session):
+        wait_outside(e)
     elif session != CONTINUOUS:
         come_to_rest(e)
     else:
         t.limit = t.price
-        if kind in (MARKET, STOP):
+        if at_market(t.bits):
             t.limit = worst_price(e, k, t.side)
-        if tif == FOK and not fillable(e, k, t.side, t.limit, t.leaves, t.account, stp_of(t.bits)):
+        if time.whole and not fillable(e, k, t.side, t.limit, t.leaves, t.account, stp_of(t.bits)):
             cancel_taker(e, FOK_UNFILLED)
             return
         e.work[STAGE] = MATCHING
@@ -102,12 +92,12 @@ def remainder(e: EngineState) -> None:
     e.work[STAGE] = TRIGGERING
     if t.leaves == 0:
         return
-    kind, tif = type_of(t.bits), tif_of(t.bits)
-    if kind in (MARKET, STOP):
+    reason = TIMES[tif_of(t.bits)].left_over
+    if not TYPES[type_of(t.bits)].rests:
         more = best_level(e, t.instrument, 3 - t.side) != 0
         cancel_taker(e, COLLAR if more else NO_LIQUIDITY)
-    elif tif in (IOC, FOK):
-        cancel_taker(e, IOC_REMAINDER)
+    elif reason != NO_REASON:
+        cancel_taker(e, reason)
     else:
         come_to_rest(e)
 
@@ -118,21 +108,21 @@ def come_to_rest(e: EngineState) -> None:
     t = e.taker[0]
     place = DARK if t.bits & HIDDEN else SHOWN
     rest(e, t.instrument, place, t.side, t.price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
-    expires(e)
+    note_expiry(e)
 
 
 @lean_kernel
-def wait_for_close(e: EngineState) -> None:
-    """The order that came in waits for the closing auction's call."""
+def wait_outside(e: EngineState) -> None:
+    """The order that came in waits outside the book for its auction's call."""
     t = e.taker[0]
     rest(e, t.instrument, PARKED, t.side, t.price, t.id, t.leaves, t.account, t.bits, t.display, t.expire_ns, ZERO)
 
 
 @lean_kernel
-def expires(e: EngineState) -> None:
+def note_expiry(e: EngineState) -> None:
     """Remember when the order that came in ends."""
     t = e.taker[0]
-    if tif_of(t.bits) == GTD:
+    if expires(t.bits):
         remember_expiry(e, t.expire_ns, t.id, t.instrument)
 
 
@@ -166,7 +156,7 @@ def arm(e: EngineState, trigger_ticks: Int) -> None:
         t.expire_ns,
         t.price,
     )
-    expires(e)
+    note_expiry(e)
 
 
 @lean_kernel

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qflib.orderbook.engine_rules import Rules
     from qflib.orderbook.execution import AlmgrenChriss, almgren_chriss
     from qflib.orderbook.impact import ImpactFit, fit_impact
+    from qflib.orderbook.journal import EngineJournal
     from qflib.orderbook.matching_engine import MatchingEngine
     from qflib.orderbook.order_book import OrderBook
     from qflib.orderbook.order_flow import IntegratedOFI, multi_level_ofi
@@ -32,6 +33,7 @@ __getattr__, __dir__ = lazy(
         "Books": "books",
         "Counters": "books",
         "EngineEvents": "engine_events",
+        "EngineJournal": "journal",
         "HawkesFit": "self_exciting",
         "ImpactFit": "impact",
         "IntegratedOFI": "order_flow",
@@ -67,6 +69,7 @@ __all__ = [
     "Books",
     "Counters",
     "EngineEvents",
+    "EngineJournal",
     "HawkesFit",
     "ImpactFit",
     "IntegratedOFI",

@@ -10,6 +10,9 @@ from qflib.errors import InputError
 from qflib.kernels import engine_codes as c
 from qflib.records import Instruments
 
+#: Columns of the kernels' RULES that `Rules` sets; the others are the engine's state.
+SET_BY_RULES = ("algorithm", "least_share", "top_order", "max_qty", "collar", "lowest", "highest")
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

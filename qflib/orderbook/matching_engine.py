@@ -17,12 +17,17 @@ from qflib.kernels.book_content import depth_of
 from qflib.kernels.engine_auction import auction_price
 from qflib.kernels.engine_content import STANDING, standing
 from qflib.kernels.engine_state import COMMAND
+from qflib.kernels.engine_types import tif_of, type_of
 from qflib.orderbook.engine_codes import OrderType, Place, Session, TimeInForce
 from qflib.orderbook.engine_commands import as_commands, command
 from qflib.orderbook.engine_events import EngineEvents
-from qflib.orderbook.engine_rules import Rules
+from qflib.orderbook.engine_rules import SET_BY_RULES, Rules
 from qflib.orderbook.engine_running import Running
+from qflib.orderbook.journal import EngineJournal
 from qflib.records import Instrument, Instruments
+
+#: Ids that the engine gives stay below.
+_LAST_ID = 2**63
 
 
 class MatchingEngine:
@@ -45,8 +50,8 @@ class MatchingEngine:
     Notes
     -----
     Deterministic: the same commands give the same events and the same `digest`, however they are cut into calls. The
-    `journal` is all that came in; `replay` makes the same engine of it. Orders of an account other than 0 can be told
-    apart (`self_trade`, `mass_cancel`, `kill`); who may cancel whose is for who stands before it.
+    `journal` is all that it was given, rules in; `replay` makes the same engine of it. Orders of an account other than
+    0 can be told apart (`self_trade`, `mass_cancel`, `kill`); who may cancel whose is for who stands before it.
 
     Examples
     --------
@@ -76,6 +81,8 @@ class MatchingEngine:
         for k, own in enumerate(self.rules):
             own.write(self._running.state.rules[k], table, k)
         self._running.state.rules["session"] = _code(Session, session, "session")
+        self._session = session
+        self._start: dict[str, NDArray[Any]] | None = None
         self._journal: list[NDArray[Any]] = []
         self._next_id = 1
 
@@ -111,7 +118,6 @@ class MatchingEngine:
             If a name is unknown, a number not finite, or off the tick or lot. What the exchange refuses is an event.
         """
         oid = self._next_id if order_id is None else _whole(order_id)
-        self._next_id = max(self._next_id, oid + 1)
         told = {"order_id": oid, "side": side, "qty": qty, "price": price, "account": account} | more
         return self.run(command(self.instruments, symbol, "new", told))
 
@@ -181,34 +187,38 @@ class MatchingEngine:
         """
         rows = as_commands(commands, self.instruments)
         self._journal.append(rows)
+        ids = rows["order_id"][(rows["action"] == c.NEW) & (rows["order_id"] < _LAST_ID)]
+        self._next_id = max(self._next_id, int(ids.max(initial=0)) + 1)
         return EngineEvents(self._running.run(rows), self.instruments, self.rules)
 
     @property
-    def journal(self) -> NDArray[Any]:
-        """All commands so far (COMMAND): what `replay` makes the same engine of."""
+    def journal(self) -> EngineJournal:
+        """All that it was given so far, to be saved, or made the same engine of (`replay`). O(commands + orders)."""
         self._journal = [np.concatenate(self._journal)] if self._journal else [np.zeros(0, COMMAND)]
-        return self._journal[0]
+        return EngineJournal(
+            self.instruments, self.rules, self._session, self._journal[0], start=self._start, digest=self.digest
+        )
 
     @classmethod
-    def replay(
-        cls,
-        journal: NDArray[Any],
-        instruments: Instruments | str,
-        rules: Mapping[str, Rules] | None = None,
-        *,
-        session: str = "continuous",
-    ) -> tuple[Self, EngineEvents]:
+    def replay(cls, journal: EngineJournal) -> tuple[Self, EngineEvents]:
         """An engine and its events, from what came in: the same to the last bit.
 
-        Parameters
-        ----------
-        journal
-            Of the other engine.
-        instruments, rules, session
-            As it was made with.
+        Raises
+        ------
+        DataError
+            If the engine does not end as the journal's did: it was changed, or written by another version.
         """
-        made = cls(instruments, rules, session=session)
-        return made, made.run(journal)
+        own = {r.symbol: rules for r, rules in zip(journal.instruments, journal.rules, strict=True)}
+        made = cls(journal.instruments, own, session=journal.session)
+        if journal.start is not None:
+            made.load(journal.start)
+        events = made.run(journal.commands)
+        if journal.digest and made.digest != journal.digest:
+            raise DataError(
+                f"the replay of {len(journal):,} commands ends with digest {made.digest[:12]}, the journal's engine "
+                f"with {journal.digest[:12]}; replay it with the version that wrote it, or find what changed the file"
+            )
+        return made, events
 
     def best(self, symbol: str) -> dict[str, float]:
         """Best shown prices and quantities: bid, bid_qty, ask, ask_qty; NaN and 0 where a side is empty."""
@@ -248,8 +258,8 @@ class MatchingEngine:
                 "qty": self.instruments.to_qty(k, rows["qty"]),
                 "leaves": self.instruments.to_qty(k, rows["leaves"]),
                 "account": rows["account"],
-                "type": [OrderType(v).name.lower() for v in ((bits >> 6) & 7).tolist()],
-                "time_in_force": [TimeInForce(v).name.lower() for v in ((bits >> 9) & 15).tolist()],
+                "type": [OrderType(type_of(v)).name.lower() for v in bits],
+                "time_in_force": [TimeInForce(tif_of(v)).name.lower() for v in bits],
             },
             index=pd.Index(rows["order_id"], name="order_id"),
         )
@@ -273,29 +283,38 @@ class MatchingEngine:
     def digest(self) -> str:
         """SHA-256 over all that stands in it, the same however it came about."""
         told = hashlib.sha256()
-        for name, rows in sorted(self.state().items()):
+        for name, rows in sorted(self._running.save().items()):
             told.update(f"{name} {rows.dtype.str} {len(rows)}".encode())
             told.update(np.ascontiguousarray(rows).tobytes())
         return told.hexdigest()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that stands in it, as named arrays: what `load` goes on from. O(orders)."""
-        return self._running.save()
+        return self._running.save() | {"next_id": np.array([self._next_id], np.uint64)}
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state of an engine with the same instruments; its journal begins anew. O(orders).
+        """Go on from a state of an engine with the same instruments and rules; its journal begins there. O(orders).
 
         Raises
         ------
         DataError
-            If it is of another number of instruments.
+            If it is of another number of instruments, or of other rules.
         """
         if len(state["rules"]) != len(self.instruments) or state["orders"].dtype != STANDING:
             raise DataError(
                 f"the state is of {len(state['rules'])} instruments, the engine has {len(self.instruments)}; make it "
                 "with the same table"
             )
+        for name in SET_BY_RULES:
+            if len(other := np.flatnonzero(state["rules"][name] != self._running.state.rules[name])):
+                k = int(other[0])
+                raise DataError(
+                    f"{name} of {self.instruments[k].symbol} is {state['rules'][name][k]} in the state, "
+                    f"{self._running.state.rules[name][k]} in the engine; make it with the same rules"
+                )
         self._running = Running.of(state)
+        self._next_id = int(state["next_id"][0])
+        self._start = dict(state)
         self._journal = []
 
     @property

@@ -165,7 +165,7 @@ def dead_row(data: bytes, topic: str, reason: DeadReason, detail: str, max_bytes
 
 
 def _contents(part: Part, columns: Any) -> list[tuple[int, Content]]:
-    """The columns that are not empty, by rising field number."""
+    """The columns that are not empty, by rising field number; sparse ones where a row is not zero."""
     out: list[tuple[int, Content]] = []
     rows = None
     for (c, dtype), a in zip(part.columns, columns, strict=True):
@@ -177,7 +177,7 @@ def _contents(part: Part, columns: Any) -> list[tuple[int, Content]]:
                     f"{part.table.name}.{c.name} has {len(a)} rows, the columns before it {rows}; give one length"
                 )
             rows = len(a)
-        if len(a):
+        if len(a) and not (c.sparse and not a.any()):
             out.append((c.number, _texts(part, c, a.tolist()) if c.type == "text" else np.ascontiguousarray(a)))
     return out
 

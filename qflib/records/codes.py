@@ -63,6 +63,14 @@ class TimeInForce(IntEnum):
     GTC = 1
     IOC = 3
     FOK = 4
+    GTD = 6
+
+
+class OrderOption(IntEnum):
+    """Bits of `Orders.options`."""
+
+    POST_ONLY = 1  # it rests, or is refused
+    TELL_QUEUE = 128  # its place in the venue's queue is told
 
 
 class Book(IntEnum):
@@ -126,6 +134,8 @@ class Reason(IntEnum):
     REQUESTED = 19
     UNKNOWN_EXECUTION = 20
     BAD_TEXT = 21
+    WOULD_TAKE = 22
+    BAD_EXPIRY = 26  # 23 to 25, and what follows: of the matching engine alone
 
 
 class Liquidity(IntEnum):

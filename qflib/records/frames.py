@@ -43,7 +43,7 @@ _CODES_OF: dict[tuple[str, str], type[IntEnum]] = {
 }
 _DURATIONS = frozenset({"horizon_ns", "period_ns"})
 _LOTS = frozenset({"qty", "bid_qty", "ask_qty", "last_qty", "bid_depth", "ask_depth", "cum_qty", "leaves_qty",
-                   "position", "working"})  # fmt: skip
+                   "position", "working", "queue_ahead"})  # fmt: skip
 _INDEX = ("receipt_ns", "time_ns")
 _ARROW = {
     "u32": pa.uint32(),

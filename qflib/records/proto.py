@@ -48,8 +48,9 @@ _PREAMBLE = f"""\
 // integer lots, unless a column says otherwise. Text has {TEXT_BYTES} bytes of UTF-8 at most and no zero byte.
 //
 // Evolution: a field is added with a new number; none is renumbered, retyped or used again. A column that an older
-// writer left out reads as zeros; one that a newer writer added is ignored. New fields of a table are length-delimited
-// on the wire (packed columns, strings, bytes), new fields of a body are tables.
+// writer left out reads as zeros, and so does a sparse one, which is left out where it is zero in every row; one that a
+// newer writer added is ignored. New fields of a table are length-delimited on the wire (packed columns, strings,
+// bytes), new fields of a body are tables.
 //
 // Header.crc is the CRC-32 of zlib (IEEE 802.3) over, in this order and all integers little-endian:
 //   1. body's field number in Envelope, epoch, seq, part, parts, count as u32, u64, u64, u32, u32, u32;
@@ -105,7 +106,7 @@ def _record(r: Record) -> str:
 
 
 def _table(t: Table) -> str:
-    lines = [f"  {_field(c)}{f'  // {c.doc}' if c.doc else ''}" for c in t.columns]
+    lines = [f"  {_field(c)}{f'  // {c.doc}' if c.doc else ''}{'; sparse' if c.sparse else ''}" for c in t.columns]
     return "\n".join([f"// {t.doc}", f"message {t.name} {{", *lines, "}", ""])
 
 

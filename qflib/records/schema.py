@@ -42,12 +42,16 @@ TEXT_BYTES = 64  # the longest text a column holds, in UTF-8 bytes: inputs are b
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its name, type, protobuf field number, unit and meaning."""
+    """One column: its name, type, protobuf field number, unit and meaning.
+
+    A `sparse` one is not written where all its rows are zero: records without it keep the bytes they had before it.
+    """
 
     name: str
     type: ColumnType
     number: int
     doc: str = ""
+    sparse: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:

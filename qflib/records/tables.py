@@ -94,6 +94,8 @@ ORDERS = Table(
         C("hedge_no", "u64", 13, "the hedger's own number an instrument; 0: not a hedge"),
         C("request_hash", "u64", 14, "first 8 bytes of the SHA-256 of the request"),
         C("sent_ns", "i64", 15, "market time at the sender"),
+        C("options", "u32", 16, "OrderOption bits", sparse=True),
+        C("expire_ns", "i64", 17, "market time at which a GTD order ends; 0: another one", sparse=True),
     ),
     "Orders as sent.",
 )
@@ -176,8 +178,22 @@ EXECUTIONS = Table(
         C("request_hash", "u64", 23),
         C("time_ns", "i64", 24, "exchange time"),
         C("to_portfolio", "text", 25, "where a transfer goes"),
+        C("queue_ahead", "i64", 26, "venue lots in front of it at its price, of an order with TELL_QUEUE", sparse=True),
     ),
     "What became of orders and positions.",
+)
+PLACES = Table(
+    "Places",
+    (
+        C("instrument", "u32", 1),
+        C("order_id", "u64", 2, "the exchange's id of our order"),
+        C("account", "text", 3),
+        C("client_order_id", "text", 4),
+        C("queue_ahead", "i64", 5, "venue lots in front of it at its price"),
+        C("leaves_qty", "i64", 6),
+        C("time_ns", "i64", 7, "market time"),
+    ),
+    "Where our resting orders stand in the venue's queues, of those with TELL_QUEUE whose place has changed.",
 )
 TOPS = Table(
     "Tops",
@@ -332,7 +348,14 @@ ANALYTICS = Record(
     "analytics",
     "AnalyticsBatch",
     12,
-    (("tops", TOPS, 1), ("depth", DEPTH, 2), ("trades", TRADES, 3), ("rolling", ROLLING, 4), ("orders", ORDERS, 5)),
+    (
+        ("tops", TOPS, 1),
+        ("depth", DEPTH, 2),
+        ("trades", TRADES, 3),
+        ("rolling", ROLLING, 4),
+        ("orders", ORDERS, 5),
+        ("places", PLACES, 6),
+    ),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))
 INPUT_MARK = Record("mark", "InputMark", 14, (("marks", INPUT_MARKS, 1),))

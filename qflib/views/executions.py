@@ -41,6 +41,7 @@ class Execution(NamedTuple):
     request_hash: int
     time_ns: int
     to_portfolio: str
+    queue_ahead: int
 
 
 class Executions(NamedTuple):

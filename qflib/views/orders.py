@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,79 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qflib.records import Batch, ExecType, Instruments, OrderAction, OrderStatus, Reason
 from qflib.records.tables import ORDERS
 from qflib.views.executions import Execution, Executions, rows_of
+from qflib.views.order_state import Cursor, Key, OrderState
 from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
     from qflib.views.older import Rows
 
-Cursor = tuple[int, int, int, int]
-Key = tuple[str, str]  # account, client_order_id
 T = TypeVar("T")
 _KEPT = 200_000  # ended orders, and executions
+_PLACED = 20_000  # places in queues
 _PART = 1_024  # rows taken at a time under the lock
-_LIVE = frozenset((OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.REPLACED))
 _ENDED = frozenset((OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED))
-
-
-@dataclass(frozen=True, slots=True)
-class OrderState:
-    """One request of ours and where it stands; ticks and lots.
-
-    Parameters
-    ----------
-    account, client_order_id
-        Its name: an id is used once an account.
-    cursor
-        Orders requests by when Kafka had them; it stays what it is over restarts.
-    action
-        New, cancel or replace. Of a cancel or replace request the order meant is `orig_client_order_id`.
-    ord_status
-        None: sent, the exchange has not answered yet.
-    replaced_by
-        The id under which a replaced order goes on.
-    avg_price
-        Of its fills, quote currency; 0: none.
-    known
-        Whether the request itself has been read: without it type and time in force are not known.
-    """
-
-    account: str
-    client_order_id: str
-    cursor: Cursor
-    stamp: Stamp
-    action: int = int(OrderAction.NEW)
-    instrument: int = 0
-    portfolio: str = ""
-    book: int = 0
-    side: int = 0
-    ord_type: int = 0
-    time_in_force: int = 0
-    price_ticks: int = 0
-    qty: int = 0
-    orig_client_order_id: str = ""
-    hedge_no: int = 0
-    request_hash: int = 0
-    sent_ns: int = 0
-    known: bool = False
-    order_id: int = 0
-    ord_status: int | None = None
-    reason: int = 0
-    cum_qty: int = 0
-    leaves_qty: int = 0
-    avg_price: float = 0.0
-    fees: float = 0.0
-    replaced_by: str = ""
-
-    @property
-    def key(self) -> Key:
-        """Account and client_order_id."""
-        return self.account, self.client_order_id
-
-    @property
-    def live(self) -> bool:
-        """Whether it may still trade."""
-        is_order = self.action != OrderAction.CANCEL
-        return is_order and not self.replaced_by and (self.ord_status is None or self.ord_status in _LIVE)
 
 
 class OrdersView:
@@ -111,6 +49,7 @@ class OrdersView:
         self._orders: dict[Key, OrderState] = {}
         self._by_cursor: list[tuple[Cursor, Key]] = []
         self._live: set[Key] = set()
+        self._placed: dict[Key, tuple[int, int]] = {}  # market time and lots ahead, as last told beside executions
         self._executions: list[Execution] = []
         self._last_seq: dict[str, int] = {}  # by underlying: the record of executions before
         self._lock = Lock()
@@ -253,6 +192,25 @@ class OrdersView:
         else:
             self._move(replace(there, cursor=cursor, known=True, **told), there.cursor)
 
+    def take_places(self, batch: Batch) -> None:
+        """Where orders stand in the venue's queues, as an AnalyticsBatch tells it. The reader alone calls it."""
+        x = batch.places
+        for account, name, ahead, time_ns in zip(
+            *(c.tolist() for c in (x.account, x.client_order_id, x.queue_ahead, x.time_ns)), strict=True
+        ):
+            key = account.decode(errors="replace"), name.decode(errors="replace")
+            self._placed[key] = time_ns, ahead
+            there = self._orders.get(key)
+            if there is not None and there.stamp.time_ns < time_ns:  # an execution of that very time came after it
+                self._put(replace(there, queue_ahead=ahead))
+        while len(self._placed) > _PLACED:  # of orders that were never heard of
+            del self._placed[next(iter(self._placed))]
+
+    def _ahead(self, x: Execution) -> int:
+        """Lots in front of an order: what an execution tells, or what was told since."""
+        time_ns, ahead = self._placed.get((x.account, x.client_order_id), (-1, 0))
+        return ahead if time_ns > x.time_ns else x.queue_ahead
+
     def take_executions(self, batch: Batch, underlying: str, partition: int, offset: int, append_ms: int) -> Executions:
         """Fold an ExecutionBatch in; its rows. The reader alone calls it."""
         rows = list(rows_of(batch.executions, append_ms, partition, offset))
@@ -289,7 +247,8 @@ class OrdersView:
             before = self._named(x.account, x.orig_client_order_id)
             paid = {} if before is None else {"avg_price": before.avg_price, "fees": before.fees}
             self._set(x, stamp, qty=x.qty, ord_status=x.ord_status, cum_qty=x.cum_qty, leaves_qty=x.leaves_qty,
-                      action=int(OrderAction.REPLACE), orig_client_order_id=x.orig_client_order_id, **paid)  # fmt: skip
+                      action=int(OrderAction.REPLACE), orig_client_order_id=x.orig_client_order_id,
+                      queue_ahead=self._ahead(x), **paid)  # fmt: skip
             if before is not None:
                 status = int(OrderStatus.REPLACED)
                 self._put(replace(before, stamp=_after(before, stamp), ord_status=status, leaves_qty=0,
@@ -299,12 +258,13 @@ class OrdersView:
             had, avg, fees = (0, 0.0, 0.0) if there is None else (there.cum_qty, there.avg_price, there.fees)
             cum = max(x.cum_qty, 1)
             self._set(x, stamp, ord_status=x.ord_status, cum_qty=x.cum_qty, leaves_qty=x.leaves_qty,
-                      avg_price=(avg * had + x.price * x.qty) / cum, fees=fees + x.fee)  # fmt: skip
+                      avg_price=(avg * had + x.price * x.qty) / cum, fees=fees + x.fee,
+                      queue_ahead=self._ahead(x))  # fmt: skip
         elif x.exec_type in (ExecType.CANCELLED, ExecType.EXPIRED):
             self._set(x, stamp, ord_status=x.ord_status, reason=x.reason, cum_qty=x.cum_qty, leaves_qty=0)
         elif x.exec_type == ExecType.NEW:
             self._set(x, stamp, qty=x.qty, price_ticks=x.price_ticks, ord_status=x.ord_status,
-                      leaves_qty=x.leaves_qty)  # fmt: skip
+                      leaves_qty=x.leaves_qty, queue_ahead=self._ahead(x))  # fmt: skip
 
     def _set(self, x: Execution, stamp: Stamp, **told: Any) -> None:
         key = x.account, x.client_order_id
@@ -343,6 +303,8 @@ class OrdersView:
     def _note(self, o: OrderState) -> None:
         self._orders[o.key] = o
         (self._live.add if o.live else self._live.discard)(o.key)
+        if not o.live:
+            self._placed.pop(o.key, None)
 
     def _forget(self) -> None:
         """Drop the oldest ended requests where there are too many."""

@@ -209,6 +209,8 @@ class Views:
         at = seen.partition, seen.offset, seen.append_ms
         if seen.topic == ANALYTICS_RESULTS:
             self.shortfall.take_rolling(batch, name)
+            if "places" in batch.tables:
+                self.orders.take_places(batch)
             books, trades = self.books.take(batch, seen.offset, seen.append_ms)
             return Changed(books=books, trades=trades) if books or trades else None
         if seen.topic == RISK_METRICS:

@@ -59,8 +59,9 @@ def test_bodies_that_are_none(api: Served, body: bytes, code: str) -> None:
         ({"qty": "-1"}, "qty"), ({"qty": "9" * 40}, "qty"), ({"side": "long"}, "side"), ({"side": 1}, "side"),
         ({"client_order_id": ""}, "client_order_id"), ({"client_order_id": "a/b"}, "client_order_id"),
         ({"client_order_id": "x" * 65}, "client_order_id"), ({"account": "a\n"}, "account"),
-        ({"account": "ü"}, "account"), ({"portfolio": " "}, "portfolio"), ({"time_in_force": "gtd"}, "time_in_force"),
-        ({"ord_type": "stop"}, "ord_type"),
+        ({"account": "ü"}, "account"), ({"portfolio": " "}, "portfolio"),
+        ({"time_in_force": "at_open"}, "time_in_force"),
+        ({"ord_type": "stop"}, "ord_type"), ({"post_only": "yes"}, "post_only"), ({"expire": "soon"}, "expire"),
         ({"price": None, "qty": None}, "qty"), ({"extra": 1}, ""), ({"account": {"$ne": ""}}, "account"),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from qflib.records.codec import encode
 from qflib.records.tables import ORDERS
 from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING
 from qflib.views import Views
-from qflib.views.orders import OrderState
+from qflib.views.order_state import OrderState
 from tests.browser.desk_up import wait
 from tests.browser.running import KEYS, READER
 

@@ -50,6 +50,28 @@ def test_an_order_by_keyboard(visit: Visit, running: Running) -> None:
     assert visit.faults == []
 
 
+def test_an_order_that_may_only_rest(visit: Visit, running: Running) -> None:
+    page, post_only = visit.page, visit.page.get_by_label("Post only")
+    page.keyboard.press("Alt+3")
+    expect(page.locator("[data-take=bid] b")).not_to_have_text("–")
+    page.get_by_label("Price", exact=True).fill("99.50")
+    page.get_by_label("Quantity").fill("3")
+    page.get_by_label("Time in force").select_option("ioc")
+    expect(post_only).to_be_disabled()
+    page.get_by_label("Time in force").select_option("day")
+    post_only.check()
+    page.locator(".ticket .go").click()
+    expect(page.locator(".ticket .said")).to_contain_text("accepted")
+    order = running.trading.orders[-1][1]
+    assert (order.qty, order.time_in_force, order.post_only) == ("3", "day", True)
+    post_only.uncheck()
+    page.get_by_label("Quantity").fill("4")
+    page.locator(".ticket .go").click()
+    wait(lambda: running.trading.orders[-1][1].qty == "4")
+    assert not running.trading.orders[-1][1].post_only
+    assert visit.faults == []
+
+
 def test_an_order_of_unknown_outcome_is_sent_again_as_the_same(visit: Visit, running: Running) -> None:
     page, orders, unknown = visit.page, running.trading.orders, running.trading.unknown
     page.keyboard.press("Alt+3")

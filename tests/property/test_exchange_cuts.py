@@ -10,7 +10,18 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 
-from qflib.records import BOOKINGS, CONTROLS, MARKET_EVENTS, ORDERS, TICK, Batch, Header, Instrument, Instruments
+from qflib.records import (
+    BOOKINGS,
+    CONTROLS,
+    MARKET_EVENTS,
+    ORDERS,
+    TICK,
+    Batch,
+    Header,
+    Instrument,
+    Instruments,
+    Reason,
+)
 from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.state import digest, pack, unpack
 
@@ -55,22 +66,27 @@ def story():
         if source == "a":
             t += 1
             rows[-1] = (10, 1, 0, 0, 0, 100, 0, t)
+        if s in (0, 4):  # in front of our order far from the market
+            rows[40] = ({0: 1, 4: 3}[s], 1, 0, 1, 10**6, 50, {0: 9, 4: 2}[s], rows[40][-1])
         names = ("kind", "flags", "instrument", "side", "order_id", "price_ticks", "qty", "receipt_ns")
         columns = dict(zip(names, (list(c) for c in zip(*rows, strict=True)), strict=True))
         segments.append(("market", source, MARKET_EVENTS.make(**columns)))
-        many = 4
+        many = 6
+        tif = rng.choice([0, 1, 3, 4, 6], many)
         orders = ORDERS.make(
+            options=rng.choice([0, 1, 128, 129], many),
+            expire_ns=np.where(tif == 6, t + rng.integers(1, 40_000_000, many), 0),
             action=rng.choice([1, 1, 1, 2], many), instrument=rng.integers(0, 3, many), side=rng.integers(1, 3, many),
             ord_type=rng.choice([1, 2, 2, 2], many), price_ticks=rng.integers(96, 105, many),
             qty=rng.integers(1, 9, many),
-            time_in_force=rng.choice([0, 1, 3, 4], many), account=rng.choice(["X", "Y"], many).tolist(),
+            time_in_force=tif, account=rng.choice(["X", "Y"], many).tolist(),
             portfolio=["P"] * many, book=[1] * many, client_order_id=[f"{s}.{i}" for i in range(many)],
             orig_client_order_id=[f"{s - 1}.{i}" for i in range(many)],
         )  # fmt: skip
         segments.append(("order", "", orders))
         if s == 0:  # far from the market: it is there at expiry
             far = {"action": [1], "side": [1], "ord_type": [2], "price_ticks": [50], "qty": [1], "account": ["X"]}
-            far |= {"portfolio": ["P"], "client_order_id": ["far"], "time_in_force": [1], "book": [1]}
+            far |= {"options": [128], "portfolio": ["P"], "client_order_id": ["far"], "time_in_force": [1], "book": [1]}
             segments.append(("order", "", ORDERS.make(**far, instrument=[0])))
         if s == 3:
             booked = {"booking_id": ["1"], "action": [1], "qty": [5], "price": [1.0], "account": ["X"], "book": [1]}
@@ -113,6 +129,9 @@ def test_the_story_has_everything_in_it():
     made = [b for b in whole()[0] if b[0] == "execution"]
     types = {int(x) for b in made for x in np.frombuffer(b[4]["executions"][0], np.uint32)}
     assert {1, 2, 3, 5, 6, 7, 9, 12} <= types
+    reasons = {int(x) for b in made for x in np.frombuffer(b[4]["executions"][2], np.uint32)}
+    assert {Reason.WOULD_TAKE, Reason.UNSUPPORTED_TYPE, Reason.FOK_UNFILLED} <= reasons
+    assert any("places" in b[4] for b in whole()[0])
     assert len(whole()[0]) > 200
 
 

@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from qflib.records import CONTROLS, MARKET_EVENTS, ORDERS, Batch, ExecType, Header, Instrument, Instruments
+from qflib.records import (
+    CONTROLS,
+    MARKET_EVENTS,
+    ORDERS,
+    Batch,
+    ExecType,
+    Header,
+    Instrument,
+    Instruments,
+    OrderOption,
+    Reason,
+)
 from qflib.steps.exchange import Exchange
 
 _spec = importlib.util.spec_from_file_location(
@@ -20,7 +31,8 @@ slow_exchange = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(slow_exchange)
 SlowExchange, merged = slow_exchange.SlowExchange, slow_exchange.merged
 
-TIF = {"GTC": 1, "IOC": 3, "FOK": 4}
+TIF = {"GTC": 1, "IOC": 3, "FOK": 4, "POST": 1}
+KINDS = ["GTC", "GTC", "IOC", "FOK", "POST"]
 price = st.integers(98, 102)
 qty = st.integers(1, 6)
 side = st.sampled_from([1, 2])
@@ -31,7 +43,7 @@ ours = st.tuples(
     side,
     price,
     qty,
-    st.sampled_from(["GTC", "GTC", "IOC", "FOK"]),
+    st.sampled_from(KINDS),
     st.sampled_from([False, False, True]),
 )
 cancel = st.tuples(st.just("cancel"), st.integers(1, 20))
@@ -64,11 +76,21 @@ def play(levels, actions):
             twin.row(kind, s, oid, p, q)
         elif a[0] == "new":
             _, s, p, q, tif, market = a
+            market = market and tif != "POST"
+            told = (s, 0 if market else p, q, TIF[tif], 1 if market else 2)
+            options = int(OrderOption.TELL_QUEUE) | (int(OrderOption.POST_ONLY) if tif == "POST" else 0)
+            if tif == "POST" and twin.could_get(s, p, False):
+                out = order(step, 1, *told, f"r{t}", "A0", options=options)
+                assert out[0].executions.reason.tolist() == [Reason.WOULD_TAKE]
+                seen.append(out[0].executions)
+                continue
             n_new += 1
-            out = order(step, 1, s, 0 if market else p, q, TIF[tif], 1 if market else 2, f"o{n_new}", f"A{n_new % 2}")
-            left = twin.new(s, p, q, tif, market)
+            out = order(step, 1, *told, f"o{n_new}", f"A{n_new % 2}", options=options)
+            left = twin.new(s, p, q, "GTC" if tif == "POST" else tif, market)
             ended = [b.executions.qty[b.executions.exec_type == ExecType.CANCELLED].sum() for b in out[:1]]
             assert ended == [left]
+            if n_new in twin.queue[s]:
+                assert out[0].executions.queue_ahead[0] == twin.orders[n_new]["ahead"]
         else:
             alive = a[1] in twin.queue[1] + twin.queue[2]
             account = f"A{a[1] % 2}"
@@ -104,9 +126,10 @@ def shown(step, twin, t, out):
         assert [int(c[0]) for c in top] == [*(free[0] if free else (0, 0)), sum(q for _, q in free)]
 
 
-def order(step, action, s, p, q, tif, ord_type, cid, account, orig=""):
+def order(step, action, s, p, q, tif, ord_type, cid, account, orig="", options=0):
     row = {"action": [action], "instrument": [0], "side": [s], "ord_type": [ord_type], "time_in_force": [tif]}
     row |= {"price_ticks": [p], "qty": [q], "account": [account], "portfolio": ["P"], "book": [1]}
+    row |= {"options": [options]}
     return step.feed(Batch.of("order", orders=ORDERS.make(**row, client_order_id=[cid], orig_client_order_id=[orig])))
 
 
@@ -149,7 +172,7 @@ def test_a_long_story_matches_as_the_twin(levels):
             kind = int(rng.choice([6, 6, 5] if levels else [1, 1, 1, 2, 3, 4, 4, 5]))
             actions.append(("venue", kind, s, p, q - (levels and kind == 6), int(rng.integers(1000))))
         elif r < 0.95:
-            actions.append(("new", s, p, q, str(rng.choice(["GTC", "GTC", "IOC", "FOK"])), bool(rng.random() < 0.1)))
+            actions.append(("new", s, p, q, str(rng.choice(KINDS)), bool(rng.random() < 0.1)))
         else:
             actions.append(("cancel", int(rng.integers(1, 1 + max(1, len(actions) // 4)))))
     conserved(*play(levels, actions))

@@ -83,8 +83,9 @@ def test_the_order_book_page_runs() -> None:
     assert scope["levels"]["orders"].sum() == len(scope["orders"])
 
 
-def test_the_matching_page_runs() -> None:
+def test_the_matching_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scope: dict[str, Any] = {}
+    monkeypatch.chdir(tmp_path)
     exec(compile(python_of(ROOT / "docs/matching.md"), "matching", "exec"), scope)
     told = scope["events"].to_frame()
     assert told["kind"].value_counts()["triggered"] == 1

@@ -13,7 +13,7 @@ from qflib.records.codec import encode
 from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
 from qflib.views import Views, orders
 from qflib.views.executions import Execution
-from qflib.views.orders import OrderState
+from qflib.views.order_state import OrderState
 from tests.views.recorded import Recorded, recorded
 
 

@@ -194,14 +194,21 @@ class Live:
         portfolio: str | None = None,
         account: str | None = None,
         client_order_id: str | None = None,
-        time_in_force: Literal["day", "gtc", "ioc", "fok"] | None = None,
+        time_in_force: Literal["day", "gtc", "ioc", "fok", "gtd"] | None = None,
+        post_only: bool = False,
+        expire: pd.Timestamp | str | None = None,
     ) -> LiveOrder:
         """Send an order (scope trade); it is given back as soon as Kafka has it, and `wait` tells what became of it.
 
         Without a price it is a market order. The account is by default named as the portfolio; the same
         `client_order_id` sent again is the same order: an `ApiError` of an order that may have been sent has its id.
+        `post_only` is refused (would_take) where it would trade at once; with `expire` it is good till then ("gtd").
         """
-        return self._do(q.send_order(instrument, side, qty, price, portfolio, account, client_order_id, time_in_force))
+        return self._do(
+            q.send_order(
+                instrument, side, qty, price, portfolio, account, client_order_id, time_in_force, post_only, expire
+            )
+        )
 
     def buy(self, instrument: str, qty: float | str, price: float | str | None = None, **more: Any) -> LiveOrder:
         """As `order` with side "buy"."""

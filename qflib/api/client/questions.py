@@ -145,17 +145,23 @@ def send_order(
     account: str | None,
     client_order_id: str | None,
     time_in_force: str | None,
+    post_only: bool = False,
+    expire: Any = None,
 ) -> Asking[LiveOrder]:
     """Send an order; without price at market."""
     name = portfolio_name or (yield from portfolio())
     order_id = client_order_id or asking.new_id()
-    told = {
+    told: dict[str, Any] = {
         "client_order_id": order_id, "account": account or name, "portfolio": name,
         "instrument": instrument, "side": side, "qty": decimal("qty", qty),
         "ord_type": "market" if price is None else "limit",
-        "time_in_force": time_in_force or ("ioc" if price is None else "gtc"),
+        "time_in_force": time_in_force or ("gtd" if expire is not None else "ioc" if price is None else "gtc"),
         "price": None if price is None else decimal("price", price),
     }  # fmt: skip
+    if post_only:
+        told["post_only"] = True
+    if expire is not None:
+        told["expire"] = expire.isoformat() if hasattr(expire, "isoformat") else expire
     try:
         return LiveOrder((yield from asking.send("POST", "/v1/orders", told)))
     except ApiError as e:

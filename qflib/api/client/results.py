@@ -204,14 +204,15 @@ def positions_frame(told: Mapping[str, Any], raw: bool) -> pd.DataFrame:
 
 def executions_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> pd.DataFrame:
     """Executions as `Run.executions` shows them, oldest first; index exchange time (UTC)."""
-    numbers = ("qty", "price", "cum_qty", "leaves_qty", "fee", "cash")
+    numbers = ("qty", "price", "cum_qty", "leaves_qty", "queue_ahead", "fee", "cash")
     made = _rows(items, EXECUTION_COLUMNS, () if raw else numbers)
     return made.assign(side=made["side"].map(_SIDES).fillna("none"))  # as the run names them
 
 
 def orders_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> pd.DataFrame:
     """Orders, oldest first; index the exchange's time of their last change (UTC)."""
-    return _rows(items, ORDER_COLUMNS, () if raw else ("price", "qty", "cum_qty", "leaves_qty", "avg_px", "fees"))
+    numbers = ("price", "qty", "cum_qty", "leaves_qty", "queue_ahead", "avg_px", "fees")
+    return _rows(items, ORDER_COLUMNS, () if raw else numbers)
 
 
 def trades_frame(items: Iterable[Mapping[str, Any]], raw: bool = False) -> pd.DataFrame:
@@ -246,12 +247,12 @@ def decimal(what: str, value: Any) -> str:
 EXECUTION_COLUMNS = (
     "exec_type", "ord_status", "reason", "instrument", "side", "exec_id", "qty", "cum_qty", "leaves_qty", "price",
     "fee", "cash", "liquidity", "account", "portfolio", "book", "client_order_id", "orig_client_order_id", "hedge",
-    "seq",
+    "seq", "queue_ahead",
 )  # fmt: skip
 ORDER_COLUMNS = (
     "account", "client_order_id", "portfolio", "book", "instrument", "side", "ord_type", "time_in_force", "price",
     "qty", "action", "ord_status", "reason", "cum_qty", "leaves_qty", "avg_px", "fees", "orig_client_order_id",
-    "replaced_by", "hedge", "seq",
+    "replaced_by", "hedge", "seq", "post_only", "expire", "queue_ahead",
 )  # fmt: skip
 
 

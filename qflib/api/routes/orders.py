@@ -20,7 +20,7 @@ from qflib.api.short_way import Answer
 from qflib.api.state import ApiState
 from qflib.records import ExecType, OrderStatus
 from qflib.views.executions import Execution
-from qflib.views.orders import OrderState
+from qflib.views.order_state import OrderState
 
 if TYPE_CHECKING:
     from qflib.api.entry import OrderEntry

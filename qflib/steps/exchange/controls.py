@@ -44,6 +44,8 @@ class Controls:
         return any(v != 0 for v in self._applying(KILL, portfolio, instrument))
 
     def _applying(self, name: bytes, portfolio: bytes, instrument: int) -> list[float]:
+        if not self._bounds:
+            return []
         keys = ((name, p, i) for p in {portfolio, b""} for i in (instrument, ALL_INSTRUMENTS))
         return [self._bounds[k] for k in keys if k in self._bounds]
 

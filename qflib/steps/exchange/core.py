@@ -72,6 +72,10 @@ class Core:
         if columns is None:
             return []
         table = self.instruments
+        k = int(columns.instrument[0])
+        if self.known(k) and (columns.instrument == k).all():  # the usual case
+            key = table.underlyings[int(table.underlying_index[k])]
+            return [self.outbox.make(ORDERS_EXECUTED, key, "execution", executions=columns)]
         known = columns.instrument < len(table)
         place = np.where(known, table.underlying_index[np.where(known, columns.instrument, 0)], -1)
         out = []

@@ -12,7 +12,7 @@ from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
-from qflib.kernels.venue_matching import DONE, MARKET, fillable, rest, take
+from qflib.kernels.venue_matching import DONE, MARKET, available, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
 from qflib.orderbook.books import row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
@@ -22,6 +22,18 @@ from qflib.steps.state import State
 _SAVED = (
     "own", "head", "consumed", "consumed_head", "watch", "changed", "changed_underlying", "newest", "trades", "counts",
 )  # fmt: skip
+
+#: A resting order of ours; `queue_ahead` is the venue's lots in front of it at its price.
+STANDING = np.dtype(
+    [
+        ("order_id", "u8"),
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("price_ticks", "i8"),
+        ("leaves_qty", "i8"),
+        ("queue_ahead", "i8"),
+    ]
+)
 
 
 class Engine:
@@ -76,6 +88,10 @@ class Engine:
         market = MARKET if ord_type == OrderType.MARKET else 0
         return int(fillable(self.book, self.o, instrument, side, price, market, want))
 
+    def ahead(self, instrument: int, side: int, price: int) -> int:
+        """Venue lots that an order would have in front of it at a price."""
+        return int(available(self.book, self.o, instrument, side, price))
+
     def rest(self, slot: int) -> None:
         """Leave an order in its queue."""
         rest(self.book, self.o, slot)
@@ -96,6 +112,16 @@ class Engine:
         queues = (2 * instrument, 2 * instrument + 1) if instrument >= 0 else np.flatnonzero(self.o.head >= 0).tolist()
         return sorted(slot for queue in queues for slot in self.queue(queue))
 
+    def standing(self) -> NDArray[Any]:
+        """Resting orders and where they stand (dtype STANDING), by arrival. O(resting log resting + queues)."""
+        slots = self.resting()
+        made = np.zeros(len(slots), STANDING)
+        made["order_id"] = np.array(slots, np.uint64) + np.uint64(1)
+        for name, of in (("instrument", "instrument"), ("side", "side"), ("price_ticks", "price"),
+                         ("leaves_qty", "leaves"), ("queue_ahead", "ahead")):  # fmt: skip
+            made[name] = self.o.own[of][slots]
+        return made
+
     def queue(self, place: int) -> list[int]:
         """Slots of the resting orders of a side (2 * instrument + side - 1), best first. O(its orders)."""
         slots, following = [], self.o.own["next"]
@@ -107,7 +133,7 @@ class Engine:
 
     def top(self, instrument: int) -> tuple[int | None, int | None]:
         """Best bid and ask of the venue in ticks; None: no such side."""
-        prices = (int(best(self.book, instrument, s)) for s in (Side.BID, Side.ASK))
+        prices = (int(best(self.book, instrument, s)) for s in _SIDES)
         bid, ask = (None if p == NO_PRICE else p for p in prices)
         return bid, ask
 
@@ -183,6 +209,7 @@ class Engine:
 
 
 _STATUSES = frozenset(int(s) for s in TradingStatus)
+_SIDES = int(Side.BID), int(Side.ASK)  # plain: a kernel takes ten times as long to be called with a member of an enum
 
 
 def _doubled(a: NDArray[Any]) -> NDArray[Any]:

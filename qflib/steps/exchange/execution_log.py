@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qflib.records import EXECUTIONS, ExecType
 from qflib.records.schema import frozen
@@ -18,6 +20,14 @@ SIGNED = (
     ExecType.DELIVERY,
     ExecType.BUST,
 )
+
+
+_COLUMNS = tuple((c.name, c.dtype, b"" if c.type == "text" else 0) for c in EXECUTIONS.columns)
+
+
+@lru_cache(1024)  # read-only, so that one serves every batch of that length
+def _zeros(dtype: np.dtype[Any], n: int) -> NDArray[Any]:
+    return frozen(np.zeros(n, dtype))
 
 
 class ExecutionLog:
@@ -40,11 +50,10 @@ class ExecutionLog:
         if not self._rows:
             return None
         rows, self._rows = self._rows, []
-        return EXECUTIONS.Columns(
-            *(
-                frozen(np.array([r.get(c.name, b"" if c.type == "text" else 0) for r in rows], c.dtype))
-                for c in EXECUTIONS.columns
-            )
+        told = set().union(*rows)
+        return EXECUTIONS.Columns._make(
+            frozen(np.array([r.get(n, zero) for r in rows], dtype)) if n in told else _zeros(dtype, len(rows))
+            for n, dtype, zero in _COLUMNS
         )
 
     @property

@@ -7,11 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from qflib.records import ExecType, Liquidity, OrderAction, OrderStatus, OrderType, Reason, TimeInForce, TradingStatus
+from qflib.records import (
+    PLACES,
+    ExecType,
+    Liquidity,
+    OrderAction,
+    OrderOption,
+    OrderStatus,
+    OrderType,
+    Reason,
+    TimeInForce,
+    TradingStatus,
+)
 from qflib.steps.exchange.controls import MAX_ORDER_QTY, MAX_POSITION, PRICE_BAND
 from qflib.steps.exchange.core import Core, sign
+from qflib.steps.exchange.fees import Fees
 from qflib.steps.exchange.growing import Rows
-from qflib.steps.exchange.validation import Request, TickTable, form, in_band
+from qflib.steps.exchange.terms import Terms
+from qflib.steps.exchange.validation import RESTS, Request, TickTable, form, in_band
 from qflib.steps.state import State
 
 META = np.dtype(
@@ -39,6 +52,8 @@ class Orders:
         self._core = core
         self.meta = Rows(META)
         self.filled = Rows(FILLED)
+        self.terms = Terms()
+        self.fees = Fees(core.config)
         self._by_client: dict[tuple[int, int], int] = {}
         self._ticks = [TickTable(r) for r in core.instruments]
 
@@ -97,6 +112,8 @@ class Orders:
             return Reason.KILL_SWITCH
         if core.status(k) in _CLOSED:
             return Reason.MARKET_CLOSED
+        if r.expire_ns and r.expire_ns <= core.time.now:
+            return Reason.BAD_EXPIRY
         if core.time.now - int(core.engine.o.newest[k]) > core.config.stale_ns:
             return Reason.STALE_MARKET
         if r.price_ticks and not self._ticks[k].on_tick(r.price_ticks):
@@ -109,11 +126,24 @@ class Orders:
             own = core.engine.o.own[slot]
             if r.side != own["side"]:
                 return Reason.BAD_SIDE
-            if r.ord_type != OrderType.LIMIT or r.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
+            if r.ord_type != OrderType.LIMIT or r.time_in_force not in RESTS:
                 return Reason.UNSUPPORTED_TYPE
             if r.qty <= own["qty"] - own["leaves"]:
                 return Reason.BAD_QUANTITY
-        return Reason.NONE if self._in_position(r, slot) else Reason.POSITION_LIMIT
+        if not self._in_position(r, slot):
+            return Reason.POSITION_LIMIT
+        return Reason.WOULD_TAKE if self._would_take(r, slot) else Reason.NONE
+
+    def _would_take(self, r: Request, slot: int) -> bool:
+        """Whether an order that may only rest would trade; one that keeps its place does not."""
+        if not r.options & OrderOption.POST_ONLY or (slot >= 0 and self._keeps(r, slot)):
+            return False
+        return self._core.engine.fillable(r.instrument, r.side, r.price_ticks, r.ord_type, 1) > 0
+
+    def _keeps(self, r: Request, slot: int) -> bool:
+        """Whether a replaced order keeps its place."""
+        own = self._core.engine.o.own[slot]
+        return bool(own["price"] == r.price_ticks and r.qty <= own["qty"])
 
     def _in_position(self, r: Request, slot: int) -> bool:
         """Whether the portfolio stays in its bound if this order and its resting ones of the side fill.
@@ -138,6 +168,8 @@ class Orders:
     def _in_band(self, r: Request) -> bool:
         core, k = self._core, r.instrument
         band = min(core.config.price_band, core.controls.tightest(PRICE_BAND, r.portfolio, k))
+        if math.isinf(band):
+            return True
         return in_band(r.price_ticks, *core.engine.top(k), core.engine.last(k), band)
 
     def _new(self, r: Request, _: int) -> None:
@@ -146,7 +178,8 @@ class Orders:
         key = texts.id(r.account), texts.id(r.client_order_id)
         self.meta.add(key[0], texts.id(r.portfolio), r.book, key[1], r.time_in_force, r.hedge_no, r.request_hash)
         self._remember(*key, slot)
-        self.tell(slot, ExecType.NEW, OrderStatus.NEW, qty=r.qty)
+        self.terms.set(slot, r.options, r.expire_ns)
+        self.tell(slot, ExecType.NEW, OrderStatus.NEW, qty=r.qty, queue_ahead=self._place_of(slot))
         self._execute(slot, r)
 
     def _execute(self, slot: int, r: Request) -> None:
@@ -176,7 +209,7 @@ class Orders:
         engine, texts = self._core.engine, self._core.texts
         own, meta = engine.o.own[slot], self.meta.rows[slot]
         done = int(own["qty"] - own["leaves"])
-        keeps = own["price"] == r.price_ticks and r.qty <= own["qty"]
+        keeps = self._keeps(r, slot)
         meta["client_order_id"] = texts.id(r.client_order_id)
         meta["time_in_force"], meta["request_hash"] = r.time_in_force, r.request_hash
         if r.hedge_no:
@@ -185,16 +218,46 @@ class Orders:
         if not keeps:
             engine.withdraw(slot)
         own["price"], own["qty"], own["leaves"] = r.price_ticks, r.qty, r.qty - done
+        self.terms.set(slot, r.options, r.expire_ns)
         status = OrderStatus.PARTIALLY_FILLED if done else OrderStatus.REPLACED
-        self.tell(slot, ExecType.REPLACED, status, qty=r.qty, orig_client_order_id=r.orig_client_order_id)
+        self.tell(slot, ExecType.REPLACED, status, qty=r.qty, orig_client_order_id=r.orig_client_order_id,
+                  queue_ahead=self._place_of(slot))  # fmt: skip
         if not keeps:
             self._execute(slot, r)
+
+    def _place_of(self, slot: int) -> int:
+        """Venue lots in front of an order, or that will be where it comes to rest; 0 where it does not ask."""
+        if not self.terms.has(slot, OrderOption.TELL_QUEUE):
+            return 0
+        own, engine = self._core.engine.o.own[slot], self._core.engine
+        k, side, price = int(own["instrument"]), int(own["side"]), int(own["price"])
+        ahead = int(own["ahead"]) if own["resting"] else engine.ahead(k, side, price) if price else 0
+        self.terms.tells(slot, ahead)
+        return ahead
+
+    def places(self, time_ns: int) -> Any:
+        """Where orders stand that ask for it and have another place than was last told (PLACES); None: no such one."""
+        core, rows = self._core, []
+        for slot in self.terms.asking:
+            own = core.engine.o.own[slot]
+            if own["resting"] and self.terms.tells(slot, int(own["ahead"])):
+                rows.append((slot, int(own["instrument"]), int(own["ahead"]), int(own["leaves"])))
+        if not rows:
+            return None
+        slots, k, ahead, leaves = zip(*rows, strict=True)
+        meta = self.meta.rows[list(slots)]
+        return PLACES.make(
+            instrument=k, order_id=[s + 1 for s in slots], queue_ahead=ahead, leaves_qty=leaves, time_ns=time_ns,
+            account=[core.texts[a] for a in meta["account"].tolist()],
+            client_order_id=[core.texts[c] for c in meta["client_order_id"].tolist()],
+        )  # fmt: skip
 
     def end(self, slot: int, exec_type: ExecType, reason: Reason, **columns: Any) -> None:
         """An order leaves the book with what is left of it."""
         own = self._core.engine.o.own[slot]
         leaves = int(own["leaves"])
         self._core.engine.withdraw(slot)
+        self.terms.forget(slot)
         own["leaves"] = 0
         status = OrderStatus.EXPIRED if exec_type == ExecType.EXPIRED else OrderStatus.CANCELLED
         cum = int(own["qty"]) - leaves
@@ -228,13 +291,15 @@ class Orders:
         core = self._core
         own, meta = core.engine.o.own[slot], self.meta.rows[slot]
         k, price = int(own["instrument"]), core.price(int(own["instrument"]), ticks)
-        rate = core.config.maker_fee if liquidity == Liquidity.MAKER else core.config.taker_fee
-        fee = rate * core.contracts(k, qty)
+        fee = self.fees.of(int(meta["account"]), core.contracts(k, qty), liquidity, core.time.now)
         status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
         exec_id = self.tell(
             slot, ExecType.FILL, status, qty=qty, price_ticks=ticks, price=price, fee=fee, contra_id=contra,
             liquidity=liquidity, leaves_qty=leaves, cum_qty=int(own["qty"]) - leaves,
+            queue_ahead=self._place_of(slot) if leaves else 0,
         )  # fmt: skip
+        if not leaves:
+            self.terms.forget(slot)
         self.filled.add(exec_id, slot, qty, ticks, fee, 0)
         core.positions.apply(
             (int(meta["account"]), int(meta["portfolio"]), int(meta["book"]), k), sign(own["side"]) * qty, price
@@ -253,6 +318,11 @@ class Orders:
             if not day_only or self.meta.rows[slot]["time_in_force"] == TimeInForce.DAY:
                 self.end(slot, ExecType.EXPIRED, reason)
 
+    def reach(self, now_ns: int) -> None:
+        """Orders whose time is over end."""
+        while (slot := self.terms.due(now_ns)) >= 0:
+            self.end(slot, ExecType.EXPIRED, Reason.NONE)
+
     def _remember(self, account: int, client_order_id: int, slot: int) -> None:
         self._by_client[account, client_order_id] = slot
 
@@ -263,12 +333,16 @@ class Orders:
             "orders.meta": self.meta.rows.copy(),
             "orders.filled": self.filled.rows.copy(),
             "orders.client_ids": ids,
+            **self.terms.state(),
+            **self.fees.state(),
         }
 
     def load(self, state: State) -> None:
         """Go on from a state. O(orders + fills)."""
         self.meta.load(state["orders.meta"])
         self.filled.load(state["orders.filled"])
+        self.terms.load(state)
+        self.fees.load(state)
         self._by_client = {(a, c): s for a, c, s in state["orders.client_ids"].tolist()}
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qflib.kernels.book_tops import changes
 from qflib.kernels.own_orders import FOR_ANALYTICS, FOR_MARKS
-from qflib.records import DEPTH, TICK, TOPS, TRADES, Batch
+from qflib.records import DEPTH, PLACES, TICK, TOPS, TRADES, Batch
 from qflib.records.schema import frozen
 from qflib.records.topics import ANALYTICS_RESULTS, EXCHANGE_MARKS
 from qflib.steps.exchange.core import Core
@@ -30,13 +30,21 @@ class Publication:
         self._members = {u: np.flatnonzero(table.underlying_index == u) for u in core.underlyings}
         self._has_depth = np.array([r.kind != "option" for r in table], np.uint8)
 
-    def boundary(self, time_ns: int, closing: bool) -> list[Batch]:
-        """What is due at a multiple of the period: marks for every underlying, analytics for those that changed."""
+    def boundary(self, time_ns: int, closing: bool, places: Any = None) -> list[Batch]:
+        """What is due at a multiple of the period: marks for every underlying, analytics for those that changed.
+
+        Parameters
+        ----------
+        time_ns, closing
+            Market time, and whether the sources have ended.
+        places
+            PLACES of our orders that have moved; None: none has.
+        """
         trades = self._core.engine.take_trades()
         out = []
         for u in self._members:
             out.append(self.marks(u, time_ns, closing))
-            out += self._analytics(u, trades)
+            out += self._analytics(u, trades, places)
         return out
 
     def marks(self, u: int, time_ns: int, closing: bool = False, **controls: Any) -> Batch:
@@ -46,14 +54,18 @@ class Publication:
         tables = self._changes(u, FOR_MARKS, MARKS_LEVELS) | controls
         return core.outbox.make(EXCHANGE_MARKS, core.instruments.underlyings[u], "marks", tick=tick, **tables)
 
-    def _analytics(self, u: int, trades: NDArray[Any]) -> list[Batch]:
+    def _analytics(self, u: int, trades: NDArray[Any], places: Any) -> list[Batch]:
         core = self._core
         tables = self._changes(u, FOR_ANALYTICS, ANALYTICS_LEVELS)
-        if not tables:
-            return []
-        if len(trades):
+        if tables and len(trades):
             mine = trades[core.instruments.underlying_index[trades["instrument"]] == u]
             tables["trades"] = TRADES.Columns(*(frozen(mine[c.name]) for c in TRADES.columns))
+        if places is not None:
+            here = core.instruments.underlying_index[places.instrument] == u
+            if here.any():
+                tables["places"] = PLACES.take(places, here)
+        if not tables:
+            return []
         return [core.outbox.make(ANALYTICS_RESULTS, core.instruments.underlyings[u], "analytics", **tables)]
 
     def _changes(self, u: int, bit: int, levels: int) -> dict[str, Any]:

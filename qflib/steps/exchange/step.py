@@ -145,30 +145,32 @@ class Exchange:
             if core.time.now >= self._due_ns:
                 out += self._reach()
             if ends:
-                out += self._publication.boundary(core.time.now, closing=True)
+                out += self._publication.boundary(core.time.now, True, self._orders.places(core.time.now))
         return out
 
     def _reach(self) -> list[Batch]:
-        """Time has come to a boundary or an expiry: the boundary is published as things stood, then contracts end."""
+        """Time has come to a boundary or an end: the boundary is published as things stood, then what ends, ends."""
         now, period, out = self._core.time.now, self._core.config.period_ns, []
         if now >= self._boundary_ns:
             at = now - now % period
             # a boundary before all sources were first heard of is none: some have told more than others
             if at >= self._core.time.first_ns:
-                out = self._publication.boundary(at, closing=False)
+                out = self._publication.boundary(at, False, self._orders.places(at))
             self._boundary_ns = at + period
         self._settlement.reach(now)
+        self._orders.reach(now)
         out += self._send()
         self._due_ns = self._next_due()
         return out
 
     def _next_due(self) -> int:
-        return min(self._boundary_ns, self._settlement.due_ns())
+        return min(self._boundary_ns, self._settlement.due_ns(), self._orders.terms.due_ns())
 
     def _order(self, batch: Batch) -> list[Batch]:
         out: list[Batch] = []
         for r in zip(*(c.tolist() for c in batch.orders), strict=True):
             out += self._send(marks=self._orders.enter(Request(*r)))
+        self._due_ns = min(self._due_ns, self._orders.terms.due_ns())
         return out
 
     def _booking(self, batch: Batch) -> list[Batch]:
@@ -227,6 +229,11 @@ class Exchange:
     def positions(self) -> NDArray[Any]:
         """Net positions (dtype POSITION); account and portfolio are numbers of first use."""
         return self._core.positions.rows.copy()
+
+    @property
+    def resting(self) -> NDArray[Any]:
+        """Our resting orders and where they stand in the venue's queues (dtype STANDING), by arrival."""
+        return self._core.engine.standing()
 
     @property
     def books_digest(self) -> str:

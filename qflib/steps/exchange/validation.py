@@ -6,13 +6,16 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from qflib.records import Instrument, OrderType, Reason, Side, TimeInForce
+from qflib.records import Instrument, OrderOption, OrderType, Reason, Side, TimeInForce
 from qflib.records.instrument import smallest_tick
 
 MAX_LOTS = 2**40  # sums of many orders stay inside int64
 MAX_TICKS = 2**53  # prices are exact as floats
 _TYPES = frozenset(int(t) for t in OrderType)
 _TIMES = frozenset(int(t) for t in TimeInForce)
+_OPTIONS = sum(OrderOption)
+#: Times in force of an order that may rest.
+RESTS = (TimeInForce.DAY, TimeInForce.GTC, TimeInForce.GTD)
 
 
 class Request(NamedTuple):
@@ -33,19 +36,23 @@ class Request(NamedTuple):
     hedge_no: int
     request_hash: int
     sent_ns: int
+    options: int = 0
+    expire_ns: int = 0
 
 
 def form(r: Request) -> Reason:
-    """Whether type, side, quantity and price make sense at all."""
-    if r.ord_type not in _TYPES or r.time_in_force not in _TIMES:
+    """Whether type, options, side, quantity, price and end make sense at all."""
+    if r.ord_type not in _TYPES or r.time_in_force not in _TIMES or r.options & ~_OPTIONS:
+        return Reason.UNSUPPORTED_TYPE
+    if r.options & OrderOption.POST_ONLY and (r.ord_type != OrderType.LIMIT or r.time_in_force not in RESTS):
         return Reason.UNSUPPORTED_TYPE
     if r.side not in (Side.BID, Side.ASK):
         return Reason.BAD_SIDE
     if not 0 < r.qty <= MAX_LOTS:
         return Reason.BAD_QUANTITY
-    if r.ord_type == OrderType.MARKET:
-        return Reason.NONE if r.price_ticks == 0 else Reason.BAD_PRICE
-    return Reason.NONE if 0 < r.price_ticks <= MAX_TICKS else Reason.BAD_PRICE
+    if r.price_ticks != 0 if r.ord_type == OrderType.MARKET else not 0 < r.price_ticks <= MAX_TICKS:
+        return Reason.BAD_PRICE
+    return Reason.NONE if (r.expire_ns > 0) == (r.time_in_force == TimeInForce.GTD) else Reason.BAD_EXPIRY
 
 
 class TickTable:

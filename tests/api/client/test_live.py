@@ -113,6 +113,12 @@ def test_orders_go_out(desk: Playing, live: Live) -> None:
     assert (e.value.status, e.value.code) == (422, "off_tick")
     with pytest.raises(InputError, match="no finite number"):
         live.buy("ACME.F", float("nan"))
+    rests = live.buy("ACME.F", 2, 99.0, post_only=True, expire=pd.Timestamp("2099-01-01", tz="UTC"))
+    assert (rests.told["post_only"], rests.told["time_in_force"]) == (True, "gtd")
+    assert rests.told["expire"] == "2099-01-01T00:00:00.000000000Z"
+    assert {"post_only", "expire", "queue_ahead"} <= set(live.orders(1).columns)
+    with pytest.raises(ApiError, match="is over: market time is 2026"):
+        live.buy("ACME.F", 2, 99.0, expire="2001-01-01T00:00:00Z")
     market = live.sell("ACME.F", 1)
     assert (market.ord_type, market.price, market.account) == ("market", None, "DESK1")
     assert live.wait(market, timeout=0.05).ord_status == "pending_new"

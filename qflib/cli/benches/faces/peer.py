@@ -14,7 +14,7 @@ from qflib.api.book_bytes import BookBytes
 from qflib.api.requests import NewOrder
 from qflib.api.shapes import book_form, encode, order_form
 from qflib.records import Side
-from qflib.views.orders import OrderState
+from qflib.views.order_state import OrderState
 from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
