@@ -30,6 +30,7 @@ BENCHES: dict[str, str] = {
     "orderbook": "qflib.cli.benches.orderbook",
     "pipeline": "qflib.cli.benches.pipeline",
     "pricing": "qflib.cli.benches.pricing",
+    "rolling-es": "qflib.cli.benches.rolling_es",
     "shortfall": "qflib.cli.benches.shortfall",
     "surface": "qflib.cli.benches.surface",
 }

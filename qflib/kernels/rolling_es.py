@@ -20,8 +20,9 @@ from qflib.kernels.jit import inlined, kernel
 F8 = NDArray[np.float64]
 
 # Places in the state: window, level, values seen so far (the window at most), the next slot of the ring, where the
-# sorted values begin and how many there are, the figures of now; then room for the sorted values, then the ring.
-_WINDOW, _LEVEL, _N, _SLOT, _HEAD, _SIZE, _ES, _VAR, _ROOM = 0, 1, 2, 3, 4, 5, 6, 7, 8
+# sorted values begin and how many there are, the figures of now, a step's value and figures while it is made; then
+# room for the sorted values, then the ring.
+_WINDOW, _LEVEL, _N, _SLOT, _HEAD, _SIZE, _ES, _VAR, _ASKED, _ROOM = 0, 1, 2, 3, 4, 5, 6, 7, 8, 11
 
 #: The least slack: how many losses may leave the window before it is looked through again.
 _SLACK = 32
@@ -176,10 +177,11 @@ def _to_the_middle(kept: F8, head: int, size: int, length: int) -> int:
 @kernel
 def es_update(state: F8, x: float) -> tuple[float, float]:
     """One step of `es_roll`: ES and VaR of the window with `x` in it; NaN and nothing done where it is NaN."""
-    one, es, var = np.empty(1), np.empty(1), np.empty(1)
-    one[0] = x
-    es_roll(state, one, es, var)
-    return es[0], var[0]
+    state[_ASKED] = x
+    es_roll(state, state[_ASKED : _ASKED + 1], state[_ASKED + 1 : _ASKED + 2], state[_ASKED + 2 : _ASKED + 3])
+    es, var = state[_ASKED + 1], state[_ASKED + 2]
+    state[_ASKED : _ASKED + 3] = 0.0
+    return es, var
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class RollingES:
         InputError
             If the value is NaN or infinite.
         """
-        if not np.isfinite(pnl):
+        if not math.isfinite(pnl):
             raise InputError(f"pnl is {pnl}; expected a finite number")
         return es_update(self._state, float(pnl))
 

@@ -59,7 +59,8 @@ class Decoder:
     Notes
     -----
     Vectorised: O(records), 0.1 µs each. A gap in the channel shows as the flag F_MAYBE_BAD_BOOK: it is counted and
-    told once an instrument, at a row with GAP, until a record of it has no such flag. The book goes on: there is no snapshot to wait for.
+    told once an instrument, at a row with GAP, until a record of it has no such flag. The book goes on: there is no
+    snapshot to wait for.
     """
 
     def __init__(self, instruments: Instruments, source: str) -> None:

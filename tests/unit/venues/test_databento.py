@@ -118,6 +118,8 @@ def test_a_gap_in_the_channel_is_told_once_an_instrument_and_its_records_are_tak
     assert decoder.checks == {"gaps": 3}
     whole = Decoder(TABLE, "s").decode(frames_of([5] * 7, list(range(7)), payloads), Header())
     assert [r[:2] for r in whole.refused] == told
+    marked = np.flatnonzero(whole.events.flags & EventFlag.GAP)
+    assert marked.tolist() == [frame - 1 for frame, _ in told]  # the first frame is the metadata
 
 
 def test_an_id_without_a_symbol_is_its_own_symbol() -> None:
