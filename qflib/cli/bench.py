@@ -20,6 +20,7 @@ EXAMPLE = "Example: qflib bench codec import --json"
 
 #: name -> module whose `rows(peers)` yields what was measured
 BENCHES: dict[str, str] = {
+    "backtests": "qflib.cli.benches.backtests",
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
@@ -31,6 +32,7 @@ BENCHES: dict[str, str] = {
     "pipeline": "qflib.cli.benches.pipeline",
     "pricing": "qflib.cli.benches.pricing",
     "rolling-es": "qflib.cli.benches.rolling_es",
+    "scenario-es": "qflib.cli.benches.scenario_es",
     "shortfall": "qflib.cli.benches.shortfall",
     "surface": "qflib.cli.benches.surface",
 }

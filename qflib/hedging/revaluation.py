@@ -37,6 +37,17 @@ class Moves:
         """With the logarithm that every option needs, made once."""
         return cls(frozen(spot_return), frozen(vol_shift), frozen(np.log1p(spot_return)), years)
 
+    def cut(self, first: int, stop: int) -> Moves:
+        """Scenarios from one on to before another."""
+        at = slice(first, stop)
+        return Moves(self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years)
+
+    def take(self, which: NDArray[np.int64]) -> Moves:
+        """Some scenarios."""
+        return Moves(
+            frozen(self.spot_return[which]), frozen(self.vol_shift[which]), frozen(self.log_growth[which]), self.years
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Valued:
