@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qflib.errors import DataError, QflibError
-from qflib.pricing import bachelier, black76, black_scholes, digital, greeks, implied_vol
+from qflib.pricing import american, bachelier, black76, black_scholes, digital, greeks, implied_vol
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
 
 Figures = dict[str, Any] | float | str | None
@@ -64,6 +64,15 @@ def _digital(i: dict[str, Any], _: Any) -> Figures:
     return float(digital(*terms, kind="gap", payoff_strike=i["payoff_strike"]))
 
 
+def _american(i: dict[str, Any], expected: Any) -> Figures:
+    # the file holds that an option has expired at T = 0; the library that it may still be exercised
+    terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
+    price = 0.0 if i["T"] <= 0.0 else float(american(*terms))
+    if not isinstance(expected, dict):
+        return price
+    return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)
+
+
 def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
     terms = (i["k"], i["a"], i["b"], i["rho"], i["m"], i["sigma"])
     return _shaped({"w": float(svi_total_variance(*terms)), "durrleman_g": float(svi_durrleman(*terms))}, expected)
@@ -79,6 +88,9 @@ def _shaped(figures: dict[str, float], expected: Any) -> Figures:
 
 
 _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
+    "american": _american,
+    "american_andersen_lake": _american,
+    "american_edge": _american,
     "bachelier": _bachelier,
     "black76": _black76,
     "digital": _digital,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qflib.lazy import lazy
 
 if TYPE_CHECKING:
+    from qflib.pricing.american import american, american_greeks, exercise_boundary
+    from qflib.pricing.american_inversion import american_implied_vol
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
@@ -21,10 +23,14 @@ __getattr__, __dir__ = lazy(
     {
         "Market": "market",
         "Surface": "surface",
+        "american": "american",
+        "american_greeks": "american",
+        "american_implied_vol": "american_inversion",
         "bachelier": "european",
         "black76": "european",
         "black_scholes": "european",
         "digital": "digitals",
+        "exercise_boundary": "american",
         "fit_surface": "surface_fit",
         "greeks": "sensitivities",
         "implied_vol": "inversion",
@@ -36,10 +42,14 @@ __getattr__, __dir__ = lazy(
 __all__ = [
     "Market",
     "Surface",
+    "american",
+    "american_greeks",
+    "american_implied_vol",
     "bachelier",
     "black76",
     "black_scholes",
     "digital",
+    "exercise_boundary",
     "fit_surface",
     "greeks",
     "implied_vol",

@@ -11,6 +11,9 @@ def test_every_group_gives_the_shape_asked_for():
     iv = {"type": "put", "price": 2.0, "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01}
     svi = {"a": 0.01, "b": 0.1, "rho": -0.2, "m": 0.0, "sigma": 0.1}
     asked = {
+        "american": (bsm, None),
+        "american_andersen_lake": (bsm, {"american": None, "premium": None}),
+        "american_edge": (bsm | {"T": 0.0}, None),
         "european_haug": (bsm, None),
         "european_pyvollib": (bsm, None),
         "european_extreme": (bsm, None),
