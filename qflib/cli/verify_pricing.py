@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qflib.errors import DataError, QflibError
-from qflib.pricing import american, bachelier, black76, black_scholes, digital, greeks, implied_vol
+from qflib.pricing import american, bachelier, black76, black_scholes, digital, greeks, implied_vol, sabr_vol
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
 
 Figures = dict[str, Any] | float | str | None
@@ -73,6 +73,10 @@ def _american(i: dict[str, Any], expected: Any) -> Figures:
     return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)
 
 
+def _sabr(i: dict[str, Any], _: Any) -> Figures:
+    return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
+
+
 def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
     terms = (i["k"], i["a"], i["b"], i["rho"], i["m"], i["sigma"])
     return _shaped({"w": float(svi_total_variance(*terms)), "durrleman_g": float(svi_durrleman(*terms))}, expected)
@@ -102,6 +106,7 @@ _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
     "implied_vol_itm": _vol,
     "implied_vol_jaeckel_grid": _vol,
     "implied_vol_status": _status,
+    "sabr_hagan": _sabr,
     "svi_jw": _svi_jump_wings,
     "svi_raw": _svi_raw,
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
+    from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
     from qflib.pricing.surface import Surface
     from qflib.pricing.surface_fit import fit_surface
@@ -31,11 +32,14 @@ __getattr__, __dir__ = lazy(
         "black_scholes": "european",
         "digital": "digitals",
         "exercise_boundary": "american",
+        "fit_sabr": "sabr",
         "fit_surface": "surface_fit",
         "greeks": "sensitivities",
         "implied_vol": "inversion",
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
+        "sabr_density": "sabr",
+        "sabr_vol": "sabr",
     },
 )
 
@@ -50,9 +54,12 @@ __all__ = [
     "black_scholes",
     "digital",
     "exercise_boundary",
+    "fit_sabr",
     "fit_surface",
     "greeks",
     "implied_vol",
     "inverse_black76",
     "inverse_greeks",
+    "sabr_density",
+    "sabr_vol",
 ]

@@ -24,6 +24,7 @@ def test_every_group_gives_the_shape_asked_for():
         "bachelier": ({"type": "call", "F": -1, "K": 0, "T": 1, "sigma_n": 2, "df": 0.9}, None),
         "black76": ({"type": "call", "F": 1, "K": 2, "T": 1, "sigma": 2, "df": 0.9}, None),
         "digital": (bsm | {"kind": "gap", "payoff_strike": 80}, None),
+        "sabr_hagan": ({"F": 1, "K": 1.1, "T": 1, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}, None),
         "svi_raw": (svi | {"k": 0.1}, {"w": None}),
         "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
     }
