@@ -82,7 +82,8 @@ def sabr_density_factor(
     slope = (8.0 * (w[3] - w[1]) - (w[4] - w[0])) / (12.0 * _STEP)
     bend = (16.0 * (w[1] + w[3]) - w[0] - w[4] - 30.0 * w[2]) / (12.0 * _STEP * _STEP)
     left = 1.0 + 0.5 * log_moneyness(forward, strike) * slope / w[2]
-    return left * left - 0.25 * slope * slope * (1.0 / w[2] + 0.25) + 0.5 * bend
+    factor: float = left * left - 0.25 * slope * slope * (1.0 / w[2] + 0.25) + 0.5 * bend
+    return factor
 
 
 @kernel
