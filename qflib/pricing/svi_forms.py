@@ -206,6 +206,10 @@ class SviSlice:
         return head + self.quotes.to_html(float_format=lambda v: f"{v:.6g}")
 
 
+def _cost(found: Any) -> float:
+    return float(found.cost)
+
+
 def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None = None) -> SviSlice:
     """Fit a raw SVI slice to total variances of one expiry.
 
@@ -273,13 +277,11 @@ def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None =
 
     middle = float(at[np.argmin(want)])
     tried = [
-        least_squares(
-            lambda x: inner(x)[1], [m, math.log(s * spread)], max_nfev=200, xtol=1e-14, ftol=1e-14, gtol=1e-14
-        )
+        least_squares(errors, [m, math.log(s * spread)], max_nfev=200, xtol=1e-14, ftol=1e-14, gtol=1e-14)
         for m in (middle, 0.0)
         for s in (0.1, 0.5)
     ]
-    best = min(tried, key=lambda found: float(found.cost))
+    best = min(tried, key=_cost)
     a, b, rho, m, sigma = (float(x) for x in inner(np.asarray(best.x, np.float64))[0])
     fitted = svi_total_variance(at, a, b, rho, m, sigma)
     quotes = pd.DataFrame({"k": at, "variance": want, "fitted": fitted})
