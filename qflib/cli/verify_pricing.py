@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from qflib.errors import DataError, QflibError
-from qflib.pricing import american, bachelier, black76, black_scholes, digital, greeks, implied_vol, sabr_vol
+from qflib.errors import DataError, InputError, QflibError
+from qflib.pricing import (
+    american,
+    asian,
+    bachelier,
+    barrier_option,
+    black76,
+    black_scholes,
+    digital,
+    greeks,
+    implied_vol,
+    sabr_vol,
+)
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
 
 Figures = dict[str, Any] | float | str | None
@@ -73,6 +85,34 @@ def _american(i: dict[str, Any], expected: Any) -> Figures:
     return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)
 
 
+def _barrier(i: dict[str, Any], _: Any) -> Figures:
+    kind: Any = {"DownIn": "down_in", "DownOut": "down_out", "UpIn": "up_in", "UpOut": "up_out"}[i["kind"]]
+    terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["barrier"], i["T"], i["r"], i["q"], i["sigma"])
+    return float(barrier_option(kind, *terms, rebate=i.get("rebate", 0.0)))
+
+
+_EVENLY = re.compile(r"(\d+) equally spaced ([\d.]+)(?:/([\d.]+))?\.\.([\d.]+)(?:/([\d.]+))?")
+
+
+def _fixings(told: Any) -> list[float]:
+    """Years, or the words ``26 equally spaced 1/52..0.5``."""
+    if not isinstance(told, str):
+        return [float(t) for t in told]
+    words = _EVENLY.fullmatch(told.strip())
+    if words is None:
+        raise InputError(f"fixings {told!r} are not understood; give years, or '26 equally spaced 1/52..0.5'")
+    n, first, over, last, under = words.groups()
+    begin, end, count = float(first) / float(over or 1.0), float(last) / float(under or 1.0), int(n)
+    return [begin + (end - begin) * k / max(count - 1, 1) for k in range(count)]
+
+
+def _asian(i: dict[str, Any], _: Any) -> Figures:
+    average: Any = "geometric" if i["avg"].startswith("geometric") else "arithmetic"
+    dividend_yield = i["q"] if "q" in i else i["r"] - i["b"]
+    times = _fixings(i["fixings"])
+    return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
+
+
 def _sabr(i: dict[str, Any], _: Any) -> Figures:
     return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
 
@@ -95,7 +135,10 @@ _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
     "american": _american,
     "american_andersen_lake": _american,
     "american_edge": _american,
+    "asian": _asian,
     "bachelier": _bachelier,
+    "barrier_babsiri": _barrier,
+    "barrier_haug": _barrier,
     "black76": _black76,
     "digital": _digital,
     "european_extreme": _european,

@@ -9,6 +9,8 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.pricing.american import american, american_greeks, exercise_boundary
     from qflib.pricing.american_inversion import american_implied_vol
+    from qflib.pricing.asians import asian, asian_monte_carlo
+    from qflib.pricing.barriers import barrier_option
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
@@ -27,7 +29,10 @@ __getattr__, __dir__ = lazy(
         "american": "american",
         "american_greeks": "american",
         "american_implied_vol": "american_inversion",
+        "asian": "asians",
+        "asian_monte_carlo": "asians",
         "bachelier": "european",
+        "barrier_option": "barriers",
         "black76": "european",
         "black_scholes": "european",
         "digital": "digitals",
@@ -49,7 +54,10 @@ __all__ = [
     "american",
     "american_greeks",
     "american_implied_vol",
+    "asian",
+    "asian_monte_carlo",
     "bachelier",
+    "barrier_option",
     "black76",
     "black_scholes",
     "digital",

@@ -24,6 +24,9 @@ def test_every_group_gives_the_shape_asked_for():
         "bachelier": ({"type": "call", "F": -1, "K": 0, "T": 1, "sigma_n": 2, "df": 0.9}, None),
         "black76": ({"type": "call", "F": 1, "K": 2, "T": 1, "sigma": 2, "df": 0.9}, None),
         "digital": (bsm | {"kind": "gap", "payoff_strike": 80}, None),
+        "asian": (bsm | {"avg": "arithmetic", "fixings": "26 equally spaced 1/52..0.5"}, None),
+        "barrier_babsiri": (bsm | {"kind": "UpIn", "barrier": 110.0}, None),
+        "barrier_haug": (bsm | {"kind": "DownOut", "barrier": 80.0, "rebate": 3.0}, None),
         "sabr_hagan": ({"F": 1, "K": 1.1, "T": 1, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}, None),
         "svi_raw": (svi | {"k": 0.1}, {"w": None}),
         "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
@@ -42,5 +45,8 @@ def test_every_group_gives_the_shape_asked_for():
 
 def test_what_is_not_built_or_wrong():
     assert figures({"group": "heston", "inputs": {}, "expected": None}) is None
+    words = {"avg": "geometric", "fixings": "weekly", "type": "call", "S": 1, "K": 1, "r": 0, "q": 0, "sigma": 0.2}
+    with pytest.raises(DataError, match="fixings 'weekly' are not understood"):
+        figures({"group": "asian", "name": "x", "inputs": words, "expected": None})
     with pytest.raises(DataError, match="vector black76/x cannot be computed"):
         figures({"group": "black76", "name": "x", "inputs": {}, "expected": None})
