@@ -16,6 +16,7 @@ from qflib.pricing import (
     black_scholes,
     digital,
     greeks,
+    heston,
     implied_vol,
     sabr_vol,
 )
@@ -113,6 +114,11 @@ def _asian(i: dict[str, Any], _: Any) -> Figures:
     return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
 
 
+def _heston(i: dict[str, Any], _: Any) -> Figures:
+    model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"])
+    return float(heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+
+
 def _sabr(i: dict[str, Any], _: Any) -> Figures:
     return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
 
@@ -146,6 +152,7 @@ _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
     "european_pyvollib": _european,
     "greeks_all": _greeks,
     "greeks_haug": _greek,
+    "heston": _heston,
     "implied_vol_itm": _vol,
     "implied_vol_jaeckel_grid": _vol,
     "implied_vol_status": _status,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from qflib.lazy import lazy
 
 if TYPE_CHECKING:
-    from qflib.pricing.american import american, american_greeks, exercise_boundary
     from qflib.pricing.american_inversion import american_implied_vol
+    from qflib.pricing.american_options import american, american_greeks, exercise_boundary
     from qflib.pricing.asians import asian, asian_monte_carlo
     from qflib.pricing.barriers import barrier_option
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
+    from qflib.pricing.heston_model import fit_heston, heston, heston_greeks
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
@@ -26,8 +27,8 @@ __getattr__, __dir__ = lazy(
     {
         "Market": "market",
         "Surface": "surface",
-        "american": "american",
-        "american_greeks": "american",
+        "american": "american_options",
+        "american_greeks": "american_options",
         "american_implied_vol": "american_inversion",
         "asian": "asians",
         "asian_monte_carlo": "asians",
@@ -36,10 +37,13 @@ __getattr__, __dir__ = lazy(
         "black76": "european",
         "black_scholes": "european",
         "digital": "digitals",
-        "exercise_boundary": "american",
+        "exercise_boundary": "american_options",
+        "fit_heston": "heston_model",
         "fit_sabr": "sabr",
         "fit_surface": "surface_fit",
         "greeks": "sensitivities",
+        "heston": "heston_model",
+        "heston_greeks": "heston_model",
         "implied_vol": "inversion",
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
@@ -62,9 +66,12 @@ __all__ = [
     "black_scholes",
     "digital",
     "exercise_boundary",
+    "fit_heston",
     "fit_sabr",
     "fit_surface",
     "greeks",
+    "heston",
+    "heston_greeks",
     "implied_vol",
     "inverse_black76",
     "inverse_greeks",

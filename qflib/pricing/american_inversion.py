@@ -19,7 +19,7 @@ from qflib.kernels.implied_vol import (
     STATUS_NAMES,
     lognormal_implied_vol_batch,
 )
-from qflib.pricing.american import values
+from qflib.pricing.american_options import values
 from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
 from qflib.pricing.inversion import Policy
 

@@ -17,7 +17,7 @@ import numpy as np
 from qflib.cli.bench import RUNS, Row, timed
 from qflib.kernels.american_values import VALUES, Grids, american_batch
 from qflib.kernels.exercise_grid import grid_pair
-from qflib.pricing.american import values
+from qflib.pricing.american_options import values
 from qflib.pricing.inputs import Arguments, arguments
 
 _OPTIONS = 20_000

@@ -27,6 +27,7 @@ def test_every_group_gives_the_shape_asked_for():
         "asian": (bsm | {"avg": "arithmetic", "fixings": "26 equally spaced 1/52..0.5"}, None),
         "barrier_babsiri": (bsm | {"kind": "UpIn", "barrier": 110.0}, None),
         "barrier_haug": (bsm | {"kind": "DownOut", "barrier": 80.0, "rebate": 3.0}, None),
+        "heston": (bsm | {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5}, None),
         "sabr_hagan": ({"F": 1, "K": 1.1, "T": 1, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}, None),
         "svi_raw": (svi | {"k": 0.1}, {"w": None}),
         "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
@@ -44,7 +45,7 @@ def test_every_group_gives_the_shape_asked_for():
 
 
 def test_what_is_not_built_or_wrong():
-    assert figures({"group": "heston", "inputs": {}, "expected": None}) is None
+    assert figures({"group": "weather", "inputs": {}, "expected": None}) is None
     words = {"avg": "geometric", "fixings": "weekly", "type": "call", "S": 1, "K": 1, "r": 0, "q": 0, "sigma": 0.2}
     with pytest.raises(DataError, match="fixings 'weekly' are not understood"):
         figures({"group": "asian", "name": "x", "inputs": words, "expected": None})
