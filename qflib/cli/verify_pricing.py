@@ -18,6 +18,7 @@ from qflib.pricing import (
     greeks,
     heston,
     implied_vol,
+    rough_heston,
     sabr_vol,
 )
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
@@ -119,6 +120,11 @@ def _heston(i: dict[str, Any], _: Any) -> Figures:
     return float(heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
 
 
+def _rough_heston(i: dict[str, Any], _: Any) -> Figures:
+    model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"], i["H"])
+    return float(rough_heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+
+
 def _sabr(i: dict[str, Any], _: Any) -> Figures:
     return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
 
@@ -156,6 +162,7 @@ _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
     "implied_vol_itm": _vol,
     "implied_vol_jaeckel_grid": _vol,
     "implied_vol_status": _status,
+    "rough_heston": _rough_heston,
     "sabr_hagan": _sabr,
     "svi_jw": _svi_jump_wings,
     "svi_raw": _svi_raw,

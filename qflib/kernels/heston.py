@@ -15,7 +15,6 @@ Schoutens and Tistaert 2007, "The little Heston trap", Wilmott.
 
 from __future__ import annotations
 
-import cmath
 import math
 
 import numpy as np
@@ -40,7 +39,8 @@ def _log1p_share(x: complex) -> complex:
     """ln(1 + x) / x."""
     if abs(x) < 1e-3:
         return 1.0 - x * (0.5 - x * (1.0 / 3.0 - x * (0.25 - x * (0.2 - x / 6.0))))
-    return cmath.log(1.0 + x) / x
+    share: complex = np.log(1.0 + x) / x
+    return share
 
 
 @kernel
@@ -48,10 +48,10 @@ def exponent(u: float, years: float, kappa: float, sigma: float, rho: float) -> 
     """(C / (kappa theta), D) with phi(u - i/2) = exp(C + D v0). O(1)."""
     weight = u * u + 0.25
     xi = kappa - rho * sigma * complex(0.5, u)
-    d = cmath.sqrt(xi * xi + sigma * sigma * weight)
+    d = np.sqrt(xi * xi + sigma * sigma * weight)
     over = xi + d
     less = -weight / over  # (xi - d) / sigma^2
-    decay = cmath.exp(-d * years)
+    decay = np.exp(-d * years)
     g = less * sigma * sigma / over
     power = less * (1.0 - decay) / (1.0 - g * decay)
     x = g * (1.0 - decay) / (1.0 - g)
@@ -95,7 +95,7 @@ def heston_values(
                 u = start + (j + _NODES[i]) * step
                 c, d = exponent(u, years, kappa, sigma, rho)
                 p = complex(0.5, u)
-                term = cmath.exp(p * k + kappa * theta * c + d * v0) * (_MASSES[i] * step / (u * u + 0.25))
+                term = np.exp(p * k + kappa * theta * c + d * v0) * (_MASSES[i] * step / (u * u + 0.25))
                 s0 += term.real
                 s1 += (term * p).real
                 s2 += (term * p * (p - 1.0)).real

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
+    from qflib.pricing.rough_heston_model import rough_heston
     from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
     from qflib.pricing.surface import Surface
@@ -47,6 +48,7 @@ __getattr__, __dir__ = lazy(
         "implied_vol": "inversion",
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
+        "rough_heston": "rough_heston_model",
         "sabr_density": "sabr",
         "sabr_vol": "sabr",
     },
@@ -75,6 +77,7 @@ __all__ = [
     "implied_vol",
     "inverse_black76",
     "inverse_greeks",
+    "rough_heston",
     "sabr_density",
     "sabr_vol",
 ]

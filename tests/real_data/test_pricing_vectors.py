@@ -20,6 +20,7 @@ GROUPS = {
     "barrier_babsiri": 7,
     "barrier_haug": 50,
     "heston": 13,
+    "rough_heston": 5,
     "sabr_hagan": 36,
 }
 #: its figure is off by 1.67e-7: QdFp with 256 nodes and this library agree to 4e-9 there, its tolerance is 1.48e-7

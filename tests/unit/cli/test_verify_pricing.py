@@ -28,6 +28,10 @@ def test_every_group_gives_the_shape_asked_for():
         "barrier_babsiri": (bsm | {"kind": "UpIn", "barrier": 110.0}, None),
         "barrier_haug": (bsm | {"kind": "DownOut", "barrier": 80.0, "rebate": 3.0}, None),
         "heston": (bsm | {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5}, None),
+        "rough_heston": (
+            bsm | {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5, "H": 0.2},
+            None,
+        ),
         "sabr_hagan": ({"F": 1, "K": 1.1, "T": 1, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}, None),
         "svi_raw": (svi | {"k": 0.1}, {"w": None}),
         "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
