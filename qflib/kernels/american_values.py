@@ -13,9 +13,9 @@ strike, rate and yield exchanged (McDonald and Schroder 1998). Theta follows fro
 the scaling T V_T = a V_a + b V_b + s V_s / 2.
 
 Grids by difficulty: 16 nodes for usual options (error below 1e-8 of the strike), 32 where the boundary turns quickly,
-40 for very long or volatile ones. Where the drift outruns the vol (|a - b| > 20 s) a boundary has no room to turn in
-and a Leisen-Reimer tree answers, to about 1e-5 of the strike; below s = 1e-8 the price is that of a path without
-chance.
+40 for very long or volatile ones. A drift away from exercise makes a long life a short one (`felt_years`); one towards
+it that outruns the vol (b - a > 20 s) leaves the boundary no room to turn in, and a Leisen-Reimer tree answers. Below
+s = 1e-8 the price is that of a path without chance.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ VALUES = ("price", "delta", "gamma", "vega", "theta", "rho", "dividend_rho")
 NO_CHANCE = 1e-8
 _OUTRUN = 20.0
 _TREE_STEPS = 1001
+_UNFELT = 80.0
+_SHORTEST = 1e-12
+_NO_RATE = 1e-14  # it moves a price by less than itself
 
 
 class Grids(NamedTuple):
@@ -92,12 +95,22 @@ def below_boundary(
 
 
 @kernel
+def felt_years(years: float, rate: float, dividend_yield: float, vol: float) -> float:
+    """Time that a put can feel: where the drift leads away from exercise, what is later than this has chance e^-40."""
+    away = rate - dividend_yield - 0.5 * vol * vol
+    if rate > 0.0 and away > 0.0 and away * away * years > _UNFELT * vol * vol:
+        return max(_UNFELT * vol * vol / (away * away), _SHORTEST)
+    return years
+
+
+@kernel
 def unit_put(
     x: float, a: float, b: float, s: float, grids: Grids, slopes: bool, w: Floats, coarse: Floats, z: Floats
 ) -> Values:
     """The put of strike 1 and expiry 1 at spot x > 0, whatever its boundaries. Time independent of x."""
     if s < NO_CHANCE:
         return without_chance(x, a, b)
+    a, b = a if abs(a) > _NO_RATE else 0.0, b if abs(b) > _NO_RATE else 0.0
     if a <= 0.0 and b >= a:
         g = greeks(-1.0, x, 1.0, 1.0, a, b, s)
         return g[0], x * g[1], x * x * g[2], g[5], g[6]
@@ -141,6 +154,7 @@ def american_values(
     if years <= 0.0:
         gain = sign * (spot - strike)
         return max(gain, 0.0), sign if gain > 0.0 else 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    years = felt_years(years, dividend_yield, rate, vol) if call else felt_years(years, rate, dividend_yield, vol)
     root = math.sqrt(years)
     s = vol * root
     if call:
@@ -161,6 +175,8 @@ def american_values(
         delta, gamma = first / x, second / (x * x * strike)
         rho, dividend_rho = in_a, in_b
     over = unit / years
+    if exercised:
+        return sign * (spot - strike), sign, 0.0, 0.0, 0.0, 0.0, 0.0
     return unit * price, delta, gamma, vega, -decay * over, unit * years * rho, unit * years * dividend_rho
 
 

@@ -155,9 +155,23 @@ def test_limits():
     want = 120 * np.exp(-0.01 * t) - 100 * np.exp(-0.5 * t)
     assert american("put", 100, 120, 40.0, 0.01, 0.5, 0.0) == pytest.approx(want, abs=1e-10)
     assert np.isnan(american("put", [np.nan, 100.0], 100.0, 1.0, 0.05, 0.0, 0.2)).tolist() == [True, False]
-    # drift outruns vol: the tree answers, and meets the boundary's answer where both can
-    steep = [american("put", 100.2, 100.0, 1.0, r, 0.0, 0.01) for r in (0.199, 0.201)]
-    assert steep[0] == pytest.approx(steep[1], abs=2e-4)
+    # drift towards exercise outruns vol: the tree answers, and meets the boundary's answer where both can
+    steep = [american("put", 100.0, 100.0, 1.0, 0.05, q, 0.01) for q in (0.249, 0.251)]
+    assert steep[1] - steep[0] == pytest.approx(0.2 * np.exp(-0.25), abs=2e-3)
+
+
+def test_a_drift_away_from_exercise_makes_it_perpetual():
+    for rate, vol, years in ((0.25, 0.0625, 24.0), (0.05, 0.01, 3.0), (0.1, 1e-3, 1.0)):
+        power = -2 * rate / vol**2  # of the spot in the perpetual put without a yield
+        boundary = power / (power - 1)
+        want = 100 * (1 - boundary) * (1 / boundary) ** power
+        got = american_greeks("put", 100.0, 100.0, years, rate, 0.0, vol)
+        assert got["price"] == pytest.approx(want, rel=2e-6)
+        assert got["delta"] == pytest.approx(power * want / 100, rel=2e-6)
+        assert abs(got["theta"]) < 1e-5
+        h = 1e-4 * vol
+        up, down = (american("put", 100.0, 100.0, years, rate, 0.0, vol + e) for e in (h, -h))
+        assert got["vega"] == pytest.approx((up - down) / (2 * h), rel=1e-4)
 
 
 def test_cores_and_batches_change_no_bit():
