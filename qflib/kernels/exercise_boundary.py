@@ -36,6 +36,7 @@ Frame = tuple[float, float, float]
 _STEPS = 30
 _CLOSE = 1e-6  # relative step after which the next one would be rounding
 _KEEP = 1e-3  # relative step after which the matrix serves again
+_STALE = 1e-5  # relative step at a matrix that does not serve for derivatives any more
 _LEAST = 1e-12  # of y^2: a step may not leave the positive side
 _INV_SQRT_2PI = 0.3989422804014327
 
@@ -277,7 +278,7 @@ def _steps(
     n, count = grid.root.size, grid.root_time.size
     in_a, in_c = (max(b, 0.0), max(-b, 0.0)) if side > 0.0 else (-b, 0.0)
     rows = w[_MATRIX : _MATRIX + n * n]
-    before = math.inf
+    before = made = math.inf
     _prepare(a, b, s, known, count, w)
     for _ in range(_STEPS):
         _place(a, b, s, side, known[0], n, count, grid.across, w)
@@ -286,6 +287,7 @@ def _steps(
             _matrix(n, count, grid.along, w, rows)
             if not factor(n, rows):
                 return False
+            made = math.inf
         substitute(n, rows, w[RESIDUAL : RESIDUAL + n])
         most = 0.0
         for i in range(n):
@@ -293,7 +295,12 @@ def _steps(
             if not math.isfinite(step):
                 return False
             most = max(most, step)
+        made = most if made == math.inf else made
         if most < close and slopes:
+            if made > _STALE:  # derivatives err as the matrix does
+                _matrix(n, count, grid.along, w, rows)
+                if not factor(n, rows):
+                    return False
             _motions(a, b, s, side, known, in_a, in_c, n, count, w)
             substitute(n, rows, w[IN_A : IN_A + n])
             substitute(n, rows, w[IN_B : IN_B + n])

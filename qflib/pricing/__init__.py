@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qflib.pricing.rough_heston_model import rough_heston
     from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
+    from qflib.pricing.shifted import shifted_black76, shifted_implied_vol
     from qflib.pricing.surface import Surface
     from qflib.pricing.surface_fit import fit_surface
 
@@ -51,6 +52,8 @@ __getattr__, __dir__ = lazy(
         "rough_heston": "rough_heston_model",
         "sabr_density": "sabr",
         "sabr_vol": "sabr",
+        "shifted_black76": "shifted",
+        "shifted_implied_vol": "shifted",
     },
 )
 
@@ -80,4 +83,6 @@ __all__ = [
     "rough_heston",
     "sabr_density",
     "sabr_vol",
+    "shifted_black76",
+    "shifted_implied_vol",
 ]

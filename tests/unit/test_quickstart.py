@@ -90,3 +90,17 @@ def test_the_matching_page_runs() -> None:
     assert told["kind"].value_counts()["triggered"] == 1
     assert (told["reason"] == "self_trade").sum() == 1
     assert len(scope["events"].fills()) > 0
+
+
+def test_the_pricing_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/pricing.md"), "pricing", "exec"), scope)
+    ok = scope["status"] == "ok"
+    assert np.abs(scope["vols"][ok] - 0.25).max() < 1e-9
+    assert (scope["table"]["price"].to_numpy() == scope["price"]).all()
+    assert scope["two"]["near"].isna().any()
+    assert scope["daily"] > 0 < scope["knocked"]
+    assert abs(scope["simulated"].price - scope["average"]) < 0.05
+    assert scope["smile"].butterfly_free
+    assert abs(scope["raw"]["b"] - 0.1) < 1e-12
+    assert np.abs(scope["rough"] - scope["calls"]).max() < 2.0

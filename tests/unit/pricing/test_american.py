@@ -171,7 +171,7 @@ def test_a_drift_away_from_exercise_makes_it_perpetual():
         assert abs(got["theta"]) < 1e-5
         h = 1e-4 * vol
         up, down = (american("put", 100.0, 100.0, years, rate, 0.0, vol + e) for e in (h, -h))
-        assert got["vega"] == pytest.approx((up - down) / (2 * h), rel=1e-4)
+        assert got["vega"] == pytest.approx((up - down) / (2 * h), rel=3e-4)
 
 
 def test_cores_and_batches_change_no_bit():
