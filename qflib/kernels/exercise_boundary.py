@@ -34,7 +34,7 @@ Floats = NDArray[np.float64]
 Frame = tuple[float, float, float]
 
 _STEPS = 30
-_CLOSE = 1e-6  # relative step after which the next one would be rounding
+_CLOSE = 1e-5  # relative step after which the next one would be rounding
 _KEEP = 1e-3  # relative step after which the matrix serves again
 _STALE = 1e-5  # relative step at a matrix that does not serve for derivatives any more
 _LEAST = 1e-12  # of y^2: a step may not leave the positive side

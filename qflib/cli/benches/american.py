@@ -64,7 +64,7 @@ def _converged(a: Arguments) -> Any:
     fine = grid_pair(40, 48, 128)
     out = np.empty((len(VALUES), a.size))
     sign, spot, strike, years, rate, dividend_yield, vol = a.values
-    american_batch(sign, spot, strike, years, rate, dividend_yield, vol, Grids(fine, fine, fine), False, out)
+    american_batch(sign, spot, strike, years, rate, dividend_yield, vol, Grids(fine, fine, fine, fine), False, out)
     return out[0]
 
 
