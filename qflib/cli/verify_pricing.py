@@ -10,6 +10,7 @@ from qflib.errors import DataError, InputError, QflibError
 from qflib.pricing import (
     american,
     asian,
+    asian_continuous,
     bachelier,
     barrier_option,
     black76,
@@ -111,6 +112,8 @@ def _fixings(told: Any) -> list[float]:
 def _asian(i: dict[str, Any], _: Any) -> Figures:
     average: Any = "geometric" if i["avg"].startswith("geometric") else "arithmetic"
     dividend_yield = i["q"] if "q" in i else i["r"] - i["b"]
+    if i["avg"] == "geometric_continuous":
+        return float(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], dividend_yield, i["sigma"]))
     times = _fixings(i["fixings"])
     return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
 

@@ -9,7 +9,7 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.pricing.american_inversion import american_implied_vol
     from qflib.pricing.american_options import american, american_greeks, exercise_boundary
-    from qflib.pricing.asians import asian, asian_monte_carlo
+    from qflib.pricing.asians import asian, asian_continuous, asian_monte_carlo
     from qflib.pricing.barriers import barrier_option
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
@@ -33,6 +33,7 @@ __getattr__, __dir__ = lazy(
         "american_greeks": "american_options",
         "american_implied_vol": "american_inversion",
         "asian": "asians",
+        "asian_continuous": "asians",
         "asian_monte_carlo": "asians",
         "bachelier": "european",
         "barrier_option": "barriers",
@@ -64,6 +65,7 @@ __all__ = [
     "american_greeks",
     "american_implied_vol",
     "asian",
+    "asian_continuous",
     "asian_monte_carlo",
     "bachelier",
     "barrier_option",

@@ -92,6 +92,52 @@ def asian(
     return a.restore(scale * np.exp(-rates * times[-1]) * out, "price")
 
 
+def asian_continuous(
+    right: RightLike,
+    spot: NumberLike,
+    strike: NumberLike,
+    years: NumberLike,
+    rate: NumberLike,
+    dividend_yield: NumberLike,
+    vol: NumberLike,
+) -> Any:
+    """Price of European options on the geometric average from now to expiry, watched always.
+
+    Parameters
+    ----------
+    right, spot, strike, years, rate, dividend_yield, vol
+        As in `black_scholes`.
+
+    Returns
+    -------
+    float, ndarray or Series
+        float64, of the arguments' broadcast shape; a Series where one was given.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range, or shapes do not fit.
+
+    Notes
+    -----
+    O(n), exact. Source: Kemna and Vorst 1990; Haug 2007, section 4.20.1.
+
+    Examples
+    --------
+    >>> from qflib.pricing import asian_continuous
+    >>> round(asian_continuous("put", 80, 85, 0.25, rate=0.05, dividend_yield=-0.03, vol=0.2), 4)
+    4.6922
+    """
+    a = arguments(right, spot=spot, strike=strike, years=years, rate=rate, dividend_yield=dividend_yield, vol=vol)
+    sign, price, strikes, times, rates, yields, vols = a.values
+    # the mean of ln S has half the drift and a third of the variance
+    variance = vols * vols * times / 3.0
+    forward = price * np.exp(0.5 * ((rates - yields) - 0.5 * vols * vols) * times + 0.5 * variance)
+    out, ones = np.empty(a.size), _frozen(np.ones(a.size))
+    black76_batch(sign, _frozen(forward), strikes, ones, _frozen(rates * times), _frozen(np.sqrt(variance)), out)
+    return a.restore(out, "price")
+
+
 @dataclass(frozen=True)
 class MonteCarloPrice:
     """A simulated price.

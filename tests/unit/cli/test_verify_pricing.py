@@ -50,6 +50,9 @@ def test_every_group_gives_the_shape_asked_for():
 
 def test_what_is_not_built_or_wrong():
     assert figures({"group": "weather", "inputs": {}, "expected": None}) is None
+    bsm = {"type": "put", "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01, "sigma": 0.25}
+    always = bsm | {"avg": "geometric_continuous"}
+    assert figures({"group": "asian", "name": "x", "inputs": always, "expected": None}) > 0
     words = {"avg": "geometric", "fixings": "weekly", "type": "call", "S": 1, "K": 1, "r": 0, "q": 0, "sigma": 0.2}
     with pytest.raises(DataError, match="fixings 'weekly' are not understood"):
         figures({"group": "asian", "name": "x", "inputs": words, "expected": None})

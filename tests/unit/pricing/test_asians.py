@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from qflib.errors import InputError
-from qflib.pricing import asian, asian_monte_carlo, black_scholes
+from qflib.pricing import asian, asian_continuous, asian_monte_carlo, black_scholes
 
 WEEKLY = np.arange(1, 27) / 52
 
@@ -42,6 +42,18 @@ def test_prices_agree_with_forty_digits(average, right, rate, q, vol):
 def test_one_fixing_is_a_european_option(average):
     got = asian("put", 100.0, [90.0, 110.0], [0.75], 0.04, 0.01, 0.3, average=average)
     assert got == pytest.approx(black_scholes("put", 100.0, [90.0, 110.0], 0.75, 0.04, 0.01, 0.3), abs=1e-12)
+
+
+@pytest.mark.parametrize("right", ["call", "put"])
+def test_many_fixings_are_continuous(right):
+    terms = (0.05, 0.01, 0.3)
+    strikes = np.array([80.0, 100.0, 125.0])
+    coarse, fine = (
+        asian(right, 100.0, strikes, np.arange(1, n + 1) * 0.75 / n, *terms, average="geometric") for n in (2000, 4000)
+    )
+    got = asian_continuous(right, 100.0, strikes, 0.75, *terms)
+    assert got == pytest.approx(2 * fine - coarse, abs=1e-6)  # the error of n fixings is of order 1 / n
+    assert asian_continuous(right, 100.0, 90.0, 0.0, *terms) == max((1 if right == "call" else -1) * 10.0, 0.0)
 
 
 def test_fixings_that_have_been_belong_to_the_average():
