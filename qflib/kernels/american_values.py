@@ -12,11 +12,11 @@ Exercise pays (a - b x) dt ahead of holding, which is positive there and nowhere
 strike, rate and yield exchanged (McDonald and Schroder 1998). Theta follows from the differential equation, vega from
 the scaling T V_T = a V_a + b V_b + s V_s / 2.
 
-Grids by difficulty: 16 nodes for usual options (error below 1e-8 of the strike), 24 where the rate is a little below
-the yield and the boundary turns at once, 32 where it turns quickly, 40 for very long or volatile ones. A drift away
-from exercise makes a long life a short one (`felt_years`); one towards it that outruns the vol (b - a > 20 s) leaves
-the boundary no room to turn in, and a Leisen-Reimer tree answers. Below s = 1e-8 the price is that of a path without
-chance.
+Grids by difficulty: 16 nodes for usual options (error about 1e-8 of the strike), 24 where the rate is a little below
+the yield and the boundary turns at once, 32 where it turns quickly, 40 for very long or volatile ones and for two
+boundaries. A drift away from exercise makes a long life a short one (`felt_years`); one towards it that outruns the vol
+(b - a > 20 s) leaves the boundary no room to turn in, and a Leisen-Reimer tree answers. Below s = 1e-8 the price is
+that of a path without chance.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def grids() -> Grids:
 @kernel
 def is_usual(a: float, b: float, s: float) -> bool:
     """Whether 16 nodes, 24 where `is_near`, hold 1e-8 of the strike."""
-    return a >= 0.0 and s <= 0.6 and max(abs(a), abs(b)) <= 0.12 and abs(a - b) <= 3.0 * s
+    return a >= 0.0 and s <= 0.6 and max(abs(a), abs(b)) <= 0.12 and abs(a - b) <= 2.0 * s
 
 
 @kernel
@@ -125,7 +125,7 @@ def unit_put(
     chosen = grids.quick
     if is_usual(a, b, s):
         chosen = grids.near if is_near(a, b, s) else grids.usual
-    elif s > 2.0 or max(abs(a), abs(b)) > 1.0:
+    elif a < 0.0 or s > 2.0 or max(abs(a), abs(b)) > 1.0:
         chosen = grids.extreme
     if a < 0.0:
         v = between_boundaries(x, a, b, s, chosen, slopes, w, coarse, z)
