@@ -19,7 +19,19 @@ if TYPE_CHECKING:  # what the names are, for type checkers and editors
     from qflib.desk.read import read
     from qflib.hedging import HedgePlan, Portfolio, hedge, hedgers
     from qflib.orderbook import MatchingEngine, OrderBook
-    from qflib.pricing import Market, bachelier, black76, black_scholes, fit_surface, greeks, implied_vol
+    from qflib.pricing import (
+        Market,
+        american,
+        american_greeks,
+        american_implied_vol,
+        bachelier,
+        black76,
+        black_scholes,
+        exercise_boundary,
+        fit_surface,
+        greeks,
+        implied_vol,
+    )
     from qflib.records import Instrument, Instruments
     from qflib.shortfall import (
         ESResult,
@@ -53,6 +65,9 @@ _NAMES: dict[str, tuple[str, str]] = {
     "Run": ("qflib.desk", "Run"),
     "ScenarioSet": ("qflib.shortfall", "ScenarioSet"),
     "backtest": ("qflib.shortfall", "backtest"),
+    "american": ("qflib.pricing", "american"),
+    "american_greeks": ("qflib.pricing", "american_greeks"),
+    "american_implied_vol": ("qflib.pricing", "american_implied_vol"),
     "bachelier": ("qflib.pricing", "bachelier"),
     "black76": ("qflib.pricing", "black76"),
     "black_scholes": ("qflib.pricing", "black_scholes"),
@@ -60,6 +75,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "connect": ("qflib.api.client", "connect"),
     "connect_async": ("qflib.api.client", "connect_async"),
     "datasets": ("qflib.desk.datasets", ""),
+    "exercise_boundary": ("qflib.pricing", "exercise_boundary"),
     "expected_shortfall": ("qflib.shortfall", "expected_shortfall"),
     "fit_surface": ("qflib.pricing", "fit_surface"),
     "greeks": ("qflib.pricing", "greeks"),
@@ -90,6 +106,9 @@ __all__ = [
     "Run",
     "ScenarioSet",
     "__version__",
+    "american",
+    "american_greeks",
+    "american_implied_vol",
     "bachelier",
     "backtest",
     "black76",
@@ -98,6 +117,7 @@ __all__ = [
     "connect",
     "connect_async",
     "datasets",
+    "exercise_boundary",
     "expected_shortfall",
     "fit_surface",
     "greeks",

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from qflib.errors import DataError, QflibError
-from qflib.pricing import bachelier, black76, black_scholes, digital, greeks, implied_vol
+from qflib.errors import DataError, InputError, QflibError
+from qflib.pricing import (
+    american,
+    asian,
+    asian_continuous,
+    bachelier,
+    barrier_option,
+    black76,
+    black_scholes,
+    digital,
+    greeks,
+    heston,
+    implied_vol,
+    rough_heston,
+    sabr_vol,
+)
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
 
 Figures = dict[str, Any] | float | str | None
@@ -64,6 +79,59 @@ def _digital(i: dict[str, Any], _: Any) -> Figures:
     return float(digital(*terms, kind="gap", payoff_strike=i["payoff_strike"]))
 
 
+def _american(i: dict[str, Any], expected: Any) -> Figures:
+    # the file holds that an option has expired at T = 0; the library that it may still be exercised
+    terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
+    price = 0.0 if i["T"] <= 0.0 else float(american(*terms))
+    if not isinstance(expected, dict):
+        return price
+    return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)
+
+
+def _barrier(i: dict[str, Any], _: Any) -> Figures:
+    kind: Any = {"DownIn": "down_in", "DownOut": "down_out", "UpIn": "up_in", "UpOut": "up_out"}[i["kind"]]
+    terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["barrier"], i["T"], i["r"], i["q"], i["sigma"])
+    return float(barrier_option(kind, *terms, rebate=i.get("rebate", 0.0)))
+
+
+_EVENLY = re.compile(r"(\d+) equally spaced ([\d.]+)(?:/([\d.]+))?\.\.([\d.]+)(?:/([\d.]+))?")
+
+
+def _fixings(told: Any) -> list[float]:
+    """Years, or the words ``26 equally spaced 1/52..0.5``."""
+    if not isinstance(told, str):
+        return [float(t) for t in told]
+    words = _EVENLY.fullmatch(told.strip())
+    if words is None:
+        raise InputError(f"fixings {told!r} are not understood; give years, or '26 equally spaced 1/52..0.5'")
+    n, first, over, last, under = words.groups()
+    begin, end, count = float(first) / float(over or 1.0), float(last) / float(under or 1.0), int(n)
+    return [begin + (end - begin) * k / max(count - 1, 1) for k in range(count)]
+
+
+def _asian(i: dict[str, Any], _: Any) -> Figures:
+    average: Any = "geometric" if i["avg"].startswith("geometric") else "arithmetic"
+    dividend_yield = i["q"] if "q" in i else i["r"] - i["b"]
+    if i["avg"] == "geometric_continuous":
+        return float(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], dividend_yield, i["sigma"]))
+    times = _fixings(i["fixings"])
+    return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
+
+
+def _heston(i: dict[str, Any], _: Any) -> Figures:
+    model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"])
+    return float(heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+
+
+def _rough_heston(i: dict[str, Any], _: Any) -> Figures:
+    model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"], i["H"])
+    return float(rough_heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+
+
+def _sabr(i: dict[str, Any], _: Any) -> Figures:
+    return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
+
+
 def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
     terms = (i["k"], i["a"], i["b"], i["rho"], i["m"], i["sigma"])
     return _shaped({"w": float(svi_total_variance(*terms)), "durrleman_g": float(svi_durrleman(*terms))}, expected)
@@ -79,7 +147,13 @@ def _shaped(figures: dict[str, float], expected: Any) -> Figures:
 
 
 _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
+    "american": _american,
+    "american_andersen_lake": _american,
+    "american_edge": _american,
+    "asian": _asian,
     "bachelier": _bachelier,
+    "barrier_babsiri": _barrier,
+    "barrier_haug": _barrier,
     "black76": _black76,
     "digital": _digital,
     "european_extreme": _european,
@@ -87,9 +161,12 @@ _BY_GROUP: dict[str, Callable[[dict[str, Any], Any], Figures]] = {
     "european_pyvollib": _european,
     "greeks_all": _greeks,
     "greeks_haug": _greek,
+    "heston": _heston,
     "implied_vol_itm": _vol,
     "implied_vol_jaeckel_grid": _vol,
     "implied_vol_status": _status,
+    "rough_heston": _rough_heston,
+    "sabr_hagan": _sabr,
     "svi_jw": _svi_jump_wings,
     "svi_raw": _svi_raw,
 }

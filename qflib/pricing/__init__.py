@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 from qflib.lazy import lazy
 
 if TYPE_CHECKING:
+    from qflib.pricing.american_inversion import american_implied_vol
+    from qflib.pricing.american_options import american, american_greeks, exercise_boundary
+    from qflib.pricing.asians import asian, asian_continuous, asian_monte_carlo
+    from qflib.pricing.barriers import barrier_option
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
+    from qflib.pricing.heston_model import fit_heston, heston, heston_greeks
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
     from qflib.pricing.parity import parity_forwards
+    from qflib.pricing.rough_heston_model import rough_heston
+    from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
+    from qflib.pricing.shifted import shifted_black76, shifted_implied_vol
     from qflib.pricing.surface import Surface
     from qflib.pricing.surface_fit import fit_surface
 
@@ -22,30 +30,64 @@ __getattr__, __dir__ = lazy(
     {
         "Market": "market",
         "Surface": "surface",
+        "american": "american_options",
+        "american_greeks": "american_options",
+        "american_implied_vol": "american_inversion",
+        "asian": "asians",
+        "asian_continuous": "asians",
+        "asian_monte_carlo": "asians",
         "bachelier": "european",
+        "barrier_option": "barriers",
         "black76": "european",
         "black_scholes": "european",
         "digital": "digitals",
+        "exercise_boundary": "american_options",
+        "fit_heston": "heston_model",
+        "fit_sabr": "sabr",
         "fit_surface": "surface_fit",
         "greeks": "sensitivities",
+        "heston": "heston_model",
+        "heston_greeks": "heston_model",
         "implied_vol": "inversion",
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
         "parity_forwards": "parity",
+        "rough_heston": "rough_heston_model",
+        "sabr_density": "sabr",
+        "sabr_vol": "sabr",
+        "shifted_black76": "shifted",
+        "shifted_implied_vol": "shifted",
     },
 )
 
 __all__ = [
     "Market",
     "Surface",
+    "american",
+    "american_greeks",
+    "american_implied_vol",
+    "asian",
+    "asian_continuous",
+    "asian_monte_carlo",
     "bachelier",
+    "barrier_option",
     "black76",
     "black_scholes",
     "digital",
+    "exercise_boundary",
+    "fit_heston",
+    "fit_sabr",
     "fit_surface",
     "greeks",
+    "heston",
+    "heston_greeks",
     "implied_vol",
     "inverse_black76",
     "inverse_greeks",
     "parity_forwards",
+    "rough_heston",
+    "sabr_density",
+    "sabr_vol",
+    "shifted_black76",
+    "shifted_implied_vol",
 ]

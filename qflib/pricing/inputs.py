@@ -97,11 +97,14 @@ def _positive(a: Floats) -> NDArray[np.bool_]:
     return a > 0.0
 
 
-#: what a name must be beside finite; with a prefix `any_` or `normal_` an argument is free of it
+#: what a name must be beside finite; with a prefix `any_` or `normal_` an argument is free of it, with `zero_` it may
+#: be 0
 _RANGE: dict[str, tuple[Callable[[Floats], NDArray[np.bool_]], str]] = {
     "spot": (_positive, "a positive price"),
     "forward": (_positive, "a positive price; for others use the normal model"),
     "strike": (_positive, "a positive price; for others use the normal model"),
+    "zero_spot": (_not_negative, "a price, at least 0"),
+    "zero_strike": (_not_negative, "a price, at least 0"),
     "years": (_not_negative, "years to expiry, at least 0"),
     "vol": (_not_negative, "an annual vol as a fraction (0.2 is 20 %), at least 0"),
 }
@@ -110,7 +113,7 @@ _MAY_BE_MISSING = frozenset({"spot", "forward", "vol", "price"})
 
 
 def _checked(name: str, value: NumberLike) -> Floats:
-    kind = name.removeprefix("normal_").removeprefix("any_")
+    kind = name.removeprefix("normal_").removeprefix("any_").removeprefix("zero_")
     try:
         a = np.asarray(value, np.float64)
     except (TypeError, ValueError):

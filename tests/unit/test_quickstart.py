@@ -99,3 +99,17 @@ def test_the_hedging_page_runs() -> None:
     made = scope["made"].to_frame()
     assert len(made) == 5
     assert made["mean_cost"].idxmax() == "Delta()"
+
+
+def test_the_pricing_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/pricing.md"), "pricing", "exec"), scope)
+    ok = scope["status"] == "ok"
+    assert np.abs(scope["vols"][ok] - 0.25).max() < 1e-9
+    assert (scope["table"]["price"].to_numpy() == scope["price"]).all()
+    assert scope["two"]["near"].isna().any()
+    assert scope["daily"] > 0 < scope["knocked"]
+    assert abs(scope["simulated"].price - scope["average"]) < 0.05
+    assert scope["smile"].butterfly_free
+    assert abs(scope["raw"]["b"] - 0.1) < 1e-12
+    assert np.abs(scope["rough"] - scope["calls"]).max() < 2.0

@@ -11,6 +11,9 @@ def test_every_group_gives_the_shape_asked_for():
     iv = {"type": "put", "price": 2.0, "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01}
     svi = {"a": 0.01, "b": 0.1, "rho": -0.2, "m": 0.0, "sigma": 0.1}
     asked = {
+        "american": (bsm, None),
+        "american_andersen_lake": (bsm, {"american": None, "premium": None}),
+        "american_edge": (bsm | {"T": 0.0}, None),
         "european_haug": (bsm, None),
         "european_pyvollib": (bsm, None),
         "european_extreme": (bsm, None),
@@ -21,6 +24,15 @@ def test_every_group_gives_the_shape_asked_for():
         "bachelier": ({"type": "call", "F": -1, "K": 0, "T": 1, "sigma_n": 2, "df": 0.9}, None),
         "black76": ({"type": "call", "F": 1, "K": 2, "T": 1, "sigma": 2, "df": 0.9}, None),
         "digital": (bsm | {"kind": "gap", "payoff_strike": 80}, None),
+        "asian": (bsm | {"avg": "arithmetic", "fixings": "26 equally spaced 1/52..0.5"}, None),
+        "barrier_babsiri": (bsm | {"kind": "UpIn", "barrier": 110.0}, None),
+        "barrier_haug": (bsm | {"kind": "DownOut", "barrier": 80.0, "rebate": 3.0}, None),
+        "heston": (bsm | {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5}, None),
+        "rough_heston": (
+            bsm | {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5, "H": 0.2},
+            None,
+        ),
+        "sabr_hagan": ({"F": 1, "K": 1.1, "T": 1, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}, None),
         "svi_raw": (svi | {"k": 0.1}, {"w": None}),
         "svi_jw": (svi | {"T": 1.0}, dict.fromkeys(("v", "psi", "p", "c", "vtilde"))),
     }
@@ -37,6 +49,12 @@ def test_every_group_gives_the_shape_asked_for():
 
 
 def test_what_is_not_built_or_wrong():
-    assert figures({"group": "heston", "inputs": {}, "expected": None}) is None
+    assert figures({"group": "weather", "inputs": {}, "expected": None}) is None
+    bsm = {"type": "put", "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.01, "sigma": 0.25}
+    always = bsm | {"avg": "geometric_continuous"}
+    assert figures({"group": "asian", "name": "x", "inputs": always, "expected": None}) > 0
+    words = {"avg": "geometric", "fixings": "weekly", "type": "call", "S": 1, "K": 1, "r": 0, "q": 0, "sigma": 0.2}
+    with pytest.raises(DataError, match="fixings 'weekly' are not understood"):
+        figures({"group": "asian", "name": "x", "inputs": words, "expected": None})
     with pytest.raises(DataError, match="vector black76/x cannot be computed"):
         figures({"group": "black76", "name": "x", "inputs": {}, "expected": None})
