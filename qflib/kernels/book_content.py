@@ -146,7 +146,7 @@ def load(content: dict[str, NDArray[Any]], ids: int = 0) -> BookState:
         level, order = _fill(
             b, instrument, side, price, qty, orders, content["orders.id"], content["orders.qty"], level, order
         )
-        if level == n_levels:
+        if level == len(price):
             break
         b = grow(b)
     for n in INFO.names or ():

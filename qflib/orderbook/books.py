@@ -10,20 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.errors import InputError, StateError
+from qflib.errors import InputError
 from qflib.kernels import book_content as content
 from qflib.kernels.book_batch import N_COUNTERS, NOTED, apply_events, apply_fitting
 from qflib.kernels.book_handle import handle
 from qflib.kernels.book_state import ID_BOUND, INFO, ORDER_LIVE, BookState, grow, needed, new_state, with_instruments
+from qflib.orderbook.torn import COLUMNS, refuse_torn
 from qflib.records import DEPTH, TOPS, Instruments
-
-_KEYS = (
-    *(f"levels.{n}" for n in content.LEVEL_COLUMNS),
-    "orders.id",
-    "orders.qty",
-    *(f"info.{n}" for n in INFO.names or ()),
-)
-
 
 #: Rows of orders that are kept, used or not.
 _MUCH = 65_536
@@ -152,6 +145,7 @@ class Books:
             row = self._rows(apply_fitting, events, row, counters)
             if row < n and told(counters).misfits == misfits:
                 self.grow()
+        self.shrink()
         return row
 
     def _rows(self, kernel: Any, e: Any, row: int, counters: NDArray[np.int64]) -> int:
@@ -218,16 +212,10 @@ class Books:
         Raises
         ------
         StateError
-            If an array is missing or lengths contradict each other.
+            If it is not that: see `qflib.orderbook.torn`.
         """
-        if missing := [n for n in _KEYS if n not in saved]:
-            raise StateError(f"the saved books have no array {missing[0]!r}; give what Books.save() returned")
-        if int(saved["levels.orders"].sum()) != len(saved["orders.id"]):
-            raise StateError(
-                f"the saved levels count {int(saved['levels.orders'].sum())} orders, the queues hold "
-                f"{len(saved['orders.id'])}; the snapshot is torn, take another one"
-            )
-        self.state = content.load({n: saved[n] for n in _KEYS}, int(self.state.heads[ID_BOUND]))
+        refuse_torn(saved)
+        self.state = content.load({n: saved[n] for n in COLUMNS}, int(self.state.heads[ID_BOUND]))
 
     def digest(self) -> str:
         """SHA-256 over the digests of all rows; equal for equal books however they came about. O(content)."""

@@ -17,6 +17,7 @@ from qflib.kernels.order_stream import new_stream, take_rows
 from qflib.orderbook import OrderBook
 from qflib.orderbook.books import Books, Counters
 from qflib.orderbook.misfits import MAX_NOTED
+from qflib.orderbook.torn import COLUMNS
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instrument, Instruments
 
 CLEAR, ADD, EXECUTE = EventKind.CLEAR, EventKind.ADD, EventKind.EXECUTE
@@ -274,13 +275,12 @@ def test_a_book_goes_on_from_its_state(seed: int, at: int, lost: bool) -> None:
     if lost and at:
         table["flags"][at - 1] |= np.uint32(EventFlag.GAP)
     whole, first, second = (OrderBook("ACME.F") for _ in range(3))
-    first.apply(table[:at], policy="resync")
+    head = first.apply(table[:at], policy="resync")
     second.load(first.state())
     assert second.in_sync is first.in_sync
-    told = second.apply(table[at:], policy="resync")
-    counters = whole.apply(table, policy="resync")
+    tail = second.apply(table[at:], policy="resync")
+    assert head + tail == whole.apply(table, policy="resync")
     assert second.digest == whole.digest
-    assert told.passed_over <= counters.passed_over
     assert second.orders().equals(whole.orders())
 
 
@@ -291,11 +291,49 @@ def test_states_that_are_none_are_refused() -> None:
     for state in ({}, {**book.state(), "info.status": np.zeros(2, np.uint32)}, {"in_sync": np.array([True])}):
         with pytest.raises(StateError, match=r"OrderBook\.state"):
             book.load(state)
-    torn = book.state()
-    torn["orders.id"] = torn["orders.id"][:-1]
-    with pytest.raises(StateError, match="torn"):
-        book.load(torn)
     assert book.digest == before
+
+
+@pytest.mark.parametrize("key", list(COLUMNS))
+@pytest.mark.parametrize("damage", ["shorter", "longer", "none", "kind", "missing"])
+def test_torn_books_are_refused(key: str, damage: str) -> None:
+    books = Books(2)
+    books.apply(flow(3, 20))
+    state, before = books.save(), books.digest()
+    made = {
+        "shorter": lambda a: a[:-1], "longer": lambda a: np.append(a, a[-1:]), "none": lambda a: a[:0],
+        "kind": lambda a: a.astype(np.float64),
+    }  # fmt: skip
+    if damage == "missing":
+        del state[key]
+    else:
+        state[key] = made[damage](state[key])
+    with pytest.raises(StateError):
+        books.load(state)
+    assert books.digest() == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("levels.side", 0, "neither bid nor ask"),
+        ("levels.side", 7, "neither bid nor ask"),
+        ("levels.instrument", 2, "books lack"),
+        ("levels.qty", -1, "negative quantity"),
+        ("levels.orders", -1, "negative quantity or count"),
+        ("orders.qty", -5, "negative quantity"),
+        ("orders.id", 0, "stands twice"),
+        ("levels.price_ticks", 0, "not in order"),
+    ],
+)
+def test_values_that_no_book_has_are_refused(key: str, value: int, said: str) -> None:
+    books = Books(2)
+    books.apply(flow(3, 20))
+    state = books.save()
+    state[key] = state[key].copy()
+    state[key][:2] = value
+    with pytest.raises(StateError, match=said):
+        books.load(state)
 
 
 @pytest.mark.parametrize("ids", [0, 2**32])
