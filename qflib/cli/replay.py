@@ -43,7 +43,8 @@ def command(
         f"{result['events']:,} events in {result['seconds']:.2f} s ({rate:,.0f} a second); checksums "
         f"{result['checksums']['right']:,} right, {result['checksums']['wrong']:,} wrong; unknown ids "
         f"{result['unknown_ids']:,}, gaps {result['gaps']:,}, crossed {result['crossed']:,}, locked "
-        f"{result['locked']:,}, dead letters {result['dead_letters']:,}\ndigest {result['digest']}"
+        f"{result['locked']:,}, overdrawn {result['overdrawn']:,}, dead letters {result['dead_letters']:,}\n"
+        f"digest {result['digest']}"
     )
     if result["misfits"]:
         for reason in dict.fromkeys(m["reason"] for m in result["misfits"]):

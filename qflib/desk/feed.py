@@ -82,6 +82,8 @@ class Feed(ABC):
     def latencies(self, rows: int = 100_000) -> NDArray[np.int64]:
         """Receipt less venue time of the first events that have both, ns: what `DeskConfig.order_latency_ns` can draw.
 
+        Rows of a snapshot are left out: they are as old as what they tell of.
+
         Parameters
         ----------
         rows
@@ -94,7 +96,8 @@ class Feed(ABC):
         """
         parts, n = [], 0
         for e in self.events():
-            told = (e.receipt_ns - e.venue_ns)[e.venue_ns > 0][: rows - n]
+            new = (e.venue_ns > 0) & (e.flags & EventFlag.SNAPSHOT == 0)  # a snapshot's rows are as old as their orders
+            told = (e.receipt_ns - e.venue_ns)[new][: rows - n]
             parts.append(told)
             n += len(told)
             if n >= rows:

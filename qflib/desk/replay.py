@@ -31,10 +31,11 @@ def replay(
     -------
     dict
         venue, events, seconds (decoding and folding), checksums (right, wrong), unknown_ids, refused (every event that
-        changed no book), gaps, crossed, locked (at the ends of messages), misfits (of these and of the refused the
-        first thousand a reason: event, its number in the feed, and reason), dead_letters, digest (of all books,
-        whatever their layout), and by the venue's symbol: bid, bid_qty, ask, ask_qty (decimal strings, None where a
-        side is empty), orders (None for level books), levels, digest.
+        changed no book), gaps (in the venue's numbers), overdrawn (events that took more off an order than it had),
+        crossed, locked (at the ends of messages), misfits (of these and of the refused the first thousand a reason:
+        event, its number in the feed, and reason), dead_letters, digest (of all books, whatever their layout), and by
+        the venue's symbol: bid, bid_qty, ask, ask_qty (decimal strings, None where a side is empty), orders (None for
+        level books), levels, digest.
 
     Raises
     ------
@@ -70,6 +71,7 @@ def replay(
         "gaps": checks.get("gaps", 0),
         "crossed": counters.crossed,
         "locked": counters.locked,
+        "overdrawn": counters.overdrawn,
         "misfits": _misfits(noted(counted)),
         "dead_letters": dead,
         "digest": books.digest(),

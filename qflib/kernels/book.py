@@ -1,9 +1,9 @@
 """Events on order books: full queues (L3), told levels (L2) and quotes, many instruments in one state.
 
 `apply_event` changes one book by one event, in O(1) but for a level that comes or goes far from the best. It returns
-OK, or a code below zero, and then no book has changed; on NEED_ORDERS or NEED_LEVELS grow the state and apply the same
-event again. An order waits behind what stood at its level before it. A level's quantity that was told without
-orders (LEVEL, QUOTE) stands before its orders; telling a level replaces its orders.
+OK or OVERDRAWN, or a code below zero, and then no book has changed; on NEED_ORDERS or NEED_LEVELS grow the state and
+apply the same event again. An order waits behind what stood at its level before it. A level's quantity that was told
+without orders (LEVEL, QUOTE) stands before its orders; telling a level replaces its orders.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from qflib.kernels.book_state import (
     NO_PRICE,
     OK,
     ORDER_FREE,
+    OVERDRAWN,
     UNKNOWN_ID,
     UNKNOWN_KIND,
     BookState,
@@ -91,8 +92,9 @@ def apply_event(
     Returns
     -------
     status
-        OK; UNKNOWN_ID (modify, cancel, execute), DUPLICATE_ID (add), BAD_QTY (negative, an add of 0, or a level over
-        2**60 lots), BAD_SIDE, BAD_PRICE (-2**63), BAD_INSTRUMENT, UNKNOWN_KIND; NEED_ORDERS, NEED_LEVELS.
+        OK; OVERDRAWN (cancel, execute: of more than the order had, which went); UNKNOWN_ID (modify, cancel, execute),
+        DUPLICATE_ID (add), BAD_QTY (negative, an add of 0, or a level over 2**60 lots), BAD_SIDE, BAD_PRICE (-2**63),
+        BAD_INSTRUMENT, UNKNOWN_KIND; NEED_ORDERS, NEED_LEVELS.
 
     Notes
     -----
@@ -125,6 +127,7 @@ def apply_hashed(b: BookState, kind: Any, instrument: Any, side: Any, oid: Any, 
         elif row == _ZERO:
             status = UNKNOWN_ID
         else:
+            status = np.int64(OVERDRAWN) if qty > b.orders[row].qty else np.int64(OK)
             take_off(b, cell, row, qty)
             if kind == EXECUTE:
                 i = np.uint64(instrument)

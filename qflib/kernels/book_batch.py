@@ -19,9 +19,10 @@ EVENTS: Final = 0
 CROSSED: Final = 8  # at a row with LAST, the best bid was above the best ask
 LOCKED: Final = 9  # at a row with LAST, they were equal
 GAPS: Final = 10  # rows with GAP
-N_COUNTERS: Final = 11
+OVERDRAWN: Final = 11  # more was taken off an order than it had
+N_COUNTERS: Final = 12
 #: Where `counters` has more room: how many were noted; then of each the event and the place that counts it.
-NOTED: Final = 11
+NOTED: Final = 12
 
 LAST, GAP = 1, 4
 
@@ -80,11 +81,11 @@ def apply_events(
                 prefetch(b.levels, np.uint64(level))
         at, h = np.int64(instrument[i]), b.ahead[i & _RING]
         status = apply_hashed(b, np.int64(kind[i]), at, np.int64(side[i]), order_id[i], h, price_ticks[i], qty[i])
-        if status < 0:
+        if status != 0:
             if status <= NEED_ORDERS:
                 counters[EVENTS] = seen + j
                 return j
-            count(counters, -status, seen + j)
+            count(counters, place_of(status), seen + j)
             if at >= len(b.info):
                 continue
         u = np.uint64(at)
@@ -104,6 +105,12 @@ def heed(b: BookState, instrument: Any, flags: Any, counters: Any, event: Any) -
             place = crossing(b, instrument)
             if place != 0:
                 count(counters, place, event)
+
+
+@folded
+def place_of(status: Any) -> Any:
+    """The place that counts a status which is not OK."""
+    return -status if status < 0 else np.int64(OVERDRAWN)
 
 
 @folded
@@ -133,7 +140,7 @@ def apply_fitting(
     stop: Int,
     counters: NDArray[np.int64],
 ) -> Int:
-    """As `apply_events`, but it stops after the first row that is refused, or has GAP.
+    """As `apply_events`, but it stops after the first row that is a misfit.
 
     Returns
     -------
@@ -141,11 +148,11 @@ def apply_fitting(
         `stop`; the row after the one that made it stop, which is counted; or the row that found no room, which is not.
     """
     for j in range(start, stop):
-        wrong = counters[1:CROSSED].sum() + counters[GAPS]
+        wrong = counters[1:CROSSED].sum() + counters[GAPS] + counters[OVERDRAWN]
         done = apply_events(
             b, kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns, j, j + 1, counters
         )
-        if done == j or counters[1:CROSSED].sum() + counters[GAPS] != wrong:
+        if done == j or counters[1:CROSSED].sum() + counters[GAPS] + counters[OVERDRAWN] != wrong:
             return done
     return stop
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from qflib.kernels.book import apply_one
 from qflib.kernels.book_batch import GAP, LAST, crossing
-from qflib.kernels.book_state import BOOK, INFO, LEVEL, OK, ORDER, BookState, Int
+from qflib.kernels.book_state import BOOK, INFO, LEVEL, OK, ORDER, OVERDRAWN, BookState, Int
 from qflib.kernels.jit import inlined, lean_kernel
 
 # What `apply_row` returns beside the statuses of `apply_event`, CROSSED and LOCKED.
 ELSEWHERE: Final = 10  # of another instrument: left out
+OVER: Final = 20  # more was taken off than the order had; beside it CROSSED and LOCKED
 SEVERAL: Final = 11  # not one row, or one with GAP: nothing was done
 
 _U4, _U8, _I8 = np.dtype("u4"), np.dtype("u8"), np.dtype("i8")
@@ -96,9 +97,9 @@ def apply_row(address: Int, events: NDArray[Any], instrument: Int) -> Int:
     status: Any = apply_one(
         b, np.int64(row.kind), np.int64(0), np.int64(row.side), row.order_id, row.price_ticks, row.qty
     )
-    if status == OK:
+    if status >= OK:
         u = np.uint64(0)
         b.info[u].time_ns = max(b.info[u].time_ns, row.receipt_ns)
-        if np.int64(row.flags) & LAST != 0:
-            status = crossing(b, u)
+        taken = np.int64(OVER) if status == OVERDRAWN else np.int64(0)
+        status = taken + (crossing(b, u) if np.int64(row.flags) & LAST != 0 else np.int64(0))
     return np.int64(status)

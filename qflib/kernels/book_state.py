@@ -74,6 +74,7 @@ AHEAD: Final = 32  # events
 
 # Statuses of `apply_event`. Below zero the event did not change the book.
 OK: Final = 0
+OVERDRAWN: Final = 1  # more was taken off an order than it had: it went
 UNKNOWN_ID: Final = -1
 DUPLICATE_ID: Final = -2
 BAD_QTY: Final = -3

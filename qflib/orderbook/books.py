@@ -43,6 +43,7 @@ class Counters:
     crossed: int = 0
     locked: int = 0
     gaps: int = 0  # rows before which something is missing
+    overdrawn: int = 0  # executions and cancels of more than the order had, which then went
     passed_over: int = 0  # between an event that did not fit and the next snapshot, where that is the policy
 
     @property
@@ -60,8 +61,8 @@ class Counters:
 
     @property
     def misfits(self) -> int:
-        """Events that the book cannot be trusted after: refused ones, and gaps."""
-        return self.refused + self.gaps
+        """Events that the book cannot be trusted after: refused ones, gaps, and more taken than there was."""
+        return self.refused + self.gaps + self.overdrawn
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
@@ -69,7 +70,7 @@ class Counters:
 
 #: By place in the kernels' counters; what they are called where one event is named.
 REASONS = ("", "unknown id", "duplicate id", "bad quantity", "bad side", "bad price", "bad instrument", "unknown kind",
-            "crossed", "locked", "gap")  # fmt: skip
+            "crossed", "locked", "missing data", "overdrawn")  # fmt: skip
 
 
 class Books:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instruments, Side
@@ -86,22 +87,51 @@ def _from_frame(frame: pd.DataFrame, instruments: Instruments, instrument: int) 
         raise InputError(
             f"row {row} has price {prices[row]}, which is not on {instruments[int(which[row])].symbol}'s tick"
         )
-    last = frame["last"].to_numpy(np.uint32) if "last" in frame.columns else np.ones(len(frame), np.uint32)
-    gap = frame["gap"].to_numpy(np.uint32) if "gap" in frame.columns else np.zeros(len(frame), np.uint32)
+    last = _marks(frame, "last") if "last" in frame.columns else np.ones(len(frame), np.uint32)
+    gap = _marks(frame, "gap") if "gap" in frame.columns else np.zeros(len(frame), np.uint32)
     time = _times(frame.index)
     return MARKET_EVENTS.make(
         kind=kind,
         flags=last * np.uint32(EventFlag.LAST) + gap * np.uint32(EventFlag.GAP),
         instrument=which.astype(np.uint32),
         side=_codes(frame["side"], _SIDES, "side"),
-        order_id=frame["order_id"].to_numpy(np.uint64)
-        if "order_id" in frame.columns
-        else np.zeros(len(frame), np.uint64),
+        order_id=order_ids(frame["order_id"]) if "order_id" in frame.columns else np.zeros(len(frame), np.uint64),
         price_ticks=ticks,
         qty=np.where(kind == EventKind.STATUS, qtys.astype(np.int64), instruments.to_lots(which, qtys)),
         venue_ns=time,
         receipt_ns=time,
     )
+
+
+def order_ids(values: pd.Series[Any]) -> NDArray[np.uint64]:
+    """A column of order ids as uint64.
+
+    Raises
+    ------
+    InputError
+        If one is missing, no whole number, negative, or a float beyond 2**53, which may have lost digits.
+    """
+    if values.dtype.kind == "u" or (values.dtype.kind == "i" and not (values < 0).any()):
+        return values.to_numpy(np.uint64)
+    made = np.zeros(len(values), np.uint64)
+    for i, v in enumerate(values.tolist()):
+        whole = isinstance(v, int | np.integer) or (isinstance(v, float) and v.is_integer() and abs(v) <= 2**53)
+        if not whole or isinstance(v, bool) or not 0 <= int(v) < 2**64:
+            raise InputError(
+                f"row {i} has order_id {v!r}; give a whole number from 0 to 2**64 - 1 in a column of integers: floats "
+                "hold no more than 2**53"
+            )
+        made[i] = int(v)
+    return made
+
+
+def _marks(frame: pd.DataFrame, name: str) -> NDArray[np.uint32]:
+    """A column of 0 and 1, or of booleans."""
+    values = frame[name]
+    wrong = np.flatnonzero(~values.isin([0, 1]).to_numpy())
+    if len(wrong):
+        raise InputError(f"row {wrong[0]} has {name} {values.iloc[int(wrong[0])]}; give 0 or 1")
+    return values.to_numpy(np.uint32)
 
 
 def _codes(values: pd.Series[Any], names: dict[str, Any], what: str) -> Any:

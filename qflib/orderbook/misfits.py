@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
-from qflib.kernels.book_batch import CROSSED, GAPS, LOCKED
-from qflib.kernels.book_handle import ELSEWHERE
+from qflib.kernels.book_batch import CROSSED, LOCKED, OVERDRAWN
+from qflib.kernels.book_handle import ELSEWHERE, OVER
 from qflib.kernels.book_state import OK
 from qflib.orderbook.books import REASONS, Counters
 
@@ -29,6 +29,12 @@ AT_ONCE: dict[int, tuple[Noted, Counters]] = {
     CROSSED: (((0, CROSSED),), Counters(1, crossed=1)),
     LOCKED: (((0, LOCKED),), Counters(1, locked=1)),
     ELSEWHERE: ((), Counters()),
+}
+#: The same, where more was taken off an order than it had.
+OVER_AT_ONCE: dict[int, tuple[Noted, Counters]] = {
+    OVER: (((0, OVERDRAWN),), Counters(1, overdrawn=1)),
+    OVER + CROSSED: (((0, OVERDRAWN), (0, CROSSED)), Counters(1, overdrawn=1, crossed=1)),
+    OVER + LOCKED: (((0, OVERDRAWN), (0, LOCKED)), Counters(1, overdrawn=1, locked=1)),
 }
 
 
@@ -52,9 +58,10 @@ def as_frame(noted: Noted) -> pd.DataFrame:
 
 def refusal(symbol: str, counters: Counters, noted: Noted) -> str:
     """What is said of refused events."""
-    counted = {k: v for k, v in asdict(counters).items() if v and k not in ("events", "passed_over")}
+    left_out = ("events", "passed_over", "crossed", "locked")
+    counted = {k: v for k, v in asdict(counters).items() if v and k not in left_out}
     reasons = ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in counted.items())
-    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < CROSSED or p == GAPS), "")
+    first = next((f"; the first is event {row} ({REASONS[p]})" for row, p in noted if p < CROSSED or p > LOCKED), "")
     return (
         f"{counters.misfits} of {counters.events} events do not fit the book of {symbol}: {reasons}{first}; give the "
         "events from the start or a snapshot on, or policy='count' or 'resync'"

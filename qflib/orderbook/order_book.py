@@ -11,17 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError, StateError
-from qflib.kernels import book_content as content
 from qflib.kernels.book import find_order, qty_ahead
-from qflib.kernels.book_handle import apply_row
+from qflib.kernels.book_handle import OVER, apply_row
 from qflib.kernels.book_levels import level_qty
 from qflib.orderbook.asked import number, side_of, whole
 from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.orderbook.cost import TradeCost, walk
 from qflib.orderbook.frames import as_events, refuse_negative
-from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, STAYS, Policy, as_frame, checked, refusal
+from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, OVER_AT_ONCE, STAYS, Policy, as_frame, checked, refusal
 from qflib.orderbook.replay import replay, snapshots
-from qflib.orderbook.resync import Resync
+from qflib.orderbook.resync import Heard, Resync, lost_after
+from qflib.orderbook.tables import depth_frame, orders_frame
 from qflib.records import MARKET_EVENTS, Instrument, Instruments
 
 #: Levels a side that may be asked for: their arrays are made before the book is looked at.
@@ -99,13 +99,18 @@ class OrderBook:
         ------
         InputError, DataError
             If events are not of these forms, or hold a missing column or NaN price; with "raise", if they hold a
-            negative quantity (nothing is applied), or an event names an unknown order, adds one twice, has a wrong
-            side or follows a gap.
+            negative quantity (nothing is applied), or an event names an unknown order, adds one twice, takes
+            more than there is, has a wrong side or follows a gap.
         """
-        if getattr(events, "dtype", None) is _ROW and policy in STAYS:
-            made = AT_ONCE.get(apply_row(self.books.address, events, self._row))  # type: ignore[arg-type]
+        if type(events) is np.void:  # a row of an array
+            events = events.reshape(1)
+        if type(events) is np.ndarray and events.dtype is _ROW and policy in STAYS and not self._resync.lost:
+            code = int(apply_row(self.books.address, events, self._row))
+            made = AT_ONCE.get(code) or OVER_AT_ONCE.get(code)
             if made is not None:
                 self._noted, counters = made
+                if code >= OVER and policy == "raise":
+                    raise DataError(refusal(self.symbol, counters, self._noted))
                 return counters
         checked(policy)
         columns = as_events(events, self.instruments, self._row)
@@ -119,6 +124,7 @@ class OrderBook:
             self._noted = [(int(which[row]), place) for row, place in self._resync.noted]
             return counters
         counted = self.books.count(mine, new_counters(MAX_NOTED))
+        self._resync.lost = lost_after(mine, self._resync.lost)
         self._noted = [(int(which[row]), place) for row, place in noted(counted)]
         counters = told(counted)
         if policy == "raise" and counters.misfits:
@@ -132,7 +138,14 @@ class OrderBook:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that stands in it, as named arrays, for `load`. O(content)."""
-        return self.books.save() | {"in_sync": np.array([self.in_sync])}
+        return self.books.save() | {
+            "in_sync": np.array([self.in_sync]), "symbol": np.array([self.symbol.encode()]), "units": self._units(),
+        }  # fmt: skip
+
+    def _units(self) -> NDArray[np.int64]:
+        """Tick and lot as fractions: what a state's integers are counted in."""
+        t, k = self.instruments, self._row
+        return np.array([t.tick_num[k], t.tick_den[k], t.lot_num[k], t.lot_den[k]], np.int64)
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state of a book: the same events then do the same. O(content).
@@ -140,7 +153,7 @@ class OrderBook:
         Raises
         ------
         StateError
-            If an array is missing, lengths contradict each other, or it is of several books.
+            If it is not such a state, or that of another symbol, tick or lot.
 
         Examples
         --------
@@ -154,6 +167,9 @@ class OrderBook:
         """
         if len(state.get("info.status", ())) != 1 or "in_sync" not in state:
             raise StateError("the state is not of one book; give what OrderBook.state() returned")
+        symbol = bytes(state["symbol"][0]).decode() if "symbol" in state else ""
+        if symbol != self.symbol or not np.array_equal(state.get("units", ()), self._units()):
+            raise StateError(f"the state is of {symbol!r}, or of another tick or lot than {self.symbol!r} has here")
         books = Books(1)
         books.load(state)
         self._begin(books)
@@ -161,7 +177,9 @@ class OrderBook:
 
     @property
     def in_sync(self) -> bool:
-        """Whether the book holds what the venue told; false after a misfit under policy "resync", until a snapshot."""
+        """Whether the book holds what the venue told: false after missing data, and with policy "resync" after any
+        misfit, until a CLEAR begins a snapshot.
+        """
         return not self._resync.lost
 
     @property
@@ -198,18 +216,7 @@ class OrderBook:
             If `n` is not a whole number from 1 to a million.
         """
         n = whole(n, "depth", MAX_DEPTH)
-        side, level, ticks, lots, orders = content.depth_of(self.books.state, 0, n)
-        frame = pd.DataFrame(
-            {
-                "side": np.where(side == 1, "bid", "ask"),
-                "level": level.astype(np.int64),
-                "price": self.instruments.to_price(self._row, ticks),
-                "qty": self.instruments.to_qty(self._row, lots),
-                "orders": orders,
-            }
-        )
-        frame["cumulative"] = frame.groupby("side")["qty"].cumsum()
-        return frame
+        return depth_frame(self.books, self.instruments, self._row, n)
 
     def quantity(self, side: str, price: float) -> float:
         """Quantity at a price; 0 where there is none. O(1) near the best.
@@ -311,11 +318,12 @@ class OrderBook:
         self._use(feed.instruments)
         self._begin()
         shadow = Resync(Books(1)) if policy == "resync" else None
+        heard = Heard()
         frame, counted = replay(
-            self.books, feed, self._row, sample, features or [], levels=levels, progress=progress, resync=shadow,
-            counters=new_counters(MAX_NOTED),
+            self.books, feed, self._row, sample, features or [], levels=levels, progress=progress,
+            resync=shadow or heard, counters=new_counters(MAX_NOTED),
         )  # fmt: skip
-        counters, self._noted = told(counted), noted(counted)
+        counters, self._noted, self._resync.lost = told(counted), noted(counted), heard.lost
         if shadow is not None:
             counters, self._noted, self._resync.lost = shadow.total, shadow.noted[:MAX_NOTED], shadow.lost
         if policy == "raise" and counters.misfits:
@@ -359,22 +367,7 @@ class OrderBook:
         """All resting orders, bids first, each side from its best price on, each price by its queue: side, price,
         order_id, qty, ahead. O(orders).
         """
-        held, rows = self.books.levels_of(0), self.books.orders_of(0)
-        lots = rows["qty"]
-        ends = np.cumsum(held["orders"])
-        total = np.concatenate([[0], np.cumsum(lots)])
-        told_first = held["qty"] - (total[ends] - total[ends - held["orders"]])  # without orders, before them all
-        level = np.repeat(np.arange(len(ends)), held["orders"])
-        ahead = total[:-1] - total[(ends - held["orders"])[level]] + told_first[level]
-        return pd.DataFrame(
-            {
-                "side": np.where(rows["side"] == 1, "bid", "ask"),
-                "price": self.instruments.to_price(self._row, rows["price_ticks"]),
-                "order_id": rows["order_id"],
-                "qty": self.instruments.to_qty(self._row, lots),
-                "ahead": self.instruments.to_qty(self._row, ahead),
-            }
-        )
+        return orders_frame(self.books, self.instruments, self._row)
 
     def __iter__(self) -> Iterator[BookLevel]:
         """All levels, bids first, each side from its best price on."""

@@ -13,7 +13,7 @@ from qflib.errors import InputError
 from qflib.kernels import event_features as E
 from qflib.kernels import features as F
 from qflib.orderbook.books import Books
-from qflib.orderbook.resync import Resync
+from qflib.orderbook.resync import Heard, Resync
 from qflib.records import MARKET_EVENTS, Instruments
 
 _CHUNK = 16_384  # rows a kernel call
@@ -42,7 +42,7 @@ def replay(
     *,
     levels: int = 5,
     progress: bool = False,
-    resync: Resync | None = None,
+    resync: Resync | Heard,
     counters: NDArray[np.int64],
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """Apply a feed's events of one instrument to row 0 of `books` and sample them (see `OrderBook.replay`)."""
@@ -51,7 +51,7 @@ def replay(
     if levels < 1:
         raise InputError(f"levels={levels} must be 1 or more")
     batches = _bar(feed, feed.instruments[instrument].symbol) if progress else feed.events()
-    batches = batches if resync is None else resync.through(batches, instrument)
+    batches = resync.through(batches, instrument)
     ladder = levels if "depth" in features else 0
     if period == EVENT:
         told = _at_events(books, batches, instrument, levels, ladder, counters)

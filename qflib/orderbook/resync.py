@@ -12,6 +12,28 @@ from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind
 
 
+def lost_after(events: Any, lost: bool) -> bool:
+    """Whether a book of one instrument awaits a snapshot after its events: something was missing since the last one."""
+    gaps = np.flatnonzero(events.flags & EventFlag.GAP)
+    begins = np.flatnonzero((events.kind == EventKind.CLEAR) & (events.flags & EventFlag.GAP == 0))
+    if len(gaps) == 0 and len(begins) == 0:
+        return lost
+    return bool((gaps[-1] if len(gaps) else -1) > (begins[-1] if len(begins) else -1))
+
+
+class Heard:
+    """Passes events on, and knows whether the book awaits a snapshot."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def through(self, batches: Iterable[Any], instrument: int) -> Iterator[Any]:
+        """The batches, as they are."""
+        for e in batches:
+            self.lost = lost_after(MARKET_EVENTS.take(e, np.flatnonzero(e.instrument == instrument)), self.lost)
+            yield e
+
+
 class Resync:
     """Applies events of one instrument to row 0 of some books, up to a misfit or a gap; then from a snapshot on.
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qflib.errors import StateError
 from qflib.kernels.book_content import LEVEL_COLUMNS
@@ -21,7 +20,7 @@ COLUMNS: dict[str, np.dtype[Any]] = {
 }
 
 
-def refuse_torn(saved: Mapping[str, NDArray[Any]]) -> None:
+def refuse_torn(saved: Mapping[str, Any]) -> None:
     """Refuse what `Books.save` cannot have given. O(content), and a sort of the ids.
 
     Raises

@@ -101,6 +101,7 @@ def test_twin(rows, ids):
     counters = books.apply(columns(rows))
     assert_same(books, twin)
     refused = [twin.counts[-k] for k in range(1, 8)]
+    assert counters.overdrawn == twin.counts["overdrawn"]
     assert [counters.events, *refused, counters.crossed, counters.locked] == [
         len(rows), counters.unknown_ids, counters.duplicate_ids, counters.bad_quantities, counters.bad_sides,
         counters.bad_prices, counters.bad_instruments, counters.unknown_kinds,

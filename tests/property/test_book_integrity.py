@@ -229,9 +229,9 @@ def test_gaps_go_by_the_policy() -> None:
     book, whole = OrderBook("ACME.F"), OrderBook("ACME.F")
     counters = book.apply(events, policy="count")
     assert (counters.gaps, counters.refused, counters.misfits) == (2, 0, 2)
-    assert book.misfits.query("reason == 'gap'")["event"].tolist() == [30, 70]
+    assert book.misfits.query("reason == 'missing data'")["event"].tolist() == [30, 70]
     assert book.digest == whole_digest(whole, events)
-    with pytest.raises(DataError, match=r"2 of 100 events .* 2 gaps; the first is event 30 \(gap\)"):
+    with pytest.raises(DataError, match=r"2 of 100 events .* 2 gaps; the first is event 30 \(missing data\)"):
         OrderBook("ACME.F").apply(events)
     lost = OrderBook("ACME.F")
     told = lost.apply(events, policy="resync")
@@ -354,3 +354,82 @@ def test_memory_follows_the_live_orders_down(ids: int) -> None:
     again.apply(MARKET_EVENTS.take(came, np.arange(n - 1_000, n)))
     assert books.digest() == again.digest()
     assert books.apply(MARKET_EVENTS.make(kind=[EXECUTE], side=[1], order_id=[n], qty=[1])).refused == 0
+
+
+@pytest.mark.parametrize("kind", [EXECUTE, EventKind.CANCEL])
+def test_what_takes_more_than_an_order_has_is_told(kind: EventKind) -> None:
+    rows = MARKET_EVENTS.to_struct(
+        MARKET_EVENTS.make(
+            kind=[ADD, ADD, kind],
+            flags=[1] * 3,
+            side=[1] * 3,
+            order_id=[1, 2, 1],
+            price_ticks=[10] * 3,
+            qty=[5, 7, 300],
+        )
+    )
+    book = OrderBook("ACME.F")
+    counters = book.apply(rows, policy="count")
+    assert (counters.overdrawn, counters.refused, counters.misfits) == (1, 0, 1)
+    assert book.misfits.to_dict("records") == [{"event": 2, "reason": "overdrawn"}]
+    assert book.orders()["order_id"].tolist() == [2]
+    with pytest.raises(DataError, match=r"1 overdrawn; the first is event 2 \(overdrawn\)"):
+        OrderBook("ACME.F").apply(rows)
+    lost = OrderBook("ACME.F")
+    lost.apply(rows, policy="resync")
+    assert not lost.in_sync
+    single = OrderBook("ACME.F")
+    single.apply(rows[:2])
+    with pytest.raises(DataError, match="1 overdrawn"):
+        single.apply(rows[2:])
+    assert single.misfits["reason"].tolist() == ["overdrawn"]
+    assert single.digest == book.digest
+
+
+def test_one_row_of_an_array_is_a_row() -> None:
+    rows = MARKET_EVENTS.to_struct(flow(3, 50))
+    whole, single = OrderBook("ACME.F"), OrderBook("ACME.F")
+    whole.apply(rows)
+    for row in rows:
+        single.apply(row)
+    assert single.digest == whole.digest
+    with pytest.raises(InputError, match="give MARKET_EVENTS columns"):
+        single.apply(MARKET_EVENTS)
+
+
+def test_a_book_is_in_sync_from_a_snapshot_to_the_next_gap_under_every_policy() -> None:
+    def one(kind: EventKind, flags: int = 1, **more: Any) -> Any:
+        return MARKET_EVENTS.to_struct(
+            MARKET_EVENTS.make(kind=[kind], flags=[flags], **{k: [v] for k, v in more.items()})
+        )
+
+    level = one(EventKind.LEVEL, side=1, price_ticks=5, qty=1)
+    clear, gone = one(CLEAR, EventFlag.SNAPSHOT), one(CLEAR, EventFlag.LAST | EventFlag.GAP)
+    book = OrderBook("ACME.F")
+    for rows, synced in [(level, True), (gone, False), (level, False), (clear, True), (gone, False), (clear, True)]:
+        book.apply(rows, policy="count")
+        assert book.in_sync is synced
+    feed = Recording([MARKET_EVENTS.from_struct(np.concatenate([clear, level, gone]))])
+    book.replay(feed, "event")
+    assert not book.in_sync
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 1.5, -1, float(2**60), "abc", None, True])
+def test_ids_that_are_none_are_refused(wrong: Any) -> None:
+    frame = pd.DataFrame({"kind": "add", "side": "buy", "price": 1.0, "qty": 1.0, "order_id": pd.Series([1, wrong])})
+    with pytest.raises(InputError, match="has order_id"):
+        OrderBook("ACME.F").apply(frame.astype({"order_id": object}))
+    whole = pd.DataFrame({"kind": ["add"], "side": ["buy"], "price": [1.0], "qty": [1.0], "order_id": [float(2**53)]})
+    OrderBook("ACME.F").apply(whole)
+    with pytest.raises(InputError, match="has gap 2"):
+        OrderBook("ACME.F").apply(whole.assign(gap=2))
+
+
+def test_a_state_is_of_its_symbol_and_units() -> None:
+    book = OrderBook("ACME.F")
+    book.apply(flow(3, 20))
+    with pytest.raises(StateError, match=r"of 'ACME\.F', or of another tick"):
+        OrderBook("BETA.F").load(book.state())
+    fine = Instruments((Instrument("ACME.F", tick_schedule=(("0", "0.001"),)),))
+    with pytest.raises(StateError, match="another tick"):
+        OrderBook("ACME.F", fine).load(book.state())

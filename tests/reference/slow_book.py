@@ -59,6 +59,8 @@ class SlowBook:
                 return BAD_QTY
             if (i, oid) not in self.where:
                 return UNKNOWN_ID
+            held = dict(self.levels[self.where[i, oid]][1])[oid]
+            self.counts["overdrawn"] += qty > held
             self._shrink(i, oid, qty)
             if kind == 4:
                 self.last[i] = (price, qty)
