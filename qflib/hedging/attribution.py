@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
@@ -50,8 +51,9 @@ def explain_by_greeks(
     >>> bool(abs(made.drop(columns="total").sum(axis=1) - made["total"]).max() < 1e-14)
     True
     """
+    spot, years, rate, vol = map(_array, (spot, years, rate, vol))
+    s, v, r, t = map(_array, (spot_change, vol_change, rate_change, years_passed))
     before = black_scholes(right, spot, strike, years, rate, dividend_yield, vol)
-    s, v, r, t = spot_change, vol_change, rate_change, years_passed
     after = black_scholes(right, spot + s, strike, years - t, rate + r, dividend_yield, vol + v)
     g = greeks(right, strike, years, vol, spot=spot, rate=rate, dividend_yield=dividend_yield)
     terms = {
@@ -103,8 +105,9 @@ def explain_by_steps(
     """
     if sorted(order) != sorted(STEPS):
         raise InputError(f"order {order!r} must hold each of {', '.join(STEPS)} once")
-    now = {"spot": spot, "vol": vol, "rate": rate, "time": years}
-    moved = {"spot": spot_change, "vol": vol_change, "rate": rate_change, "time": -1.0 * years_passed}
+    now = {"spot": _array(spot), "vol": _array(vol), "rate": _array(rate), "time": _array(years)}
+    changes = {"spot": spot_change, "vol": vol_change, "rate": rate_change, "time": years_passed}
+    moved = {name: _array(change) * (-1.0 if name == "time" else 1.0) for name, change in changes.items()}
 
     def value() -> Any:
         return black_scholes(right, now["spot"], strike, now["time"], now["rate"], dividend_yield, now["vol"])
@@ -118,6 +121,11 @@ def explain_by_steps(
     frame = _frame(made)
     frame["total"] = last - first
     return frame
+
+
+def _array(value: Any) -> Any:
+    """A list as an array; numbers, arrays and Series as they are."""
+    return np.asarray(value, np.float64) if isinstance(value, list | tuple) else value
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:

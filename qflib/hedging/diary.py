@@ -10,6 +10,7 @@ import pandas as pd
 
 from qflib.errors import InputError
 from qflib.pricing import greeks
+from qflib.pricing.inputs import arguments
 
 
 def hedge_diary(
@@ -61,7 +62,7 @@ def hedge_diary(
         raise InputError(f"prices have shape {path.shape}; give a path of two or more")
     n = len(path) - 1
     left = years - years / n * np.arange(n)
-    sign = 1.0 if right in ("call", "c") else -1.0
+    sign = float(arguments(right, strike=strike).values[0][0])
     table = greeks(right, strike, left, vol, spot=path[:-1], rate=rate, dividend_yield=dividend_yield)
     end = sign if sign * (path[-1] - strike) > 0 else 0.0
     delta = np.append(table["delta"].to_numpy(np.float64), end)

@@ -119,10 +119,9 @@ def hedge_effectiveness(
         raise InputError("a P&L is not finite; drop the periods that have none")
     if not (cost >= 0.0 and 0.0 < level < 1.0):
         raise InputError(f"cost is {cost}, level {level}; expected a cost from 0 and a level between 0 and 1")
-    if len(x) < 3 or not x.any() or not np.ptp(h):
+    left, against = x + h, h.mean() - h
+    if len(x) < 3 or not np.ptp(x) > 0.0 or not float(against @ against) > 0.0:
         raise DataError(f"{len(x)} periods in which item and hedge move are too few; give three or more")
-    left = x + h
-    against = -h - (-h).mean()
     slope = float(against @ (x - x.mean())) / float(against @ against)
     rest = x - x.mean() - slope * against
     total = float((x - x.mean()) @ (x - x.mean()))
@@ -134,7 +133,7 @@ def hedge_effectiveness(
         cost=float(cost),
         slope=slope,
         slope_se=math.sqrt(unexplained / (len(x) - 2) / float(against @ against)),
-        r2=1.0 - unexplained / total if total else math.nan,
+        r2=1.0 - unexplained / total,
         n=len(x),
         level=level,
         item=x,

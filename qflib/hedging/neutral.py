@@ -57,7 +57,8 @@ def neutral_quantities(
             raise InputError(f"Greek {name!r} is missing; portfolio and instruments need delta and {', '.join(greeks)}")
     moves = table[list(greeks)].to_numpy(np.float64).T
     wanted = -np.array([portfolio[g] for g in greeks], np.float64)
-    if not (np.isfinite(moves).all() and np.isfinite(wanted).all()):
+    deltas = np.append(table["delta"].to_numpy(np.float64), float(portfolio["delta"]))
+    if not (np.isfinite(moves).all() and np.isfinite(wanted).all() and np.isfinite(deltas).all()):
         raise InputError("a Greek is not finite; give finite numbers")
     if np.linalg.matrix_rank(moves) < len(table):
         raise InputError(
@@ -65,8 +66,7 @@ def neutral_quantities(
             "or expiries"
         )
     found = np.linalg.lstsq(moves, wanted, rcond=None)[0]
-    delta = float(portfolio["delta"]) + float(found @ table["delta"].to_numpy(np.float64))
-    return found, -delta
+    return found, -float(deltas[-1] + found @ deltas[:-1])
 
 
 def min_variance_ratio(correlation: float, vol_exposure: float, vol_hedge: float) -> float:
@@ -173,6 +173,10 @@ class MinVarianceDelta:
         if not 0 < out_of_sample < 1:
             raise InputError(f"out_of_sample {out_of_sample} must lie between 0 and 1")
         f = moves[list(needed)].dropna()
+        if not np.isfinite(f.to_numpy(np.float64)).all() or (f[["spot", "years"]] <= 0).any(axis=None):
+            raise InputError(
+                "moves hold figures that are not finite, or spots or years that are not positive; drop them"
+            )
         first = int(len(f) * (1.0 - out_of_sample))
         if min(first, len(f) - first) < 10:
             raise DataError(f"{len(f)} rows are too few to fit three coefficients and to judge them; give 20 or more")
@@ -183,6 +187,8 @@ class MinVarianceDelta:
         found = np.linalg.lstsq(x[:first], left[:first], rcond=None)[0]
         rest = left - x @ found
         seen, unseen = slice(first), slice(first, None)
+        if not all(float(left[p] @ left[p]) > 0.0 for p in (seen, unseen)):
+            raise DataError("the Black-Scholes delta leaves nothing to explain in a part of the moves; give others")
         gains = [1.0 - float(rest[p] @ rest[p]) / float(left[p] @ left[p]) for p in (seen, unseen)]
         a, b, c = found.tolist()
         return cls(a, b, c, gains[0], gains[1], n=first, moves=f.assign(left=left, adjusted=rest))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -47,6 +47,9 @@ def _refuse(model: object, *positive: str) -> None:
         value = getattr(model, name)
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} is {value}; expected a positive number")
+    for f in fields(model):  # type: ignore[arg-type]
+        if not math.isfinite(getattr(model, f.name)):
+            raise InputError(f"{f.name} is {getattr(model, f.name)}; expected a finite number")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from qflib.hedging.paths import Model
 from qflib.hedging.rules import Rule, Terms
 from qflib.kernels.hedge_paths import hedge_along
 from qflib.pricing.inputs import arguments
+from qflib.shortfall import expected_shortfall
+from qflib.shortfall.inputs import levels_of
 
 Floats = NDArray[np.float64]
 _CHUNK = 8_192  # paths that are made and hedged together
@@ -52,26 +54,22 @@ class HedgeSimulation:
     def to_frame(self) -> pd.DataFrame:
         """A row a rule: mean_pnl, std, es, mean_cost, and their standard errors.
 
-        Errors are those of independent paths; es's is that of a mean beyond a quantile (Yamai and Yoshiba 2002).
+        Errors are those of independent paths; es and its error are `expected_shortfall`'s.
         """
         rows = [self._row(i) for i in range(len(self.rules))]
         return pd.DataFrame(rows, index=pd.Index(self.rules, name="rule"))
 
     def _row(self, i: int) -> dict[str, float]:
         pnl, cost = self.pnl[i], self.costs[i]
-        n, tail = len(pnl), 1.0 - self.level
-        k = max(int(n * tail), 1)
-        worst = np.partition(pnl, k)[: k + 1]
-        edge, losses = float(worst.max()), -np.sort(worst)[:k]
-        es = float(losses.mean())
-        spread = float(losses.var()) + (1.0 - tail) * (es + edge) ** 2
+        n = len(pnl)
+        es = expected_shortfall(pnl, level=self.level, kind="pnl")
         return {
             "mean_pnl": float(pnl.mean()),
             "std": float(pnl.std()),
-            "es": es,
+            "es": float(es.es),
             "mean_cost": float(cost.mean()),
             "mean_pnl_se": float(pnl.std() / math.sqrt(n)),
-            "es_se": math.sqrt(spread / k),
+            "es_se": float(es.se),
             "mean_cost_se": float(cost.std() / math.sqrt(n)),
         }
 
@@ -159,10 +157,11 @@ def simulate_hedges(
 
     if not rules:
         raise InputError("there is no rule; give some of qflib.hedging.rules")
-    if not (0 <= cost < 1 and looks >= 1 and paths >= 1 and 0 < level < 1):
+    levels_of(level)
+    if not (0 <= cost < 1 and int(looks) == looks >= 1 and int(paths) == paths >= 1):
         raise InputError(
-            f"cost {cost}, looks {looks}, paths {paths}, level {level}: a cost is a share from 0 to 1, a level between "
-            "0 and 1, and there is at least one look and path"
+            f"cost {cost}, looks {looks}, paths {paths}: a cost is a share from 0 to 1, looks and paths are "
+            "whole numbers from 1"
         )
     a = arguments(right, spot=spot, strike=strike, years=years, rate=rate, vol=vol)
     if a.shape:

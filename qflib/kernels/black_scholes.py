@@ -92,13 +92,6 @@ def black_scholes_price(
 
 
 @kernel
-def black76_price(sign: float, forward: float, strike: float, years: float, rate: float, vol: float) -> float:
-    """Black-76 price of an option on a forward; `sign` is +1 for a call, -1 for a put. O(1)."""
-    discount = math.exp(-rate * years)
-    return discount * discounted_price(sign, forward, strike, log_moneyness(forward, strike), vol * math.sqrt(years))
-
-
-@kernel
 def digital_probability(sign: float, x: float, s: float, shift: float) -> float:
     """N(sign d), d = x/s + shift s: d1 for shift +1/2, d2 for -1/2; at s = 0 the limit, one half on the strike."""
     if s == 0.0:

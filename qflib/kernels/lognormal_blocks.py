@@ -247,5 +247,6 @@ def _greeks(
         tile[14 * _STRIDE + j] = -vega * over_vol * over_vol * (product * (1.0 - product) + d1 * d1 + d2 * d2)
         tile[15 * _STRIDE + j] = -c * cash_leg * over_strike
         tile[16 * _STRIDE + j] = weight * over_strike * over_strike * over_s
-        usual = regular(x, s) & in_range(spot[i], strike[i], q * t, r * t) & (sigma > 1e-6) & (t > 1e-9)
+        product_fits = (over > 1e-280) & (over < 1e280)
+        usual = regular(x, s) & in_range(spot[i], strike[i], q * t, r * t) & (sigma > 1e-6) & (t > 1e-9) & product_fits
         odd[j] = 0 if usual else 1

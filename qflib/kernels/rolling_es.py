@@ -83,8 +83,8 @@ def es_roll(state: F8, pnl: F8, es: F8, var: F8) -> None:
 
     Notes
     -----
-    O(1) a step where the tail does not change, O(k) where it does, k = ⌈window (1 − level)⌉; O(window) at most once in
-    k steps, or 32.
+    O(1) a step whose value and outgoing one lie beyond the kept ones, O(k) where one is among them, k = ⌈window (1 −
+    level)⌉; O(window) at most once in k steps, or 32.
     """
     window, level = int(state[_WINDOW]), state[_LEVEL]
     n, slot = int(state[_N]), int(state[_SLOT])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError
+from qflib.pricing.inputs import arguments
 
 
 def parity_forwards(
@@ -37,7 +38,7 @@ def parity_forwards(
     Raises
     ------
     InputError
-        If a column is missing.
+        If a column is missing, a right is unknown, or `least` or `near` is out of range.
     DataError
         If no chain has so many strikes with both sides.
 
@@ -59,7 +60,9 @@ def parity_forwards(
     keys = [by] if isinstance(by, str) else list(by)
     if missing := [c for c in ("right", "strike", price, *keys) if c not in chain]:
         raise InputError(f"the chain has no column {missing[0]!r}; it needs right, strike, {price}, {', '.join(keys)}")
-    call = chain["right"].isin(["call", "c", "C", 1])
+    if least < 2 or not 0 < near < 1:
+        raise InputError(f"least is {least}, near {near}; a line needs two strikes or more, near is a share below 1")
+    call = arguments(chain["right"].to_numpy()).values[0] > 0
     at = [*keys, "strike"]
     sides = [chain.loc[one, [*at, price]].dropna().drop_duplicates(at).set_index(at)[price] for one in (call, ~call)]
     gap = (sides[0] - sides[1]).dropna().rename("gap").reset_index()

@@ -70,6 +70,8 @@ class Decoder:
         self._unit = _units(instruments)
         #: Instrument ids whose records are flagged.
         self._doubted: set[int] = set()
+        #: Those of which no row was made since.
+        self._unmarked: set[int] = set()
         self.gaps = 0
 
     def decode(self, frames: Any, header: Header) -> Decoded:
@@ -92,10 +94,9 @@ class Decoder:
             if layout is not None and kind in (MBO, *TOLD):
                 rows = np.frombuffer(payload[at[start] : at[stop]], layout.dtype)
                 begun = self._doubt(rows, start, refused)
-                if kind == MBO:
-                    parts.append(self._records(rows, receipt, start, refused, begun))
-                else:
-                    parts.append(self._quotes(rows, receipt, start, refused))
+                make = self._records if kind == MBO else self._quotes
+                made, source = make(rows, receipt, start, refused)
+                parts.append(self._marked(made, source, rows, begun))
             elif layout is None or kind not in PASSED_OVER:
                 for i in range(start, stop):
                     self._other(i, payload[at[i] : at[i + 1]].tobytes(), refused)
@@ -112,18 +113,23 @@ class Decoder:
 
     def state(self) -> State:
         """The symbology, flagged instrument ids, and gaps."""
-        flagged = np.array(sorted(self._doubted), np.int64)
-        return {"named": self._named, "doubted": flagged, "counts": np.array([self.gaps], np.int64)}
+        doubted, unmarked = (np.array(sorted(ids), np.int64) for ids in (self._doubted, self._unmarked))
+        return {
+            "named": self._named,
+            "doubted": doubted,
+            "unmarked": unmarked,
+            "counts": np.array([self.gaps], np.int64),
+        }
 
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._named = state["named"].reshape(-1, 4)
-        self._doubted = set(state["doubted"].tolist())
+        self._doubted, self._unmarked = set(state["doubted"].tolist()), set(state["unmarked"].tolist())
         (self.gaps,) = state["counts"].tolist()
 
-    def _doubt(self, r: NDArray[Any], first: int, refused: list[Refusal]) -> NDArray[np.bool_]:
-        """Tell of gaps that Databento flags; the records count. Which are the first after one."""
-        begun = np.zeros(len(r), bool)
+    def _doubt(self, r: NDArray[Any], first: int, refused: list[Refusal]) -> list[tuple[int, int]]:
+        """Tell of gaps that Databento flags; the records count. Ids whose next row is to be marked, and from which on."""
+        begun = [(one, 0) for one in sorted(self._unmarked)]
         if "flags" not in (r.dtype.names or ()):
             return begun
         flagged = (r["flags"] & _MAYBE_BAD_BOOK) != 0
@@ -132,7 +138,7 @@ class Decoder:
         for i, (one, bad) in enumerate(zip(r["instrument_id"].tolist(), flagged.tolist(), strict=True)):
             if bad and one not in self._doubted:
                 self._doubted.add(one)
-                begun[i] = True
+                begun.append((one, i))
                 self.gaps += 1
                 said = f"instrument id {one} has flag F_MAYBE_BAD_BOOK: a gap in the channel was not filled"
                 refused.append(Refusal(first + i, DeadReason.GAP, said))
@@ -140,10 +146,24 @@ class Decoder:
                 self._doubted.discard(one)
         return begun
 
+    def _marked(self, made: Any, source: NDArray[np.int64], r: NDArray[Any], begun: list[tuple[int, int]]) -> Any:
+        """Events with GAP at the first row of each id from its record on; who has none is marked later."""
+        self._unmarked = set()
+        if not begun:
+            return made
+        flags, ids = made.flags.copy(), r["instrument_id"][source]
+        for one, record in begun:
+            rows = np.flatnonzero((ids == one) & (source >= record))
+            if len(rows):
+                flags[rows[0]] |= np.uint32(EventFlag.GAP)
+            else:
+                self._unmarked.add(one)
+        return made._replace(flags=flags)
+
     def _records(
-        self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal],
-        begun: NDArray[np.bool_],
-    ) -> Any:  # fmt: skip
+        self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]
+    ) -> tuple[Any, NDArray[np.int64]]:
+        """Rows of order by order records, and the record of each."""
         action = r["action"].view(np.uint8)
         kind = _KIND[action]
         told = (kind != 0) | ~_IGNORED[action]
@@ -161,11 +181,10 @@ class Decoder:
         refused.extend(Refusal(first + i, *_why(r[i], bool(known[i]), int(kind[i]))) for i in bad)
         keep = np.flatnonzero(good)
         r, flags = r[keep], r["flags"][keep]
-        return MARKET_EVENTS.make(
+        made = MARKET_EVENTS.make(
             kind=kind[keep],
             flags=((flags & _LAST) != 0) * np.uint32(EventFlag.LAST)
-            + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT)
-            + begun[keep] * np.uint32(EventFlag.GAP),
+            + ((flags & _SNAPSHOT) != 0) * np.uint32(EventFlag.SNAPSHOT),
             instrument=row[keep].astype(np.uint32),
             side=_SIDE[r["side"].view(np.uint8)],
             order_id=r["order_id"],
@@ -174,17 +193,21 @@ class Decoder:
             venue_ns=r["ts_event"].astype(np.int64),
             receipt_ns=receipt_ns[keep],
         )
+        return made, keep
 
-    def _quotes(self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]) -> Any:
+    def _quotes(
+        self, r: NDArray[Any], receipt_ns: NDArray[np.int64], first: int, refused: list[Refusal]
+    ) -> tuple[Any, NDArray[np.int64]]:
+        """Rows of quotes, levels, trades and statistics, and the record of each."""
         at = self._rows_of(r["instrument_id"], r["ts_recv"])
-        made, good = events(r, int(r["rtype"][0]), at, self._unit[np.maximum(at, 0)], receipt_ns)
+        made, good, source = events(r, int(r["rtype"][0]), at, self._unit[np.maximum(at, 0)], receipt_ns)
         for i in np.flatnonzero((at < 0) | ~good).tolist():
             why = DeadReason.UNKNOWN_INSTRUMENT if at[i] < 0 else DeadReason.BAD_VALUE
             said = (
                 f"instrument id {r[i]['instrument_id']} is not in the table" if at[i] < 0 else "a price is off the tick"
             )
             refused.append(Refusal(first + i, why, said))
-        return made
+        return made, source
 
     def _rows_of(self, ids: NDArray[np.uint32], received: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Table rows of instrument ids; -1 where unknown."""

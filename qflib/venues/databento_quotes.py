@@ -55,7 +55,7 @@ class _Slot(NamedTuple):
 
 def events(
     r: NDArray[Any], kind: int, row: NDArray[np.int64], unit: NDArray[np.int64], receipt_ns: NDArray[np.int64]
-) -> tuple[Any, NDArray[np.bool_]]:
+) -> tuple[Any, NDArray[np.bool_], NDArray[np.int64]]:
     """Rows of events of records of one type.
 
     Parameters
@@ -73,8 +73,9 @@ def events(
 
     Returns
     -------
-    events, good
-        `MARKET_EVENTS` columns in the order of the records, and which records had every price on the tick. O(records).
+    events, good, source
+        `MARKET_EVENTS` columns in the order of the records, which records had every price on the tick, and the record
+        of each event. O(records).
     """
     slots = _slots(r, kind)
     shape = (len(r), len(slots))
@@ -105,7 +106,7 @@ def events(
         venue_ns=np.where(time == UNDEFINED_TIME, 0, time).astype(np.int64),
         receipt_ns=receipt_ns[at],
     )
-    return made, good
+    return made, good, at
 
 
 def _slots(r: NDArray[Any], kind: int) -> list[_Slot]:

@@ -57,7 +57,9 @@ def test_january_calls_are_hedged_by_the_parity_forward_and_by_spot(spxw: pd.Dat
     assert len(january) > 500
     assert by_forward.effectiveness >= 0.987
     assert by_spot.effectiveness >= 0.971
-    assert 0.9 < puts.effectiveness < by_spot.effectiveness
+    puts_by_forward = hedge_effectiveness(put, -(january["delta_forward"] - january["discount"]) * forward)
+    assert puts.effectiveness == pytest.approx(0.929, abs=0.001)
+    assert puts_by_forward.effectiveness == pytest.approx(0.968, abs=0.001)
     assert by_forward.passes
 
 
@@ -67,7 +69,7 @@ def test_least_variance_is_judged_on_days_it_has_not_seen(spxw: pd.DataFrame) ->
     )
     model = MinVarianceDelta.fit(moves)
     assert model.gain_in_sample > 0.05
-    assert model.used == (model.gain_out_of_sample > 0)
+    assert not model.used  # it loses on the days after
     later = moves.iloc[model.n :]
     hedged = -model.adjusted(later["delta"], later["vega"], later["spot"], later["years"]) * later["spot_change"]
     plain = -later["delta"] * later["spot_change"]

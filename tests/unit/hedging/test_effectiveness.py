@@ -45,6 +45,8 @@ def test_no_hedge_a_perfect_one_and_a_wrong_one() -> None:
         (([1.0, np.nan, 2.0], [1.0, 2.0, 3.0]), InputError, "not finite"),
         (([1.0, 2.0], [1.0, 2.0]), DataError, "too few"),
         (([1.0, 2.0, 3.0], [1.0, 1.0, 1.0]), DataError, "too few"),
+        (([1.0, 1.0, 1.0], [1.0, 2.0, 1.0]), DataError, "too few"),
+        (([1.0, 2.0, 3.0, 1.0], [0.0, 0.0, 0.0, 1e-300]), DataError, "too few"),
     ],
 )
 def test_bad_input_is_one_sentence(args: Any, error: type[Exception], said: str) -> None:

@@ -47,6 +47,7 @@ def test_fewer_instruments_leave_the_least() -> None:
         ({"delta": 1.0, "gamma": 1.0}, [{"delta": 1, "gamma": 1, "vega": 1}], "'vega' is missing"),
         ({"delta": 1.0, "gamma": 1.0, "vega": 1.0}, [{"delta": 1, "gamma": 1, "vega": 2}] * 2, "do not move"),
         ({"delta": 1.0, "gamma": np.nan, "vega": 1.0}, [{"delta": 1, "gamma": 1, "vega": 2}], "not finite"),
+        ({"delta": 1.0, "gamma": 1.0, "vega": 1.0}, [{"delta": np.nan, "gamma": 1, "vega": 2}], "not finite"),
     ],
 )
 def test_what_cannot_be_made_neutral_is_told(portfolio: Any, options: Any, said: str) -> None:
@@ -101,6 +102,12 @@ def test_least_variance_delta_refuses() -> None:
         MinVarianceDelta.fit(moves(15, 0.1, 0.1))
     with pytest.raises(InputError, match="between 0 and 1"):
         MinVarianceDelta.fit(moves(50, 0.1, 0.1), out_of_sample=1.0)
+    for column, value in (("years", 0.0), ("vega", np.inf), ("spot", -1.0)):
+        with pytest.raises(InputError, match="drop them"):
+            MinVarianceDelta.fit(moves(50, 0.1, 0.1).assign(**{column: value}))
+    exact = moves(50, 0.1, 0.1).assign(change=lambda f: f["delta"] * f["spot_change"])
+    with pytest.raises(DataError, match="nothing to explain"):
+        MinVarianceDelta.fit(exact)
 
 
 @settings(deadline=None)
@@ -126,6 +133,9 @@ def test_explanations_sum_to_the_change(ds: float, dv: float, dr: float, dt: flo
 def test_small_moves_leave_little_unexplained() -> None:
     frame = explain_by_greeks("call", 100.0, 100.0, 0.25, 0.03, 0.01, 0.2, spot_change=0.01, vol_change=1e-4)
     assert abs(frame["unexplained"][0]) < 1e-6 * abs(frame["total"][0])
+    lists = explain_by_greeks("call", [100.0, 101.0], 100.0, 0.25, 0.03, 0.01, 0.2, spot_change=[0.01, 0.02])
+    assert lists["total"][0] == pytest.approx(explain_by_steps("call", [100.0], 100.0, 0.25, 0.03, 0.01, 0.2,
+                                                               spot_change=[0.01])["spot"][0])  # fmt: skip
     with pytest.raises(InputError, match="must hold each of"):
         explain_by_steps("call", 100.0, 100.0, 0.25, 0.03, 0.01, 0.2, order=("time", "spot"))
 
@@ -137,6 +147,8 @@ def test_the_diary_pays_for_what_it_buys() -> None:
     cumulative = diary["cost"].sum() + diary["interest"].sum()
     assert diary["cumulative"].iloc[-1] == pytest.approx(cumulative)
     assert diary.attrs["hedge_cost"] == pytest.approx(cumulative - 50.0 * 100.0)
+    for call in ("c", "C", 1):
+        assert hedge_diary(path, 100.0, 3 / 52, 0.05, 0.2, contracts=50.0, right=call).equals(diary)  # type: ignore[arg-type]
     put = hedge_diary(path, 110.0, 3 / 52, 0.05, 0.2, right="put")
     assert put["delta"].iloc[-1] == -1.0
     with pytest.raises(InputError, match="give a path of two or more"):

@@ -156,7 +156,9 @@ def test_it_shows_itself() -> None:
         ({"cost": -0.1}, "a cost is a share"),
         ({"years": 0.0}, "an option to hedge has both above 0"),
         ({"strike": [90.0, 100.0]}, "one option is hedged at a time"),
-        ({"looks": 0}, "at least one look"),
+        ({"looks": 0}, "numbers from 1"),
+        ({"looks": 12.5}, "numbers from 1"),
+        ({"level": 1e-17}, "level"),
     ],
 )
 def test_bad_input_is_one_sentence(change: dict[str, Any], said: str) -> None:
@@ -174,6 +176,8 @@ def test_bad_input_is_one_sentence(change: dict[str, Any], said: str) -> None:
         (lambda: leland_vol(0.2, 0.05, 1 / 252, short=False), "leaves no vol"),
         (lambda: leland_vol(0.2, 1.5, 1 / 252), "expected a share"),
         (lambda: GBM(0.0), "vol is 0.0"),
+        (lambda: GBM(0.2, math.nan), "drift is nan"),
+        (lambda: JumpModel(0.2, jump_mean=math.inf), "jump_mean is inf"),
         (lambda: HestonModel(0.2, 0.2, correlation=1.0), "correlation is 1.0"),
         (lambda: RoughModel(0.2, hurst=0.5), "hurst is 0.5"),
     ],

@@ -122,6 +122,25 @@ def test_a_gap_in_the_channel_is_told_once_an_instrument_and_its_records_are_tak
     assert marked.tolist() == [frame - 1 for frame, _ in told]  # the first frame is the metadata
 
 
+@pytest.mark.parametrize("first", [{"action": b"F"}, {"action": b"N"}, {"price": 1}, {"action": b"A"}])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_gap_is_marked_at_the_next_row_whatever_its_first_record_is(first: dict[str, Any], cut: bool) -> None:
+    told = records(
+        {"action": b"A", "order_id": 1}, {"flags": 4, "order_id": 2} | first,
+        *({"action": b"A", "flags": 4, "order_id": i} for i in (3, 4)),
+    )  # fmt: skip
+    payloads = [METADATA, *told]
+    decoder, marks = Decoder(TABLE, "s"), []
+    for part in [[p] for p in payloads] if cut else [payloads]:
+        fresh = Decoder(TABLE, "s")
+        fresh.load(decoder.state())
+        decoder = fresh
+        made = decoder.decode(frames_of([5] * len(part), list(range(len(part))), part), Header())
+        marks += [(o, bool(f & EventFlag.GAP)) for o, f in zip(made.events.order_id, made.events.flags, strict=True)]
+    assert decoder.checks == {"gaps": 1}
+    assert [o for o, marked in marks if marked] == [2 if first == {"action": b"A"} else 3]
+
+
 def test_an_id_without_a_symbol_is_its_own_symbol() -> None:
     made = decode(*records({"action": b"A", "instrument_id": 42, "price": 1_010_000_000}))
     assert made.events.instrument.tolist() == [1]
