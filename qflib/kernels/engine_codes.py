@@ -38,6 +38,8 @@ SHOWN, DARK, STOPS, PARKED = _typed(*range(4))
 (N_PLACES,) = _typed(4)
 # Every instrument.
 (ALL,) = _typed(2**32 - 1)
+# Who set an instrument's kill switch: its own, and that of all.
+KILLED_ALONE, KILLED_WITH_ALL = _typed(1, 2)
 ZERO = np.int64(0)
 ANYONE = np.int64(-1)
 NOBODY: Any = np.uint64(0)
@@ -51,6 +53,7 @@ WOULD_TAKE, SELF_TRADE, COLLAR, AUCTION_REMAINDER, BAD_EXPIRY, BAD_ACCOUNT = _ty
 MAX_LOTS = np.int64(2**40)  # sums of many orders stay inside int64
 MAX_TICKS = np.int64(2**53)
 MAX_ACCOUNTS = np.int64(2**24)
+KEEP = np.int64(-(2**62))  # of a replacement's price and stop: as they are
 AT_MARKET = np.int64(2**60)  # the price, times side, at which a market order waits in an auction's call
 # Bits of a tag beside those of `engine_types.tag_of`.
 HAS_MORE = np.int64(1 << 13)

@@ -19,6 +19,7 @@ from qflib.kernels.engine_codes import (
     CONTINUOUS,
     DUPLICATE_ID,
     HAS_MORE,
+    KEEP,
     KILL_SWITCH,
     LOST_PRIORITY,
     MARKET_CLOSED,
@@ -101,10 +102,15 @@ def replace(e: EngineState, c: Any) -> None:
     k = np.int64(c.instrument)
     row: Int = np.int64(0)
     reason: Int = np.int64(UNKNOWN_INSTRUMENT)
-    e.work[PRICE] = c.price_ticks
+    price: Int = np.int64(c.price_ticks)
+    stop: Int = np.int64(c.stop_ticks)
+    e.work[PRICE] = price
     if k < len(e.rules):
         row = find(e, k, c.order_id)
-        reason = UNKNOWN_ORDER if row == 0 else no_replacement(e, c, k, row)
+        if row != 0:
+            price, stop = as_asked(e, np.uint64(row), price, stop)
+            e.work[PRICE] = price
+        reason = UNKNOWN_ORDER if row == 0 else no_replacement(e, c, k, row, price, stop)
     if reason != NO_REASON:
         reject(e, c, reason)
         return
@@ -113,7 +119,7 @@ def replace(e: EngineState, c: Any) -> None:
     place, side = book_of(e, r) // (2 * n), side_of(e, r)
     if at_market(bits):
         e.work[PRICE] = AT_MARKET if side == 1 else -AT_MARKET
-    at = c.stop_ticks if place == STOPS else price_of(e, r) if at_market(bits) else c.price_ticks
+    at = stop if place == STOPS else price_of(e, r) if at_market(bits) else price
     display = e.more[r].display if bits & HAS_MORE else np.int64(0)
     if c.display_qty > 0:
         display = c.display_qty
@@ -130,13 +136,25 @@ def replace(e: EngineState, c: Any) -> None:
     withdraw(e, k, row)
     tell(e, REPLACED, side, NO_REASON, LOST_PRIORITY, k, c.order_id, NOBODY, e.work[PRICE], 0, c.qty, 0)
     if place == STOPS:
-        arm(e, c.stop_ticks)
+        arm(e, stop)
     else:
         place_or_match(e)
 
 
 @lean_kernel
-def no_replacement(e: EngineState, c: Any, k: Int, row: Int) -> Int:
+def as_asked(e: EngineState, r: Any, price: Int, stop: Int) -> tuple[Int, Int]:
+    """Price and stop of a replacement, the order's own where they are to be kept."""
+    waits = book_of(e, r) // (2 * len(e.rules)) == STOPS
+    if price == KEEP:
+        own = e.more[r].limit if waits else price_of(e, r)
+        price = np.int64(0) if at_market(bits_of(e, r)) else own
+    if stop == KEEP:
+        stop = price_of(e, r) if waits else np.int64(0)
+    return price, stop
+
+
+@lean_kernel
+def no_replacement(e: EngineState, c: Any, k: Int, row: Int, price: Int, stop: Int) -> Int:
     """Why an order is not replaced; NO_REASON: it is."""
     r = np.uint64(row)
     bits, stops = bits_of(e, r), book_of(e, r) // (2 * len(e.rules)) == STOPS
@@ -148,9 +166,9 @@ def no_replacement(e: EngineState, c: Any, k: Int, row: Int) -> Int:
         return UNSUPPORTED_TYPE
     if not 0 < c.qty <= MAX_LOTS or not 0 <= c.display_qty <= c.qty:
         return BAD_QUANTITY
-    if far(c.price_ticks) or far(c.stop_ticks):
+    if far(price) or far(stop):
         return BAD_PRICE
-    if (at_market(bits) and c.price_ticks != 0) or (not stops and c.stop_ticks != 0):
+    if (at_market(bits) and price != 0) or (not stops and stop != 0):
         return BAD_PRICE
     if c.expire_ns != 0:
         return BAD_EXPIRY
@@ -159,9 +177,9 @@ def no_replacement(e: EngineState, c: Any, k: Int, row: Int) -> Int:
         return MARKET_CLOSED
     if e.rules[k].max_qty and c.qty > e.rules[k].max_qty:
         return ORDER_SIZE_LIMIT
-    if not at_market(bits) and out_of_band(e, k, c.price_ticks):
+    if not at_market(bits) and out_of_band(e, k, price):
         return PRICE_BAND
-    keeps = c.price_ticks == price_of(e, r) and c.qty <= leaves_of(e, row)
+    keeps = price == price_of(e, r) and c.qty <= leaves_of(e, row)
     if bits & POST_ONLY and session == CONTINUOUS and not keeps:
         return post_only(e, k, side, bits)
     return NO_REASON
@@ -240,4 +258,5 @@ def out_of_band(e: EngineState, k: Int, price: Int) -> Int:
 def reject(e: EngineState, c: Any, reason: Int) -> None:
     """A command changes nothing."""
     side, k = np.int64(c.side), np.int64(c.instrument)
-    tell(e, REJECTED, side, reason, 0, k, c.order_id, NOBODY, c.price_ticks, c.qty, 0, 0)
+    price = np.int64(0) if c.price_ticks == KEEP else c.price_ticks
+    tell(e, REJECTED, side, reason, 0, k, c.order_id, NOBODY, price, c.qty, 0, 0)

@@ -35,6 +35,8 @@ from qflib.kernels.engine_codes import (
     IDLE,
     KILL,
     KILL_SWITCH,
+    KILLED_ALONE,
+    KILLED_WITH_ALL,
     LEFTOVERS,
     LOW,
     N_PLACES,
@@ -157,7 +159,7 @@ def mass_cancel(e: EngineState, c: Any) -> None:
 
 @lean_kernel
 def kill(e: EngineState, c: Any) -> None:
-    """Set (qty 1) or release (0) the kill switch of an account, or of an instrument or all."""
+    """Set (qty 1) or release (0) the kill switch of an account, of an instrument or of all: each by itself."""
     if not _known(e, c):
         return
     on = np.int64(c.qty != 0)
@@ -166,7 +168,8 @@ def kill(e: EngineState, c: Any) -> None:
     else:
         for k in range(len(e.rules)):
             if c.instrument in (k, ALL):
-                e.rules[k].killed = on
+                mine = KILLED_WITH_ALL if c.instrument == ALL else KILLED_ALONE
+                e.rules[k].killed = e.rules[k].killed & ~mine | mine * on
     if on:
         account = np.int64(c.account) if c.account else ANYONE
         _sweep_named(e, c, account, ZERO, KILL_SWITCH)

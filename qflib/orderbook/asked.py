@@ -6,6 +6,8 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 from qflib.errors import InputError
 
 _SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
@@ -65,3 +67,21 @@ def number(value: Any, what: str) -> float:
     if not math.isfinite(made):
         raise InputError(f"{what} {value} must be one finite number")
     return made
+
+
+def order_id(value: Any) -> int:
+    """An order id from a table's cell: an integer, or a float that is one and has lost no digits.
+
+    Raises
+    ------
+    InputError
+        If it is missing, no whole number from 0 to 2**64 - 1, or a float beyond 2**53.
+    """
+    whole = isinstance(value, int | np.integer) or (
+        isinstance(value, float) and value.is_integer() and abs(value) <= 2**53
+    )
+    if not whole or isinstance(value, bool) or not 0 <= int(value) < 2**64:
+        raise InputError(
+            f"order_id {value!r} is no whole number from 0 to 2**64 - 1; give integers: floats hold no more than 2**53"
+        )
+    return int(value)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels import engine_codes as c
 from qflib.kernels.engine_state import COMMAND
+from qflib.orderbook.asked import order_id
 from qflib.orderbook.engine_codes import Action, OrderType, SelfTrade, TimeInForce
 from qflib.records import Instruments
 
@@ -48,17 +49,20 @@ def command(instruments: Instruments, symbol: str | None, action: str, told: Map
     row = np.zeros(1, COMMAND)
     k = c.ALL if symbol is None else instruments.id(symbol)
     row["instrument"], row["action"] = k, Action[action.upper()]
-    row["order_id"], row["account"] = given.get("order_id", 0), _account(given.get("account", 0))
+    row["order_id"], row["account"] = order_id(given.get("order_id", 0)), _account(given.get("account", 0))
     if "side" in given:
         row["side"] = _named(_SIDES, given["side"], "side")
     if "qty" in given:
-        row["qty"] = instruments.to_lots(k, given["qty"])
+        row["qty"] = instruments.to_lots(k, _number(given["qty"], "qty"))
     elif "lots" in given:
         row["qty"] = given["lots"]
     for name, column in (("price", "price_ticks"), ("stop", "stop_ticks")):
         if name in given:
-            row[column] = _ticks(instruments, k, given[name], name)
-    row["display_qty"] = instruments.to_lots(k, given.get("display", 0.0)) if symbol is not None else 0
+            row[column] = _ticks(instruments, k, _number(given[name], name), name)
+        elif action == "replace":
+            row[column] = c.KEEP
+    display = _number(given.get("display", 0.0), "display")
+    row["display_qty"] = instruments.to_lots(k, display) if symbol is not None else 0
     for name in ("time", "expire"):
         row[f"{name}_ns"] = _ns(given[name], name) if name in given else 0
     if action == "new":
@@ -79,7 +83,7 @@ def _kind(row: NDArray[Any], given: Mapping[str, Any]) -> None:
     )
 
 
-def as_commands(commands: Any, instruments: Instruments) -> NDArray[Any]:
+def as_commands(commands: Any, instruments: Instruments, next_id: int) -> NDArray[Any]:
     """Rows of COMMAND from such rows or a DataFrame.
 
     Parameters
@@ -89,6 +93,8 @@ def as_commands(commands: Any, instruments: Instruments) -> NDArray[Any]:
         not told; a tz-aware index is the time.
     instruments
         The table.
+    next_id
+        The id of the first new order of a DataFrame that has none; the others follow.
 
     Raises
     ------
@@ -112,6 +118,9 @@ def as_commands(commands: Any, instruments: Instruments) -> NDArray[Any]:
             kept["time"] = times[i]
         try:
             action = _named(Action.__members__, told["action"], "action").name.lower()
+            if action == "new":
+                kept["order_id"] = order_id(kept.get("order_id", next_id))
+                next_id = max(next_id, kept["order_id"] + 1)
             rows.append(command(instruments, None if _empty(told["symbol"]) else told["symbol"], action, kept))
         except InputError as e:
             raise InputError(f"row {i}: {e}") from None
@@ -135,10 +144,20 @@ def _account(value: Any) -> int:
     return int(value)
 
 
-def _ticks(instruments: Instruments, k: Any, price: Any, what: str) -> int:
-    ticks = int(instruments.to_ticks(k, float(price)))
-    if abs(float(instruments.to_price(k, ticks)) - float(price)) > 1e-6 * (1 + abs(float(price))):
-        raise InputError(f"{what} {price} is not on the tick of {instruments[int(k)].symbol}")
+def _number(value: Any, what: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} {value!r} is not a number") from None
+
+
+def _ticks(instruments: Instruments, k: Any, price: float, what: str) -> int:
+    ticks = int(instruments.to_ticks(k, price))
+    if abs(float(instruments.to_price(k, ticks)) - price) > 1e-6 * (1 + abs(price)):
+        unit = float(instruments.to_price(k, 1))
+        raise InputError(
+            f"{what} {price} is not on the tick of {instruments[int(k)].symbol}; give a multiple of {unit:g}"
+        )
     return ticks
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError
+from qflib.orderbook.asked import order_id
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instruments, Side
 
 _SIDES = {"": Side.NONE, "none": Side.NONE, "buy": Side.BID, "bid": Side.BID, "sell": Side.ASK, "ask": Side.ASK}
@@ -115,13 +116,10 @@ def order_ids(values: pd.Series[Any]) -> NDArray[np.uint64]:
         return values.to_numpy(np.uint64)
     made = np.zeros(len(values), np.uint64)
     for i, v in enumerate(values.tolist()):
-        whole = isinstance(v, int | np.integer) or (isinstance(v, float) and v.is_integer() and abs(v) <= 2**53)
-        if not whole or isinstance(v, bool) or not 0 <= int(v) < 2**64:
-            raise InputError(
-                f"row {i} has order_id {v!r}; give a whole number from 0 to 2**64 - 1 in a column of integers: floats "
-                "hold no more than 2**53"
-            )
-        made[i] = int(v)
+        try:
+            made[i] = order_id(v)
+        except InputError as e:
+            raise InputError(f"row {i}: {e}") from None
     return made
 
 

@@ -142,7 +142,7 @@ class MatchingEngine:
         symbol, order_id
             Which.
         qty, price, stop
-            As of the new order; `stop` of one that still waits for its trigger.
+            As of the new order; `stop` of one that still waits for its trigger. None: as it is.
         **more
             display (an iceberg's new peak), time.
         """
@@ -158,7 +158,9 @@ class MatchingEngine:
         )
 
     def kill(self, on: bool = True, symbol: str | None = None, *, account: int = 0, time: Any = None) -> EngineEvents:
-        """Set the kill switch of an account (everywhere), an instrument or all, which cancels; or release it."""
+        """Set the kill switch of an account (everywhere), an instrument or all, which cancels; or release it: each is
+        released by itself. The switch makes no event.
+        """
         return self.run(command(self.instruments, symbol, "kill", {"account": account, "lots": int(on), "time": time}))
 
     def session(self, symbol: str | None, session: str, *, time: Any = None) -> EngineEvents:
@@ -185,7 +187,7 @@ class MatchingEngine:
         EngineEvents
             What happened; refused commands are events of kind "rejected".
         """
-        rows = as_commands(commands, self.instruments)
+        rows = as_commands(commands, self.instruments, self._next_id)
         self._journal.append(rows)
         ids = rows["order_id"][(rows["action"] == c.NEW) & (rows["order_id"] < _LAST_ID)]
         self._next_id = max(self._next_id, int(ids.max(initial=0)) + 1)

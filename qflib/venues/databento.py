@@ -128,7 +128,7 @@ class Decoder:
         (self.gaps,) = state["counts"].tolist()
 
     def _doubt(self, r: NDArray[Any], first: int, refused: list[Refusal]) -> list[tuple[int, int]]:
-        """Tell of gaps that Databento flags; the records count. Ids whose next row is to be marked, and from which on."""
+        """Tell of gaps that Databento flags; the records count. Ids whose next row is to be marked, from which on."""
         begun = [(one, 0) for one in sorted(self._unmarked)]
         if "flags" not in (r.dtype.names or ()):
             return begun

@@ -16,6 +16,7 @@ from qflib.kernels.engine_codes import (
     GTC,
     GTD,
     HALT,
+    KEEP,
     KILL,
     LIMIT,
     MASS_CANCEL,
@@ -83,6 +84,9 @@ def _fill(rng: np.random.Generator, c: dict[str, int], flow: Flow) -> None:
         c |= {"action": int(REPLACE), "side": int(rng.choice([0, 0, 0, 1, 2])), "price_ticks": _price(rng, flow.span)}
         if rng.random() < 0.2:
             c["price_ticks"] = 0
+        elif rng.random() < 0.2:
+            c["price_ticks"] = int(KEEP)
+            c["stop_ticks"] = int(KEEP) if rng.random() < 0.7 else 0
         if rng.random() < 0.2:
             c["stop_ticks"] = _price(rng, flow.span)
         if rng.random() < 0.2:

@@ -35,6 +35,7 @@ from qflib.kernels.engine_codes import (
     HIDDEN,
     IOC,
     IOC_REMAINDER,
+    KEEP,
     KILL,
     KILL_SWITCH,
     LIMIT,
@@ -90,7 +91,8 @@ class PlainEngine(Matching):
         what.get(c["action"], lambda c: self.reject(c, UNSUPPORTED_TYPE))(c)
 
     def reject(self, c, reason):
-        self.tell(REJECTED, c["side"], reason, 0, c["instrument"], c["order_id"], 0, c["price_ticks"], c["qty"], 0, 0)
+        price = 0 if c["price_ticks"] == KEEP else c["price_ticks"]
+        self.tell(REJECTED, c["side"], reason, 0, c["instrument"], c["order_id"], 0, price, c["qty"], 0, 0)
 
     def new(self, c):
         price, reason = c["price_ticks"], self.misshapen(c)
@@ -235,10 +237,16 @@ class PlainEngine(Matching):
         k, price = c["instrument"], c["price_ticks"]
         o = self.orders[k].get(c["order_id"]) if k < self.n else None
         reason = UNKNOWN_INSTRUMENT if k >= self.n else UNKNOWN_ORDER
+        told = c
         if o is not None:
+            c = dict(c)
+            if c["price_ticks"] == KEEP:
+                c["price_ticks"] = 0 if o.at_market else o.price
+            if c["stop_ticks"] == KEEP:
+                c["stop_ticks"] = o.at if o.place == STOPS else 0
             price, reason = self.no_replacement(c, o)
         if reason:
-            self.reject(c, reason)
+            self.reject(told, reason)
             return
         if o.at_market:
             price = AT_MARKET if o.side == 1 else -AT_MARKET
@@ -322,7 +330,7 @@ class PlainEngine(Matching):
         else:
             for k in range(self.n):
                 if c["instrument"] in (k, ALL):
-                    self.killed[k] = bool(c["qty"])
+                    (self.killed[k].add if c["qty"] else self.killed[k].discard)(c["instrument"])
         if c["qty"]:
             self.cancel_named(c, 0, KILL_SWITCH)
 

@@ -54,7 +54,7 @@ class Matching:
         self.n = n
         self.rules = [standard | {k: v[i] for k, v in rules.items()} for i in range(n)]
         self.session = [CONTINUOUS] * n
-        self.killed, self.killed_accounts = [False] * n, set()
+        self.killed, self.killed_accounts = [set() for _ in range(n)], set()
         self.orders = [{} for _ in range(n)]  # live, by id
         self.queues = [{} for _ in range(n)]  # (place, side) -> {price: [orders]}
         self.top = {}

@@ -273,3 +273,49 @@ def test_it_shows_itself() -> None:
     e.submit(S, "buy", 5, 100.0)
     assert e.memory_bytes > 0
     assert int(codes.AT_MARKET) == 2**60
+
+
+def test_a_replacement_keeps_what_it_does_not_tell() -> None:
+    engine = MatchingEngine("A", {"A": Rules()})
+    for oid, price, stop in ((1, 99.0, None), (2, 104.0, 103.0), (3, None, 103.0)):
+        engine.submit("A", "buy", 5, price, stop=stop, order_id=oid)
+    for oid in (1, 2, 3):
+        told = engine.replace("A", oid, 8).to_frame()
+        assert told["kind"].iloc[0] == "replaced"
+    frame = pd.DataFrame({"action": "replace", "symbol": "A", "order_id": [1], "qty": [9], "price": [np.nan]})
+    engine.run(frame)
+    assert engine.best("A")["bid"] == 99.0
+    assert engine.orders().loc[1, "leaves"] == 9
+    engine.submit("A", "sell", 1, 99.0)
+    fired = engine.submit("A", "buy", 1, 103.0, order_id=50).to_frame()
+    assert "triggered" not in set(fired["kind"])
+    engine.submit("A", "sell", 1, 103.0, order_id=51)  # trades at 103: both stops' trigger
+    assert {2, 3} & set(engine.orders().index) == {2}  # the stop-limit rests at its 104, the stop found nothing
+    assert engine.best("A")["bid"] == 104.0
+
+
+def test_kill_switches_are_released_by_themselves() -> None:
+    engine = MatchingEngine("A", {"A": Rules()})
+    engine.kill(True, "A")
+    engine.kill(False)
+    assert engine.submit("A", "buy", 1, 10.0).to_frame()["reason"].iloc[0] == "kill_switch"
+    engine.kill(True)
+    engine.kill(False, "A")
+    assert engine.submit("A", "buy", 1, 10.0).to_frame()["reason"].iloc[0] == "kill_switch"
+    engine.kill(False)
+    assert engine.submit("A", "buy", 1, 10.0).to_frame()["kind"].iloc[0] == "accepted"
+
+
+def test_orders_of_a_frame_get_the_next_ids_and_wrong_ones_are_told() -> None:
+    engine = MatchingEngine("A", {"A": Rules()})
+    frame = pd.DataFrame({"action": "new", "symbol": "A", "side": "buy", "price": [9.0, 8.0, 7.0], "qty": 1})
+    engine.run(frame.assign(order_id=[None, 7, None]))
+    assert engine.orders().index.tolist() == [1, 7, 8]
+    for wrong in (1.5, -2, "x", True, 2.0**60):
+        with pytest.raises(InputError, match="row 0: order_id"):
+            engine.run(frame[:1].assign(order_id=pd.Series([wrong], dtype=object)))
+    with pytest.raises(InputError, match="order_id 1.5 is no whole number"):
+        engine.cancel("A", 1.5)  # type: ignore[arg-type]
+    for name in ("qty", "price", "display"):
+        with pytest.raises(InputError, match=f"{name} 'x' is not a number"):
+            engine.submit("A", "buy", **({"qty": 1, "price": 5.0} | {name: "x"}))  # type: ignore[arg-type]
