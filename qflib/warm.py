@@ -123,6 +123,8 @@ def notebooks() -> None:
 
 def matching_engine() -> None:
     """Orders, an auction's price, what stands and its digest."""
+    from qflib.kernels.engine_clock import pack_expiries
+    from qflib.kernels.engine_state import new_engine
     from qflib.orderbook import MatchingEngine
 
     engine = MatchingEngine("ACME.F")
@@ -130,6 +132,7 @@ def matching_engine() -> None:
     engine.indicative("ACME.F")
     engine.load(engine.state())
     engine.depth("ACME.F")
+    pack_expiries(new_engine(1))  # when many orders good till a time have gone
 
 
 def reference_work() -> None:

@@ -13,7 +13,7 @@ from qflib.api.problems import ProblemError
 from qflib.api.requests import NewOrder
 from qflib.api.shapes import BOOKS, ORD_TYPES, SIDES, TIMES_IN_FORCE, rfc3339
 from qflib.errors import InputError
-from qflib.records import Book, OrderAction, OrderOption, Reason, Side, TradingStatus
+from qflib.records import Book, OrderAction, OrderOption, Reason, Side, TimeInForce, TradingStatus
 from qflib.records.decimals import decimal_text
 from qflib.steps.exchange.validation import MAX_LOTS, MAX_TICKS, RESTS, Request, TickTable, form, in_band
 
@@ -86,11 +86,12 @@ class Admission:
             raise refused(Reason.BAD_PRICE, "a limit order needs a price, and a market order has none")
         rests = body.ord_type == "limit" and TIME_CODES[body.time_in_force] in RESTS
         options = (OrderOption.TELL_QUEUE if rests else 0) | (OrderOption.POST_ONLY if body.post_only else 0)
+        end_ns = nanoseconds("expire", body.expire)  # 0, 1970 itself, would be no end
         r = Request(
             int(OrderAction.NEW), i, SIDE_CODES[body.side], TYPE_CODES[body.ord_type], TIME_CODES[body.time_in_force],
             0 if body.price is None else self._ticks_of(i, body.price), self._lots_of(i, body.qty),
             body.account.encode(), body.portfolio.encode(), int(Book.CLIENT), body.client_order_id.encode(), b"", 0,
-            hashed, self._views.books.market_time_ns(), int(options), nanoseconds("expire", body.expire) or 0,
+            hashed, self._views.books.market_time_ns(), int(options), 0 if end_ns is None else end_ns or -1,
         )  # fmt: skip
         self._check(r, body)
         return r
@@ -117,13 +118,15 @@ class Admission:
         """In the exchange's order of questions."""
         views, i = self._views, r.instrument
         if (reason := form(r)) != Reason.NONE:
+            if reason == Reason.BAD_EXPIRY and r.expire_ns < 0 and r.time_in_force == TimeInForce.GTD:
+                raise _over(r, body)  # before 1970
             raise refused(reason, _WHY.get(reason) or f"an order of {body.qty} at {body.price} cannot be")
         book = views.books.latest(i)
         expiry = int(views.instruments.expiry_ns[i])
         if (book is not None and book.status == TradingStatus.EXPIRED) or 0 < expiry <= r.sent_ns:
             raise refused(Reason.EXPIRED_INSTRUMENT, f"{body.instrument} has expired")
         if 0 < r.expire_ns <= r.sent_ns:
-            raise refused(Reason.BAD_EXPIRY, f"expire {body.expire} is over: market time is {rfc3339(r.sent_ns)}")
+            raise _over(r, body)
         held = views.controls.hold(body.portfolio, i)
         if held.killed:
             raise refused(Reason.KILL_SWITCH, f"the kill switch stops orders of {body.portfolio} in {body.instrument}")
@@ -161,6 +164,10 @@ class Admission:
 def refused(reason: Reason, detail: str) -> ProblemError:
     """422 with the exchange's reason as code."""
     return ProblemError(422, reason.name.lower(), detail)
+
+
+def _over(r: Request, body: NewOrder) -> ProblemError:
+    return refused(Reason.BAD_EXPIRY, f"expire {body.expire} is over: market time is {rfc3339(r.sent_ns)}")
 
 
 def _around(book: BookState) -> tuple[int | None, int | None, int | None]:

@@ -85,6 +85,29 @@ def drop_first(e: EngineState) -> None:
 
 
 @lean_kernel
+def pack_expiries(e: EngineState) -> Int:
+    """Drop entries whose orders are gone or end at another time, and doubles; how many are left. O(n log n).
+
+    Examples
+    --------
+    >>> from qflib.kernels.engine_state import new_engine
+    >>> pack_expiries(new_engine(1))
+    0
+    """
+    heap, n, kept = e.expiries, e.work[N_EXPIRIES], np.int64(0)
+    while e.work[N_EXPIRIES] > 0:
+        drop_first(e)  # to the end: the last is the first that ends
+    for i in range(n >> 1):
+        swap(heap, i, n - 1 - i)
+    for i in range(n):
+        if is_live(e, i) != 0 and (kept == 0 or before(heap, kept - 1, i)):
+            swap(heap, kept, i)
+            kept += 1
+    e.work[N_EXPIRIES] = kept
+    return kept
+
+
+@lean_kernel
 def before(heap: Any, i: Int, j: Int) -> Int:
     """Whether an entry comes before another: by time, instrument and id, so that no order depends on the heap's."""
     a, b = heap[i], heap[j]

@@ -19,7 +19,7 @@ from qflib.orderbook.torn import COLUMNS, refuse_torn
 from qflib.records import DEPTH, TOPS, Instruments
 
 #: Rows of orders that are kept, used or not.
-_MUCH = 65_536
+MUCH = 65_536
 #: What is known of an instrument, but for the time of its newest event: the exchange keeps time by source.
 _DIGESTED = tuple(n for n in INFO.names or () if n != "time_ns")
 
@@ -164,7 +164,7 @@ class Books:
     def shrink(self) -> None:
         """Give back room where less than an eighth of much is used. O(content), seldom."""
         s = self.state
-        if len(s.orders) > _MUCH and 8 * int(s.heads[ORDER_LIVE]) < len(s.orders):
+        if len(s.orders) > MUCH and 8 * int(s.heads[ORDER_LIVE]) < len(s.orders):
             self.state = content.load(content.save(s), int(s.heads[ID_BOUND]))
 
     def tops(self, instruments: NDArray[Any] | None = None) -> Any:

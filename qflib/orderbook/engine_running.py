@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels import engine
-from qflib.kernels.book_state import grow, short_of
+from qflib.kernels.book_state import ORDER_LIVE, grow, short_of
 from qflib.kernels.engine_auction import levels_in_call
-from qflib.kernels.engine_codes import N_EVENTS, NOW
+from qflib.kernels.engine_clock import pack_expiries
+from qflib.kernels.engine_codes import N_EVENTS, N_EXPIRIES, NOW
 from qflib.kernels.engine_content import put_back, standing
 from qflib.kernels.engine_state import new_engine
 
 _INFO = ("last_ticks", "last_qty")
 #: Of RULES what a row of another state cannot mean: rows of pools.
 _ROWS = ("top_bid", "top_ask")
+#: Rows of orders, of an auction's scratch and of ends that are kept, used or not.
+MUCH = 65_536
 
 
 class Running:
@@ -50,6 +53,7 @@ class Running:
             yield self.state.events[:n]
             if status not in (engine.DONE, engine.EVENTS_FULL):
                 self._make_room(int(status), commands[row] if row < len(commands) else None)
+        self._shrink()
 
     def room_for_auction(self, k: int) -> None:
         """Let an instrument's auction price be asked for."""
@@ -95,11 +99,27 @@ class Running:
         if status == engine.BOOK_FULL:
             self._grow_book()
         elif status == engine.EXPIRIES_FULL:
-            self._longer("expiries", 2 * len(self.state.expiries))
+            if 2 * pack_expiries(self.state) > len(self.state.expiries):
+                self._longer("expiries", 2 * len(self.state.expiries))
         elif status == engine.SCRATCH_FULL:
             self._longer("scratch", 2 * len(self.state.scratch))
         elif status == engine.ACCOUNTS_FULL:
             self._longer("killed", max(2 * len(self.state.killed), int(command["account"]) + 1))
+
+    def _shrink(self) -> None:
+        """Give back room where less than an eighth of much is used. O(content), seldom; nothing is under way."""
+        e = self.state
+        if max(len(e.book.orders), len(e.scratch), len(e.expiries)) <= MUCH:
+            return
+        live = int(e.book.heads[ORDER_LIVE])
+        if 8 * live < len(e.book.orders):
+            self.state = type(self).of(self.save()).state
+            return
+        if len(e.scratch) > MUCH and 8 * live < len(e.scratch):
+            self.state = self.state._replace(scratch=np.zeros((64, 2), np.int64))
+        if len(e.expiries) > MUCH and 8 * pack_expiries(e) < len(e.expiries):
+            kept = e.expiries[: 2 * int(e.work[N_EXPIRIES]) + 16].copy()
+            self.state = self.state._replace(expiries=kept)
 
     def _grow_book(self) -> None:
         book = grow(self.state.book, short_of(self.state.book))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,10 +84,14 @@ class EngineJournal:
         content["rules"] = np.array(json.dumps([asdict(r) for r in self.rules]))
         content["instruments"] = np.array(self.instruments.to_toml())
         content["commands"] = self.commands
-        half = file.with_suffix(".part")
-        with half.open("wb") as out:
-            np.savez_compressed(out, allow_pickle=False, **content)
-        os.replace(half, file)
+        half = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")  # its own: another may write beside it
+        try:
+            with half.open("xb") as out:
+                np.savez_compressed(out, allow_pickle=False, **content)
+            os.replace(half, file)
+        except BaseException:
+            half.unlink(missing_ok=True)
+            raise
         return file
 
     @classmethod
@@ -108,8 +112,9 @@ class EngineJournal:
             told = about["format"], about["session"], about["digest"], about["loaded"]
         except FileNotFoundError:
             raise DataError(f"journal file {path} does not exist; give one that EngineJournal.save wrote") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as e:
-            raise DataError(f"{path} is no readable journal: {e}; give one that EngineJournal.save wrote") from None
+        except Exception as e:  # flipped bits end in what not: NumPy reads headers as code, zip takes any method
+            why = str(e) or type(e).__name__
+            raise DataError(f"{path} is no readable journal: {why}; give one that EngineJournal.save wrote") from None
         if told[0] != _FORMAT or commands.dtype != COMMAND or commands.ndim != 1:
             raise DataError(
                 f"journal {path} is of format {told[0]} with commands of {commands.dtype}, this version reads format "

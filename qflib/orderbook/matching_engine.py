@@ -15,19 +15,17 @@ from qflib.errors import DataError, InputError
 from qflib.kernels import engine_codes as c
 from qflib.kernels.book_content import depth_of
 from qflib.kernels.engine_auction import auction_price
-from qflib.kernels.engine_content import STANDING, standing
+from qflib.kernels.engine_content import standing
 from qflib.kernels.engine_state import COMMAND
 from qflib.kernels.engine_types import tif_of, type_of
 from qflib.orderbook.engine_codes import OrderType, Place, Session, TimeInForce
 from qflib.orderbook.engine_commands import as_commands, command
 from qflib.orderbook.engine_events import EngineEvents
-from qflib.orderbook.engine_rules import SET_BY_RULES, Rules
+from qflib.orderbook.engine_rules import Rules
 from qflib.orderbook.engine_running import Running
+from qflib.orderbook.engine_saved import LAST_ID, check, made_for, same_content
 from qflib.orderbook.journal import EngineJournal
 from qflib.records import Instrument, Instruments
-
-#: Ids that the engine gives stay below.
-_LAST_ID = 2**63
 
 
 class MatchingEngine:
@@ -104,7 +102,7 @@ class MatchingEngine:
         symbol, side, qty, price
             The order; side "buy" or "sell", price in quote currency.
         order_id
-            Unsigned 64 bits, unique among the instrument's live orders; default: the next one.
+            Unsigned 64 bits, unique among the instrument's live orders; default: the next after all below 2**63.
         account
             Whose, below 2**24.
         **more
@@ -115,8 +113,11 @@ class MatchingEngine:
         Raises
         ------
         InputError
-            If a name is unknown, a number not finite, or off the tick or lot. What the exchange refuses is an event.
+            If a name is unknown, a number not finite, or off the tick or lot; without an id, if there is no next one.
+            What the exchange refuses is an event.
         """
+        if order_id is None and self._next_id >= LAST_ID:
+            raise InputError(f"an order came with id {LAST_ID - 1}, the last that the engine gives; give order_id")
         oid = self._next_id if order_id is None else _whole(order_id)
         told = {"order_id": oid, "side": side, "qty": qty, "price": price, "account": account} | more
         return self.run(command(self.instruments, symbol, "new", told))
@@ -187,19 +188,22 @@ class MatchingEngine:
         EngineEvents
             What happened; refused commands are events of kind "rejected".
         """
-        rows = as_commands(commands, self.instruments, self._next_id)
+        rows = _kept(as_commands(commands, self.instruments, self._next_id))
         self._journal.append(rows)
-        ids = rows["order_id"][(rows["action"] == c.NEW) & (rows["order_id"] < _LAST_ID)]
+        ids = rows["order_id"][(rows["action"] == c.NEW) & (rows["order_id"] < LAST_ID)]
         self._next_id = max(self._next_id, int(ids.max(initial=0)) + 1)
         return EngineEvents(self._running.run(rows), self.instruments, self.rules)
 
     @property
     def journal(self) -> EngineJournal:
-        """All that it was given so far, to be saved, or made the same engine of (`replay`). O(commands + orders)."""
-        self._journal = [np.concatenate(self._journal)] if self._journal else [np.zeros(0, COMMAND)]
-        return EngineJournal(
-            self.instruments, self.rules, self._session, self._journal[0], start=self._start, digest=self.digest
-        )
+        """All that it was given so far, to be saved, or made the same engine of (`replay`). O(commands + orders).
+
+        Its arrays are the engine's own, and cannot be written to.
+        """
+        self._journal = [_kept(np.concatenate(self._journal)) if self._journal else _kept(np.zeros(0, COMMAND))]
+        start = None if self._start is None else {name: rows.view() for name, rows in self._start.items()}
+        rows = self._journal[0].view()
+        return EngineJournal(self.instruments, self.rules, self._session, rows, start=start, digest=self.digest)
 
     @classmethod
     def replay(cls, journal: EngineJournal) -> tuple[Self, EngineEvents]:
@@ -292,31 +296,25 @@ class MatchingEngine:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that stands in it, as named arrays: what `load` goes on from. O(orders)."""
-        return self._running.save() | {"next_id": np.array([self._next_id], np.uint64)}
+        own = {"next_id": np.array([self._next_id], np.uint64), "made_for": made_for(self.instruments, self.rules)}
+        return self._running.save() | own
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from a state of an engine with the same instruments and rules; its journal begins there. O(orders).
+        """Go on from a state of an engine with the same instruments and rules; its journal begins there.
+
+        O(orders log orders). The engine stays as it was where the state is refused.
 
         Raises
         ------
         DataError
-            If it is of another number of instruments, or of other rules.
+            If it is of another table, of other rules or fees, of another version, or torn.
         """
-        if len(state["rules"]) != len(self.instruments) or state["orders"].dtype != STANDING:
-            raise DataError(
-                f"the state is of {len(state['rules'])} instruments, the engine has {len(self.instruments)}; make it "
-                "with the same table"
-            )
-        for name in SET_BY_RULES:
-            if len(other := np.flatnonzero(state["rules"][name] != self._running.state.rules[name])):
-                k = int(other[0])
-                raise DataError(
-                    f"{name} of {self.instruments[k].symbol} is {state['rules'][name][k]} in the state, "
-                    f"{self._running.state.rules[name][k]} in the engine; make it with the same rules"
-                )
-        self._running = Running.of(state)
+        check(state, self.instruments, self.rules, self._running.state.rules)
+        made = Running.of(state)
+        same_content(state, made.save())
+        self._running = made
         self._next_id = int(state["next_id"][0])
-        self._start = dict(state)
+        self._start = {name: _kept(np.array(rows)) for name, rows in state.items()}
         self._journal = []
 
     @property
@@ -348,6 +346,12 @@ def _code(codes: Any, name: Any, what: str) -> int:
             f"{what} {name!r} is unknown; expected one of {', '.join(m.lower() for m in codes.__members__)}"
         )
     return int(codes[name.upper()])
+
+
+def _kept(rows: NDArray[Any]) -> NDArray[Any]:
+    """No longer to be written to, through any view."""
+    rows.setflags(write=False)
+    return rows
 
 
 def _whole(order_id: Any) -> int:

@@ -118,6 +118,18 @@ def test_terms_that_do_not_go_together(tmp_path: Path, change: dict[str, Any], c
     assert not api.sender.orders
 
 
+@pytest.mark.parametrize("expire", ["2001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1960-06-01T00:00:00Z"])
+def test_a_date_that_is_over_is_said_to_be(tmp_path: Path, expire: str) -> None:
+    api = served(tmp_path)
+    with api.client("trade") as client:
+        over = client.post("/v1/orders", json=ORDER | DATE | {"expire": expire}).json()
+        other = client.post("/v1/orders", json=ORDER | {"expire": expire}).json()
+    assert over["code"] == other["code"] == "bad_expiry"
+    assert f"expire {expire} is over: market time is" in over["detail"]
+    assert "no other has one" in other["detail"]
+    assert not api.sender.orders
+
+
 def test_an_order_without_terms_keeps_its_hash() -> None:
     """It is on record: the hash tells whether an id is used for the same request again."""
     told = NewOrder(client_order_id="1", account="A", portfolio="P", instrument="ACME", side="buy", qty="1", price="2")

@@ -107,3 +107,77 @@ def test_a_state_of_other_rules_is_not_taken() -> None:
     engine = MatchingEngine("A", {"A": Rules(max_qty=5)})
     with pytest.raises(DataError, match="max_qty of A is 5 in the state, 0 in the engine"):
         MatchingEngine("A").load(engine.state())
+
+
+def test_flipped_bits_are_a_sentence(tmp_path: Path) -> None:
+    """Of a file with a state, 600 flips of one bit: it is read as it was, or refused, and nothing else is raised."""
+    rng, rows = np.random.default_rng(1), given(1)[:60]
+    engine, before = MatchingEngine(TABLE, RULES), MatchingEngine(TABLE, RULES)
+    before.run(rows[:30])
+    engine.load(before.state())
+    engine.run(rows[30:])
+    whole = engine.journal.save(tmp_path / "a.npz").read_bytes()
+    file, refused = tmp_path / "b.npz", 0
+    for bit in rng.integers(8 * len(whole), size=600).tolist():
+        changed = bytearray(whole)
+        changed[bit >> 3] ^= 1 << (bit & 7)
+        file.write_bytes(changed)
+        try:
+            again = EngineJournal.load(file)
+        except DataError:
+            refused += 1
+        else:
+            same(MatchingEngine.replay(again)[0], engine)
+    assert refused > 300
+
+
+def test_files_beside_it_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = MatchingEngine("A")
+    (tmp_path / "a.part").write_text("a stranger's")
+    engine.journal.save(tmp_path / "a.npz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "a.part"]
+    assert (tmp_path / "a.part").read_text() == "a stranger's"
+    before = (tmp_path / "a.npz").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    engine.submit("A", "buy", 1, 99.0)
+    with pytest.raises(OSError, match="No space"):
+        engine.journal.save(tmp_path / "a.npz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "a.part"]
+    assert (tmp_path / "a.npz").read_bytes() == before
+
+
+def test_a_journal_is_not_the_callers_to_change() -> None:
+    engine = MatchingEngine("A")
+    engine.submit("A", "buy", 5, 99.0)
+    state = engine.state()
+    after = MatchingEngine("A")
+    after.load(state)
+    after.submit("A", "sell", 2, 99.0)
+    state["orders"]["qty"] = 99
+    state.clear()
+    for e in (engine, after):
+        told = e.journal
+        for rows in (told.commands, *(told.start or {}).values()):
+            with pytest.raises(ValueError, match="read-only"):
+                rows[...] = 0
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                rows.setflags(write=True)
+        if told.start is not None:
+            told.start.clear()  # type: ignore[attr-defined]
+        same(MatchingEngine.replay(e.journal)[0], e)
+
+
+def test_ids_end_with_a_sentence() -> None:
+    engine = MatchingEngine("A")
+    engine.submit("A", "buy", 1, 99.0, order_id=2**63 - 2)
+    assert int(engine.submit("A", "buy", 1, 99.0).rows["order_id"][0]) == 2**63 - 1
+    loaded = MatchingEngine("A")
+    loaded.load(engine.state())
+    for e in (engine, loaded):
+        with pytest.raises(InputError, match="give order_id"):
+            e.submit("A", "buy", 1, 99.0)
+        assert len(e.submit("A", "buy", 1, 99.0, order_id=5).of("accepted")) == 1

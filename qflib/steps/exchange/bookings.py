@@ -99,7 +99,7 @@ class Bookings:
         return Reason.NONE
 
     def _bust(self, r: Booking) -> Reason:
-        """Undo a fill: position and fee go back; the order's quantities stay as they were.
+        """Undo a fill: position, fee and volume go back; the order's quantities and later fees stay as they were.
 
         Not once the contract has ended: what it settled or delivered would have to be undone too.
         """
@@ -116,6 +116,7 @@ class Bookings:
         f["busted"] = 1
         price = core.price(k, int(f["price_ticks"]))
         core.positions.apply((int(meta["account"]), int(meta["portfolio"]), int(meta["book"]), k), change, price)
+        self._orders.fees.take_back(int(meta["account"]), core.contracts(k, int(f["qty"])), r.exec_id)
         self._orders.tell(
             slot, ExecType.BUST, OrderStatus.FILLED, qty=change, price_ticks=int(f["price_ticks"]), price=price,
             fee=-float(f["fee"]), contra_id=r.exec_id,

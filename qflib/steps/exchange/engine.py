@@ -12,9 +12,10 @@ from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
+from qflib.kernels.book_state import ORDER_LIVE
 from qflib.kernels.venue_matching import DONE, MARKET, available, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
-from qflib.orderbook.books import row_digests
+from qflib.orderbook.books import MUCH, row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
 from qflib.steps.state import State
 
@@ -59,6 +60,7 @@ class Engine:
             )  # fmt: skip
             time_ns = int(self.o.counts[own.SOURCE_TIME])
             if stop != FULL:
+                self._shrink()
                 return row, stop, time_ns
             if not self._make_room():
                 self.book = grow(self.book)
@@ -161,6 +163,12 @@ class Engine:
     def book_digests(self) -> list[str]:
         """Digest of the venue's book alone of each row of the table."""
         return row_digests(self.book)
+
+    def _shrink(self) -> None:
+        """Give back the books' room where less than an eighth of much is used. O(content), seldom."""
+        b = self.book
+        if len(b.orders) > MUCH and 8 * int(b.heads[ORDER_LIVE]) < len(b.orders):
+            self.book = load_books(save_books(b))
 
     def _make_room(self) -> bool:
         """Double what of the overlay is nearly full; whether anything was."""

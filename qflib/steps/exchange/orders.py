@@ -291,7 +291,7 @@ class Orders:
         core = self._core
         own, meta = core.engine.o.own[slot], self.meta.rows[slot]
         k, price = int(own["instrument"]), core.price(int(own["instrument"]), ticks)
-        fee = self.fees.of(int(meta["account"]), core.contracts(k, qty), liquidity, core.time.now)
+        fee = self.fees.of(int(meta["account"]), core.contracts(k, qty), liquidity, core.time.now, core.log.last_id + 1)
         status = OrderStatus.PARTIALLY_FILLED if leaves else OrderStatus.FILLED
         exec_id = self.tell(
             slot, ExecType.FILL, status, qty=qty, price_ticks=ticks, price=price, fee=fee, contra_id=contra,

@@ -11,6 +11,7 @@ from qflib.steps.state import State
 
 TERMS = np.dtype([("slot", "i8"), ("options", "i8"), ("expire_ns", "i8"), ("told_ahead", "i8")])
 _NEVER = 2**63 - 1
+_FEW = 64  # ends that may be kept for nothing
 _NAME = "orders.terms"
 
 
@@ -23,7 +24,7 @@ class Terms:
         self._ends: list[tuple[int, int]] = []  # a heap; may name orders that have gone or end at another time
 
     def set(self, slot: int, options: int, expire_ns: int) -> None:
-        """An order has these from now on."""
+        """An order has these from now on. Amortised O(log n)."""
         self.forget(slot)
         if options or expire_ns:
             self._of[slot] = options, expire_ns
@@ -31,11 +32,19 @@ class Terms:
             self._told[slot] = 0
         if expire_ns:
             heapq.heappush(self._ends, (expire_ns, slot))
+            self._pack()
 
     def forget(self, slot: int) -> None:
         """An order has gone."""
         self._of.pop(slot, None)
         self._told.pop(slot, None)
+        self._pack()
+
+    def _pack(self) -> None:
+        """Drop ends of orders that have gone, where they are most of the heap. Amortised O(1)."""
+        if len(self._ends) > _FEW + 2 * len(self._of):
+            self._ends = [(expire_ns, slot) for slot, (_, expire_ns) in self._of.items() if expire_ns]
+            heapq.heapify(self._ends)
 
     def has(self, slot: int, option: OrderOption) -> bool:
         """Whether an order has an option."""

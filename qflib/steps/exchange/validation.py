@@ -52,7 +52,8 @@ def form(r: Request) -> Reason:
         return Reason.BAD_QUANTITY
     if r.price_ticks != 0 if r.ord_type == OrderType.MARKET else not 0 < r.price_ticks <= MAX_TICKS:
         return Reason.BAD_PRICE
-    return Reason.NONE if (r.expire_ns > 0) == (r.time_in_force == TimeInForce.GTD) else Reason.BAD_EXPIRY
+    ends = r.expire_ns > 0 if r.time_in_force == TimeInForce.GTD else r.expire_ns == 0
+    return Reason.NONE if ends else Reason.BAD_EXPIRY
 
 
 class TickTable:

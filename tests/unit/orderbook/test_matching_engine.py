@@ -314,7 +314,7 @@ def test_orders_of_a_frame_get_the_next_ids_and_wrong_ones_are_told() -> None:
     for wrong in (1.5, -2, "x", True, 2.0**60):
         with pytest.raises(InputError, match="row 0: order_id"):
             engine.run(frame[:1].assign(order_id=pd.Series([wrong], dtype=object)))
-    with pytest.raises(InputError, match="order_id 1.5 is no whole number"):
+    with pytest.raises(InputError, match=r"order_id 1\.5 is no whole number"):
         engine.cancel("A", 1.5)  # type: ignore[arg-type]
     for name in ("qty", "price", "display"):
         with pytest.raises(InputError, match=f"{name} 'x' is not a number"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from qflib.records import ExecType, OrderOption, Reason
+from qflib.steps.exchange.terms import Terms
 from tests.unit.steps.exchange.conftest import SECOND, Scene
 
 POST, TELL = int(OrderOption.POST_ONLY), int(OrderOption.TELL_QUEUE)
@@ -51,6 +53,7 @@ def test_a_replacement_that_may_only_rest(scene):
         ({"tif": GTD, "expire_ns": -5}, Reason.BAD_EXPIRY),
         ({"tif": GTD, "expire_ns": 1}, Reason.BAD_EXPIRY),
         ({"tif": 1, "expire_ns": 2**62}, Reason.BAD_EXPIRY),
+        ({"tif": 1, "expire_ns": -5}, Reason.BAD_EXPIRY),
     ],
 )
 def test_what_is_not_taken_has_its_reason(scene, told, reason):
@@ -144,3 +147,39 @@ def test_the_step_tells_where_all_orders_stand(scene):
     scene.market((3, 0, 1, 1, 9990, 2))
     told = [(1, 3, 2, 400, 4, 7), (2, 0, 1, 9990, 3, 3), (3, 0, 1, 9980, 2, 0)]
     assert scene.step.resting.tolist() == told
+
+
+def test_ends_set_and_forgotten_take_no_room():
+    terms = Terms()
+    terms.set(0, 0, 5)
+    for slot in range(1, 20_000):
+        terms.set(slot, 0, 10 + slot)
+        terms.set(slot, 0, 11 + slot)  # replaced
+        terms.forget(slot)
+        terms.set(0, POST, 5)
+    assert len(terms._ends) <= 64 + 2
+    assert terms.due_ns() == 5
+    terms.forget(0)
+    assert terms.due_ns() == 2**63 - 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ends_come_in_order_whatever_was_dropped(seed):
+    """Beside a table without a heap, through a state now and then."""
+    rng, terms, plain = np.random.default_rng(seed), Terms(), {}
+    for _ in range(3000):
+        slot, end, act = int(rng.integers(300)), int(rng.integers(1, 500)), rng.random()
+        if act < 0.5:
+            terms.set(slot, 0, end)
+            plain[slot] = end
+        elif act < 0.9:
+            terms.forget(slot)
+            plain.pop(slot, None)
+        elif act < 0.91:
+            saved, terms = terms.state(), Terms()
+            terms.load(saved)
+        assert terms.due_ns() == min(plain.values(), default=2**63 - 1)
+    while (slot := terms.due(500)) >= 0:
+        assert (plain.pop(slot), slot) <= min(((e, s) for s, e in plain.items()), default=(500, 0))
+        terms.forget(slot)
+    assert not plain
