@@ -135,6 +135,20 @@ def matching_engine() -> None:
     pack_expiries(new_engine(1))  # when many orders good till a time have gone
 
 
+def recordings() -> None:
+    """ITCH, the one venue that is decoded by a kernel of its own; a rolling figure."""
+    from qflib.records import Header, Instrument, Instruments
+    from qflib.shortfall import RollingES
+    from qflib.venues.itch import Decoder
+    from qflib.venues.venue import frames_of
+
+    added = b"\x00\x24A" + b"\x00\x01" + bytes(8) + bytes(7) + b"\x01B" + b"\x00\x00\x00\x64ACME    " + bytes(4)
+    decoder = Decoder(Instruments((Instrument("ACME", venue="itch", source="itch:0"),)), "itch:0")
+    decoder.decode(frames_of([1], [0], [added]), Header())
+    decoder.load(decoder.state())
+    RollingES(10).update(-1.0)
+
+
 def reference_work() -> None:
     """The benchmarks' fixed piece of work."""
     from qflib.kernels.reference_work import lehmer_steps
@@ -144,7 +158,7 @@ def reference_work() -> None:
 
 #: what a desk needs, longest first; and what notebooks need beside it
 DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
-NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, reference_work)
+NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, recordings, reference_work)
 
 
 def timed(family: Callable[[], None]) -> tuple[str, float]:

@@ -137,7 +137,7 @@ def _possible(state: Mapping[str, NDArray[Any]], n: int) -> None:
     ids = np.unique(o[["instrument", "order_id"]])
     if len(ids) != len(o):
         raise DataError(f"{len(o) - len(ids)} orders of the state have an id that another has; {_TORN}")
-    if not ((rules["killed"] == 0) | (rules["killed"] == 1)).all() or not np.isin(rules["session"], _SESSIONS).all():
+    if not np.isin(rules["killed"], (0, 1, 2, 3)).all() or not np.isin(rules["session"], _SESSIONS).all():
         raise DataError(f"the state has a session or a kill switch that there is not; {_TORN}")
     if len(killed) and (killed[0] < 0 or killed[-1] >= c.MAX_ACCOUNTS or (np.diff(killed) <= 0).any()):
         raise DataError(f"killed of the state must rise from 0 to below {c.MAX_ACCOUNTS}; {_TORN}")
