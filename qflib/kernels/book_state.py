@@ -11,6 +11,7 @@ scribbled on; free rows are chained, the last freed is used first. Rows do not s
 
 from __future__ import annotations
 
+import mmap
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -90,6 +91,7 @@ MAX_QTY: Final = 2**60  # of a level; sums of a few levels stay inside int64
 
 _ONE = np.uint64(1)
 _LINE = 64  # bytes of a cache line
+_PAGES = 1 << 18  # bytes from which an array has pages of its own: an allocator keeps what it once grew to
 
 #: Whole numbers in kernels: Python's outside, int64 inside.
 Int: TypeAlias = int | np.integer[Any]
@@ -273,8 +275,11 @@ def _longer(a: NDArray[Any], n: int) -> NDArray[Any]:
 
 
 def _zeros(n: int, dtype: Any) -> NDArray[Any]:
-    """Zeros that begin at a cache line: NumPy's own begin anywhere."""
+    """Zeros that begin at a cache line: NumPy's own begin anywhere. Many of them go back to the system when let go."""
     size = n * np.dtype(dtype).itemsize
+    if size >= _PAGES and hasattr(mmap, "MAP_PRIVATE"):
+        own = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        return np.frombuffer(own, np.uint8).view(dtype)
     raw = np.zeros(size + _LINE, np.uint8)
     at = -raw.ctypes.data % _LINE
     return raw[at : at + size].view(dtype)

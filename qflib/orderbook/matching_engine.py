@@ -25,6 +25,7 @@ from qflib.orderbook.engine_rules import Rules
 from qflib.orderbook.engine_running import Running
 from qflib.orderbook.engine_saved import LAST_ID, check, made_for, same_content
 from qflib.orderbook.journal import EngineJournal
+from qflib.orderbook.plot import plot_depth
 from qflib.records import Instrument, Instruments
 
 
@@ -324,10 +325,8 @@ class MatchingEngine:
 
     def plot(self, symbol: str | None = None, n: int = 10) -> Any:
         """The shown depth of an instrument (the first by default)."""
-        import hvplot.pandas  # noqa: F401
-
-        depth = self.depth(symbol or self.instruments[0].symbol, n)
-        return depth.hvplot.bar(x="price", y="qty", by="side", xlabel="price", ylabel="quantity")
+        name = symbol or self.instruments[0].symbol
+        return plot_depth(self.depth(name, n), f"{name}, {self.orders(name).shape[0]:,} live orders")
 
     def _price(self, k: Any, ticks: Any) -> Any:
         return np.where(np.abs(ticks) == c.AT_MARKET, np.nan, self.instruments.to_price(k, ticks))

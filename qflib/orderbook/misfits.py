@@ -22,16 +22,15 @@ Policy = Literal["raise", "count", "resync"]
 STAYS = ("raise", "count")
 #: Misfits that are told one by one.
 MAX_NOTED = 1_000
+#: One event, and nothing wrong with it.
+ONE = Counters(1)
 #: What a row did that was applied alone, by what the kernel says; else nothing was done yet: it was refused, found no
 #: room, or was not one row.
 AT_ONCE: dict[int, tuple[Noted, Counters]] = {
-    OK: ((), Counters(1)),
+    OK: ((), ONE),
     CROSSED: (((0, CROSSED),), Counters(1, crossed=1)),
     LOCKED: (((0, LOCKED),), Counters(1, locked=1)),
     ELSEWHERE: ((), Counters()),
-}
-#: The same, where more was taken off an order than it had.
-OVER_AT_ONCE: dict[int, tuple[Noted, Counters]] = {
     OVER: (((0, OVERDRAWN),), Counters(1, overdrawn=1)),
     OVER + CROSSED: (((0, OVERDRAWN), (0, CROSSED)), Counters(1, overdrawn=1, crossed=1)),
     OVER + LOCKED: (((0, OVERDRAWN), (0, LOCKED)), Counters(1, overdrawn=1, locked=1)),

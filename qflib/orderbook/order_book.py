@@ -14,11 +14,13 @@ from qflib.errors import DataError, InputError, StateError
 from qflib.kernels.book import find_order, qty_ahead
 from qflib.kernels.book_handle import OVER, apply_row
 from qflib.kernels.book_levels import level_qty
+from qflib.kernels.book_state import OK
 from qflib.orderbook.asked import number, side_of, whole
 from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.orderbook.cost import TradeCost, walk
 from qflib.orderbook.frames import as_events, refuse_negative
-from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, OVER_AT_ONCE, STAYS, Policy, as_frame, checked, refusal
+from qflib.orderbook.misfits import AT_ONCE, MAX_NOTED, ONE, STAYS, Policy, as_frame, checked, refusal
+from qflib.orderbook.plot import plot_depth
 from qflib.orderbook.replay import replay, snapshots
 from qflib.orderbook.resync import Heard, Resync, lost_after
 from qflib.orderbook.tables import depth_frame, orders_frame
@@ -27,7 +29,7 @@ from qflib.records import MARKET_EVENTS, Instrument, Instruments
 #: Levels a side that may be asked for: their arrays are made before the book is looked at.
 MAX_DEPTH = 1_000_000
 _MAX_TICKS = 2**62
-_ROW = MARKET_EVENTS.dtype
+_ROW, _ARRAY = MARKET_EVENTS.dtype, np.ndarray
 
 
 class BookLevel(NamedTuple):
@@ -102,16 +104,18 @@ class OrderBook:
             negative quantity (nothing is applied), or an event names an unknown order, adds one twice, takes
             more than there is, has a wrong side or follows a gap.
         """
-        if type(events) is np.void:  # a row of an array
-            events = events.reshape(1)
-        if type(events) is np.ndarray and events.dtype is _ROW and policy in STAYS and not self._resync.lost:
-            code = int(apply_row(self.books.address, events, self._row))
-            made = AT_ONCE.get(code) or OVER_AT_ONCE.get(code)
-            if made is not None:
+        if type(events) is _ARRAY and events.dtype is _ROW and policy in STAYS and not self._resync.lost:
+            code = apply_row(self.books.address, events, self._row)
+            if code == OK:
+                self._noted = ()
+                return ONE
+            if made := AT_ONCE.get(int(code)):
                 self._noted, counters = made
                 if code >= OVER and policy == "raise":
                     raise DataError(refusal(self.symbol, counters, self._noted))
                 return counters
+        if type(events) is np.void:
+            return self.apply(events.reshape(1), policy=policy)
         checked(policy)
         columns = as_events(events, self.instruments, self._row)
         if policy == "raise":
@@ -138,12 +142,10 @@ class OrderBook:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that stands in it, as named arrays, for `load`. O(content)."""
-        return self.books.save() | {
-            "in_sync": np.array([self.in_sync]), "symbol": np.array([self.symbol.encode()]), "units": self._units(),
-        }  # fmt: skip
+        more = {"in_sync": np.array([self.in_sync]), "symbol": np.array([self.symbol.encode()])}
+        return self.books.save() | more | {"units": self._units()}
 
     def _units(self) -> NDArray[np.int64]:
-        """Tick and lot as fractions: what a state's integers are counted in."""
         t, k = self.instruments, self._row
         return np.array([t.tick_num[k], t.tick_den[k], t.lot_num[k], t.lot_den[k]], np.int64)
 
@@ -374,13 +376,11 @@ class OrderBook:
         held = self.books.levels_of(0)
         price = self.instruments.to_price(self._row, held["price_ticks"])
         qty = self.instruments.to_qty(self._row, held["qty"])
-        for side, p, q, orders in zip(
-            held["side"].tolist(), price.tolist(), qty.tolist(), held["orders"].tolist(), strict=True
-        ):
+        rows = zip(held["side"].tolist(), price.tolist(), qty.tolist(), held["orders"].tolist(), strict=True)
+        for side, p, q, orders in rows:
             yield BookLevel("bid" if side == 1 else "ask", p, q, orders)
 
     def _begin(self, books: Books | None = None) -> None:
-        """These books, or an empty one."""
         self.books = books if books is not None else Books(1)
         self._resync = Resync(self.books)
         self._noted = ()
@@ -388,6 +388,13 @@ class OrderBook:
     def _use(self, instruments: Instruments) -> None:
         self._row = instruments.id(self.symbol)
         self.instruments = instruments
+
+    def plot(self, n: int = 10) -> Any:
+        """The best `n` levels a side, a bar a level."""
+        return plot_depth(self.depth(n), self.symbol)
+
+    def __repr__(self) -> str:
+        return "<OrderBook {}: {bid_qty:g} x {bid:g} | {ask:g} x {ask_qty:g}>".format(self.symbol, **self.best)
 
     def _repr_html_(self) -> str:
         return self.depth(5).to_html(index=False)

@@ -99,6 +99,36 @@ def plot_book(frame: pd.DataFrame) -> Any:
     return hv.Layout(panels).cols(1)
 
 
+def plot_depth(depth: pd.DataFrame, title: str) -> Any:
+    """The depth of one book: a bar a level, by its price.
+
+    Parameters
+    ----------
+    depth
+        As `OrderBook.depth` gives it.
+    title
+        Above the picture.
+
+    Returns
+    -------
+    holoviews element
+    """
+    import holoviews as hv
+    import hvplot.pandas  # noqa: F401  (loads the bokeh backend)
+
+    prices = np.unique(depth["price"].to_numpy(np.float64))
+    half = 0.4 * (float(np.diff(prices).min()) if len(prices) > 1 else 1.0)
+    bars = [
+        hv.Rectangles(
+            [(p - half, 0.0, p + half, q) for p, q in zip(part["price"], part["qty"], strict=True)], label=str(side)
+        ).opts(color=_PRICES[str(side)][0], line_color=None)
+        for side, part in depth.groupby("side", sort=True)
+    ]
+    empty = hv.Rectangles([], label="empty")
+    options = {"title": title, "xlabel": "price", "ylabel": "quantity", "width": 640, "height": 320, "show_grid": True}
+    return hv.Overlay(bars or [empty]).opts(hv.opts.Rectangles(**options))
+
+
 def _steps(values: pd.Series[float], axis: str, name: str, steps: str) -> Any:
     import holoviews as hv
 

@@ -30,7 +30,7 @@ def imports(file: Path) -> set[str]:
 @pytest.mark.parametrize("file", sorted((ROOT / "kernels").rglob("*.py")), ids=lambda f: f.stem)
 def test_kernels_import_arrays_only(file: Path) -> None:
     foreign = {m for m in imports(file) if m.split(".")[0] not in _OF_KERNELS and not m.startswith("qflib.kernels")}
-    assert not foreign
+    assert not foreign - ({"mmap"} if file.stem == "book_state" else set())  # the pages that its arrays lie in
 
 
 def test_import_is_light() -> None:

@@ -232,3 +232,12 @@ def test_plot():
     assert len(plot_book(got[["bid", "ask"]])) == 1
     with pytest.raises(InputError, match="no column 'bid'"):
         plot_book(got.drop(columns="bid"))
+
+
+def test_it_shows_itself(book):
+    assert repr(book).startswith("<OrderBook ")
+    assert " | " in repr(book)
+    bids, asks = book.plot(3)
+    assert (bids.label, asks.label) == ("ask", "bid")
+    assert len(bids.data) + len(asks.data) == len(book.depth(3))
+    assert OrderBook("EMPTY").plot() is not None
