@@ -200,6 +200,6 @@ class Zakamouline(Rule):
 
 
 #: Never tuned to the cell it is used in: a band as Whalley and Wilmott's that narrows towards expiry.
-STEADY = WhalleyWilmott(risk_aversion=1.0, scale=0.44, vol_factor=1.02, time_power=0.2)
+STEADY = WhalleyWilmott(risk_aversion=1.0, scale=0.43, vol_factor=1.03, time_power=0.2)
 #: For half a year at the money at 25 %, costs of 20 to 50 basis points: deltas at 1.2 times the vol.
 TUNED = WhalleyWilmott(risk_aversion=1.0, scale=0.44, vol_factor=1.2)
