@@ -125,13 +125,13 @@ class Admission:
         expiry = int(views.instruments.expiry_ns[i])
         if (book is not None and book.status == TradingStatus.EXPIRED) or 0 < expiry <= r.sent_ns:
             raise refused(Reason.EXPIRED_INSTRUMENT, f"{body.instrument} has expired")
-        if 0 < r.expire_ns <= r.sent_ns:
-            raise _over(r, body)
         held = views.controls.hold(body.portfolio, i)
         if held.killed:
             raise refused(Reason.KILL_SWITCH, f"the kill switch stops orders of {body.portfolio} in {body.instrument}")
         if book is not None and book.status in _CLOSED:
             raise refused(Reason.MARKET_CLOSED, f"the market of {body.instrument} is {book.status.name.lower()}")
+        if 0 < r.expire_ns <= r.sent_ns:
+            raise _over(r, body)
         if (age_ns := self._age_ns(i)) > self._stale_ns:
             raise refused(
                 Reason.STALE_MARKET, f"nothing was heard of the market of {body.instrument} for {age_ns / 1e9:.1f} s"

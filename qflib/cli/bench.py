@@ -57,9 +57,7 @@ class Row(NamedTuple):
 
 
 def command(
-    names: Annotated[
-        list[str] | None, typer.Argument(help=f"Any of {', '.join(BENCHES)}; none: all but {', '.join(SLOW)}.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help=_NAMES)] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also time other libraries, where installed.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:

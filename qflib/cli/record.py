@@ -28,5 +28,6 @@ def command(
         told = {"frames": captured.frames, "connections": captured.connections, "damaged": captured.damaged}
         emit({"venue": venue, "file": captured.path, **told})
     else:
-        damaged = f", {captured.damaged} of them ended by a gap or a wrong checksum" if captured.damaged else ""
+        why = "a gap, a wrong checksum or unreadable bytes"
+        damaged = f", {captured.damaged} of them ended by {why}" if captured.damaged else ""
         print(f"{captured.frames:,} frames over {captured.connections} connections{damaged} to {captured.path}")

@@ -58,8 +58,9 @@ def _costs_simulated(i: dict[str, Any]) -> Figures:
 def _performance(i: dict[str, Any]) -> Figures:
     years = i["T"] if "T" in i else i["T_weeks"] / 52.0
     looks = i["trades"] if "trades" in i else int(i["T_weeks"] / i.get("rebalance_weeks", i["T_weeks"]))
-    none = "trades" not in i and "rebalance_weeks" not in i
-    made = _simulated(i, rules.FixedBand(2.0) if none else rules.Delta(), looks, years)
+    unhedged = "trades" not in i and "rebalance_weeks" not in i
+    rule = rules.FixedBand(2.0) if unhedged else rules.Delta()  # no delta is 2 away from nothing
+    made = _simulated(i, rule, looks, years)
     deviation = float(made.pnl.std()) * math.exp(-i["r"] * years)
     price = float(black_scholes("call", i["S"], i["K"], years, i["r"], 0.0, i["sigma"]))
     if "trades" not in i:

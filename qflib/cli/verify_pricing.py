@@ -80,9 +80,8 @@ def _digital(i: dict[str, Any], _: Any) -> Figures:
 
 
 def _american(i: dict[str, Any], expected: Any) -> Figures:
-    # the file holds that an option has expired at T = 0; the library that it may still be exercised
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
-    price = 0.0 if i["T"] <= 0.0 else float(american(*terms))
+    price = float(american(*terms))
     if not isinstance(expected, dict):
         return price
     return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)

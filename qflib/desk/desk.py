@@ -205,7 +205,7 @@ class Desk:
                 while signal is not None and _last_ns(signal) <= self._now_ns:
                     self._pump([signal], recorder, digests)
                     signal = next(signals, None)
-                self._deliver(recorder, digests, self._now_ns)
+                self._deliver(recorder, digests)
                 if until is not None and self._begun() and min(self._clocks.values()) >= end.value:
                     break
             if callable(progress) and time.perf_counter() - shown >= every:
@@ -290,10 +290,10 @@ class Desk:
         names = _READERS.get(batch.topic, ())
         return [n for n in names if n in self._chain and (n != "strategy" or batch.kind != "market")]
 
-    def _deliver(self, recorder: Recorder, digests: bool, upto_ns: int) -> None:
-        """What has come to its end by a time, as it comes; of reports and orders that come together, reports first."""
+    def _deliver(self, recorder: Recorder, digests: bool) -> None:
+        """What has come to its end by now, as it comes; of reports and orders that come together, reports first."""
         while True:
-            waits = [q for q in (self._reports, self._held) if q and q[0][0] <= upto_ns]
+            waits = [q for q in (self._reports, self._held) if q and q[0][0] <= self._now_ns]
             if not waits:
                 return
             self._pump([min(waits, key=lambda q: q[0][0]).popleft()[1]], recorder, digests)

@@ -14,10 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.hedging.paths import Model
+from qflib.hedging.paths import GBM, Model
 from qflib.hedging.rules import Rule, Terms
 from qflib.kernels.hedge_paths import hedge_along
 from qflib.pricing.inputs import arguments
+from qflib.progress import bar
 from qflib.shortfall import expected_shortfall
 from qflib.shortfall.inputs import levels_of
 
@@ -153,8 +154,6 @@ def simulate_hedges(
     >>> bool(made.to_frame()["mean_cost"].is_monotonic_decreasing)
     True
     """
-    from qflib.hedging.paths import GBM
-
     if not rules:
         raise InputError("there is no rule; give some of qflib.hedging.rules")
     levels_of(level)
@@ -182,13 +181,7 @@ def simulate_hedges(
         for i, table in enumerate(tables):
             hedge_along(prices, sign, strike, years, rate, vol, table, cost, pnl[i, at], costs[i, at])
 
-    from qflib.progress import bar
-
     with ThreadPoolExecutor(os.cpu_count()) as pool, bar(total=chunks, desc="hedging", disable=not progress) as shown:
         for _ in pool.map(work, range(chunks)):
             shown.update(1)
-    return HedgeSimulation(_names(rules), pnl, costs, level)
-
-
-def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
-    return tuple(r.name for r in rules)
+    return HedgeSimulation(tuple(r.name for r in rules), pnl, costs, level)

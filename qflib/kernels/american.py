@@ -28,7 +28,6 @@ Floats = NDArray[np.float64]
 Values = tuple[float, float, float, float, float]
 
 _NEAREST = 1e-9
-_INV_SQRT_2PI = 0.3989422804014327
 _Q = MOST_PRICE_PLACES + 8
 (TIME_ROOT, WHEN_ROOT, MASS, BOUNDARY, MOVE_A, MOVE_B, SPACE, F, F_X, F_XX, F_A, F_B) = (k * _Q for k in range(12))
 _SERIES = 12 * _Q
@@ -111,7 +110,7 @@ def premium(x: float, a: float, b: float, s: float, side: float, slopes: bool, q
         d = (level - z[BOUNDARY + m]) / total + drift * z[TIME_ROOT + m]
         up = d + total
         low, high = special.exp(-a * t) * z[MASS + m], special.exp(-b * t) * x * z[MASS + m]
-        dense = low * special.exp(-0.5 * d * d) * _INV_SQRT_2PI
+        dense = low * special.exp(-0.5 * d * d) * special.INV_SQRT_2PI
         dense_up = dense * special.exp(z[BOUNDARY + m])  # high n(d+) = low n(d-) B
         below, above = dense * special.mills_ratio(abs(d)), dense_up * special.mills_ratio(abs(up))
         cash = below if side * d > 0.0 else low - below

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from qflib.kernels.black_scholes import black_scholes_price
 from qflib.kernels.jit import kernel
-from qflib.kernels.mills_ratio import INV_SQRT_2PI, cdf, mills
+from qflib.kernels.mills_ratio import cdf, mills
+from qflib.kernels.special import INV_SQRT_2PI
 
 Floats = NDArray[np.float64]
 

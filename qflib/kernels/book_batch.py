@@ -11,15 +11,14 @@ from qflib.kernels.bits import prefetch
 from qflib.kernels.book import apply_hashed
 from qflib.kernels.book_ids import expect_id, likely_row
 from qflib.kernels.book_levels import likely_place
-from qflib.kernels.book_state import AHEAD, NEED_ORDERS, ORDER_LIVE, BookState, Int
+from qflib.kernels.book_state import AHEAD, NEED_ORDERS, ORDER_LIVE, OVERDRAWN, BookState, Int
 from qflib.kernels.jit import folded, lean_kernel
 
-# Places in `counters`: place -s counts status s; then
+# Places in `counters`: place |s| counts status s (so OVERDRAWN, of more taken off an order than it had); then
 EVENTS: Final = 0
 CROSSED: Final = 8  # at a row with LAST, the best bid was above the best ask
 LOCKED: Final = 9  # at a row with LAST, they were equal
 GAPS: Final = 10  # rows with GAP
-OVERDRAWN: Final = 11  # more was taken off an order than it had
 N_COUNTERS: Final = 12
 #: Where `counters` has more room: how many were noted; then of each the event and the place that counts it.
 NOTED: Final = 12
@@ -85,7 +84,7 @@ def apply_events(
             if status <= NEED_ORDERS:
                 counters[EVENTS] = seen + j
                 return j
-            count(counters, place_of(status), seen + j)
+            count(counters, abs(status), seen + j)
             if at >= len(b.info):
                 continue
         u = np.uint64(at)
@@ -108,12 +107,6 @@ def heed(b: BookState, instrument: Any, flags: Any, counters: Any, event: Any) -
 
 
 @folded
-def place_of(status: Any) -> Any:
-    """The place that counts a status which is not OK."""
-    return -status if status < 0 else np.int64(OVERDRAWN)
-
-
-@folded
 def count(counters: Any, place: Any, event: Any) -> None:
     """Count what was wrong with an event, and note the event where there is room."""
     counters[place] += 1
@@ -123,6 +116,12 @@ def count(counters: Any, place: Any, event: Any) -> None:
             counters[at] = event
             counters[at + 1] = place
             counters[NOTED] += 1
+
+
+@folded
+def misfits(counters: Any) -> Any:
+    """Events that did not fit, of those counted."""
+    return counters[1:CROSSED].sum() + counters[GAPS] + counters[OVERDRAWN]
 
 
 @lean_kernel
@@ -148,11 +147,11 @@ def apply_fitting(
         `stop`; the row after the one that made it stop, which is counted; or the row that found no room, which is not.
     """
     for j in range(start, stop):
-        wrong = counters[1:CROSSED].sum() + counters[GAPS] + counters[OVERDRAWN]
+        wrong = misfits(counters)
         done = apply_events(
             b, kind, flags, instrument, side, order_id, price_ticks, qty, receipt_ns, j, j + 1, counters
         )
-        if done == j or counters[1:CROSSED].sum() + counters[GAPS] + counters[OVERDRAWN] != wrong:
+        if done == j or misfits(counters) != wrong:
             return done
     return stop
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from qflib.kernels.book import apply_one
 from qflib.kernels.book_batch import GAP, LAST, crossing
-from qflib.kernels.book_state import BOOK, INFO, LEVEL, OK, ORDER, OVERDRAWN, BookState, Int
+from qflib.kernels.book_state import BOOK, INFO, LEVEL, OK, ORDER, ORDER_LIVE, OVERDRAWN, BookState, Int, vacant
 from qflib.kernels.jit import inlined, lean_kernel
 
 # What `apply_row` returns beside the statuses of `apply_event`, CROSSED and LOCKED.
 ELSEWHERE: Final = 10  # of another instrument: left out
 OVER: Final = 20  # more was taken off than the order had; beside it CROSSED and LOCKED
-SEVERAL: Final = 11  # not one row, or one with GAP: nothing was done
+SEVERAL: Final = 11  # not one row, one with GAP, or room is to be given back: nothing was done
 
 _U4, _U8, _I8 = np.dtype("u4"), np.dtype("u8"), np.dtype("i8")
 _WORDS = 2 * len(BookState._fields)
@@ -94,6 +94,8 @@ def apply_row(address: Int, events: NDArray[Any], instrument: Int) -> Int:
     if np.int64(row.instrument) != instrument:
         return ELSEWHERE
     b = _opened(_array(address, _WORDS, _I8))
+    if vacant(len(b.orders), b.heads[ORDER_LIVE]):
+        return SEVERAL
     status: Any = apply_one(
         b, np.int64(row.kind), np.int64(0), np.int64(row.side), row.order_id, row.price_ticks, row.qty
     )

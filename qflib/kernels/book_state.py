@@ -73,9 +73,9 @@ N_HEADS: Final = 11
 NEAR: Final = 8  # pages in a window
 AHEAD: Final = 32  # events
 
-# Statuses of `apply_event`. Below zero the event did not change the book.
+# Statuses of `apply_event`. Below zero the event did not change the book. A batch counts each at its size, from 1.
 OK: Final = 0
-OVERDRAWN: Final = 1  # more was taken off an order than it had: it went
+OVERDRAWN: Final = 11  # more was taken off an order than it had: it went
 UNKNOWN_ID: Final = -1
 DUPLICATE_ID: Final = -2
 BAD_QTY: Final = -3
@@ -86,6 +86,8 @@ UNKNOWN_KIND: Final = -7
 NEED_ORDERS: Final = -8
 NEED_LEVELS: Final = -9
 
+#: Rows of orders that are kept, used or not.
+MUCH: Final = 65_536
 NO_PRICE: Final = -(2**63)
 MAX_QTY: Final = 2**60  # of a level; sums of a few levels stay inside int64
 
@@ -113,6 +115,12 @@ class BookState(NamedTuple):
     info: NDArray[Any]  # INFO, one an instrument
     heads: NDArray[np.int64]
     ahead: NDArray[np.uint64]  # scratch: hashes of the ids of AHEAD events
+
+
+@folded
+def vacant(rows: Int, live: Int) -> bool:
+    """Whether less than an eighth of many rows is used."""
+    return bool(rows > MUCH and 8 * live < rows)
 
 
 def new_state(n_instruments: int, orders: int = 1024, levels: int = 256, pages: int = 64, ids: int = 0) -> BookState:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import ADD, CLEAR, LEVEL, MODIFY, QUOTE, apply_one
-from qflib.kernels.book_batch import EVENTS, LAST, count, heed, place_of
+from qflib.kernels.book_batch import EVENTS, LAST, count, heed
 from qflib.kernels.book_ids import expect_id
 from qflib.kernels.book_levels import best_rows, rank_of
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -101,7 +101,7 @@ def replay_events(
             return i, n
         counters[EVENTS] += 1
         if status != 0:
-            count(counters, place_of(status), counters[EVENTS] - 1)
+            count(counters, abs(status), counters[EVENTS] - 1)
         memory[NEWEST] = max(receipt_ns[i], memory[NEWEST])
         b.info[0].time_ns = memory[NEWEST]
         # These alone may exchange one level for another: the count of levels would not tell.

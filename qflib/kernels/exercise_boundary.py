@@ -38,7 +38,6 @@ _CLOSE = 1e-5  # relative step after which the next one would be rounding
 _KEEP = 1e-3  # relative step after which the matrix serves again
 _STALE = 1e-5  # relative step at a matrix that does not serve for derivatives any more
 _LEAST = 1e-12  # of y^2: a step may not leave the positive side
-_INV_SQRT_2PI = 0.3989422804014327
 
 # Scratch memory is one array cut at constant places: LLVM sees that its rows do not overlap, and makes SIMD code
 # without asking at run time. A row is a cache line longer than its numbers, so that rows do not share cache sets.
@@ -164,7 +163,7 @@ def _place(
         d = (w[OWN_LOG + m] - boundary) / total + w[PULL + m]
         up = d + total
         level = special.exp(boundary)
-        dense = special.exp(-0.5 * d * d - a * w[TIME + m]) * _INV_SQRT_2PI * w[OVER + m] * w[WEIGHT + m]
+        dense = special.exp(-0.5 * d * d - a * w[TIME + m]) * special.INV_SQRT_2PI * w[OVER + m] * w[WEIGHT + m]
         tail = dense * level * special.mills_ratio(abs(up))  # e^(-b t) n(d+) = e^(-a t) n(d-) B(u) / B(tau)
         e = dense / total
         w[LOG + m] = boundary
@@ -191,7 +190,7 @@ def _residuals(a: float, b: float, s: float, side: float, in_a: float, in_c: flo
         xi = w[ROOT + i]
         tau, total = xi * xi, s * xi
         d1 = (w[NODE_LOG + i] + (a - b) * tau) / total + 0.5 * total
-        dense = special.exp(-0.5 * d1 * d1 - b * tau) * _INV_SQRT_2PI
+        dense = special.exp(-0.5 * d1 * d1 - b * tau) * special.INV_SQRT_2PI
         tail = dense * special.mills_ratio(abs(d1))
         start = whole * (tail if d1 < 0.0 else special.exp(-b * tau) - tail)
         slope = whole * dense / total

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.book import CLEAR, apply_event
-from qflib.kernels.book_batch import EVENTS, count, heed, place_of
+from qflib.kernels.book_batch import EVENTS, count, heed
 from qflib.kernels.book_content import depth_qty
 from qflib.kernels.book_levels import rank_of, worse_level
 from qflib.kernels.book_state import NEED_ORDERS, NO_PRICE, BookState, Int
@@ -95,7 +95,7 @@ def replay_sampled(
             return i, n
         counters[EVENTS] += 1
         if status != 0:
-            count(counters, place_of(status), counters[EVENTS] - 1)
+            count(counters, abs(status), counters[EVENTS] - 1)
         b.info[0].time_ns = now
         fold_flow(b, memory, f & SNAPSHOT != 0 or k == CLEAR)
         heed(b, np.int64(0), f, counters, counters[EVENTS] - 1)

@@ -25,7 +25,6 @@ Floats = NDArray[np.float64]
 RULE_COLUMNS = ("vol_factor", "vol_level", "vol_power", "width", "band_level", "band_gamma", "band_spot", "band_flat")
 NOTHING: Final = -700.0  # its exponential is zero beside anything
 _FAR = 37.0  # standard deviations
-_INV_SQRT_2PI = 0.3989422804014327
 
 
 @inlined

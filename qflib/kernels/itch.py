@@ -91,7 +91,7 @@ def decode(
         Room for rows.
     problems
         Room for (frame, reason, a, b): a refused frame's reason with its message's type and length or order ids; a
-        GAP is at frame -1, with the sequence numbers expected and come.
+        GAP is at -1 less the rows made before it, with the sequence numbers expected and come.
 
     Returns
     -------

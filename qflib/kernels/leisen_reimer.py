@@ -1,7 +1,6 @@
-"""Leisen-Reimer tree of American and European options, and with discrete dividends the tree of the escrowed spot.
+"""Leisen-Reimer tree of American options, and with discrete dividends the tree of the escrowed spot.
 
-An odd number of steps centred on the strike: the error falls as 1/n for American options and as 1/n^2 for European
-ones, without the zigzag of other trees.
+An odd number of steps centred on the strike: the error falls as 1/n, without the zigzag of other trees.
 
 Sources: Leisen and Reimer 1996, Appl. Math. Finance 3 (Peizer-Pratt inversion 2); Haug 2007, section 7.1.3.
 """
@@ -37,7 +36,6 @@ def tree_price(
     b: float,
     s: float,
     steps: int,
-    american: bool,
     cash: Floats,
     out: Floats,
 ) -> None:
@@ -69,7 +67,7 @@ def tree_price(
         level = base * math.exp(i * math.log(down))
         for j in range(i + 1):
             hold = win * values[j + 1] + lose * values[j]
-            values[j] = max(hold, sign * (level + cash[i] - strike)) if american else hold
+            values[j] = max(hold, sign * (level + cash[i] - strike))
             level *= ratio
         if i == 2:
             low, mid, high = base * down * down, base * up * down, base * up * up
@@ -99,9 +97,9 @@ def without_chance(x: float, a: float, b: float) -> Values:
 @kernel
 def _extrapolated(x: float, a: float, b: float, s: float, steps: int, none: Floats, out: Floats) -> None:
     """Twice the tree of twice the steps, less the tree: the error of order 1 / steps is gone."""
-    tree_price(-1.0, x, 1.0, a, b, s, steps, True, none, out)
+    tree_price(-1.0, x, 1.0, a, b, s, steps, none, out)
     price, first, second = out[0], out[1], out[2]
-    tree_price(-1.0, x, 1.0, a, b, s, 2 * steps, True, none, out)
+    tree_price(-1.0, x, 1.0, a, b, s, 2 * steps, none, out)
     out[0], out[1], out[2] = 2.0 * out[0] - price, 2.0 * out[1] - first, 2.0 * out[2] - second
 
 
@@ -140,7 +138,6 @@ def tree_batch(
     dividend_yield: Floats,
     vol: Floats,
     steps: int,
-    american: bool,
     times: Floats,
     amounts: Floats,
     out: Floats,
@@ -162,5 +159,5 @@ def tree_batch(
             out[i] = max(sign[i] * (spot[i] - strike[i]), 0.0)
             continue
         a, b, s = rate[i] * years[i], dividend_yield[i] * years[i], vol[i] * math.sqrt(years[i])
-        tree_price(sign[i], spot[i], strike[i], a, b, max(s, 1e-9), steps, american, cash, found)
+        tree_price(sign[i], spot[i], strike[i], a, b, max(s, 1e-9), steps, cash, found)
         out[i] = found[0]

@@ -14,8 +14,8 @@ import math
 import numpy as np
 
 from qflib.kernels.jit import kernel
+from qflib.kernels.special import INV_SQRT_2PI
 
-INV_SQRT_2PI = 0.3989422804014327
 #: below this the normal density, and with it every tail, is zero in doubles
 NO_DENSITY = 39.0
 #: pole of the map t = (z - 5) / (z + 5): the whole half line in one interval; 5 gives the fewest terms

@@ -10,7 +10,8 @@ import numpy as np
 
 from qflib.errors import InputError
 
-_SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
+#: Codes of sides by their names.
+SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
 
 
 def side_of(side: Any) -> int:
@@ -21,9 +22,9 @@ def side_of(side: Any) -> int:
     InputError
         If it is none of these.
     """
-    if not isinstance(side, str) or side not in _SIDES:
+    if not isinstance(side, str) or side not in SIDES:
         raise InputError(f"side {side!r} is unknown; give 'buy' or 'sell' ('bid' or 'ask')")
-    return _SIDES[side]
+    return SIDES[side]
 
 
 def whole(n: Any, what: str, most: int, least: int = 1) -> int:
@@ -77,10 +78,10 @@ def order_id(value: Any) -> int:
     InputError
         If it is missing, no whole number from 0 to 2**64 - 1, or a float beyond 2**53.
     """
-    whole = isinstance(value, int | np.integer) or (
+    is_whole = isinstance(value, int | np.integer) or (
         isinstance(value, float) and value.is_integer() and abs(value) <= 2**53
     )
-    if not whole or isinstance(value, bool) or not 0 <= int(value) < 2**64:
+    if not is_whole or isinstance(value, bool) or not 0 <= int(value) < 2**64:
         raise InputError(
             f"order_id {value!r} is no whole number from 0 to 2**64 - 1; give integers: floats hold no more than 2**53"
         )

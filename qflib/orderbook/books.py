@@ -14,12 +14,20 @@ from qflib.errors import InputError
 from qflib.kernels import book_content as content
 from qflib.kernels.book_batch import N_COUNTERS, NOTED, apply_events, apply_fitting
 from qflib.kernels.book_handle import handle
-from qflib.kernels.book_state import ID_BOUND, INFO, ORDER_LIVE, BookState, grow, needed, new_state, with_instruments
+from qflib.kernels.book_state import (
+    ID_BOUND,
+    INFO,
+    ORDER_LIVE,
+    BookState,
+    grow,
+    needed,
+    new_state,
+    vacant,
+    with_instruments,
+)
 from qflib.orderbook.torn import COLUMNS, refuse_torn
 from qflib.records import DEPTH, TOPS, Instruments
 
-#: Rows of orders that are kept, used or not.
-MUCH = 65_536
 #: What is known of an instrument, but for the time of its newest event: the exchange keeps time by source.
 _DIGESTED = tuple(n for n in INFO.names or () if n != "time_ns")
 
@@ -164,7 +172,7 @@ class Books:
     def shrink(self) -> None:
         """Give back room where less than an eighth of much is used. O(content), seldom."""
         s = self.state
-        if len(s.orders) > MUCH and 8 * int(s.heads[ORDER_LIVE]) < len(s.orders):
+        if vacant(len(s.orders), s.heads[ORDER_LIVE]):
             self.state = content.load(content.save(s), int(s.heads[ID_BOUND]))
 
     def tops(self, instruments: NDArray[Any] | None = None) -> Any:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels import engine_codes as c
 from qflib.kernels.engine_state import COMMAND
-from qflib.orderbook.asked import order_id
+from qflib.orderbook.asked import SIDES, number, order_id, whole
 from qflib.orderbook.engine_codes import Action, OrderType, SelfTrade, TimeInForce
 from qflib.records import Instruments
 
-_SIDES = {"buy": 1, "bid": 1, "sell": 2, "ask": 2}
 _NAMES = (
     "order_id", "side", "qty", "price", "account", "time_in_force", "stop", "display", "hidden", "post_only",
     "self_trade", "expire", "time", "lots",
@@ -49,19 +48,20 @@ def command(instruments: Instruments, symbol: str | None, action: str, told: Map
     row = np.zeros(1, COMMAND)
     k = c.ALL if symbol is None else instruments.id(symbol)
     row["instrument"], row["action"] = k, Action[action.upper()]
-    row["order_id"], row["account"] = order_id(given.get("order_id", 0)), _account(given.get("account", 0))
+    row["order_id"] = order_id(given.get("order_id", 0))
+    row["account"] = whole(given.get("account", 0), "account", int(c.MAX_ACCOUNTS) - 1, 0)
     if "side" in given:
-        row["side"] = _named(_SIDES, given["side"], "side")
+        row["side"] = _named(SIDES, given["side"], "side")
     if "qty" in given:
-        row["qty"] = instruments.to_lots(k, _number(given["qty"], "qty"))
+        row["qty"] = instruments.to_lots(k, number(given["qty"], "qty"))
     elif "lots" in given:
         row["qty"] = given["lots"]
     for name, column in (("price", "price_ticks"), ("stop", "stop_ticks")):
         if name in given:
-            row[column] = _ticks(instruments, k, _number(given[name], name), name)
+            row[column] = _ticks(instruments, k, number(given[name], name), name)
         elif action == "replace":
             row[column] = c.KEEP
-    display = _number(given.get("display", 0.0), "display")
+    display = number(given.get("display", 0.0), "display")
     row["display_qty"] = instruments.to_lots(k, display) if symbol is not None else 0
     for name in ("time", "expire"):
         row[f"{name}_ns"] = _ns(given[name], name) if name in given else 0
@@ -136,19 +136,6 @@ def _named(names: Mapping[str, Any], value: Any, what: str) -> Any:
     if found is None and not (isinstance(value, str) and value.upper() in names):
         raise InputError(f"{what} {value!r} is unknown; expected one of {', '.join(n.lower() for n in names)}")
     return names[value.upper()] if found is None else found
-
-
-def _account(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < c.MAX_ACCOUNTS:
-        raise InputError(f"account {value!r} is no whole number from 0 to {int(c.MAX_ACCOUNTS) - 1}")
-    return int(value)
-
-
-def _number(value: Any, what: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} {value!r} is not a number") from None
 
 
 def _ticks(instruments: Instruments, k: Any, price: float, what: str) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels import engine
-from qflib.kernels.book_state import ORDER_LIVE, grow, short_of
+from qflib.kernels.book_state import MUCH, ORDER_LIVE, grow, short_of
 from qflib.kernels.engine_auction import levels_in_call
 from qflib.kernels.engine_clock import pack_expiries
 from qflib.kernels.engine_codes import N_EVENTS, N_EXPIRIES, NOW
@@ -19,8 +19,6 @@ from qflib.kernels.engine_state import new_engine
 _INFO = ("last_ticks", "last_qty")
 #: Of RULES what a row of another state cannot mean: rows of pools.
 _ROWS = ("top_bid", "top_ask")
-#: Rows of orders, of an auction's scratch and of ends that are kept, used or not.
-MUCH = 65_536
 
 
 class Running:
@@ -117,7 +115,8 @@ class Running:
             return
         if len(e.scratch) > MUCH and 8 * live < len(e.scratch):
             self.state = self.state._replace(scratch=np.zeros((64, 2), np.int64))
-        if len(e.expiries) > MUCH and 8 * pack_expiries(e) < len(e.expiries):
+        if len(e.expiries) > MUCH and 8 * live < len(e.expiries):  # no more ends than live orders
+            pack_expiries(e)
             kept = e.expiries[: 2 * int(e.work[N_EXPIRIES]) + 16].copy()
             self.state = self.state._replace(expiries=kept)
 

@@ -112,7 +112,7 @@ def order_ids(values: pd.Series[Any]) -> NDArray[np.uint64]:
     InputError
         If one is missing, no whole number, negative, or a float beyond 2**53, which may have lost digits.
     """
-    if values.dtype.kind == "u" or (values.dtype.kind == "i" and not (values < 0).any()):
+    if values.dtype.kind in "ui" and not values.hasnans and not (values < 0).any():
         return values.to_numpy(np.uint64)
     made = np.zeros(len(values), np.uint64)
     for i, v in enumerate(values.tolist()):

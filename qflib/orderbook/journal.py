@@ -120,6 +120,8 @@ class EngineJournal:
                 f"journal {path} is of format {told[0]} with commands of {commands.dtype}, this version reads format "
                 f"{_FORMAT}; replay it with the version that wrote it"
             )
+        if len(rules) != len(table):
+            raise DataError(f"journal {path} has rules of {len(rules)} instruments and a table of {len(table)}")
         start = {name.removeprefix(_START): rows for name, rows in content.items() if name.startswith(_START)}
         return cls(table, rules, told[1], commands, start if told[3] else None, told[2])
 

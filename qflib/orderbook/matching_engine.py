@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -119,7 +118,7 @@ class MatchingEngine:
         """
         if order_id is None and self._next_id >= LAST_ID:
             raise InputError(f"an order came with id {LAST_ID - 1}, the last that the engine gives; give order_id")
-        oid = self._next_id if order_id is None else _whole(order_id)
+        oid = self._next_id if order_id is None else order_id
         told = {"order_id": oid, "side": side, "qty": qty, "price": price, "account": account} | more
         return self.run(command(self.instruments, symbol, "new", told))
 
@@ -326,7 +325,7 @@ class MatchingEngine:
     def plot(self, symbol: str | None = None, n: int = 10) -> Any:
         """The shown depth of an instrument (the first by default)."""
         name = symbol or self.instruments[0].symbol
-        return plot_depth(self.depth(name, n), f"{name}, {self.orders(name).shape[0]:,} live orders")
+        return plot_depth(self.depth(name, n), f"{name}, {len(self.orders(name)):,} live orders")
 
     def _price(self, k: Any, ticks: Any) -> Any:
         return np.where(np.abs(ticks) == c.AT_MARKET, np.nan, self.instruments.to_price(k, ticks))
@@ -351,13 +350,3 @@ def _kept(rows: NDArray[Any]) -> NDArray[Any]:
     """No longer to be written to, through any view."""
     rows.setflags(write=False)
     return rows
-
-
-def _whole(order_id: Any) -> int:
-    try:
-        made = operator.index(order_id)
-    except TypeError:
-        made = -1
-    if not 0 <= made < 2**64:
-        raise InputError(f"order id {order_id!r} is no unsigned 64-bit number")
-    return made

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
-from qflib.kernels.book_batch import CROSSED, LOCKED, OVERDRAWN
+from qflib.kernels.book_batch import CROSSED, LOCKED
 from qflib.kernels.book_handle import ELSEWHERE, OVER
-from qflib.kernels.book_state import OK
+from qflib.kernels.book_state import OK, OVERDRAWN
 from qflib.orderbook.books import REASONS, Counters
 
 #: Events, and the place in the kernels' counters that says what was wrong.

@@ -104,7 +104,7 @@ class OrderBook:
             negative quantity (nothing is applied), or an event names an unknown order, adds one twice, takes
             more than there is, has a wrong side or follows a gap.
         """
-        if type(events) is _ARRAY and events.dtype is _ROW and policy in STAYS and not self._resync.lost:
+        if type(events) is _ARRAY and events.dtype is _ROW and policy in STAYS and not self._resync.ends(events):
             code = apply_row(self.books.address, events, self._row)
             if code == OK:
                 self._noted = ()
@@ -128,7 +128,7 @@ class OrderBook:
             self._noted = [(int(which[row]), place) for row, place in self._resync.noted]
             return counters
         counted = self.books.count(mine, new_counters(MAX_NOTED))
-        self._resync.lost = lost_after(mine, self._resync.lost)
+        self._resync.lost = lost_after(mine.kind, mine.flags, self._resync.lost)
         self._noted = [(int(which[row]), place) for row, place in noted(counted)]
         counters = told(counted)
         if policy == "raise" and counters.misfits:
@@ -167,9 +167,9 @@ class OrderBook:
         >>> again.order(7)["price"], again.digest == book.digest
         (99.99, True)
         """
-        if len(state.get("info.status", ())) != 1 or "in_sync" not in state:
+        if any(np.shape(state.get(name, ())) != (1,) for name in ("info.status", "in_sync", "symbol")):
             raise StateError("the state is not of one book; give what OrderBook.state() returned")
-        symbol = bytes(state["symbol"][0]).decode() if "symbol" in state else ""
+        symbol = bytes(state["symbol"][0]).decode(errors="replace")
         if symbol != self.symbol or not np.array_equal(state.get("units", ()), self._units()):
             raise StateError(f"the state is of {symbol!r}, or of another tick or lot than {self.symbol!r} has here")
         books = Books(1)
@@ -348,20 +348,20 @@ class OrderBook:
         Returns
         -------
         frame
-            As `depth`, for each time: index time and level; side, price, qty, orders, cumulative. Events that do not
-            fit are counted in ``frame.attrs["counters"]``.
+            As `depth`, indexed by time and level; events that do not fit are counted in ``frame.attrs["counters"]``.
 
         Raises
         ------
         UnknownInstrumentError, InputError
-            If the feed does not have the symbol, a time has no time zone, or `n` is not a whole number from 1 to a
-            million.
+            If the feed lacks the symbol, a time has no time zone, or `n` is no whole number from 1 to a million.
         """
         n = whole(n, "depth", MAX_DEPTH)
         self._use(feed.instruments)
         self._begin()
-        frame, counted = snapshots(self.books, feed, self._row, times, lambda: self.depth(n), new_counters(MAX_NOTED))
-        self._noted = noted(counted)
+        heard, counted = Heard(), new_counters(MAX_NOTED)
+        batches = heard.through(feed.events(), self._row)
+        frame = snapshots(self.books, batches, self._row, times, lambda: self.depth(n), counted)
+        self._noted, self._resync.lost = noted(counted), heard.lost
         frame.attrs["counters"] = asdict(told(counted))
         return frame
 

@@ -63,9 +63,14 @@ def replay(
 
 
 def snapshots(
-    books: Books, feed: Any, instrument: int, times: Any, depth: Callable[[], pd.DataFrame], counters: NDArray[np.int64]
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Apply a feed's events of one instrument to row 0 of `books`, and take what `depth` gives at times."""
+    books: Books,
+    batches: Iterator[Any],
+    instrument: int,
+    times: Any,
+    depth: Callable[[], pd.DataFrame],
+    counters: NDArray[np.int64],
+) -> pd.DataFrame:
+    """Apply the events of one instrument to row 0 of `books`, and take what `depth` gives at times."""
     wanted = _times(times)
     due = np.unique(wanted).tolist()
     taken: list[pd.DataFrame] = []
@@ -76,7 +81,7 @@ def snapshots(
             frame.insert(0, "time", np.full(len(frame), due[len(taken)]))
             taken.append(frame)
 
-    for e in feed.events():
+    for e in batches:
         newest = np.maximum.accumulate(e.receipt_ns) if len(e.receipt_ns) else e.receipt_ns
         cuts = np.searchsorted(newest, np.array(due[len(taken) :], np.int64)).tolist()
         mine = np.flatnonzero(e.instrument == instrument)
@@ -91,7 +96,7 @@ def snapshots(
     take(None)
     whole = pd.concat(taken) if taken else depth().assign(time=np.int64(0)).iloc[:0]
     whole["time"] = pd.DatetimeIndex(whole["time"].to_numpy().astype("M8[ns]"), tz="UTC")
-    return whole.set_index(["time", "level"]), counters
+    return whole.set_index(["time", "level"])
 
 
 def _times(times: Any) -> NDArray[np.int64]:

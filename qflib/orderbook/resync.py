@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qflib.orderbook.books import Books, Counters, new_counters, noted, told
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind
 
 
-def lost_after(events: Any, lost: bool) -> bool:
+def lost_after(kind: NDArray[np.uint32], flags: NDArray[np.uint32], lost: bool) -> bool:
     """Whether a book of one instrument awaits a snapshot after its events: something was missing since the last one."""
-    gaps = np.flatnonzero(events.flags & EventFlag.GAP)
-    begins = np.flatnonzero((events.kind == EventKind.CLEAR) & (events.flags & EventFlag.GAP == 0))
+    gaps = np.flatnonzero(flags & EventFlag.GAP)
+    begins = np.flatnonzero((kind == EventKind.CLEAR) & (flags & EventFlag.GAP == 0))
     if len(gaps) == 0 and len(begins) == 0:
         return lost
     return bool((gaps[-1] if len(gaps) else -1) > (begins[-1] if len(begins) else -1))
@@ -30,7 +31,8 @@ class Heard:
     def through(self, batches: Iterable[Any], instrument: int) -> Iterator[Any]:
         """The batches, as they are."""
         for e in batches:
-            self.lost = lost_after(MARKET_EVENTS.take(e, np.flatnonzero(e.instrument == instrument)), self.lost)
+            mine = e.instrument == instrument
+            self.lost = lost_after(e.kind[mine], e.flags[mine], self.lost)
             yield e
 
 
@@ -48,6 +50,10 @@ class Resync:
         self.lost = False  # a snapshot is awaited
         self.total = Counters()  # of `through`
         self.noted: list[tuple[int, int]] = []  # of the last `apply`: what did not fit, or crossed or locked the book
+
+    def ends(self, rows: NDArray[Any]) -> bool:
+        """Whether a snapshot is awaited, and may begin in rows of a structured array."""
+        return self.lost and bool((rows["kind"] == EventKind.CLEAR).any())
 
     def apply(self, events: Any) -> tuple[Any, Counters]:
         """Apply `MARKET_EVENTS` columns. O(events).

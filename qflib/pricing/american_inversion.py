@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from qflib.errors import InputError
 from qflib.kernels.implied_vol import (
     ABOVE_MAXIMUM,
     AT_INTRINSIC,
@@ -16,14 +14,12 @@ from qflib.kernels.implied_vol import (
     EXPIRED,
     NAN_INPUT,
     OK,
-    STATUS_NAMES,
 )
 from qflib.kernels.implied_vol_blocks import lognormal_implied_vol_batch
 from qflib.pricing.american_options import values
-from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
-from qflib.pricing.inversion import Policy
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments, frozen
+from qflib.pricing.inversion import Policy, answered, checked
 
-_STATUS = np.array(STATUS_NAMES, dtype=object)
 _STEPS = 60
 _LEAST_TOTAL, _MOST_TOTAL = 1e-7, 30.0
 #: of the underlying: what the price's own error lets a vol be known by
@@ -76,26 +72,12 @@ def american_implied_vol(
     >>> iv.round(4), status.tolist()
     (array([0.2921,    nan]), ['ok', 'at_intrinsic'])
     """
-    if policy not in ("nan", "raise", "clip"):
-        raise InputError(f"policy {policy!r} is unknown; expected 'nan', 'raise' or 'clip'")
+    checked(policy)
     a = arguments(
         right, spot=spot, strike=strike, any_years=years, rate=rate, dividend_yield=dividend_yield, price=price
     )
     vol, status = _solved(a)
-    if policy == "clip":
-        vol[(status == AT_INTRINSIC) | (status == BELOW_INTRINSIC)] = 0.0
-        vol[status == ABOVE_MAXIMUM] = np.inf
-    elif policy == "raise" and (status != OK).any():
-        first = int(np.flatnonzero(status != OK)[0])
-        where = first if a.index is None else a.index[first]
-        raise InputError(
-            f"price {a.values[-1][first]} of row {where} has no implied vol ({STATUS_NAMES[status[first]]}); "
-            "mend the row or use policy='nan'"
-        )
-    names = _STATUS[status]
-    if a.index is not None:
-        return a.restore(vol, "iv"), pd.Series(names, index=a.index, name="iv_status")
-    return a.restore(vol), names.reshape(a.shape) if a.shape else str(names[0])
+    return answered(a, a.values[-1], vol, status, policy)
 
 
 def _solved(a: Arguments) -> tuple[Floats, NDArray[np.int8]]:
@@ -129,13 +111,13 @@ def _steps(a: Arguments, on: NDArray[np.int64]) -> Floats:
     low, high = _LEAST_TOTAL / root, _MOST_TOTAL / root
     vol, european = np.empty(on.size), np.empty(on.size, np.int8)
     lognormal_implied_vol_batch(
-        _frozen(price),
-        _frozen(sign),
-        _frozen(spot),
-        _frozen(strike),
-        _frozen(years),
-        _frozen(rate),
-        _frozen(dividend_yield),
+        frozen(price),
+        frozen(sign),
+        frozen(spot),
+        frozen(strike),
+        frozen(years),
+        frozen(rate),
+        frozen(dividend_yield),
         vol,
         european,
     )
@@ -162,11 +144,5 @@ def _steps(a: Arguments, on: NDArray[np.int64]) -> Floats:
 
 def _prices(a: Arguments, on: NDArray[np.int64], vol: Floats, slopes: bool = False) -> tuple[Floats, Floats]:
     """Price and vega of some rows at other vols."""
-    rows = values(Arguments((*(_frozen(x[on]) for x in a.values[:-1]), _frozen(vol)), on.shape, None), slopes=slopes)
+    rows = values(Arguments((*(frozen(x[on]) for x in a.values[:-1]), frozen(vol)), on.shape, None), slopes=slopes)
     return rows[0], rows[3]
-
-
-def _frozen(x: Floats) -> Floats:
-    out = np.ascontiguousarray(x).view()
-    out.flags.writeable = False
-    return out

@@ -15,7 +15,7 @@ from qflib.kernels.american_values import VALUES, Grids, american_batch, boundar
 from qflib.kernels.leisen_reimer import tree_batch
 from qflib.machine import processors
 from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
-from qflib.pricing.sensitivities import Units
+from qflib.pricing.sensitivities import Units, to_trader
 
 #: below this many options threads cost more than they give
 _FEW = 64
@@ -148,11 +148,7 @@ def american_greeks(
         found["dual_gamma"] = found["gamma"] * (price / strikes) ** 2
         found["elasticity"] = np.where(found["price"] != 0.0, found["delta"] * price / found["price"], np.nan)
     if units == "trader":
-        found["theta"] = found["theta"] / 365.0
-        for name in ("vega", "rho", "dividend_rho"):
-            found[name] = found[name] / 100.0
-        found["delta"] = found["delta"] * price
-        found["gamma"] = found["gamma"] * price * price / 100.0
+        to_trader(found, price)
     if not a.shape:
         return {name: float(column[0]) for name, column in found.items()}
     return pd.DataFrame(found, index=a.index)
@@ -273,5 +269,5 @@ def _by_tree(a: Arguments, steps: int, dividends: Sequence[tuple[float, float]])
     if (paid >= spot).any():
         raise InputError(f"dividends worth {float(np.max(paid))} take the whole spot; check amounts and currency")
     out = np.empty(a.size)
-    tree_batch(sign, spot, strike, years, rate, dividend_yield, vol, steps, True, times, amounts, out)
+    tree_batch(sign, spot, strike, years, rate, dividend_yield, vol, steps, times, amounts, out)
     return out

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels.asian import asian_simulation, moments_batch
 from qflib.kernels.lognormal_blocks import black_scholes_batch
-from qflib.pricing.inputs import Floats, NumberLike, RightLike, arguments
+from qflib.pricing.inputs import Floats, NumberLike, RightLike, arguments, frozen
 
 Average = Literal["arithmetic", "geometric"]
 
@@ -76,7 +76,7 @@ def asian(
     count, known = _fixed(fixed)
     share = times.size / (times.size + count)
     first, second = np.empty(a.size), np.empty(a.size)
-    moments_batch(times, _frozen(rates - yields), vols, average == "geometric", first, second)
+    moments_batch(times, frozen(rates - yields), vols, average == "geometric", first, second)
     if average == "geometric":
         forward = np.exp((1.0 - share) * np.log(known if count else 1.0) + share * (np.log(price) + first))
         forward *= np.exp(0.5 * share * share * second)
@@ -86,9 +86,9 @@ def asian(
         left = (strikes - (1.0 - share) * known) / share
     certain = left <= 0.0
     out = np.empty(a.size)
-    ones, zeros = _frozen(np.ones(a.size)), _frozen(np.zeros(a.size))
-    strike = _frozen(np.where(certain, 1.0, left))
-    black_scholes_batch(sign, _frozen(forward), strike, ones, zeros, zeros, _frozen(total), out)
+    ones, zeros = frozen(np.ones(a.size)), frozen(np.zeros(a.size))
+    strike = frozen(np.where(certain, 1.0, left))
+    black_scholes_batch(sign, frozen(forward), strike, ones, zeros, zeros, frozen(total), out)
     out = np.where(certain, np.maximum(sign, 0.0) * (forward - left), out)
     return a.restore(scale * np.exp(-rates * times[-1]) * out, "price")
 
@@ -134,9 +134,9 @@ def asian_continuous(
     # the mean of ln S has half the drift and a third of the variance
     variance = vols * vols * times / 3.0
     forward = price * np.exp(0.5 * ((rates - yields) - 0.5 * vols * vols) * times + 0.5 * variance)
-    out, ones = np.empty(a.size), _frozen(np.ones(a.size))
-    paid = _frozen(rates * times)
-    black_scholes_batch(sign, _frozen(forward), strikes, ones, paid, paid, _frozen(np.sqrt(variance)), out)
+    out, ones = np.empty(a.size), frozen(np.ones(a.size))
+    paid = frozen(rates * times)
+    black_scholes_batch(sign, frozen(forward), strikes, ones, paid, paid, frozen(np.sqrt(variance)), out)
     return a.restore(out, "price")
 
 
@@ -246,7 +246,7 @@ def _times(fixings: Sequence[float] | NDArray[Any]) -> Floats:
         raise InputError(f"fixings {fixings!r} are not numbers; give years from now") from None
     if not times.size or not (np.isfinite(times).all() and times[0] >= 0.0 and (np.diff(times) > 0.0).all()):
         raise InputError(f"fixings {times} must be at least one, finite, at least 0 and rising; give years from now")
-    return _frozen(times)
+    return frozen(times)
 
 
 def _fixed(fixed: tuple[int, float]) -> tuple[int, float]:
@@ -254,9 +254,3 @@ def _fixed(fixed: tuple[int, float]) -> tuple[int, float]:
     if count < 0 or not np.isfinite(known) or (count and known <= 0.0):
         raise InputError(f"fixed {fixed!r} is out of range; give how many fixings have been and their positive average")
     return int(count), float(known)
-
-
-def _frozen(x: Floats) -> Floats:
-    out = np.ascontiguousarray(x).view()
-    out.flags.writeable = False
-    return out

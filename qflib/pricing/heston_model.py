@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from qflib.errors import DataError, InputError
 from qflib.kernels.heston import HESTON_VALUES, heston_batch
 from qflib.pricing.european import black76
-from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments, frozen
 from qflib.pricing.sensitivities import greeks
 
 
@@ -185,7 +185,7 @@ def fit_heston(strike: NumberLike, years: NumberLike, vol: NumberLike, forward: 
     Parameters
     ----------
     strike, years, vol, forward
-        Quotes, broadcast; at least five with a vol. NaN vols are left out.
+        Quotes, broadcast; at least five with a vol. NaN vols and forwards are left out.
 
     Returns
     -------
@@ -217,21 +217,21 @@ def fit_heston(strike: NumberLike, years: NumberLike, vol: NumberLike, forward: 
     (1.5, -0.6, True)
     """
     a = arguments("call", strike=strike, years=years, vol=vol, forward=forward)
-    k, t, v, f = (x[np.isfinite(a.values[3]) & (a.values[2] > 0.0)] for x in a.values[1:])
+    k, t, v, f = (x[np.isfinite(a.values[3] + a.values[4]) & (a.values[2] > 0.0)] for x in a.values[1:])
     if k.size < 5:
         raise DataError(f"{k.size} vols cannot tell five parameters; give at least five, of more than one expiry")
     sign = np.where(k >= f, 1.0, -1.0)
     right = sign.astype(int)
     wanted = black76(right, f, k, t, v)
     vega = np.maximum(greeks(right, k, t, v, forward=f)["vega"].to_numpy(), 1e-4 * f)
-    frozen = [_frozen(x) for x in (sign, f, k, t, np.zeros(k.size), np.zeros(k.size))]
+    fixed = [frozen(x) for x in (sign, f, k, t, np.zeros(k.size), np.zeros(k.size))]
 
     def terms(x: Floats) -> Floats:
         return np.append(np.exp(x[:4]), np.tanh(x[4]))
 
     def errors(x: Floats) -> Floats:
-        values = [_frozen(np.full(k.size, p)) for p in terms(x)]
-        return np.asarray((_values(Arguments((*frozen, *values), k.shape, None))[0] - wanted) / vega)
+        values = [frozen(np.full(k.size, p)) for p in terms(x)]
+        return np.asarray((_values(Arguments((*fixed, *values), k.shape, None))[0] - wanted) / vega)
 
     level = float(np.median(v)) ** 2
     low = np.append(np.log([1e-6, 1e-2, 1e-6, 1e-2]), -4.0)
@@ -296,9 +296,3 @@ def check_heston(a: Arguments) -> None:
     rho = a.values[10]
     if not (np.abs(rho) < 1.0).all():
         raise InputError(f"Heston rho {rho[np.abs(rho) >= 1.0][0]} is out of range; it must be within -1 and 1")
-
-
-def _frozen(x: Floats) -> Floats:
-    out = np.ascontiguousarray(x).view()
-    out.flags.writeable = False
-    return out

@@ -65,12 +65,17 @@ def arguments(right: RightLike, **given: NumberLike) -> Arguments:
     return Arguments(tuple(_flat(a, shape) for a in arrays), shape, index)
 
 
-def _flat(a: Floats, shape: tuple[int, ...]) -> Floats:
-    out = np.ascontiguousarray(np.broadcast_to(a, shape)).reshape(-1)
-    if out.flags.writeable:  # kernels are compiled once, for read-only arrays
+def frozen(a: Floats) -> Floats:
+    """The array, or a view or copy of it, contiguous and read-only: kernels are compiled for one kind of array."""
+    out = np.ascontiguousarray(a)
+    if out.flags.writeable:
         out = out.view()
         out.flags.writeable = False
     return out
+
+
+def _flat(a: Floats, shape: tuple[int, ...]) -> Floats:
+    return frozen(np.broadcast_to(a, shape)).reshape(-1)
 
 
 def _signs(right: RightLike) -> Floats:

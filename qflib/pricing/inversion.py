@@ -82,8 +82,7 @@ def implied_vol(
     >>> iv.round(4), status.tolist()
     (array([0.2, nan]), ['ok', 'at_intrinsic'])
     """
-    if policy not in ("nan", "raise", "clip"):
-        raise InputError(f"policy {policy!r} is unknown; expected 'nan', 'raise' or 'clip'")
+    checked(policy)
     if model == "lognormal":
         a, _ = spot_or_forward(right, spot, forward, rate, dividend_yield, any_years=years, strike=strike, price=price)
         vol, status = _lognormal(a)
@@ -94,6 +93,17 @@ def implied_vol(
         vol, status = _normal(a)
     else:
         raise InputError(f"model {model!r} is unknown; expected 'lognormal' or 'normal'")
+    return answered(a, a.values[3], vol, status, policy)
+
+
+def checked(policy: Policy) -> None:
+    """Raise an InputError at an unknown policy."""
+    if policy not in ("nan", "raise", "clip"):
+        raise InputError(f"policy {policy!r} is unknown; expected 'nan', 'raise' or 'clip'")
+
+
+def answered(a: Arguments, price: Floats, vol: Floats, status: NDArray[np.int8], policy: Policy) -> tuple[Any, Any]:
+    """Vols and statuses by the policy, in the caller's form."""
     if policy == "clip":
         vol[(status == AT_INTRINSIC) | (status == BELOW_INTRINSIC)] = 0.0
         vol[status == ABOVE_MAXIMUM] = np.inf
@@ -101,7 +111,7 @@ def implied_vol(
         first = int(np.flatnonzero(status != OK)[0])
         where = first if a.index is None else a.index[first]
         raise InputError(
-            f"price {a.values[3][first]} of row {where} has no implied vol ({STATUS_NAMES[status[first]]}); "
+            f"price {price[first]} of row {where} has no implied vol ({STATUS_NAMES[status[first]]}); "
             "mend the row or use policy='nan'"
         )
     names = _STATUS[status]

@@ -11,7 +11,7 @@ from scipy.optimize import least_squares
 
 from qflib.errors import DataError, InputError
 from qflib.kernels.sabr import sabr_batch
-from qflib.pricing.inputs import Arguments, Floats, NumberLike, arguments
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, arguments, frozen
 
 Kind = Literal["lognormal", "normal"]
 
@@ -104,7 +104,7 @@ def sabr_density(
     Raises
     ------
     InputError
-        As `sabr_vol`.
+        As `sabr_vol`, and if years are not positive.
 
     Notes
     -----
@@ -117,6 +117,8 @@ def sabr_density(
     array([-10.8754,   0.2913])
     """
     a = _given(strike, forward, years, alpha, beta, rho, nu, shift, any_sign=False)
+    if not (a.values[2] > 0.0).all():
+        raise InputError(f"years {a.values[2].min()} must be positive: at expiry there is no density")
     factor, vol = _computed(a, 2), _computed(a, 0)
     s = vol * np.sqrt(a.values[2])
     d2 = np.log(a.values[1] / a.values[0]) / s - 0.5 * s
@@ -298,7 +300,4 @@ def _given(
     ):
         if not right.all():
             raise InputError(f"SABR {name} {x[~right][0]} is out of range; it must be {expected}")
-    moved = [k + shift, f + shift]
-    for x in moved:
-        x.flags.writeable = False
-    return Arguments((*moved, t, al, be, r, n), a.shape, a.index)
+    return Arguments((frozen(k + shift), frozen(f + shift), t, al, be, r, n), a.shape, a.index)

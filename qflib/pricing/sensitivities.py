@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -82,7 +83,7 @@ def greeks(
         out[GREEKS.index("rho")] = -times * out[0]
         out[GREEKS.index("dividend_rho")] = 0.0 * out[0]
     if units == "trader":
-        _to_trader(out, price)
+        to_trader(dict(zip(GREEKS, out, strict=True)), price)
     if not a.shape:
         return {name: float(out[i, 0]) for i, name in enumerate(GREEKS)}
     return pd.DataFrame(out.T, index=a.index, columns=list(GREEKS))
@@ -108,9 +109,11 @@ def spot_or_forward(
     return Arguments((*a.values, a.values[-1]), a.shape, a.index), True
 
 
-def _to_trader(out: Floats, price: Floats) -> None:
-    out[GREEKS.index("theta")] /= 365.0
+def to_trader(greeks_: Mapping[str, Floats], price: Floats) -> None:
+    """Columns by name to trader's units, in place: see `greeks`."""
+    columns = dict(greeks_)
+    columns["theta"] /= 365.0
     for name in ("vega", "rho", "dividend_rho"):
-        out[GREEKS.index(name)] /= 100.0
-    out[GREEKS.index("delta")] *= price
-    out[GREEKS.index("gamma")] *= price * price / 100.0
+        columns[name] /= 100.0
+    columns["delta"] *= price
+    columns["gamma"] *= price * price / 100.0

@@ -13,7 +13,7 @@ from qflib.kernels.black_scholes_greeks import GREEKS
 from qflib.kernels.lognormal_blocks import greeks_batch
 from qflib.kernels.ssvi import ssvi_gradient_batch, ssvi_variance_batch
 from qflib.pricing.chain import chain_implied_vol, checked_chain
-from qflib.pricing.inputs import Floats, arguments
+from qflib.pricing.inputs import Floats, arguments, frozen
 from qflib.pricing.surface import YEAR, Surface
 
 #: no quote counts for more than one with this half-spread in vol: the model is not better than that
@@ -70,7 +70,7 @@ def fit_surface(chain: pd.DataFrame, model: str = "ssvi") -> Surface:
     by = quotes.groupby("expiry")
     years, forwards = by["years"].median().to_numpy(), by["forward"].median().to_numpy()
     slot = by.ngroup().to_numpy()
-    k, iv = _frozen(quotes["k"].to_numpy()), quotes["iv"].to_numpy()
+    k, iv = frozen(quotes["k"].to_numpy()), quotes["iv"].to_numpy()
     t = years[slot]
     rho, eta, gamma, theta = _fit(k, iv, t, slot, quotes["half_spread"].to_numpy(), years)
     fitted = np.sqrt(_variance(k, theta[slot], rho, eta, gamma) / t)
@@ -148,14 +148,14 @@ def _fit(
 
     def residuals(p: Floats) -> Floats:
         rho, eta, gamma, levels = unpack(p)
-        ssvi_gradient_batch(k, _frozen(levels[slot]), rho, eta, gamma, table)
+        ssvi_gradient_batch(k, frozen(levels[slot]), rho, eta, gamma, table)
         return np.asarray((np.sqrt(table[0] / t) - iv) / half_spread)
 
     reached = slot[:, None] >= np.arange(len(years))  # the steps that a level is made of
 
     def slopes(p: Floats) -> Floats:
         rho, eta, gamma, levels = unpack(p)
-        ssvi_gradient_batch(k, _frozen(levels[slot]), rho, eta, gamma, table)
+        ssvi_gradient_batch(k, frozen(levels[slot]), rho, eta, gamma, table)
         w, by_theta, by_rho, by_eta, by_gamma = table
         wing = 1.0 + abs(rho)
         out = np.empty((k.size, len(p)))
@@ -176,11 +176,5 @@ def _fit(
 
 def _variance(k: Floats, theta: Floats, rho: float, eta: float, gamma: float) -> Floats:
     out = np.empty(k.size)
-    ssvi_variance_batch(k, _frozen(theta), rho, eta, gamma, out)
-    return out
-
-
-def _frozen(a: Floats) -> Floats:
-    out = np.ascontiguousarray(a, np.float64).view()
-    out.flags.writeable = False
+    ssvi_variance_batch(k, frozen(theta), rho, eta, gamma, out)
     return out

@@ -9,7 +9,7 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.kernels.ssvi import svi_batch
-from qflib.pricing.inputs import Floats, NumberLike
+from qflib.pricing.inputs import NumberLike, frozen
 
 
 def svi_total_variance(
@@ -135,16 +135,10 @@ def _both(*given: NumberLike) -> tuple[Any, Any]:
     ):
         if not holds.all():
             raise InputError(f"SVI {name} {arrays[at][~holds].flat[0]} is out of range; it must be {expected}")
-    k, a, b, rho, m, sigma = (_flat(x) for x in arrays)
+    k, a, b, rho, m, sigma = (frozen(x).reshape(-1) for x in arrays)
     variance, factor = np.empty(k.size), np.empty(k.size)
     svi_batch(k, a, b, rho, m, sigma, variance, factor)
     shape = arrays[0].shape
     if not shape:
         return float(variance[0]), float(factor[0])
     return variance.reshape(shape), factor.reshape(shape)
-
-
-def _flat(x: Floats) -> Floats:
-    out = np.array(x).reshape(-1)
-    out.flags.writeable = False
-    return out

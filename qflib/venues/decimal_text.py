@@ -10,8 +10,9 @@ from functools import lru_cache
 
 from qflib.records import Instruments
 
-#: The greatest value a record's int64 holds, and so the last time in nanoseconds.
+#: The greatest value a record's int64 holds.
 _MAX = (1 << 63) - 1
+#: The last time that nanoseconds hold.
 LAST_NS = _MAX
 _MAX_DIGITS = 19
 #: A time beyond the year 2262 does not fit into nanoseconds.

@@ -99,7 +99,9 @@ def record(
 class _Watch:
     """Decodes what is recorded, to tell when it cannot be trusted any more.
 
-    The decoder begins once all symbols are known, with the connection's first frame; as many are kept so long.
+    The decoder begins once all symbols have made themselves known, with the connection's first frame; of a symbol that
+    is not heard of in some thousands of frames those before are let go, and nothing is told until the next connection
+    begins with its snapshots.
     """
 
     def __init__(self, name: str, row: LiveVenue, symbols: Sequence[str]) -> None:

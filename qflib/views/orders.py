@@ -199,11 +199,12 @@ class OrdersView:
             *(c.tolist() for c in (x.account, x.client_order_id, x.queue_ahead, x.time_ns)), strict=True
         ):
             key = account.decode(errors="replace"), name.decode(errors="replace")
+            self._placed.pop(key, None)
             self._placed[key] = time_ns, ahead
             there = self._orders.get(key)
             if there is not None and there.stamp.time_ns < time_ns:  # an execution of that very time came after it
                 self._put(replace(there, queue_ahead=ahead))
-        while len(self._placed) > _PLACED:  # of orders that were never heard of
+        while len(self._placed) > _PLACED:  # those not told for longest
             del self._placed[next(iter(self._placed))]
 
     def _ahead(self, x: Execution) -> int:

@@ -26,7 +26,6 @@ def main() -> int:
     # Before numba is imported.
     os.environ.setdefault(*(("NUMBA_BOUNDSCHECK", "1") if asked.compiled else ("NUMBA_DISABLE_JIT", "1")))
     os.environ.setdefault("NUMBA_CACHE_DIR", str(asked.corpus / "numba"))
-    os.environ["PYTHONWARNINGS"] = "ignore"  # of plain kernels, whose integers wrap as compiled ones do
     from qflib.venues.table import VENUES
 
     if asked.venue == "all":
@@ -73,7 +72,7 @@ def _fuzzed(asked: argparse.Namespace) -> int:
 
     from tests.fuzz.inputs import Inputs, reference
 
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # of plain kernels, whose integers wrap as compiled ones do
     corpus, work = asked.corpus / asked.venue, asked.corpus / "work"
     for folder in (corpus, work, asked.found):
         folder.mkdir(parents=True, exist_ok=True)

@@ -12,24 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qflib.errors import DataError, InputError, StateError
-from qflib.kernels.order_stream import new_stream, take_rows
+from qflib.errors import DataError, InputError
 from qflib.orderbook import OrderBook
-from qflib.orderbook.books import Books, Counters
+from qflib.orderbook.books import Counters
 from qflib.orderbook.misfits import MAX_NOTED
-from qflib.orderbook.torn import COLUMNS
 from qflib.records import MARKET_EVENTS, EventFlag, EventKind, Instrument, Instruments
+from tests.property.book_flow import flow
 
 CLEAR, ADD, EXECUTE = EventKind.CLEAR, EventKind.ADD, EventKind.EXECUTE
-
-
-def flow(seed: int, n: int, live: int = 40) -> Any:
-    """A venue's events of one instrument, from an empty book on."""
-    stream, fill = take_rows(new_stream(live, seed=seed), live, live)
-    _, rows = take_rows(stream, n, live)
-    joined = {name: np.concatenate([getattr(fill, name), getattr(rows, name)]) for name in fill._fields}
-    time_ns = 1_000 * np.arange(1, live + n + 1)
-    return MARKET_EVENTS.make(**joined, receipt_ns=time_ns, venue_ns=time_ns)
 
 
 TWO = Instruments((Instrument("ACME.F"), Instrument("BETA.F")))
@@ -258,7 +248,6 @@ def test_a_book_emptied_for_a_gap_is_out_of_sync_until_its_snapshot() -> None:
             qty=[5, 0, 6, 0, 7],
         )
     )
-    book = OrderBook("ACME.F")
     for end, synced, bid in [(1, True, 1.0), (2, False, np.nan), (3, False, np.nan), (5, True, 1.01)]:
         book = OrderBook("ACME.F")
         counters = book.apply(table[:end], policy="resync")
@@ -266,94 +255,6 @@ def test_a_book_emptied_for_a_gap_is_out_of_sync_until_its_snapshot() -> None:
         np.testing.assert_equal(book.best["bid"], bid)
         assert counters.gaps == (end > 1)
         assert counters.passed_over == (end > 2)
-
-
-@settings(deadline=None, max_examples=20)
-@given(seed=st.integers(1, 99), at=st.integers(0, 340), lost=st.booleans())
-def test_a_book_goes_on_from_its_state(seed: int, at: int, lost: bool) -> None:
-    table = MARKET_EVENTS.to_struct(flow(seed, 300))
-    if lost and at:
-        table["flags"][at - 1] |= np.uint32(EventFlag.GAP)
-    whole, first, second = (OrderBook("ACME.F") for _ in range(3))
-    head = first.apply(table[:at], policy="resync")
-    second.load(first.state())
-    assert second.in_sync is first.in_sync
-    tail = second.apply(table[at:], policy="resync")
-    assert head + tail == whole.apply(table, policy="resync")
-    assert second.digest == whole.digest
-    assert second.orders().equals(whole.orders())
-
-
-def test_states_that_are_none_are_refused() -> None:
-    book = OrderBook("ACME.F")
-    book.apply(flow(3, 20))
-    before = book.digest
-    for state in ({}, {**book.state(), "info.status": np.zeros(2, np.uint32)}, {"in_sync": np.array([True])}):
-        with pytest.raises(StateError, match=r"OrderBook\.state"):
-            book.load(state)
-    assert book.digest == before
-
-
-@pytest.mark.parametrize("key", list(COLUMNS))
-@pytest.mark.parametrize("damage", ["shorter", "longer", "none", "kind", "missing"])
-def test_torn_books_are_refused(key: str, damage: str) -> None:
-    books = Books(2)
-    books.apply(flow(3, 20))
-    state, before = books.save(), books.digest()
-    made = {
-        "shorter": lambda a: a[:-1], "longer": lambda a: np.append(a, a[-1:]), "none": lambda a: a[:0],
-        "kind": lambda a: a.astype(np.float64),
-    }  # fmt: skip
-    if damage == "missing":
-        del state[key]
-    else:
-        state[key] = made[damage](state[key])
-    with pytest.raises(StateError):
-        books.load(state)
-    assert books.digest() == before
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("levels.side", 0, "neither bid nor ask"),
-        ("levels.side", 7, "neither bid nor ask"),
-        ("levels.instrument", 2, "books lack"),
-        ("levels.qty", -1, "negative quantity"),
-        ("levels.orders", -1, "negative quantity or count"),
-        ("orders.qty", -5, "negative quantity"),
-        ("orders.id", 0, "stands twice"),
-        ("levels.price_ticks", 0, "not in order"),
-    ],
-)
-def test_values_that_no_book_has_are_refused(key: str, value: int, said: str) -> None:
-    books = Books(2)
-    books.apply(flow(3, 20))
-    state = books.save()
-    state[key] = state[key].copy()
-    state[key][:2] = value
-    with pytest.raises(StateError, match=said):
-        books.load(state)
-
-
-@pytest.mark.parametrize("ids", [0, 2**32])
-def test_memory_follows_the_live_orders_down(ids: int) -> None:
-    n = 300_000
-    books, few = Books(1, ids=ids), np.arange(1, n + 1, dtype=np.uint64)
-    price = 10_000 - (few % 500).astype(np.int64)
-    kind, side = np.full(n, ADD), np.ones(n, np.uint32)
-    came = MARKET_EVENTS.make(kind=kind, side=side, order_id=few, price_ticks=price, qty=few % 9 + 1)
-    books.apply(came)
-    peak = sum(a.nbytes for a in books.state)
-    gone = few[: n - 1_000]
-    cancel = came._replace(kind=np.full(n, EventKind.CANCEL, np.uint32))
-    assert books.apply(MARKET_EVENTS.slice(cancel, 0, len(gone))).refused == 0
-    left = sum(a.nbytes for a in books.state)
-    assert left < peak / 5
-    again = Books(1)
-    again.apply(MARKET_EVENTS.take(came, np.arange(n - 1_000, n)))
-    assert books.digest() == again.digest()
-    assert books.apply(MARKET_EVENTS.make(kind=[EXECUTE], side=[1], order_id=[n], qty=[1])).refused == 0
 
 
 @pytest.mark.parametrize("kind", [EXECUTE, EventKind.CANCEL])
@@ -410,8 +311,10 @@ def test_a_book_is_in_sync_from_a_snapshot_to_the_next_gap_under_every_policy() 
         book.apply(rows, policy="count")
         assert book.in_sync is synced
     feed = Recording([MARKET_EVENTS.from_struct(np.concatenate([clear, level, gone]))])
-    book.replay(feed, "event")
-    assert not book.in_sync
+    for run in (lambda b: b.replay(feed, "event"), lambda b: b.snapshots(feed, [])):
+        book = OrderBook("ACME.F")
+        run(book)
+        assert not book.in_sync
 
 
 @pytest.mark.parametrize("wrong", [np.nan, 1.5, -1, float(2**60), "abc", None, True])
@@ -419,17 +322,10 @@ def test_ids_that_are_none_are_refused(wrong: Any) -> None:
     frame = pd.DataFrame({"kind": "add", "side": "buy", "price": 1.0, "qty": 1.0, "order_id": pd.Series([1, wrong])})
     with pytest.raises(InputError, match="row 1: order_id"):
         OrderBook("ACME.F").apply(frame.astype({"order_id": object}))
+    missing = frame.assign(order_id=pd.array([1, None], "Int64"))
+    with pytest.raises(InputError, match="row 1: order_id"):
+        OrderBook("ACME.F").apply(missing)
     whole = pd.DataFrame({"kind": ["add"], "side": ["buy"], "price": [1.0], "qty": [1.0], "order_id": [float(2**53)]})
     OrderBook("ACME.F").apply(whole)
     with pytest.raises(InputError, match="has gap 2"):
         OrderBook("ACME.F").apply(whole.assign(gap=2))
-
-
-def test_a_state_is_of_its_symbol_and_units() -> None:
-    book = OrderBook("ACME.F")
-    book.apply(flow(3, 20))
-    with pytest.raises(StateError, match=r"of 'ACME\.F', or of another tick"):
-        OrderBook("BETA.F").load(book.state())
-    fine = Instruments((Instrument("ACME.F", tick_schedule=(("0", "0.001"),)),))
-    with pytest.raises(StateError, match="another tick"):
-        OrderBook("ACME.F", fine).load(book.state())

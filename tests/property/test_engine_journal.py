@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,9 @@ def test_what_is_no_journal_is_a_sentence(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", commands=np.zeros(3))
     with pytest.raises(DataError, match="no readable journal"):
         EngineJournal.load(tmp_path / "d.npz")
+    short = replace(engine.journal, rules=()).save(tmp_path / "e.npz")
+    with pytest.raises(DataError, match="rules of 0 instruments and a table of 1"):
+        EngineJournal.load(short)
     changed = EngineJournal.load(file)
     changed.commands["qty"][0] = 4
     with pytest.raises(DataError, match="ends with digest"):

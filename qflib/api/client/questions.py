@@ -161,7 +161,7 @@ def send_order(
     if post_only:
         told["post_only"] = True
     if expire is not None:
-        told["expire"] = expire.isoformat() if hasattr(expire, "isoformat") else expire
+        told["expire"] = _instant("expire", expire)
     try:
         return LiveOrder((yield from asking.send("POST", "/v1/orders", told)))
     except ApiError as e:
@@ -180,8 +180,8 @@ def cancel(which: LiveOrder | str, account: str | None) -> Asking[LiveOrder]:
 def signal(instrument: str, direction: str, strength: float, told: dict[str, Any]) -> Asking[str]:
     """Send a trading signal; its id."""
     body = {"instrument": instrument, "direction": direction, "strength": strength} | told
-    if hasattr(until := body.get("valid_until"), "isoformat"):
-        body["valid_until"] = until.isoformat()
+    if body.get("valid_until") is not None:
+        body["valid_until"] = _instant("valid_until", body["valid_until"])
     return str((yield from asking.send("POST", "/v1/signals", body))["signal_id"])
 
 

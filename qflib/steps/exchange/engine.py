@@ -12,10 +12,10 @@ from qflib.kernels import own_orders as own
 from qflib.kernels.book import NO_PRICE, best, grow, level_qty, new_state
 from qflib.kernels.book_content import load as load_books
 from qflib.kernels.book_content import save as save_books
-from qflib.kernels.book_state import ORDER_LIVE
+from qflib.kernels.book_state import MUCH, ORDER_LIVE
 from qflib.kernels.venue_matching import DONE, MARKET, available, fillable, rest, take
 from qflib.kernels.venue_rows import FULL, SPARE, run_rows
-from qflib.orderbook.books import MUCH, row_digests
+from qflib.orderbook.books import row_digests
 from qflib.records import Instruments, OrderType, Side, TradingStatus
 from qflib.steps.state import State
 

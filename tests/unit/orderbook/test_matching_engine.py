@@ -237,8 +237,8 @@ def test_commands_in_a_frame() -> None:
         (lambda e: e.submit(S, "buy", 1, 1.001), "tick"),
         (lambda e: e.submit(S, "buy", 1.5, 1.0), "lot"),
         (lambda e: e.submit(S, "buy", 1, float("nan")), "finite"),
-        (lambda e: e.submit(S, "buy", 1, 1.0, order_id=-1), "order id -1"),
-        (lambda e: e.submit(S, "buy", 1, 1.0, account="me"), "account 'me'"),
+        (lambda e: e.submit(S, "buy", 1, 1.0, order_id=-1), "order_id -1"),
+        (lambda e: e.submit(S, "buy", 1, 1.0, account="me"), "account me"),
         (lambda e: e.submit(S, "buy", 1, 1.0, colour="red"), "no 'colour'"),
         (lambda e: e.submit(S, "buy", 1, 1.0, time_in_force="soon"), "time_in_force 'soon'"),
         (lambda e: e.submit(S, "buy", 1, 1.0, post_only="maybe"), "post_only 'maybe'"),
@@ -317,5 +317,5 @@ def test_orders_of_a_frame_get_the_next_ids_and_wrong_ones_are_told() -> None:
     with pytest.raises(InputError, match=r"order_id 1\.5 is no whole number"):
         engine.cancel("A", 1.5)  # type: ignore[arg-type]
     for name in ("qty", "price", "display"):
-        with pytest.raises(InputError, match=f"{name} 'x' is not a number"):
+        with pytest.raises(InputError, match=f"{name} x must be one finite number"):
             engine.submit("A", "buy", **({"qty": 1, "price": 5.0} | {name: "x"}))  # type: ignore[arg-type]

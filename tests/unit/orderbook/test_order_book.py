@@ -237,7 +237,7 @@ def test_plot():
 def test_it_shows_itself(book):
     assert repr(book).startswith("<OrderBook ")
     assert " | " in repr(book)
-    bids, asks = book.plot(3)
-    assert (bids.label, asks.label) == ("ask", "bid")
+    asks, bids = book.plot(3)
+    assert (asks.label, bids.label) == ("ask", "bid")
     assert len(bids.data) + len(asks.data) == len(book.depth(3))
     assert OrderBook("EMPTY").plot() is not None

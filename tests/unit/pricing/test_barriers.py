@@ -44,7 +44,7 @@ def test_in_and_out_are_the_vanilla(right, barrier):
 
 
 def test_a_rebate_under_a_negative_rate():
-    # a worthless out call that pays 1 at the hit: the exponent is real for -0.004 and imaginary for -0.006
+    # a worthless out call that pays 1 at the hit: mu is 0, so the exponent is real for r >= 0 and imaginary below
     drift = 0.125  # vol^2 / 2: no drift in ln S
     values = [
         barrier_option("up_out", "call", 100.0, 500.0, 120.0, 2.0, r, r - drift, 0.5, rebate=1.0)

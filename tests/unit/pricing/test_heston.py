@@ -126,6 +126,8 @@ def test_a_fit_finds_the_model_again():
     assert not fit.feller
     assert len(fit.to_frame()) == 14
     assert fit.price("call", 100.0, strikes, years) == pytest.approx(prices, abs=1e-5)
+    with pytest.raises(DataError, match="0 vols cannot tell"):
+        fit_heston([80.0, 90.0, 100.0, 110.0, 120.0], 1.0, 0.2, np.nan)
     with pytest.raises(DataError, match="4 vols cannot tell"):
         fit_heston(strikes[:4], 1.0, 0.2, 100.0)
 

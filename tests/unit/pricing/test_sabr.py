@@ -80,6 +80,11 @@ def test_a_fit_finds_the_smile_again_and_tells_arbitrage():
     assert bad.vol(1.0) == pytest.approx(sabr_vol(1.0, 1.0, 20.0, 0.25, 0.3, -0.8, 0.3), rel=1e-6)
 
 
+def test_an_expired_option_has_no_density():
+    with pytest.raises(InputError, match=r"years 0\.0 must be positive"):
+        sabr_density(1.0, 1.0, [1.0, 0.0], 0.25, 0.3, -0.8, 0.3)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
