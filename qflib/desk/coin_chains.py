@@ -51,6 +51,10 @@ class CoinChains:
         for column in needed:
             if column not in self.options:
                 raise DataError(f"chains have no column {column!r}; expected {', '.join(needed)}")
+        times = {c: pd.DatetimeIndex(self.options[c]).as_unit("ns") for c in ("time", "expiry")}
+        object.__setattr__(self, "options", self.options.assign(**times))
+        stamps = pd.DatetimeIndex(self.futures.index).as_unit("ns").rename("time")
+        object.__setattr__(self, "futures", self.futures.set_axis(stamps))
         if len(missing := pd.Index(self.options["time"].unique()).difference(self.futures.index)):
             raise DataError(f"the futures have no row at {missing[0]}; every snapshot needs one")
         if not {"years", "vol"} <= set(self.options):

@@ -65,8 +65,6 @@ def read_deribit_chains(folder: str | Path) -> CoinChains:
     options = pd.concat([_read(f, list(_COLUMNS)) for f in files]).rename(columns=_COLUMNS)
     for column in ("symbol", "underlying", "right"):
         options[column] = options[column].astype(str).astype(object)
-    for column in ("time", "expiry"):
-        options[column] = options[column].dt.as_unit("ns")
     options = options.sort_values(["time", "symbol"], kind="stable").reset_index(drop=True)
     return CoinChains(options, _futures(folder))
 
@@ -76,7 +74,7 @@ def _futures(folder: Path) -> pd.DataFrame:
     term = _read(folder / TERMS, ["timestamp", "futures_instrument_name", "snapshot_term_mark_price"])
     names = ["time", "symbol", "mark"]
     marks = pd.concat([f.set_axis(names, axis=1) for f in (perpetual, term)])
-    marks["time"] = pd.to_datetime(marks["time"], utc=True, format="ISO8601").dt.as_unit("ns")
+    marks["time"] = pd.to_datetime(marks["time"], utc=True, format="ISO8601")
     return marks.pivot_table(index="time", columns="symbol", values="mark").sort_index()
 
 

@@ -8,9 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import qflib as qf
 from qflib.desk.coin_chains import CoinChains
+from qflib.desk.coin_feed import CoinFeed, HedgeBook
 from qflib.desk.deribit_chains import find_deribit_chains, read_deribit_chains
-from qflib.hedging import explain_inverse_by_greeks, explain_inverse_by_steps, hedge_inverse
+from qflib.hedging import (
+    explain_inverse_by_greeks,
+    explain_inverse_by_steps,
+    hedge_effectiveness,
+    hedge_inverse,
+)
 from qflib.pricing import inverse_black76
 
 pytestmark = pytest.mark.data
@@ -105,3 +112,61 @@ def test_a_surface_explains_less(chains: CoinChains, moves: pd.DataFrame) -> Non
     left = share(made["unexplained"], seen)
     own = explain_inverse_by_greeks(*option(m), vol_change=(m["vol_next"] - m["vol"]).to_numpy(), **change(m))
     assert share(own["unexplained"], seen) < left < 0.005
+
+
+@pytest.fixture(scope="module")
+def runs(chains: CoinChains) -> tuple[Any, Any]:
+    """Short strangles of both coins through the desk's own steps, hedged and not."""
+    feed = CoinFeed(chains, HedgeBook(half_spread_bps=1.0, step_bps=1.0, levels=10, depth=250_000.0, seed=7))
+    assert feed.history is not None
+    scenarios = qf.scenarios.default(feed.history, n_historical=None, n_simulated=1_000)
+    config = qf.DeskConfig(period_ns=900 * 10**9, outcome_ns=6 * 3_600 * 10**9, stale_ns=3_600 * 10**9)
+    band = qf.hedgers.Band(risk_aversion=1e-4)
+    hedged, unhedged = (
+        qf.Desk(feed, hedger=h, scenarios=scenarios, config=config).run(digests=False) for h in (band, None)
+    )
+    return hedged, unhedged
+
+
+def test_the_hedge_book_goes_through_the_exchange(runs: tuple[Any, Any]) -> None:
+    hedged, _ = runs
+    facts = hedged.summary()
+    assert facts["dead_letters"] == 0
+    assert facts["hedge"]["fills"] >= facts["hedge"]["orders"] > 100
+    refused = hedged.executions[hedged.executions["exec_type"] == "rejected"]
+    assert (refused["reason"] == "stale_market").all()  # delta drifted out of its band while the book stood still
+    assert len(refused) < 0.02 * facts["hedge"]["orders"]
+    filled = hedged.hedges["filled"] == hedged.hedges["qty"].abs()
+    assert (~filled).sum() == len(refused)
+    risk = hedged.risk[hedged.risk["level"] == 0.975]
+    es = risk[["es_unhedged", "es_current", "es_target"]].median()
+    assert es["es_current"] < 0.4 * es["es_unhedged"]
+    assert es["es_target"] <= es["es_current"]
+    deciding = risk[risk["es_target"] < risk["es_current"]]
+    assert len(deciding) > 20
+
+
+def test_it_costs_what_the_book_says(runs: tuple[Any, Any]) -> None:
+    """No time passes between a decision and its fill here, so that arrival is the mid decided at."""
+    hedges = runs[0].hedges.query("filled > 0")
+    np.testing.assert_allclose(hedges["realised_cost"], hedges["cost"], rtol=1e-3)
+    size = hedges["instrument"].str.startswith("BTC").map({True: 10.0, False: 1.0})
+    bps = hedges["realised_cost"].sum() / (hedges["qty"].abs() * size).sum() * 1e4
+    assert 1.0 < bps < 5.0
+
+
+def test_it_takes_away_most_of_the_squared_pnl(runs: tuple[Any, Any]) -> None:
+    hedged, unhedged = (
+        r.outcomes.query("outcome == 'actual' and level == 0.975")["pnl"].to_numpy(np.float64) for r in runs
+    )
+    made = hedge_effectiveness(unhedged, hedged - unhedged, cost=float(runs[0].hedges["realised_cost"].sum()))
+    assert len(hedged) > 70
+    assert made.effectiveness > 0.9
+    assert made.es_after < 0.5 * made.es_before
+    assert made.es_cut_per_cost > 10.0
+
+
+def test_its_greeks_explain_it(runs: tuple[Any, Any]) -> None:
+    made = runs[0].explain
+    assert share(made["unexplained"], runs[1].explain["total"]) < 0.01
+    assert share(made["unexplained"], made["total"]) < 0.03 < share(made["total"] - made["delta"], made["total"])
