@@ -98,7 +98,7 @@ def _paths(rng: np.random.Generator, n: int) -> tuple[NDArray[np.float64], NDArr
     log_vol[0] = mean
     for k in range(1, n):
         shock = -0.6 * z[k - 1] + 0.8 * noise[k]
-        log_vol[k] = log_vol[k - 1] + reversion * (mean - log_vol[k - 1]) + 0.04 * shock
+        log_vol[k] = log_vol[k - 1] + reversion * (mean - log_vol[k - 1]) + 0.02 * shock
     vol = np.exp(log_vol)
     log_spot = np.cumsum(
         np.vstack([np.zeros(z.shape[1]), vol[:-1] * steps * z[:-1] - 0.5 * (vol[:-1] * steps) ** 2]), 0
