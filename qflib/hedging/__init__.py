@@ -8,6 +8,7 @@ from qflib.lazy import lazy
 
 if TYPE_CHECKING:
     from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
+    from qflib.hedging.backtest import backtest_hedges
     from qflib.hedging.comparison import WhatIf, what_if
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
@@ -32,6 +33,7 @@ __getattr__, __dir__ = lazy(
         "MinVarianceDelta": "neutral",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
+        "backtest_hedges": "backtest",
         "cost_grid": "grid",
         "explain_by_greeks": "attribution",
         "explain_by_steps": "attribution",
@@ -58,6 +60,7 @@ __all__ = [
     "MinVarianceDelta",
     "Portfolio",
     "WhatIf",
+    "backtest_hedges",
     "cost_grid",
     "explain_by_greeks",
     "explain_by_steps",
