@@ -99,11 +99,16 @@ def test_own_vols_explain_the_coin(moves: pd.DataFrame) -> None:
     assert np.allclose(steps[["time", "forward", "vol"]].sum(axis=1), made["total"], atol=1e-12)
 
 
-def test_a_surface_explains_less(chains: CoinChains, moves: pd.DataFrame) -> None:
+@pytest.fixture(scope="module")
+def surface_vols(chains: CoinChains) -> pd.Series[float]:
     keys = pd.MultiIndex.from_frame(chains.options[["time", "symbol"]])
-    vols = pd.Series(chains.surface_vols().to_numpy(), keys)
+    return pd.Series(chains.surface_vols().to_numpy(), keys)
+
+
+def test_a_surface_explains_less(surface_vols: pd.Series[float], moves: pd.DataFrame) -> None:
     start, end = (
-        vols.reindex(pd.MultiIndex.from_frame(moves[[time, "symbol"]])).to_numpy() for time in ("time", "time_next")
+        surface_vols.reindex(pd.MultiIndex.from_frame(moves[[time, "symbol"]])).to_numpy()
+        for time in ("time", "time_next")
     )
     m = moves.assign(surface=start)
     seen = (m["price_next"] - m["price"]).to_numpy()
@@ -115,11 +120,19 @@ def test_a_surface_explains_less(chains: CoinChains, moves: pd.DataFrame) -> Non
 
 
 @pytest.fixture(scope="module")
-def runs(chains: CoinChains) -> tuple[Any, Any]:
-    """Short strangles of both coins through the desk's own steps, hedged and not."""
-    feed = CoinFeed(chains, HedgeBook(half_spread_bps=1.0, step_bps=1.0, levels=10, depth=250_000.0, seed=7))
+def feed(chains: CoinChains) -> CoinFeed:
+    return CoinFeed(chains, HedgeBook(half_spread_bps=1.0, step_bps=1.0, levels=10, depth=250_000.0, seed=7))
+
+
+@pytest.fixture(scope="module")
+def scenarios(feed: CoinFeed) -> qf.ScenarioSet:
     assert feed.history is not None
-    scenarios = qf.scenarios.default(feed.history, n_historical=None, n_simulated=1_000)
+    return qf.scenarios.default(feed.history, n_historical=None, n_simulated=1_000)
+
+
+@pytest.fixture(scope="module")
+def runs(feed: CoinFeed, scenarios: qf.ScenarioSet) -> tuple[Any, Any]:
+    """Short strangles of both coins through the desk's own steps, hedged and not."""
     config = qf.DeskConfig(period_ns=900 * 10**9, outcome_ns=6 * 3_600 * 10**9, stale_ns=3_600 * 10**9)
     band = qf.hedgers.Band(risk_aversion=1e-4)
     hedged, unhedged = (
@@ -144,6 +157,17 @@ def test_the_hedge_book_goes_through_the_exchange(runs: tuple[Any, Any]) -> None
     assert es["es_target"] <= es["es_current"]
     deciding = risk[risk["es_target"] < risk["es_current"]]
     assert len(deciding) > 20
+
+
+def test_its_shortfall_is_that_of_the_portfolio(
+    feed: CoinFeed, scenarios: qf.ScenarioSet, runs: tuple[Any, Any]
+) -> None:
+    """The steps' report between the first two chains beside full revaluation at the first one."""
+    sold = qf.Portfolio.from_frame(feed.positions, currency="USD")
+    pnl = sold.scenario_pnl(feed.market(at=feed.chains.times[0]), scenarios)
+    between = runs[1].risk.query("level == 0.975")[: feed.chains.times[1] - pd.Timedelta("1h")]
+    want = qf.expected_shortfall(pnl, level=0.975, kind="pnl").es
+    assert between["es_unhedged"].iloc[-1] == pytest.approx(want, rel=0.01)  # some hours went by
 
 
 def test_it_costs_what_the_book_says(runs: tuple[Any, Any]) -> None:
