@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
+    from qflib.hedging.min_variance import OnlineMinVariance
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy(
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
         "MinVarianceDelta": "neutral",
+        "OnlineMinVariance": "min_variance",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
         "cost_grid": "grid",
@@ -50,6 +52,7 @@ __all__ = [
     "HedgeSimulation",
     "Ladder",
     "MinVarianceDelta",
+    "OnlineMinVariance",
     "Portfolio",
     "WhatIf",
     "cost_grid",
