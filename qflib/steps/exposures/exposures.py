@@ -65,6 +65,8 @@ class ExposuresConfig:
         Trading time of a day: what a day's shocks are spread over.
     min_variance_ns
         The minimum-variance delta learns from option quotes once in this; 0: never.
+    grid_from
+        Options times scenarios from which scenario vectors are read off a grid; fewer are revalued option by option.
     """
 
     period_ns: int = 100_000_000
@@ -74,6 +76,7 @@ class ExposuresConfig:
     outcome_ns: int = 60_000_000_000
     session_ns: int = 86_400_000_000_000
     min_variance_ns: int = 10_000_000_000
+    grid_from: int = 1_000_000
 
 
 @dataclass(slots=True)
@@ -134,7 +137,7 @@ class Exposures:
         self._underlyings = [_Underlying() for _ in instruments.underlyings]
         self._sets = ScenarioChunks(instruments.underlyings)
         self._explained = Explained(self._quotes, self._revaluation.terms)
-        self._grids = Grids(self._revaluation, self._config.rate)
+        self._grids = Grids(self._revaluation, self._config.rate, self._config.grid_from)
         self._min_variance = MinVariance(
             instruments, self._quotes, self._revaluation.terms, self._config.rate, self._config.min_variance_ns
         )

@@ -70,31 +70,33 @@ class MinVariance:
         fresh = self._quotes.implied_ns[at] > fit.quoted_ns
         if not fresh.any():
             return
-        now = np.stack([self._quotes.own[at], self._quotes.vol[at]])
         rows = np.flatnonzero(fresh)
-        k = quoted_moves(
-            at[rows], self._terms, self._rate, fit.quotes[:, rows], now[:, rows], fit.quoted_ns[rows], self._moves
-        )
+        at = at[rows]
+        now = np.stack([self._quotes.own[at], self._quotes.vol[at]])
+        before = np.take(fit.quotes, rows, axis=1)
+        k = quoted_moves(at, self._terms, self._rate, before, now, fit.quoted_ns[rows], self._moves)
         if k:
             moves = (np.ascontiguousarray(self._moves[i, :k]) for i in range(6))
             delta, vega, forward, years, change, forward_change = moves
             learn_moves(delta, vega, forward, years, change, forward_change, 1.0, fit.sums, fit.coefficients)
             fit.time_ns = time_ns
-        fit.quotes[:, rows], fit.quoted_ns[rows] = now[:, rows], self._quotes.implied_ns[at[rows]]
+        fit.quotes[:, rows], fit.quoted_ns[rows] = now, self._quotes.implied_ns[at]
 
     def row(self, u: int, v: Valued, portfolio: Any, underlying: Any) -> Any:
         """The fit, and what it adds to a portfolio's delta where it is used."""
         fit = self._fits[u]
         used, (a, b, c) = fit.used, fit.coefficients.tolist()
-        correction = 0.0
-        if used:
-            correction = delta_correction(
-                v.entries, self._terms, v.figures, v.vol, v.time_ns, self._rate, fit.coefficients
-            )
+        correction = self.correction(u, v) if used else 0.0
         return MIN_VARIANCE.make(
             portfolio=portfolio, underlying=underlying, time_ns=fit.time_ns, n=int(fit.sums[MOVES]), a=a, b=b, c=c,
             gain=fit.gain, used=int(used), correction=correction,
         )  # fmt: skip
+
+    def correction(self, u: int, v: Valued) -> float:
+        """What the fit adds to the delta of positions, whether it gains or not. O(positions)."""
+        return delta_correction(
+            v.entries, self._terms, v.figures, v.vol, v.time_ns, self._rate, self._fits[u].coefficients
+        )
 
     def state(self) -> State:
         """What was learnt and looked at, an underlying."""
