@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qflib.hedging.inverse_attribution import explain_inverse_by_greeks, explain_inverse_by_steps
     from qflib.hedging.inverse_hedge import hedge_inverse, inverse_future_pnl
     from qflib.hedging.ladder import Ladder
+    from qflib.hedging.min_variance import OnlineMinVariance
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
@@ -31,6 +32,7 @@ __getattr__, __dir__ = lazy(
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
         "MinVarianceDelta": "neutral",
+        "OnlineMinVariance": "min_variance",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
         "backtest_hedges": "backtest",
@@ -58,6 +60,7 @@ __all__ = [
     "HedgeSimulation",
     "Ladder",
     "MinVarianceDelta",
+    "OnlineMinVariance",
     "Portfolio",
     "WhatIf",
     "backtest_hedges",
