@@ -85,6 +85,8 @@ def chain_frame(table: Instruments, underlying: str, books: Any, when: pd.Timest
     )
     if any(r.inverse for r in rows):
         made["inverse"] = [r.inverse for r in rows]
+    if any(r.style == "american" for r in rows):
+        made["style"] = [r.style for r in rows]
     return made
 
 

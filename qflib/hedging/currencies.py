@@ -66,10 +66,11 @@ def priced(
         for kind in dict.fromkeys(kinds):
             made[kind] = _converted(moves, *kind, market, scen, currency, converted)
         if all(m is moves for m in made.values()):
-            yield v, moves
+            yield v, v.prepared(moves)
             continue
         for kind, m in made.items():
-            yield v.only(np.array([k == kind for k in kinds], bool)), m
+            part = v.only(np.array([k == kind for k in kinds], bool))
+            yield part, part.prepared(m)
 
 
 def _converted(

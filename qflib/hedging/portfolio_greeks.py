@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.hedging.revaluation import Valued
 from qflib.pricing import greeks
+from qflib.pricing.american_forward import greeks_on_forward
 from qflib.pricing.sensitivities import to_trader
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def _of_underlying(v: Valued, units: Units, in_coin: bool) -> dict[str, F8]:
         each = greeks(v.right[o], v.strike[o], v.years[o], v.vol[o], forward=forward, rate=v.rate, units=by_unit)
         for name in ADDITIVE:
             out[name][o] = v.cash_qty[o] * each[name].to_numpy()
+        if v.american.any():
+            _of_american(v, by_unit, out)
         out["value"][o] = v.cash_qty[o] * v.price[o]
     # what is linear in the forward: contracts, and (negative) the coin premium of inverse options
     out["delta"] += v.linear if cash and not in_coin else v.linear / forward
@@ -100,6 +103,18 @@ def _of_underlying(v: Valued, units: Units, in_coin: bool) -> dict[str, F8]:
         if cash:
             to_trader({**out, "dividend_rho": np.zeros(len(o))}, np.full(len(o), forward))
     return out
+
+
+def _of_american(v: Valued, units: Units, out: dict[str, F8]) -> None:
+    a = np.flatnonzero(v.american)
+    one = np.ones(len(a))
+    each = greeks_on_forward(
+        v.right[a], v.forward * one, v.strike[a], v.years[a], v.vol[a], v.rate * one, v.dividend_yield * one
+    )
+    if units == "trader":
+        to_trader(each, v.forward * one)
+    for name in ADDITIVE:
+        out[name][a] = v.cash_qty[a] * each[name]
 
 
 def _over_the_forward(g: dict[str, F8], forward: float) -> None:

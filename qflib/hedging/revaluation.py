@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.errors import DataError, InputError
+from qflib.hedging.early_exercise import Exercise, add_american_pnl, exercises
 from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
 from qflib.pricing import black76
+from qflib.pricing.american_forward import american_on_forward
 from qflib.pricing.fx import settlement_of
 from qflib.records.instrument import Instrument
 from qflib.records.schema import frozen
@@ -30,7 +32,8 @@ class Moves:
     """Scenarios of one underlying: returns of the forward, shifts of volatility, and the time that passes.
 
     `weight` is what a scenario's P&L, made at today's rates of exchange, is worth at the scenario's; `carried` the
-    relative move of the currency that value is held in, where its own move counts. None: one; not counted.
+    relative move of the currency that value is held in, where its own move counts. None: one; not counted. `exercises`
+    are the American options, with the tables made for these scenarios.
     """
 
     spot_return: F8
@@ -39,6 +42,7 @@ class Moves:
     years: float
     weight: F8 | None = None
     carried: F8 | None = None
+    exercises: tuple[Exercise, ...] | None = None
 
     @classmethod
     def of(cls, spot_return: F8, vol_shift: F8, years: float) -> Moves:
@@ -49,10 +53,12 @@ class Moves:
         """Scenarios from one on to before another."""
         at = slice(first, stop)
         weight, carried = (None if x is None else x[at] for x in (self.weight, self.carried))
-        return Moves(self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years, weight, carried)
+        return Moves(
+            self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years, weight, carried, self.exercises
+        )
 
     def take(self, which: NDArray[np.int64]) -> Moves:
-        """Some scenarios, at today's rates of exchange."""
+        """Some scenarios of European options, at today's rates of exchange."""
         return Moves(
             frozen(self.spot_return[which]), frozen(self.vol_shift[which]), frozen(self.log_growth[which]), self.years
         )
@@ -65,7 +71,8 @@ class Valued:
     `cash_qty` is P&L in reporting currency per 1.00 of the option's or future's price; `linear` that per 1.00 of
     relative move of what is linear in it. A premium held in coin moves with the coin, so inverse options have a linear
     part: minus their value. `held` is the value in reporting currency of what has one (options, spot), `quote` what it
-    is quoted in, `coin` what an inverse one settles in, "" of others.
+    is quoted in, `coin` what an inverse one settles in, "" of others. `american` ones are exercised into the spot that
+    carries to the forward at `rate` less `dividend_yield`.
     """
 
     underlying: str
@@ -84,6 +91,16 @@ class Valued:
     held: F8 = field(default_factory=lambda: np.zeros(0))
     quote: tuple[str, ...] = ()
     coin: tuple[str, ...] = ()
+    american: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    dividend_yield: float = 0.0
+
+    def __post_init__(self) -> None:
+        if len(self.american) != len(self.option):
+            object.__setattr__(self, "american", np.zeros(len(self.option), bool))
+
+    def prepared(self, moves: Moves) -> Moves:
+        """The moves with what American options need of them, made once."""
+        return replace(moves, exercises=exercises(self, moves)) if self.american.any() else moves
 
     def only(self, which: NDArray[np.bool_]) -> Valued:
         """Some of the positions."""
@@ -108,7 +125,14 @@ class Valued:
             out += float(np.sum(self.held[held])) * moves.carried
 
     def _add_at_todays_rates(self, moves: Moves, out: F8, held: NDArray[np.bool_]) -> None:
-        o = np.flatnonzero(held & self.option & (self.cash_qty != 0))
+        early = moves.exercises
+        if early is None:
+            early = exercises(self, moves) if self.american.any() else ()
+        european = held & self.option & (self.cash_qty != 0)
+        for e in early:
+            european[e.at] = False
+            add_american_pnl(self, moves, e, held, out, VOL_FLOOR)
+        o = np.flatnonzero(european)
         if len(o):
             after = np.maximum(self.years[o] - moves.years, 0.0)
             option_pnl(
@@ -134,7 +158,7 @@ class Valued:
 
 
 def value(name: str, currency: str, symbols: Sequence[str], qty: F8, market: Market) -> tuple[Valued, ...]:
-    """Positions valued by Black-76 on their underlyings' forwards, an entry an underlying.
+    """Positions valued by Black-76 on their underlyings' forwards, American ones by `american`; an entry an underlying.
 
     Parameters
     ----------
@@ -150,7 +174,7 @@ def value(name: str, currency: str, symbols: Sequence[str], qty: F8, market: Mar
     UnknownInstrumentError
         If the market's table lacks an instrument.
     InputError
-        If an option is American, or an instrument quotes a currency that the market cannot convert.
+        If an option is American and inverse, or an instrument quotes a currency that the market cannot convert.
     DataError
         If the market has no positive forward, or no vol, for an instrument.
     """
@@ -197,6 +221,10 @@ def _valued(
     if option.any():
         o = option
         price[o] = black76(right[o], forward, strike[o], years[o], vol[o], market.rate)
+    early, dividend_yield = np.array([r.style == "american" for r in mine], bool), market.dividend_yield(underlying)
+    if early.any():
+        e = early
+        price[e] = american_on_forward(right[e], forward, strike[e], years[e], vol[e], market.rate, dividend_yield)
     rate = np.array([_rate(name, r, currency, market, forward) for r in mine])
     cash_qty = qty[at] * np.array([_unit_quantity(r, forward) for r in mine]) * rate
     inverse = np.array([r.inverse for r in mine], bool)
@@ -206,6 +234,7 @@ def _valued(
         underlying, forward, market.rate, at, option, spot, right, strike, years, vol, price, cash_qty,
         cash_qty * slope, held,
         tuple(r.quote_currency for r in mine), tuple(settlement_of(r) if r.inverse else "" for r in mine),
+        early, dividend_yield,
     )  # fmt: skip
 
 
@@ -222,7 +251,5 @@ def _rate(name: str, r: Instrument, currency: str, market: Market, forward: floa
 
 
 def _check(name: str, r: Instrument) -> None:
-    if r.style == "american":
-        raise InputError(
-            f"option {r.symbol!r} is american; portfolios revalue European options: leave it out of {name}"
-        )
+    if r.style == "american" and r.inverse:
+        raise InputError(f"option {r.symbol!r} is american and inverse, which no venue lists: leave it out of {name}")

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
+from qflib.pricing.american_forward import american_on_forward, carried_spot, implied_vol_by_style
 from qflib.pricing.european import black76
 from qflib.pricing.fx import checked_fx, coins, worth
-from qflib.pricing.inversion import implied_vol
 from qflib.pricing.surface import YEAR, Surface
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class Market:
         its underlying's forward. One given here is converted at it, as at an index.
     base
         What `fx` is in.
+    dividend_yields
+        Underlying -> yield, continuous, a year: American options are exercised into the spot forward · e^(−(r − q) T).
+        One without has the rate: they are exercised into the forward, as options on a future are.
+    vol_status
+        Option's symbol -> why it has a vol of its own, or none: see `implied_vol`.
 
     Raises
     ------
@@ -76,6 +81,8 @@ class Market:
     rate: float = 0.0
     fx: Mapping[str, float] = field(default_factory=dict)
     base: str = "USD"
+    dividend_yields: Mapping[str, float] = field(default_factory=dict)
+    vol_status: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_instant(self.at)
@@ -94,6 +101,7 @@ class Market:
         rate: float = 0.0,
         fx: Mapping[str, float] | None = None,
         base: str = "USD",
+        dividend_yields: Mapping[str, float] | None = None,
     ) -> Market:
         """The market that a set of tops shows.
 
@@ -105,14 +113,15 @@ class Market:
             Indexed by symbol; columns bid and ask, float prices, NaN where a side is empty.
         at
             The instant, with a time zone.
-        surfaces, dynamics, rate, fx, base
+        surfaces, dynamics, rate, fx, base, dividend_yields
             As in `Market`.
 
         Returns
         -------
         Market
             Marks are mids of two-sided quotes. An underlying's forward is the mid of the future that expires next, else
-            of its perpetual, else of its spot. Vols are implied from the options' mids by Black-76 on that forward.
+            of its perpetual, else of its spot. Vols are implied from the options' mids by Black-76 on that forward, of
+            American ones by `american`.
 
         Raises
         ------
@@ -156,9 +165,10 @@ class Market:
         mid = 0.5 * (tops["bid"].astype(np.float64) + tops["ask"].astype(np.float64))
         marks = {str(s): float(p) for s, p in mid.items()}
         surfaces = {} if surfaces is None else dict(surfaces)
-        more = (surfaces, dynamics, rate, {} if fx is None else fx, base)
+        more = (surfaces, dynamics, rate, fx or {}, base, dividend_yields or {})
         bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, *more)
-        return cls(at, instruments, bare.forwards, marks, _vols(bare), *more)
+        vols, status = _vols(bare)
+        return cls(at, instruments, bare.forwards, marks, vols, *more, status)
 
     def years(self, symbol: str) -> float:
         """ACT/365 years to the expiry instant, at least 0; NaN where it has none."""
@@ -178,6 +188,21 @@ class Market:
         if not np.isfinite(value):
             raise DataError(f"underlying {underlying!r} has no forward at {self.at}; its future needs a bid and an ask")
         return value
+
+    def dividend_yield(self, underlying: str) -> float:
+        """Of an underlying; the rate where the market has none."""
+        return self.dividend_yields.get(underlying, self.rate)
+
+    def spot(self, symbol: str) -> float:
+        """What an American option is exercised into: the spot that carries to the forward at its expiry.
+
+        Raises
+        ------
+        DataError
+            If there is no forward.
+        """
+        q = self.dividend_yield(self.instruments[symbol].underlying)
+        return float(carried_spot(self.forward(symbol), self.years(symbol), self.rate, q))
 
     @cached_property
     def coins(self) -> Mapping[str, tuple[str, str]]:
@@ -245,11 +270,14 @@ class Market:
         forward = self.forward(symbol)
         if row.kind != "option":
             return forward
-        value = float(black76(row.right, forward, row.strike, self.years(symbol), self.vol(symbol), self.rate))
+        terms = (row.right, forward, row.strike, self.years(symbol), self.vol(symbol), self.rate)
+        if row.style == "american":
+            return float(american_on_forward(*terms, self.dividend_yield(row.underlying)))
+        value = float(black76(*terms))
         return value / forward if row.inverse else value
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an instrument: kind, underlying, mark, forward, years, vol; NaN where the market shows none."""
+        """One row an instrument: kind, underlying, mark, forward, years, vol, vol_status; NaN where it shows none."""
         rows = self.instruments.rows
         nan = float("nan")
         return pd.DataFrame(
@@ -260,6 +288,7 @@ class Market:
                 "forward": [self.forwards.get(r.underlying, nan) for r in rows],
                 "years": [self.years(r.symbol) for r in rows],
                 "vol": [self.vols.get(r.symbol, nan) for r in rows],
+                "vol_status": [self.vol_status.get(r.symbol, "") for r in rows],
             },
             index=pd.Index([r.symbol for r in rows], name="symbol"),
         )
@@ -326,20 +355,19 @@ def _forwards(instruments: Instruments, marks: Mapping[str, float], at: pd.Times
     return {u: best[u][1] if u in best else float("nan") for u in instruments.underlyings}
 
 
-def _vols(market: Market) -> dict[str, float]:
+def _vols(market: Market) -> tuple[dict[str, float], dict[str, str]]:
     rows = [r for r in market.instruments if r.kind == "option"]
     if not rows:
-        return {}
+        return {}, {}
     forward = np.array([market.forwards[r.underlying] for r in rows], np.float64)
     forward = np.where(forward > 0.0, forward, np.nan)  # a lognormal vol needs a positive forward
     price = np.array([market.marks.get(r.symbol, float("nan")) for r in rows], np.float64)
-    inverse = np.array([r.inverse for r in rows], bool)
-    iv, _ = implied_vol(
-        np.where(inverse, price * forward, price),
-        [r.right for r in rows],
-        [r.strike for r in rows],
-        [market.years(r.symbol) for r in rows],
-        forward=forward,
-        rate=market.rate,
-    )
-    return {r.symbol: float(v) for r, v in zip(rows, iv, strict=True)}
+    price = np.where([r.inverse for r in rows], price * forward, price)
+    years = np.array([market.years(r.symbol) for r in rows])
+    right, strike = np.array([r.right for r in rows]), np.array([r.strike for r in rows])
+    early = np.array([r.style == "american" for r in rows], bool)
+    q = np.array([market.dividend_yield(r.underlying) for r in rows])
+    rate = np.full(len(rows), market.rate)
+    iv, status = implied_vol_by_style(early, price, right, strike, years, forward, rate, q)
+    symbols = [r.symbol for r in rows]
+    return dict(zip(symbols, iv.tolist(), strict=True)), dict(zip(symbols, map(str, status), strict=True))
