@@ -9,6 +9,8 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
     from qflib.hedging.comparison import WhatIf, what_if
+    from qflib.hedging.cross_hedge import beta_hedge_contracts, beta_of, cross_hedge_contracts
+    from qflib.hedging.decaying_impact import ExponentialDecay, PowerDecay
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
     from qflib.hedging.grid import CostGrid, cost_grid
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
+    from qflib.hedging.quoted_book import QuotedBook, quoted_books
     from qflib.hedging.simulation import HedgeSimulation, simulate_hedges
     from qflib.hedging.sizing import hedge
 
@@ -23,14 +26,20 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "CostGrid": "grid",
+        "ExponentialDecay": "decaying_impact",
         "HedgeEffectiveness": "effectiveness",
         "HedgePlan": "plan",
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
         "MinVarianceDelta": "neutral",
         "Portfolio": "portfolio",
+        "PowerDecay": "decaying_impact",
+        "QuotedBook": "quoted_book",
         "WhatIf": "comparison",
+        "beta_hedge_contracts": "cross_hedge",
+        "beta_of": "cross_hedge",
         "cost_grid": "grid",
+        "cross_hedge_contracts": "cross_hedge",
         "explain_by_greeks": "attribution",
         "explain_by_steps": "attribution",
         "hedge": "sizing",
@@ -38,6 +47,7 @@ __getattr__, __dir__ = lazy(
         "hedge_effectiveness": "effectiveness",
         "min_variance_ratio": "neutral",
         "neutral_quantities": "neutral",
+        "quoted_books": "quoted_book",
         "simulate_hedges": "simulation",
         "what_if": "comparison",
     },
@@ -45,14 +55,20 @@ __getattr__, __dir__ = lazy(
 
 __all__ = [
     "CostGrid",
+    "ExponentialDecay",
     "HedgeEffectiveness",
     "HedgePlan",
     "HedgeSimulation",
     "Ladder",
     "MinVarianceDelta",
     "Portfolio",
+    "PowerDecay",
+    "QuotedBook",
     "WhatIf",
+    "beta_hedge_contracts",
+    "beta_of",
     "cost_grid",
+    "cross_hedge_contracts",
     "explain_by_greeks",
     "explain_by_steps",
     "hedge",
@@ -60,6 +76,7 @@ __all__ = [
     "hedge_effectiveness",
     "min_variance_ratio",
     "neutral_quantities",
+    "quoted_books",
     "simulate_hedges",
     "what_if",
 ]
