@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
+    from qflib.hedging.neutral_programme import NeutralHedge, neutral_hedge
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
     from qflib.hedging.quoted_book import QuotedBook, quoted_books
@@ -32,6 +33,7 @@ __getattr__, __dir__ = lazy(
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
         "MinVarianceDelta": "neutral",
+        "NeutralHedge": "neutral_programme",
         "Portfolio": "portfolio",
         "PowerDecay": "decaying_impact",
         "QuotedBook": "quoted_book",
@@ -46,6 +48,7 @@ __getattr__, __dir__ = lazy(
         "hedge_diary": "diary",
         "hedge_effectiveness": "effectiveness",
         "min_variance_ratio": "neutral",
+        "neutral_hedge": "neutral_programme",
         "neutral_quantities": "neutral",
         "quoted_books": "quoted_book",
         "simulate_hedges": "simulation",
@@ -61,6 +64,7 @@ __all__ = [
     "HedgeSimulation",
     "Ladder",
     "MinVarianceDelta",
+    "NeutralHedge",
     "Portfolio",
     "PowerDecay",
     "QuotedBook",
@@ -75,6 +79,7 @@ __all__ = [
     "hedge_diary",
     "hedge_effectiveness",
     "min_variance_ratio",
+    "neutral_hedge",
     "neutral_quantities",
     "quoted_books",
     "simulate_hedges",
