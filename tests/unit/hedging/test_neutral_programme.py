@@ -84,7 +84,9 @@ def test_without_bounds_and_costs_it_is_the_linear_solve(seed: int) -> None:
     known, underlying = neutral_quantities(book, instruments.iloc[:2])
     made = neutral_hedge(book, instruments)
     np.testing.assert_allclose(made.ideal, [*known, underlying], rtol=1e-6, atol=1e-6)
-    assert np.abs(made.quantities - made.ideal).max() < 50  # near, in lots of 1
+    size = np.maximum(np.abs([book[g] for g in GREEKS]), instruments[GREEKS].to_numpy().max(0))
+    rounded = np.array([book[g] for g in GREEKS]) + made.ideal.round().to_numpy() @ instruments[GREEKS].to_numpy()
+    assert made.value <= 0.5 * np.sum((rounded / size) ** 2) * (1 + 1e-9)
 
 
 @settings(max_examples=50)
