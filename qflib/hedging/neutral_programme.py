@@ -84,7 +84,7 @@ def neutral_hedge(
     *,
     weights: Mapping[str, float] | None = None,
     start: ArrayLike | None = None,
-    nodes: int = 2_000,
+    nodes: int = 500,
 ) -> NeutralHedge:
     """Least 1/2 sum of weight * (residual Greek)^2 + costs, within bounds, in whole lots.
 
@@ -103,7 +103,7 @@ def neutral_hedge(
     start
         Contracts to start from, such as the last hedge's `ideal`: the answer is the same, sooner.
     nodes
-        Of branch and bound at most, about 50 us each; the `gap` tells what a limit left open.
+        Of branch and bound at most, some 100 us each; the `gap` tells what a limit left open.
 
     Returns
     -------

@@ -82,7 +82,7 @@ def test_without_bounds_and_costs_it_is_the_linear_solve(seed: int) -> None:
     instruments.loc["option 1", "vega"] += 3
     book = dict(zip(GREEKS, rng.normal(0, 5_000, 3).tolist(), strict=True))
     known, underlying = neutral_quantities(book, instruments.iloc[:2])
-    made = neutral_hedge(book, instruments)
+    made = neutral_hedge(book, instruments, nodes=0)
     np.testing.assert_allclose(made.ideal, [*known, underlying], rtol=1e-6, atol=1e-6)
     size = np.maximum(np.abs([book[g] for g in GREEKS]), instruments[GREEKS].to_numpy().max(0))
     rounded = np.array([book[g] for g in GREEKS]) + made.ideal.round().to_numpy() @ instruments[GREEKS].to_numpy()
@@ -96,7 +96,7 @@ def test_bounds_are_those_of_bounded_least_squares(seed: int) -> None:
     instruments = table(rng, 3).assign(lower=-800.0, upper=rng.uniform(0, 900, 4))
     book = dict(zip(GREEKS, rng.normal(0, 900, 3).tolist(), strict=True))
     weights = {"delta": 1.0, "gamma": 3.0, "vega": 0.5}
-    made = neutral_hedge(book, instruments, weights=weights)
+    made = neutral_hedge(book, instruments, weights=weights, nodes=50)
     root = np.sqrt([weights[g] for g in GREEKS])
     a = instruments[GREEKS].to_numpy().T * root[:, None]
     b = np.array([book[g] for g in GREEKS]) * root
