@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qflib.hedging.decaying_impact import ExponentialDecay, PowerDecay
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
+    from qflib.hedging.execution_hedge import ExecutionCost, ExecutionHedge, execution_hedge
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
@@ -27,6 +28,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "CostGrid": "grid",
+        "ExecutionCost": "execution_hedge",
+        "ExecutionHedge": "execution_hedge",
         "ExponentialDecay": "decaying_impact",
         "HedgeEffectiveness": "effectiveness",
         "HedgePlan": "plan",
@@ -42,6 +45,7 @@ __getattr__, __dir__ = lazy(
         "beta_of": "cross_hedge",
         "cost_grid": "grid",
         "cross_hedge_contracts": "cross_hedge",
+        "execution_hedge": "execution_hedge",
         "explain_by_greeks": "attribution",
         "explain_by_steps": "attribution",
         "hedge": "sizing",
@@ -58,6 +62,8 @@ __getattr__, __dir__ = lazy(
 
 __all__ = [
     "CostGrid",
+    "ExecutionCost",
+    "ExecutionHedge",
     "ExponentialDecay",
     "HedgeEffectiveness",
     "HedgePlan",
@@ -73,6 +79,7 @@ __all__ = [
     "beta_of",
     "cost_grid",
     "cross_hedge_contracts",
+    "execution_hedge",
     "explain_by_greeks",
     "explain_by_steps",
     "hedge",
