@@ -9,11 +9,11 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
     from qflib.hedging.comparison import WhatIf, what_if
+    from qflib.hedging.costly_execution import ExecutionCost, ExecutionHedge, execution_hedge
     from qflib.hedging.cross_hedge import beta_hedge_contracts, beta_of, cross_hedge_contracts
     from qflib.hedging.decaying_impact import ExponentialDecay, PowerDecay
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
-    from qflib.hedging.execution_hedge import ExecutionCost, ExecutionHedge, execution_hedge
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
@@ -28,8 +28,8 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "CostGrid": "grid",
-        "ExecutionCost": "execution_hedge",
-        "ExecutionHedge": "execution_hedge",
+        "ExecutionCost": "costly_execution",
+        "ExecutionHedge": "costly_execution",
         "ExponentialDecay": "decaying_impact",
         "HedgeEffectiveness": "effectiveness",
         "HedgePlan": "plan",
@@ -45,7 +45,7 @@ __getattr__, __dir__ = lazy(
         "beta_of": "cross_hedge",
         "cost_grid": "grid",
         "cross_hedge_contracts": "cross_hedge",
-        "execution_hedge": "execution_hedge",
+        "execution_hedge": "costly_execution",
         "explain_by_greeks": "attribution",
         "explain_by_steps": "attribution",
         "hedge": "sizing",

@@ -141,16 +141,46 @@ def test_a_state_from_before_orders_rested_is_taken(tapped: tuple[Desk, Tap, Any
     assert digest(new.state()) == digest(old.state())
 
 
+def test_what_rests_is_cancelled_once_hedging_is_off(tapped: tuple[Desk, Tap, Any]) -> None:
+    desk, tap, run = tapped
+    name = run.recorder.portfolio
+    step = Portfolio(desk.feed.instruments, PortfolioConfig(hedged=(name,), band=POLICY, period_ns=250_000_000))
+    cancelled = 0
+    for batch in tap.seen:
+        step.feed(batch)
+        book = step._books[name]
+        for part in book.sums.parts():
+            h = part.hedge_instruments
+            sent = book.hedger._record(int(h.instrument[0])).copy()
+            if not sent["resting_ticks"] or sent["leaving"] or int(h.last_hedge_no[0]) < int(sent["alive_no"]):
+                continue
+            if not int(h.working[0]):
+                continue
+            state = book.hedger.state()
+            for killed, send in ((set(), False), ({int(h.instrument[0])}, True)):
+                found = book.hedger.decide(part, send, killed)
+                (row,) = book.hedger.orders(found, name, "HEDGER")
+                assert row["action"] == OrderAction.CANCEL
+                assert row["orig_client_order_id"].endswith(f"/{sent['alive_no']}")
+                assert book.hedger.orders(book.hedger.decide(part, send, killed), name, "HEDGER") == []  # once
+                book.hedger.load(state)
+                cancelled += 1
+    assert cancelled >= 4
+
+
 def test_it_costs_less_than_taking_and_leaves_no_more_risk() -> None:
     """Fees in, on the same markets: the mean difference is beyond three of its standard errors."""
-    cost, es = [], []
+    cost, es, alone = [], [], []
     for seed in range(200, 208):
         one, two = run_of(seed, Band(POLICY.risk_aversion)), run_of(seed)
         paid = [float(f["cost"].sum() + f["fee"].sum()) for f in (hedge_fills(one), hedge_fills(two))]
         cost.append(paid[1] - paid[0])
+        alone.append(paid[0])
         es.append(float(two.risk["es_current"].mean() / one.risk["es_current"].mean()))
     error = float(np.std(cost, ddof=1)) / math.sqrt(len(cost))
-    print(f"limit and market less market alone: {np.mean(cost):.2f} ± {error:.2f}; ES {np.mean(es):.3f} of it")
+    print(
+        f"market alone {np.mean(alone):.1f}; limit and market {np.mean(cost):.2f} ± {error:.2f}; ES {np.mean(es):.3f}"
+    )
     assert np.mean(cost) < -3 * error
     assert np.mean(es) < 1.0
 

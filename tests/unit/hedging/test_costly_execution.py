@@ -12,7 +12,7 @@ from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
 from qflib.errors import InputError
-from qflib.hedging.execution_hedge import ExecutionCost, ExecutionHedge, execution_hedge
+from qflib.hedging.costly_execution import ExecutionCost, ExecutionHedge, execution_hedge
 from qflib.kernels.execution_cost_hedge import solve
 from qflib.orderbook import almgren_chriss
 

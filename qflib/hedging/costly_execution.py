@@ -227,7 +227,7 @@ def execution_hedge(
 
     Examples
     --------
-    >>> from qflib.hedging.execution_hedge import ExecutionCost, execution_hedge
+    >>> from qflib.hedging.costly_execution import ExecutionCost, execution_hedge
     >>> deal = dict(spot=45.0, strike=45.0, years=0.25, vol=9.5, risk_aversion=2e-7)
     >>> made = execution_hedge(2e7, cost=ExecutionCost(eta=0.1, volume=1e9), **deal)
     >>> free = execution_hedge(2e7, cost=ExecutionCost(eta=1e-6, volume=1e9), **deal)
