@@ -12,7 +12,7 @@ from typing import Any
 
 from qflib.desk.config import DeskConfig
 from qflib.errors import DataError, InputError
-from qflib.hedging.hedgers import Band
+from qflib.hedging.hedgers import Band, LimitMarket
 from qflib.records.instrument import session_ns
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
@@ -208,7 +208,7 @@ class Deployment:
             return cls(
                 Instruments.parse(content["instruments"], where),
                 DeskConfig(**config),
-                None if content["hedger"] is None else Band(**content["hedger"]),
+                _hedger(content["hedger"]),
                 None if content["strategy"] is None else StrategyConfig(**content["strategy"]),
                 content["risk"],
                 content["portfolio"],
@@ -236,3 +236,10 @@ class Deployment:
             "source": self.source,
             "feed": dict(self.feed),
         }
+
+
+def _hedger(told: Any) -> Band | None:
+    """A band, or one that rests, by the parameters told."""
+    if told is None:
+        return None
+    return LimitMarket(**told) if "rest_from" in told else Band(**told)

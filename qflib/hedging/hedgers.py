@@ -83,6 +83,159 @@ class Band:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LimitMarket(Band):
+    """The band with passive limit orders inside it and aggressive ones at its edge.
+
+    Between `rest_from` of the half-width and the edge a limit order of the whole delta rests at the touch: filled, it
+    earns half the spread that the band is there to save. Beyond the edge it goes, and what takes delta back to the
+    edge is bought or sold at once. An order is left where it stands, for its place in the queue, until the touch has
+    moved away from it, the edge is crossed, or its fill would turn delta round.
+
+    Parameters
+    ----------
+    risk_aversion, max_order, max_position
+        As in `Band`.
+    rest_from
+        Share of the half-width from which an order rests, 0 to 1.
+    behind
+        Ticks that the touch may move away before the order follows it, and loses its place.
+    max_ahead
+        Where more lots than this stand at the touch, the order rests a tick inside the spread if it is wide enough;
+        None: always at the touch.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of its range.
+
+    Notes
+    -----
+    Source: Ellersgaard and Tegnér 2017, "Optimal hedge tracking portfolios in a limit order book", Market
+    Microstructure and Liquidity 3(2), 1850003: limit orders in a region around the delta, market orders at its edge.
+    There the regions come from a quasi-variational inequality; here from the live spread, after Whalley and Wilmott.
+
+    Examples
+    --------
+    >>> from qflib.hedging import hedgers
+    >>> policy = hedgers.LimitMarket(risk_aversion=1.0)
+    >>> book = dict(mid=100.0, half_spread=0.01, unit_delta=100.0, gamma=50_000.0, position=0)
+    >>> policy.quote(net_delta=1_000.0, bid_ticks=9_999, ask_ticks=10_001, **book)  # 10 lots long, the edge at 15.5
+    (-10, 10001)
+    >>> policy.decide(net_delta=8_000.0, working=0, **book)
+    -65
+    """
+
+    rest_from: float = 0.25
+    behind: int = 0
+    max_ahead: int | None = None
+
+    def __post_init__(self) -> None:
+        Band.__post_init__(self)
+        if not 0 <= self.rest_from <= 1:
+            raise InputError(f"rest_from is {self.rest_from}; expected a share of the half-width from 0 to 1")
+        if self.behind < 0 or (self.max_ahead is not None and self.max_ahead < 0):
+            raise InputError(f"behind is {self.behind}, max_ahead {self.max_ahead}; expected numbers from 0")
+
+    def quote(
+        self,
+        *,
+        net_delta: float,
+        gamma: float,
+        mid: float,
+        half_spread: float,
+        unit_delta: float,
+        position: int,
+        bid_ticks: int,
+        ask_ticks: int,
+        ahead: int = 0,
+        tick: int = 1,
+    ) -> tuple[int, int] | None:
+        """The order to rest now, where none does and `decide` sends nothing.
+
+        Parameters
+        ----------
+        net_delta, gamma, mid, half_spread, unit_delta, position
+            As in `decide`.
+        bid_ticks, ask_ticks
+            The touch.
+        ahead
+            Lots that stand at the touch on the side to rest at.
+        tick
+            Of the price schedule there, in ticks.
+
+        Returns
+        -------
+        tuple of int, or None
+            Signed lots and limit price in ticks; None: nothing is to rest. O(1).
+
+        Raises
+        ------
+        InputError
+            As `decide`.
+        """
+        if not (math.isfinite(mid) and math.isfinite(half_spread) and mid > 0 and half_spread > 0):
+            return None
+        exposure = net_delta / unit_delta
+        size = abs(exposure)
+        start = self.rest_from * band_halfwidth(gamma / unit_delta, mid, half_spread, self.risk_aversion)
+        if size <= max(start, 1.0):
+            return None
+        sign = -1 if exposure > 0 else 1
+        lots = math.floor(size)  # never so much that delta turns round
+        if self.max_order is not None:
+            lots = min(lots, self.max_order)
+        if self.max_position is not None:
+            lots = max(min(lots, self.max_position - sign * position), 0)
+        inside = self.max_ahead is not None and ahead > self.max_ahead and ask_ticks - bid_ticks > tick
+        price = (bid_ticks if sign > 0 else ask_ticks) + (sign * tick if inside else 0)
+        return (sign * lots, price) if lots else None
+
+    def stays(
+        self,
+        *,
+        leaves: int,
+        price_ticks: int,
+        net_delta: float,
+        gamma: float,
+        mid: float,
+        half_spread: float,
+        unit_delta: float,
+        position: int,
+        bid_ticks: int,
+        ask_ticks: int,
+    ) -> bool:
+        """Whether an order that rests is left where it stands.
+
+        Parameters
+        ----------
+        leaves, price_ticks
+            Its open lots, signed, and its price.
+        net_delta, gamma, mid, half_spread, unit_delta, position, bid_ticks, ask_ticks
+            As in `quote`.
+
+        Raises
+        ------
+        InputError
+            As `decide`.
+        """
+        exposure = net_delta / unit_delta
+        if leaves * exposure > 0 or abs(leaves) > abs(exposure):  # its fill would take delta away from 0, or beyond it
+            return False
+        off = bid_ticks - price_ticks if leaves > 0 else price_ticks - ask_ticks
+        if off > self.behind:
+            return False
+        return not self.decide(
+            net_delta=net_delta,
+            gamma=gamma,
+            mid=mid,
+            half_spread=half_spread,
+            unit_delta=unit_delta,
+            position=position,
+            working=0,
+        )
+
+
 def band_halfwidth(gamma: float, mid: float, half_spread: float, risk_aversion: float, discount: float = 1.0) -> float:
     """Half the width of the no-trade band around delta neutrality.
 

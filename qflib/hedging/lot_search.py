@@ -39,13 +39,24 @@ def along(f: Callable[[int], float]) -> int:
     return sign * low
 
 
-def descend(f: Callable[[Lots], float], n: int, sweeps: int = 50) -> Lots:
-    """Where a convex f of n integers is least, searched from the origin.
+def descend(f: Callable[[Lots], float], n: int, sweeps: int = 50, start: Lots | None = None) -> Lots:
+    """Where a convex f of n integers is least, searched from the origin or another start where f is finite.
 
     Descent over blocks of coordinates: every axis, then every plane of two axes, until a sweep gains nothing. A plane
     is searched by lines within a line: the least over y of a function convex in (x, y) is convex in x. For n = 1 exact;
     for n = 2 exact but for what whole lots do to that convexity; beyond, no plane improves the result. Axes alone would
-    stop at the kinks of the empirical ES. O(log² |result|) values of f a plane.
+    stop at the kinks of the empirical ES. O(log² |result - start|) values of f a plane.
+
+    Parameters
+    ----------
+    f
+        Infinite where lots cannot be had.
+    n
+        Integers.
+    sweeps
+        At most.
+    start
+        Where to search from; None: the origin.
 
     Examples
     --------
@@ -60,7 +71,7 @@ def descend(f: Callable[[Lots], float], n: int, sweeps: int = 50) -> Lots:
             known[at] = f(at)
         return known[at]
 
-    best: Lots = (0,) * n
+    best: Lots = (0,) * n if start is None else start
     for _ in range(sweeps):
         before = g(best)
         for i in range(n):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from qflib.hedging.decaying_impact import DecayingImpact
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,13 @@ class HedgePlan:
         Of cost, ES and delta.
     curve
         Columns instrument, qty, es: ES with cost as one instrument's quantity varies and the others stay at the plan's.
+    gap
+        No whole lots are better by more than this, in ES + cost_weight * cost: 0 where the search is exact, else the
+        distance to the optimum over fractions of lots.
+    ideal
+        By instrument, the quantities of that optimum.
+    lots
+        By instrument, contracts of one lot.
 
     Examples
     --------
@@ -47,6 +58,9 @@ class HedgePlan:
     level: float
     currency: str
     curve: pd.DataFrame
+    gap: float = 0.0
+    ideal: pd.Series[float] = field(default_factory=lambda: pd.Series(dtype=np.float64))
+    lots: pd.Series[float] = field(default_factory=lambda: pd.Series(dtype=np.float64))
 
     @property
     def cost(self) -> float:
@@ -57,6 +71,25 @@ class HedgePlan:
         """Indexed by instrument: qty, avg_price, cost; the plan's es_current and es_target repeated."""
         frame = self.trades.set_index("instrument")
         return frame.assign(es_current=self.es_current, es_target=self.es_target)
+
+    def slices(
+        self,
+        horizon: float,
+        intervals: int = 10,
+        *,
+        volatility: float | Mapping[str, float] = 0.0,
+        eta: float | Mapping[str, float] | None = None,
+        risk_aversion: float = 0.0,
+        impact: Mapping[str, DecayingImpact] | None = None,
+    ) -> pd.DataFrame:
+        """The trades in slices of whole lots over a horizon: see `qflib.hedging.slicing`."""
+        from qflib.hedging.slicing import slices
+
+        qty = dict(zip(self.trades["instrument"], self.trades["qty"], strict=True))
+        lots = {i: float(self.lots.get(i, 1.0)) for i in qty}
+        return slices(
+            qty, lots, horizon, intervals, volatility=volatility, eta=eta, risk_aversion=risk_aversion, impact=impact
+        )
 
     def plot(self) -> Any:
         """ES with cost over quantity, a line an instrument, the plan's quantity marked."""

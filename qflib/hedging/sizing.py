@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.hedging.decaying_impact import DecayingImpact
+from qflib.hedging.legs import Leg, legs_of
 from qflib.hedging.lot_search import Lots, descend
 from qflib.hedging.plan import HedgePlan
 from qflib.hedging.portfolio import Portfolio
+from qflib.hedging.quoted_book import HedgeBook
+from qflib.hedging.shortfall_programme import least_shortfall
 from qflib.kernels.expected_shortfall import es_var
 from qflib.records.schema import frozen
 from qflib.shortfall.inputs import levels_of
@@ -28,60 +32,6 @@ F8 = NDArray[np.float64]
 CURVE_POINTS = 41
 
 
-class TradeCost(Protocol):
-    """What walking a book costs."""
-
-    @property
-    def cost(self) -> float:
-        """Against the mid, in quote currency, multiplier in."""
-
-    @property
-    def avg_price(self) -> float:
-        """Paid on average."""
-
-    @property
-    def filled(self) -> float:
-        """What the book holds of the quantity asked for."""
-
-
-class HedgeBook(Protocol):
-    """A live book of one instrument."""
-
-    @property
-    def symbol(self) -> str:
-        """Of the instrument."""
-
-    def cost_to_trade(self, side: Literal["buy", "sell"], qty: float) -> TradeCost:
-        """Of a market order."""
-
-
-@dataclass(slots=True)
-class _Leg:
-    """One hedge instrument: its book, the scenario P&L of a lot, and the costs asked for so far."""
-
-    symbol: str
-    book: HedgeBook
-    lot: float
-    pnl: F8
-    fx: float = 1.0
-    asked: dict[int, tuple[float, float]] = field(default_factory=dict)
-
-    def trade(self, lots: int) -> tuple[float, float]:
-        """Cost in reporting currency and average price; infinite where the book has not so much."""
-        if lots not in self.asked:
-            self.asked[lots] = self._ask(lots)
-        return self.asked[lots]
-
-    def _ask(self, lots: int) -> tuple[float, float]:
-        if lots == 0:
-            return 0.0, math.nan
-        qty = abs(lots) * self.lot
-        told = self.book.cost_to_trade("buy" if lots > 0 else "sell", qty)
-        if told.filled < qty * (1 - 1e-12) or not math.isfinite(told.cost):
-            return math.inf, math.nan
-        return float(told.cost) * self.fx, float(told.avg_price)
-
-
 def hedge(
     pf: Portfolio,
     market: Market,
@@ -91,8 +41,11 @@ def hedge(
     books: Sequence[HedgeBook],
     objective: Literal["es"] = "es",
     level: float = 0.975,
+    cost_weight: float = 1.0,
+    impact: Mapping[str, DecayingImpact] | None = None,
+    recent: pd.DataFrame | None = None,
 ) -> HedgePlan:
-    """Whole lots of linear instruments that minimise ES after the trades plus the cost of making them now.
+    """Whole lots of futures, spot or options that minimise ES after the trades plus the cost of making them now.
 
     Both are convex: ES in the quantities (Rockafellar and Uryasev 2000, Optimization of conditional value-at-risk), the
     cost since a book's levels get worse. ES is exact on the scenario vectors, never approximated by Greeks.
@@ -102,23 +55,33 @@ def hedge(
     pf, market, scen
         What is hedged, at which market, against which joint scenarios (with decay).
     instruments
-        Futures, perpetuals or spot to hedge with.
+        What to hedge with: futures, perpetuals, spot, options that the market can price.
     books
-        The live book of each, with `symbol` and `cost_to_trade`; no more is traded than a book holds.
+        The live book of each, with `symbol` and `cost_to_trade` (`OrderBook`, or `QuotedBook` for a bid and an ask); no
+        more is traded than a book holds. Costs are against a book's mid: no gain is seen in a mid beside the model.
     objective
         "es".
     level
         Confidence.
+    cost_weight
+        lambda: what is minimised is ES + lambda * cost.
+    impact
+        By symbol, how the impact of own trades decays (`qflib.hedging.decaying_impact`).
+    recent
+        Own trades whose impact still stands in today's mid: instrument, seconds_ago, qty. What of it decays over the
+        scenarios' horizon is lost to who buys now after having bought, and is part of the cost.
 
     Returns
     -------
     HedgePlan
-        For one instrument the exact optimum over lots; for several that of a descent (`qflib.hedging.lot_search`).
+        For one instrument the exact optimum over lots. For several the linear programme over fractions of lots
+        (`qflib.hedging.shortfall_programme`), its best corner of whole lots, and a descent from there and from no trade
+        (`qflib.hedging.lot_search`); `plan.gap` is how far that can be from the optimum at most.
 
     Raises
     ------
     InputError
-        If there is no instrument, one is an option or has no book, one stands twice, or objective or level is unknown.
+        If there is no instrument, one has no book or stands twice, or objective, level or cost_weight is out of range.
     UnknownInstrumentError, DataError
         As `Portfolio.scenario_pnl`.
 
@@ -140,12 +103,14 @@ def hedge(
     """
     if objective != "es":
         raise InputError(f"objective is {objective!r}; expected 'es'")
+    if not (math.isfinite(cost_weight) and cost_weight >= 0):
+        raise InputError(f"cost_weight is {cost_weight}; expected a number from 0")
     confidence = frozen(levels_of(level)[:1])
-    legs = _legs(pf, market, scen, instruments, books)
+    legs = legs_of(pf, market, scen, instruments, books, impact, recent)
     base: F8 = np.asarray(pf.scenario_pnl(market, scen), np.float64)
     work, out = np.empty(scen.n), np.empty((1, 2))
 
-    def target(lots: Lots) -> float:
+    def parts(lots: Lots) -> tuple[float, float]:
         cost = 0.0
         pnl = base.copy()
         for leg, n in zip(legs, lots, strict=True):
@@ -153,11 +118,19 @@ def hedge(
             if n:
                 pnl += n * leg.pnl
         if not math.isfinite(cost):
-            return math.inf
+            return math.inf, cost
         es_var(frozen(pnl), confidence, out, work)
-        return float(out[0, 0]) + cost
+        return float(out[0, 0]), cost
 
-    best = descend(target, len(legs))
+    def target(lots: Lots) -> float:
+        es, cost = parts(lots)
+        return es + cost_weight * cost
+
+    def told(lots: Lots) -> float:
+        es, cost = parts(lots)
+        return es + cost
+
+    best, bound, ideal = _best(target, base, legs, float(confidence[0]), cost_weight)
     trades = pd.DataFrame(
         {
             "instrument": [leg.symbol for leg in legs],
@@ -170,37 +143,35 @@ def hedge(
     after = pf.traded(trades)
     return HedgePlan(
         trades=trades,
-        es_current=target((0,) * len(legs)),
-        es_target=target(best),
+        es_current=told((0,) * len(legs)),
+        es_target=told(best),
         delta_before=pf.greeks(market)["delta"],
         delta_after=after.greeks(market)["delta"],
         level=float(confidence[0]),
         currency=pf.currency,
-        curve=pd.concat([_curve(leg, i, best, target) for i, leg in enumerate(legs)], ignore_index=True),
+        curve=pd.concat([_curve(leg, i, best, told) for i, leg in enumerate(legs)], ignore_index=True),
+        gap=max(target(best) - bound, 0.0),
+        ideal=pd.Series([y * leg.lot for leg, y in zip(legs, ideal, strict=True)], list(instruments), name="qty"),
+        lots=pd.Series([leg.lot for leg in legs], list(instruments), name="lot"),
     )
 
 
-def _legs(
-    pf: Portfolio, market: Market, scen: ScenarioSet, instruments: Sequence[str], books: Sequence[HedgeBook]
-) -> list[_Leg]:
-    if isinstance(instruments, str) or not instruments or len(set(instruments)) != len(instruments):
-        raise InputError(f"instruments is {instruments!r}; give a list of distinct symbols, one at least")
-    of = {str(b.symbol): b for b in books}
-    legs = []
-    for symbol in instruments:
-        row = market.instruments[symbol]
-        if row.kind == "option":
-            raise InputError(f"hedge instrument {symbol!r} is an option; give a future, perpetual or spot")
-        if symbol not in of:
-            raise InputError(f"hedge instrument {symbol!r} has no book; books hold {', '.join(of) or 'none'}")
-        lot = float(market.instruments.to_qty(market.instruments.id(symbol), 1))
-        one = Portfolio(pf.name, pf.currency, (symbol,), np.array([lot]), np.zeros(1))
-        pnl: F8 = np.asarray(one.scenario_pnl(market, scen), np.float64)
-        legs.append(_Leg(symbol, of[symbol], lot, pnl, market.fx_rate(row.quote_currency, pf.currency)))
-    return legs
+def _best(
+    target: Callable[[Lots], float], base: F8, legs: list[Leg], level: float, cost_weight: float
+) -> tuple[Lots, float, tuple[float, ...]]:
+    """Whole lots, what no lots are below, and the quantities that the bound is of."""
+    if len(legs) == 1:  # a line search over whole lots is exact
+        best = descend(target, 1)
+        return best, target(best), (float(best[0]),)
+    free = least_shortfall(base, legs, level, cost_weight)
+    ideal = tuple(free.lots.tolist())
+    corners = itertools.product(*((math.floor(y), math.ceil(y)) for y in ideal))
+    starts = [min(corners, key=target), (0,) * len(legs)] if len(legs) <= 8 else [tuple(round(y) for y in ideal)]
+    found = min((descend(target, len(legs), start=s) for s in starts), key=target)
+    return found, free.bound, ideal
 
 
-def _curve(leg: _Leg, i: int, best: Lots, target: Callable[[Lots], float]) -> pd.DataFrame:
+def _curve(leg: Leg, i: int, best: Lots, target: Callable[[Lots], float]) -> pd.DataFrame:
     span = max(2 * abs(best[i]), (CURVE_POINTS - 1) // 2)
     lots = np.unique(np.rint(np.linspace(-span, span, CURVE_POINTS)).astype(np.int64))
     es = np.array([target((*best[:i], int(n), *best[i + 1 :])) for n in lots])

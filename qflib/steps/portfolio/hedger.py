@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from qflib.hedging.hedgers import Band, band_halfwidth
-from qflib.records import Batch, Book, Instruments, OrderAction, OrderType, Side, TimeInForce
+from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth
+from qflib.records import Batch, Book, Instruments, OrderAction, OrderOption, OrderType, Side, TimeInForce
 
 RETRY_NS = 1_000_000_000  # market time between a hedge that was not filled whole and the next
 
@@ -26,6 +26,8 @@ _SENT = np.dtype(
         ("position", "i8"),  # hedge lots held when it was sent
         ("ended_as_of_ns", "i8"),  # the market it ended in: the next order needs a newer one
         ("not_before_ns", "i8"),
+        ("resting_ticks", "i8"),  # limit of a passive order; 0: the one alive takes
+        ("leaving", "i8"),  # 1: its cancel was sent
     ]
 )
 
@@ -44,17 +46,19 @@ class Hedge:
     band: float
     cash_delta: float  # reporting currency a 1.00 of relative move, of the whole quantity
     new: bool
+    rests: bool = False
+    leaves: bool = False  # it rests no longer: its cancel goes out
 
 
 class Hedger:
-    """Counts what it has sent; decides by a no-trade band around neutral delta."""
+    """Counts what it has sent; decides by a no-trade band around neutral delta, in which a limit order may rest."""
 
     def __init__(self, instruments: Instruments, band: Band) -> None:
         self._instruments = instruments
         self._band = band
         self._sent: dict[int, Any] = {}
 
-    def decide(self, part: Batch, send: bool, killed: set[int]) -> list[Hedge]:
+    def decide(self, part: Batch, send: bool, killed: set[int], acts: bool = True) -> list[Hedge]:
         """The order alive and the order to send now, of one underlying's exposure.
 
         Parameters
@@ -65,19 +69,24 @@ class Hedger:
             False with hedging off or the kill switch on: nothing new is decided.
         killed
             Instruments under a kill switch of their own.
+        acts
+            What `acts` said when the report began; False: nothing is noted or decided.
         """
         h = part.hedge_instruments
         if not len(h.instrument):
             return []
         instrument = int(h.instrument[0])
         sent = self._record(instrument)
-        self._reflect(sent, part)
+        if acts:
+            self._reflect(sent, part)
         unit = float(h.unit_delta[0])
         forward = float(part.exposure.forward[0])
         net = float(part.greeks.delta.sum())
         if self._band.min_variance:  # 0 where the fit gains nothing
             net += float(part.min_variance.correction.sum())
         if sent["alive_no"]:
+            if sent["resting_ticks"]:
+                return [self._resting(part, sent, net, unit, forward, acts, send and instrument not in killed)]
             qty = int(sent["alive_qty"])
             cash = qty * unit * forward
             return [
@@ -85,9 +94,17 @@ class Hedger:
                     instrument, qty, 0.0, 0, float(sent["alive_cost"]), int(sent["alive_no"]), net, 0.0, cash, new=False
                 )
             ]
-        if not send or instrument in killed or int(h.working[0]) or self._waits(sent, part):
+        if not acts or not send or instrument in killed or int(h.working[0]) or self._waits(sent, part):
             return []
         return self._new(part, sent, net, unit, forward)
+
+    def acts(self, due: bool) -> bool:
+        """Whether to decide in a report that comes by time (`due`), or at once after an event.
+
+        What rests is filled at any time, and its fills are told with the next slice of the market: while an order rests
+        only time decides, so that slices do not matter.
+        """
+        return due or not any(r["resting_ticks"][0] for r in self._sent.values())
 
     def _waits(self, sent: Any, part: Batch) -> bool:
         """One order an instant of the market; after one that was refused or not filled whole, a while longer."""
@@ -95,28 +112,38 @@ class Hedger:
         return int(e.time_ns[0]) < int(sent["not_before_ns"]) or int(e.as_of_ns[0]) <= int(sent["ended_as_of_ns"])
 
     def orders(self, hedges: list[Hedge], portfolio: str, account: str) -> list[dict[str, Any]]:
-        """Rows of Orders for the new ones: immediate-or-cancel at the worst price the cost counts on."""
+        """Rows of Orders: of the new ones, and cancels of those that rest no longer.
+
+        One that takes is immediate-or-cancel at the worst price the cost counts on; one that rests is post-only.
+        """
         rows = []
         for h in hedges:
-            if not h.new:
+            if not (h.new or h.leaves):
                 continue
             symbol = self._instruments.rows[h.instrument].symbol
-            rows.append(
-                {
+            own = f"{portfolio}/{symbol}/{h.hedge_no}"
+            row = {
+                "ord_type": OrderType.LIMIT,
+                "book": Book.HEDGE,
+                "instrument": h.instrument,
+                "side": Side.BID if h.qty > 0 else Side.ASK,
+                "account": account,
+                "portfolio": portfolio,
+            }
+            if h.leaves:  # a refused cancel has no number: what became of the order its own executions say
+                row |= {"action": OrderAction.CANCEL, "client_order_id": f"{own}/x", "orig_client_order_id": own}
+            else:
+                row |= {
                     "action": OrderAction.NEW,
-                    "ord_type": OrderType.LIMIT,
-                    "time_in_force": TimeInForce.IOC,
+                    "time_in_force": TimeInForce.DAY if h.rests else TimeInForce.IOC,
                     "price_ticks": h.limit_ticks,
-                    "book": Book.HEDGE,
-                    "instrument": h.instrument,
-                    "side": Side.BID if h.qty > 0 else Side.ASK,
                     "qty": abs(h.qty),
-                    "account": account,
-                    "portfolio": portfolio,
-                    "client_order_id": f"{portfolio}/{symbol}/{h.hedge_no}",
+                    "client_order_id": own,
                     "hedge_no": h.hedge_no,
                 }
-            )
+                if h.rests:
+                    row["options"] = OrderOption.POST_ONLY
+            rows.append(row)
         return rows
 
     def state(self) -> Any:
@@ -125,7 +152,11 @@ class Hedger:
 
     def load(self, rows: Any) -> None:
         """Go on from a state."""
-        self._sent = {int(r["instrument"]): np.array([r], _SENT) for r in rows}
+        self._sent = {}
+        for r in rows:
+            own = self._record(int(r["instrument"]))
+            for name in r.dtype.names:  # of a state from before orders rested there are fewer
+                own[name] = r[name]
 
     def _record(self, instrument: int) -> Any:
         if instrument not in self._sent:
@@ -141,10 +172,12 @@ class Hedger:
         if not no or int(h.last_hedge_no[0]) < no or int(h.working[0]):
             return
         whole = int(h.position[0]) == int(sent["position"]) + int(sent["alive_qty"])
+        if sent["resting_ticks"]:  # only a refusal is waited after: that it was not filled whole is in its nature
+            whole = int(h.last_rejected[0]) < no
         now = int(part.exposure.time_ns[0])
         sent["ended_as_of_ns"] = part.exposure.as_of_ns[0]
         sent["not_before_ns"] = now + 1 if whole else now + RETRY_NS
-        sent["alive_no"] = sent["alive_qty"] = 0
+        sent["alive_no"] = sent["alive_qty"] = sent["resting_ticks"] = sent["leaving"] = 0
         sent["alive_cost"] = 0.0
 
     def _new(self, part: Batch, sent: Any, net: float, unit: float, forward: float) -> list[Hedge]:
@@ -156,18 +189,16 @@ class Hedger:
         bid, ask = self._instruments.to_price(instrument, np.array([h.bid_ticks[0], h.ask_ticks[0]])).tolist()
         gamma = float(part.greeks.gamma.sum())
         mid, half_spread = 0.5 * (bid + ask), 0.5 * (ask - bid)
-        qty = self._band.decide(
-            net_delta=net,
-            gamma=gamma,
-            mid=mid,
-            half_spread=half_spread,
-            unit_delta=unit,
-            position=int(h.position[0]),
-            working=0,  # one order alive an instrument, and it has ended
-        )
+        market = {
+            "net_delta": net, "gamma": gamma, "mid": mid, "half_spread": half_spread, "unit_delta": unit,
+            "position": int(h.position[0]),
+        }  # fmt: skip
+        qty = self._band.decide(**market, working=0)  # one order alive an instrument, and it has ended
+        band = band_halfwidth(gamma / unit, mid, half_spread, self._band.risk_aversion) * unit
+        if qty == 0 and isinstance(self._band, LimitMarket):
+            return self._quoted(part, sent, market, band, forward)
         if qty == 0:
             return []
-        band = band_halfwidth(gamma / unit, mid, half_spread, self._band.risk_aversion) * unit
         price, limit, cost, filled = walk(part.depth, instrument, qty, mid, float(h.unit_cash[0]), self._instruments)
         if filled == 0:
             return []
@@ -175,6 +206,61 @@ class Hedger:
         sent["next_no"], sent["position"] = no + 1, h.position[0]
         sent["alive_no"], sent["alive_qty"], sent["alive_cost"] = no, filled, cost
         return [Hedge(instrument, filled, price, limit, cost, no, net, band, filled * unit * forward, new=True)]
+
+    def _quoted(self, part: Batch, sent: Any, market: dict[str, Any], band: float, forward: float) -> list[Hedge]:
+        """The order to rest inside the band: its cost is what it earns beside the mid, a negative one."""
+        assert isinstance(self._band, LimitMarket)
+        h = part.hedge_instruments
+        instrument, net, unit = int(h.instrument[0]), market["net_delta"], market["unit_delta"]
+        one_tick = len(self._instruments.rows[instrument].tick_schedule) == 1
+        ahead = int(h.bid_qty[0] if net < 0 else h.ask_qty[0]) if one_tick else 0
+        touch = {"bid_ticks": int(h.bid_ticks[0]), "ask_ticks": int(h.ask_ticks[0])}
+        quoted = self._band.quote(**market, **touch, ahead=ahead)
+        if quoted is None:
+            return []
+        qty, ticks = quoted
+        price = float(self._instruments.to_price(instrument, ticks))
+        tick = float(self._instruments.to_price(instrument, 1))
+        cost = qty * (price - market["mid"]) / tick * float(h.unit_cash[0])
+        no = int(sent["next_no"])
+        sent["next_no"], sent["position"] = no + 1, h.position[0]
+        sent["alive_no"], sent["alive_qty"], sent["alive_cost"], sent["resting_ticks"] = no, qty, cost, ticks
+        return [Hedge(instrument, qty, price, ticks, cost, no, net, band, qty * unit * forward, new=True, rests=True)]
+
+    def _resting(
+        self, part: Batch, sent: Any, net: float, unit: float, forward: float, acts: bool, send: bool
+    ) -> Hedge:
+        """The order that rests, and whether it goes."""
+        assert isinstance(self._band, LimitMarket)
+        h = part.hedge_instruments
+        instrument, no, whole = int(h.instrument[0]), int(sent["alive_no"]), int(sent["alive_qty"])
+        seen = int(h.last_hedge_no[0]) >= no
+        open_lots = int(h.working[0]) if seen else whole
+        goes = acts and seen and not sent["leaving"] and not (send and self._stays(part, sent, net, unit))
+        if goes:
+            sent["leaving"] = 1
+        cost, cash = float(sent["alive_cost"]) * open_lots / whole, open_lots * unit * forward
+        return Hedge(instrument, open_lots, 0.0, 0, cost, no, net, 0.0, cash, new=False, rests=True, leaves=goes)
+
+    def _stays(self, part: Batch, sent: Any, net: float, unit: float) -> bool:
+        assert isinstance(self._band, LimitMarket)
+        h = part.hedge_instruments
+        if not (int(h.bid_qty[0]) and int(h.ask_qty[0]) and unit):
+            return True  # without a market nothing is known against it
+        bid_ticks, ask_ticks = int(h.bid_ticks[0]), int(h.ask_ticks[0])
+        bid, ask = self._instruments.to_price(int(h.instrument[0]), np.array([bid_ticks, ask_ticks])).tolist()
+        return self._band.stays(
+            leaves=int(h.working[0]),
+            price_ticks=int(sent["resting_ticks"]),
+            net_delta=net,
+            gamma=float(part.greeks.gamma.sum()),
+            mid=0.5 * (bid + ask),
+            half_spread=0.5 * (ask - bid),
+            unit_delta=unit,
+            position=int(h.position[0]),
+            bid_ticks=bid_ticks,
+            ask_ticks=ask_ticks,
+        )
 
 
 def walk(

@@ -129,14 +129,14 @@ class Portfolio:
         if not set_id or not (due or urgent):
             return []
         book.reported_ns = time_ns
-        return self._report(name, book, set_id, time_ns)
+        return self._report(name, book, set_id, time_ns, due)
 
-    def _report(self, name: str, book: _Book, set_id: str, time_ns: int) -> list[Batch]:
-        send = self._may_hedge(name)
+    def _report(self, name: str, book: _Book, set_id: str, time_ns: int, due: bool) -> list[Batch]:
+        send, acts = self._may_hedge(name), book.hedger.acts(due)
         hedges: list[Hedge] = []
         shocks: dict[int, F8] = {}
         for part in book.sums.parts():
-            found = book.hedger.decide(part, send, self._killed_instruments(name))
+            found = book.hedger.decide(part, send, self._killed_instruments(name), acts)
             for h in found:
                 shocks[h.instrument] = self._shocks[set_id, part.exposure.underlying[0].decode()]
             hedges += found

@@ -172,8 +172,14 @@ def test_bad_arguments_get_a_sentence(portfolio: Portfolio, market: Market, scen
 
     with pytest.raises(InputError, match=r"'BETA\.F' has no book; books hold ACME\.F"):
         ask(["BETA.F"])
-    with pytest.raises(InputError, match="'ACME-M-100-C' is an option"):
+    with pytest.raises(InputError, match="'ACME-M-100-C' has no book"):
         ask(["ACME-M-100-C"])
+    with pytest.raises(InputError, match="cost_weight is -1"):
+        ask(["ACME.F"], cost_weight=-1)
+    with pytest.raises(InputError, match="no column 'seconds_ago'"):
+        ask(["ACME.F"], recent=pd.DataFrame({"instrument": ["ACME.F"], "qty": [1.0]}))
+    with pytest.raises(InputError, match="recent trades are past"):
+        ask(["ACME.F"], recent=pd.DataFrame({"instrument": ["ACME.F"], "qty": [1.0], "seconds_ago": [-1.0]}))
     with pytest.raises(InputError, match="one at least"):
         ask([])
     with pytest.raises(InputError, match="distinct symbols"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qflib.errors import InputError
-from qflib.hedging.hedgers import Band, band_halfwidth, decide
+from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth, decide
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,66 @@ def test_wrong_values_are_named() -> None:
         decide(net_delta=math.nan, working=0, **CALM)
     with pytest.raises(InputError, match="mid is 0"):
         band_halfwidth(1.0, 0.0, 0.1, 1.0)
+
+
+TOUCH = {"mid": 100.0, "half_spread": 0.01, "unit_delta": 100.0, "bid_ticks": 9_999, "ask_ticks": 10_001}
+
+
+@given(
+    net_delta=st.floats(-1e6, 1e6),
+    gamma=st.floats(0, 1e5),
+    rest_from=st.floats(0, 1),
+    position=st.integers(-50, 50),
+    max_order=st.none() | st.integers(1, 100),
+    max_position=st.none() | st.integers(0, 60),
+)
+def test_what_rests_lies_between_the_inner_band_and_the_edge_and_never_turns_delta_round(
+    net_delta: float, gamma: float, rest_from: float, position: int, max_order: int | None, max_position: int | None
+) -> None:
+    policy = LimitMarket(0.5, max_order, max_position, rest_from=rest_from)
+    now = {**TOUCH, "net_delta": net_delta, "gamma": gamma, "position": position}
+    quoted = policy.quote(**now)
+    width = band_halfwidth(gamma / 100, 100.0, 0.01, 0.5)
+    if abs(net_delta) / 100 <= max(rest_from * width, 1.0):
+        assert quoted is None
+    if quoted is not None:
+        lots, ticks = quoted
+        assert lots * net_delta < 0
+        assert abs(lots) <= min(abs(net_delta) / 100, max_order or math.inf)
+        assert ticks == (9_999 if lots > 0 else 10_001)
+        if max_position is not None:
+            assert lots * (position + lots) <= max(lots * position, abs(lots) * max_position)
+        aggressive = policy.decide(**{k: v for k, v in now.items() if "ticks" not in k}, working=0)
+        assert policy.stays(leaves=lots, price_ticks=ticks, **now) == (aggressive == 0)
+
+
+def test_an_order_keeps_its_place_until_it_is_wrong() -> None:
+    policy = LimitMarket(0.5, behind=1)
+    now = {**TOUCH, "net_delta": 800.0, "gamma": 30_000.0, "position": 0}
+    assert policy.stays(leaves=-8, price_ticks=10_001, **now)
+    assert policy.stays(leaves=-3, price_ticks=10_001, **now)  # filled in part
+    assert policy.stays(leaves=-8, price_ticks=10_002, **now)  # a tick behind
+    assert not policy.stays(leaves=-8, price_ticks=10_003, **now)
+    assert not policy.stays(leaves=-9, price_ticks=10_001, **now)  # its fill would turn delta round
+    assert not policy.stays(leaves=-8, price_ticks=10_001, **{**now, "net_delta": -800.0})
+    assert not policy.stays(leaves=-8, price_ticks=10_001, **{**now, "net_delta": 8_000.0})  # the edge is crossed
+
+
+def test_behind_a_long_queue_it_rests_inside_a_wide_spread() -> None:
+    policy = LimitMarket(0.5, max_ahead=50)
+    now = {**TOUCH, "net_delta": 800.0, "gamma": 30_000.0, "position": 0}
+    assert policy.quote(**now, ahead=50) == (-8, 10_001)
+    assert policy.quote(**now, ahead=51) == (-8, 10_000)
+    assert policy.quote(**{**now, "bid_ticks": 10_000}, ahead=51) == (-8, 10_001)  # a tick wide
+    assert policy.quote(**{**now, "net_delta": -800.0}, ahead=51) == (8, 10_000)
+    assert policy.quote(**now, ahead=51, tick=2) == (-8, 10_001)
+    assert policy.quote(**{**now, "half_spread": math.nan}) is None
+
+
+def test_wrong_parameters_of_resting_are_named() -> None:
+    with pytest.raises(InputError, match=r"rest_from is 1\.5"):
+        LimitMarket(rest_from=1.5)
+    with pytest.raises(InputError, match="behind is -1"):
+        LimitMarket(behind=-1)
+    with pytest.raises(InputError, match="risk_aversion is 0"):
+        LimitMarket(0)
