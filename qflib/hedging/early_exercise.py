@@ -41,7 +41,7 @@ class Exercise:
     table: PremiumTable | None
 
 
-def exercises(v: Valued, moves: Moves) -> tuple[Exercise, ...]:
+def exercises(v: Valued, moves: Moves, floor: float) -> tuple[Exercise, ...]:
     """The American options that may be exercised after the horizon, by right and expiry; O(nodes) prices a table."""
     after = v.years - moves.years
     able = np.flatnonzero(v.american & (after > 0.0) & (v.cash_qty != 0.0))
@@ -53,7 +53,7 @@ def exercises(v: Valued, moves: Moves) -> tuple[Exercise, ...]:
         a, b = _rates(v, key[0], years)
         if a <= 0.0 and b >= a:
             continue  # never exercised: European
-        made.append(Exercise(at, years, None if a < 0.0 else _table(v, moves, at, years, a, b)))
+        made.append(Exercise(at, years, None if a < 0.0 else _table(v, moves, at, years, (a, b), floor)))
     return tuple(made)
 
 
@@ -98,13 +98,15 @@ def _rates(v: Valued, right: float, years: float) -> tuple[float, float]:
     return pair if right < 0.0 else (pair[1], pair[0])
 
 
-def _table(v: Valued, moves: Moves, at: I8, years: float, a: float, b: float) -> PremiumTable | None:
+def _table(
+    v: Valued, moves: Moves, at: I8, years: float, rates: tuple[float, float], floor: float
+) -> PremiumTable | None:
     """Refined until prices tried are near enough, or as many prices as without one would be asked for."""
-    from qflib.hedging.revaluation import VOL_FLOOR
-
     root, n = math.sqrt(years), len(moves.spot_return)
-    least = max(float(v.vol[at].min() + moves.vol_shift.min()), VOL_FLOOR) * root
-    most = max(float(v.vol[at].max() + moves.vol_shift.max()), VOL_FLOOR) * root
+    if _SIZES[0][0] * _SIZES[0][1] >= len(at) * n:
+        return None
+    least = max(float(v.vol[at].min() + moves.vol_shift.min()), floor) * root
+    most = max(float(v.vol[at].max() + moves.vol_shift.max()), floor) * root
     low, high = math.log(least) - 1e-6, math.log(most) + 1e-6
     # what is tried: options in turn, scenarios evenly, the farthest ones
     j = np.linspace(0, n - 1, min(_TRIED, n)).astype(np.int64)
@@ -113,13 +115,13 @@ def _table(v: Valued, moves: Moves, at: I8, years: float, a: float, b: float) ->
     i = at[np.arange(len(j)) % len(at)]
     call = v.right[at[0]] > 0.0
     spot = v.forward * (1.0 + moves.spot_return[j]) * math.exp((v.dividend_yield - v.rate) * years)
-    vol = np.maximum(v.vol[i] + moves.vol_shift[j], VOL_FLOOR)
+    vol = np.maximum(v.vol[i] + moves.vol_shift[j], floor)
     exact = _prices(v, i, years, spot, vol)
     unit = spot if call else v.strike[i]
     for nz, ns in _SIZES:
         if nz * ns >= len(at) * n:
             return None
-        made = _nodes(a, b, low, high, nz, ns)
+        made = _nodes(*rates, low, high, nz, ns)
         if made is None:
             return None
         got = np.zeros(len(j))
@@ -128,7 +130,7 @@ def _table(v: Valued, moves: Moves, at: I8, years: float, a: float, b: float) ->
             american_pnl(
                 v.forward, frozen(moves.spot_return[j[m : m + 1]]), frozen(moves.vol_shift[j[m : m + 1]]), years,
                 v.rate, v.rate - v.dividend_yield, float(v.right[i[m]]), frozen(v.strike[i[m : m + 1]]),
-                frozen(v.vol[i[m : m + 1]]), frozen(np.ones(1)), frozen(np.zeros(1)), VOL_FLOOR,
+                frozen(v.vol[i[m : m + 1]]), frozen(np.ones(1)), frozen(np.zeros(1)), floor,
                 made, one,
             )  # fmt: skip
         if (np.abs(got - exact) <= NEAR_ENOUGH * unit).all():

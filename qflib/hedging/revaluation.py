@@ -100,7 +100,7 @@ class Valued:
 
     def prepared(self, moves: Moves) -> Moves:
         """The moves with what American options need of them, made once."""
-        return replace(moves, exercises=exercises(self, moves)) if self.american.any() else moves
+        return replace(moves, exercises=exercises(self, moves, VOL_FLOOR)) if self.american.any() else moves
 
     def only(self, which: NDArray[np.bool_]) -> Valued:
         """Some of the positions."""
@@ -127,7 +127,7 @@ class Valued:
     def _add_at_todays_rates(self, moves: Moves, out: F8, held: NDArray[np.bool_]) -> None:
         early = moves.exercises
         if early is None:
-            early = exercises(self, moves) if self.american.any() else ()
+            early = exercises(self, moves, VOL_FLOOR) if self.american.any() else ()
         european = held & self.option & (self.cash_qty != 0)
         for e in early:
             european[e.at] = False

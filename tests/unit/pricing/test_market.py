@@ -108,3 +108,19 @@ def test_shows_itself():
     m = Market.from_quotes(TABLE, tops(), AT)
     assert isinstance(m.plot(), hv.core.Dimensioned)
     assert "sticky_strike" in m._repr_html_()
+
+
+def test_rates_of_exchange():
+    m = Market.from_quotes(TABLE, tops(), AT, rate=0.03, fx={"EUR": 1.25, "GBP": 1.5})
+    assert m.fx_rate("EUR") == 1.25
+    assert m.fx_rate("USD", "EUR") == 0.8
+    assert m.fx_rate("EUR", "GBP") == pytest.approx(1.25 / 1.5)
+    assert m.fx_rate("A") == m.forwards["A"]  # the coin that its inverse option settles in
+    assert m.fx_rate("A", "EUR") == pytest.approx(80.0)
+    assert Market.from_quotes(TABLE, tops(), AT, fx={"A": 99.0}).fx_rate("A") == 99.0
+    in_euros = Market.from_quotes(TABLE, tops(), AT, fx={"USD": 0.8}, base="EUR")
+    assert in_euros.fx_rate("A") == pytest.approx(80.0)
+    with pytest.raises(DataError, match="no rate of exchange for 'CHF'"):
+        m.fx_rate("CHF")
+    with pytest.raises(InputError, match="base is empty"):
+        Market.from_quotes(TABLE, tops(), AT, base="")
