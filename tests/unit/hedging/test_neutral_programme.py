@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
@@ -80,6 +80,7 @@ def test_without_bounds_and_costs_it_is_the_linear_solve(seed: int) -> None:
     rng = np.random.default_rng(seed)
     instruments = table(rng, 2)
     instruments.loc["option 1", "vega"] += 3
+    assume(np.linalg.cond(instruments[GREEKS].to_numpy()) < 1e3)  # others want hundreds of millions of contracts
     book = dict(zip(GREEKS, rng.normal(0, 5_000, 3).tolist(), strict=True))
     known, underlying = neutral_quantities(book, instruments.iloc[:2])
     made = neutral_hedge(book, instruments, nodes=0)
