@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qflib.hedging.comparison import WhatIf, what_if
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
+    from qflib.hedging.frontier import HedgeFrontier, hedge_frontier
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
@@ -24,6 +25,7 @@ __getattr__, __dir__ = lazy(
     {
         "CostGrid": "grid",
         "HedgeEffectiveness": "effectiveness",
+        "HedgeFrontier": "frontier",
         "HedgePlan": "plan",
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy(
         "hedge": "sizing",
         "hedge_diary": "diary",
         "hedge_effectiveness": "effectiveness",
+        "hedge_frontier": "frontier",
         "min_variance_ratio": "neutral",
         "neutral_quantities": "neutral",
         "simulate_hedges": "simulation",
@@ -46,6 +49,7 @@ __getattr__, __dir__ = lazy(
 __all__ = [
     "CostGrid",
     "HedgeEffectiveness",
+    "HedgeFrontier",
     "HedgePlan",
     "HedgeSimulation",
     "Ladder",
@@ -58,6 +62,7 @@ __all__ = [
     "hedge",
     "hedge_diary",
     "hedge_effectiveness",
+    "hedge_frontier",
     "min_variance_ratio",
     "neutral_quantities",
     "simulate_hedges",

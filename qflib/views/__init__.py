@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qflib.views.books import BookView
     from qflib.views.controls import ControlsView
     from qflib.views.health import HealthView
+    from qflib.views.hedging import HedgingView
     from qflib.views.orders import OrdersView
     from qflib.views.risk import RiskView
     from qflib.views.shortfall import ShortfallView
@@ -25,6 +26,7 @@ __getattr__, __dir__ = lazy(
         "BookView": "books",
         "ControlsView": "controls",
         "HealthView": "health",
+        "HedgingView": "hedging",
         "OrdersView": "orders",
         "RiskView": "risk",
         "ShortfallView": "shortfall",
@@ -32,4 +34,4 @@ __getattr__, __dir__ = lazy(
     },
 )
 
-__all__ = ["BookView", "ControlsView", "HealthView", "OrdersView", "RiskView", "ShortfallView", "Views"]
+__all__ = ["BookView", "ControlsView", "HealthView", "HedgingView", "OrdersView", "RiskView", "ShortfallView", "Views"]

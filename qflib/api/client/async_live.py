@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 T = TypeVar("T")
@@ -84,6 +85,18 @@ class AsyncLive:
     async def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return await self._do(q.positions(portfolio, raw))
+
+    async def hedge_bands(self, portfolio: str | None = None) -> pd.DataFrame:
+        """Each underlying's hedge now, in contracts: net delta, band, position, next order, cost of re-hedging."""
+        return await self._do(q.hedge_bands(portfolio))
+
+    async def hedge_frontier(self, underlying: str | None = None, portfolio: str | None = None) -> HedgeFrontier:
+        """ES against cost for every size of one underlying's hedge (default: the first), anew once a second at most."""
+        return await self._do(q.hedge_frontier(underlying, portfolio))
+
+    async def hedge_effectiveness(self, portfolio: str | None = None) -> pd.DataFrame:
+        """How much of the clients' P&L the hedges took away so far; the whole first (""), then each underlying."""
+        return await self._do(q.hedge_effectiveness(portfolio))
 
     async def executions(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 T = TypeVar("T")
@@ -86,6 +87,18 @@ class Live:
     def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return self._do(q.positions(portfolio, raw))
+
+    def hedge_bands(self, portfolio: str | None = None) -> pd.DataFrame:
+        """Each underlying's hedge now, in contracts: net delta, band, position, next order, cost of re-hedging."""
+        return self._do(q.hedge_bands(portfolio))
+
+    def hedge_frontier(self, underlying: str | None = None, portfolio: str | None = None) -> HedgeFrontier:
+        """ES against cost for every size of one underlying's hedge (default: the first), anew once a second at most."""
+        return self._do(q.hedge_frontier(underlying, portfolio))
+
+    def hedge_effectiveness(self, portfolio: str | None = None) -> pd.DataFrame:
+        """How much of the clients' P&L the hedges took away so far; the whole first (""), then each underlying."""
+        return self._do(q.hedge_effectiveness(portfolio))
 
     def executions(
         self,

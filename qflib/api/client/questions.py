@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qflib.api.client import asking
+from qflib.api.client import asking, hedge
 from qflib.api.client.api_error import ApiError
 from qflib.api.client.asking import Asking, Reply, Request, in_path
 from qflib.api.client.results import (
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 _ARROW, _NEXT = "application/vnd.apache.arrow.stream", "x-next-cursor"
@@ -117,6 +118,21 @@ def positions(name: str | None, raw: bool) -> Asking[pd.DataFrame]:
     """Positions of the last report."""
     which = name or (yield from portfolio())
     return positions_frame((yield from asking.get(f"/v1/portfolios/{in_path(which)}/positions")), raw)
+
+
+def hedge_bands(name: str | None) -> Asking[pd.DataFrame]:
+    """Where each hedge stands in its band, and what re-hedging costs."""
+    return (yield from hedge.bands(name or (yield from portfolio())))
+
+
+def hedge_effectiveness(name: str | None) -> Asking[pd.DataFrame]:
+    """How much of the clients' P&L the hedges took away."""
+    return (yield from hedge.effectiveness(name or (yield from portfolio())))
+
+
+def hedge_frontier(underlying: str | None, name: str | None) -> Asking[HedgeFrontier]:
+    """ES against cost for every size of one hedge."""
+    return (yield from hedge.frontier(name or (yield from portfolio()), underlying))
 
 
 def executions(n: int | None, raw: bool, **where: Any) -> Asking[pd.DataFrame]:
