@@ -130,6 +130,8 @@ class HedgingView:
         rows = self.series(portfolio, underlying)
         last = np.append(np.diff(rows["time_ns"] // period_ns) > 0, False) if len(rows) else np.zeros(0, bool)
         ends = rows[last]  # the last report of each period that is over
+        if len(ends) < 4:
+            return None
         try:
             return hedge_effectiveness(np.diff(ends["client_pnl"]), np.diff(ends["hedge_pnl"]), cost=max(cost, 0.0))
         except DataError:
