@@ -14,6 +14,7 @@ import structlog
 from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
+from dashboards.shared_hedges import SharedHedges
 from dashboards.shared_rows import SharedRows
 from dashboards.trading import NoTrading, Trading
 from qflib.errors import QflibError
@@ -70,6 +71,7 @@ class SharedDesk:
         self._computing = ThreadPoolExecutor(2, "dash-figures")
         self._looking = ThreadPoolExecutor(1, "dash-rows")
         self.rows = SharedRows(self._looking.submit)
+        self.hedges = SharedHedges(self.views, self.portfolio, self.compute)
 
     @property
     def portfolio(self) -> str:
