@@ -117,7 +117,7 @@ class Run:
 
     @cached_property
     def explain(self) -> pd.DataFrame:
-        """P&L of each outcome period by Greek: delta, gamma, vega, theta, unexplained, total."""
+        """P&L of each outcome period by Greek, carry and cost, with what they leave; parts sum to total exactly."""
         return explain(self.recorder.snapshots)
 
     @cached_property

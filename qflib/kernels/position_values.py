@@ -27,7 +27,7 @@ SUMMED = ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")
 #: Rows of `value_positions`' output, a figure a position.
 FIGURES = (
     "mark", "price", "own_forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price",
-    "cash_qty", "linear", *SUMMED,
+    "cash_qty", "linear", *SUMMED, "charm", "veta",
 )  # fmt: skip
 (
     _MARK, _PRICE, _OWN_FORWARD, _FX, _LOT_VALUE, _VALUE, _UNREALISED, _REALISED, _FEES, _AVG_PRICE, _CASH_QTY, _LINEAR,
@@ -42,6 +42,7 @@ _VALUED, _BOOKED, _OPEN = range(_SUMMED, len(SUMS))
 # of what `greeks` returns
 _UNIT_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
 _DELTA, _GAMMA, _VEGA, _THETA, _RHO, _VANNA, _VOLGA = (GREEKS.index(name) for name in SUMMED)
+_CHARM, _VETA = GREEKS.index("charm"), GREEKS.index("veta")
 
 _NO_GREEKS = (0.0,) * len(GREEKS)
 
@@ -147,6 +148,7 @@ def value_positions(
         g[1], g[2], g[3] = held * row[_GAMMA], held * row[_VEGA], held * row[_THETA]
         g[4] = held * (row[_RHO] + row[_DIVIDEND_RHO])  # at a fixed forward only the discounting moves
         g[5], g[6] = held * row[_VANNA], held * row[_VOLGA]
+        g[7], g[8] = held * row[_CHARM], held * row[_VETA]
         of_book = sums[1 if entry.book == HEDGE else 0]
         for k in range(_SUMMED):
             of_book[k] += g[k]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,19 @@ class Quotes:
 
         NaN where nothing was ever quoted.
         """
+        at = self.reference(underlying, time_ns)
+        return float(self.mid[at]) if at >= 0 else float("nan")
+
+    def reference(self, underlying: int, time_ns: int) -> int:
+        """Whose mid `forward` is; -1 where nothing was ever quoted."""
         at = self.hedge_instrument(underlying, time_ns)
         found = [at] if at >= 0 else []
         found += [*self._spots[underlying], *(i for i, _ in reversed(self._hedges[underlying]))]
-        return next((float(self.mid[i]) for i in found if np.isfinite(self.mid[i])), float("nan"))
+        return next((i for i in found if math.isfinite(self.mid[i])), -1)
+
+    def mid_or(self, instrument: int, otherwise: float) -> float:
+        """An instrument's mid, where it has one."""
+        return float(self.mid[instrument]) if instrument >= 0 and math.isfinite(self.mid[instrument]) else otherwise
 
     def forwards(self, instruments: NDArray[np.int64], forward: float) -> NDArray[np.float64]:
         """Each option's own forward: the mid of the future it expires with or before, else the underlying's mark."""
