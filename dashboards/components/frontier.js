@@ -29,7 +29,7 @@ export function render({model, el}) {
     svg.setAttribute("width", w); svg.setAttribute("height", h);
     const most = Math.max(...some.map((p) => p[3])) || 1, es = some.map((p) => p[2]), hi = Math.max(...es), lo = Math.min(...es);
     const low = Math.max(0, lo - 0.12 * (hi - lo || 1)), high = hi + 0.06 * (hi - lo || 1);
-    const X = (v) => LEFT + v / most * (w - LEFT - RIGHT - 14), Y = (v) => TOP + (high - v) / (high - low) * (h - TOP - FOOT);
+    const X = (v) => LEFT + v / most * (w - LEFT - RIGHT - 40), Y = (v) => TOP + (high - v) / (high - low) * (h - TOP - FOOT);
     for (const v of ticks(low, high, Math.max(2, h / 48))) {
       put("line", {x1: LEFT, x2: w - RIGHT, y1: Y(v), y2: Y(v), class: "grid"});
       put("text", {x: w - RIGHT + 6, y: Y(v) + 4, class: "tick"}, qf.short(v));
@@ -39,12 +39,12 @@ export function render({model, el}) {
     put("path", {d: some.map((p, k) => `${k ? "L" : "M"}${X(p[3]).toFixed(1)} ${Y(p[2]).toFixed(1)}`).join(""), class: "curve"});
     const nearest = (q) => some.reduce((a, p) => Math.abs(p[0] - q) < Math.abs(a[0] - q) ? p : a);
     let used = -Infinity;
-    for (const share of [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]) {  // how much is hedged, along the curve
+    for (const share of [0, 0.25, 0.5, 0.75, 1.25, 1.5]) {  // how much is hedged, along the curve
       const p = some.reduce((a, b) => Math.abs(b[1] - share) < Math.abs(a[1] - share) ? b : a);
       if (Math.abs(p[1] - share) > 0.06 || X(p[3]) - used < 40) continue;
       used = X(p[3]);
       put("circle", {cx: used, cy: Y(p[2]), r: 2.2, class: "step"});
-      put("text", {x: used + (share < 1 ? 6 : 2), y: Y(p[2]) - 7, class: "tick"}, `${qf.num(100 * share)}%`);
+      put("text", {x: used + 7, y: Y(p[2]) + (share < 1 ? -4 : 13), class: "tick"}, `${qf.num(100 * share)}%`);
     }
     for (const [name] of MARKS) {
       const p = nearest(told[name]), x = X(p[3]), y = Y(p[2]);

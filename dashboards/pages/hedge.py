@@ -123,16 +123,10 @@ class HedgePage(Page):
         if self._frontier is None:
             return Age(-1, 0, alive_ns, self.underlying)
         f = self._frontier.frontier
-        note = f"{f.instrument}, ES {100 * f.level:g} % of the whole book, {self._frontier.took_ms:.0f} ms"
+        note = f"{f.instrument}, ES {100 * f.level:g} %"
         return self.aged(self._frontier.report, alive_ns, note)
 
     def _explain_age(self) -> Age:
         """Of the report that explains."""
-        e = None if self._hedges is None else self._hedges.report.batch.tables.get("explain")
-        since = f", since {_clock(int(e.from_ns[0]))}" if e is not None and len(e.from_ns) else ""
-        return self._drawn_age()._replace(note=f"{self.underlying}{since}")
-
-
-def _clock(time_ns: int) -> str:
-    seconds = time_ns // 10**9 % 86_400
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        begun = [] if self._hedges is None else self._hedges.report.explain["from"].tolist()
+        return self._drawn_age()._replace(note=f"since {min(begun):%H:%M:%S}" if begun else "")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dashboards.components.chart import Chart
 
 if TYPE_CHECKING:
     from qflib.views import HedgingView
 
 _KEPT = 4_000  # reports in a picture: a quarter of an hour at four a second
-_LEAST_MS = 1_000.0  # of a picture with one report
+_SEEN_MS, _LEAST_MS = 180_000.0, 1_000.0
+_IN_SIGHT = 10.0  # half-widths of the band, of a contract at least
 _CLOCK: dict[str, Any] = {"clock": "hedge", "kept": _KEPT, "legend": True}
 _EDGE = {"form": "step", "color": "ask", "width": 1.4, "dash": [5, 4]}
 _BAND: list[dict[str, Any]] = [
@@ -57,13 +60,13 @@ class Bands:
         rows = self._hedging.in_band(self._portfolio, self.underlying, _KEPT)
         if not len(rows):
             return
-        start = float(rows["time_ns"][0]) / 1e6
-        seen = start, max(float(rows["time_ns"][-1]) / 1e6, start + _LEAST_MS)
+        start, end = (float(rows["time_ns"][k]) / 1e6 for k in (0, -1))
+        seen = max(start, end - _SEEN_MS), max(end, start + _LEAST_MS)
         for chart in (self.net, self.held):
             new = rows[rows["seq"] > chart.seq]
             if chart.is_ready and len(new):
                 full, chart.seq = chart.seq < 0, int(new["seq"][-1])
-                told = {n: new[n] for n in ("net", "position", "neutral")}
+                told = {n: np.where(_in_sight(rows, new), new[n], np.nan) for n in ("net", "position", "neutral")}
                 told |= {"upper": new["halfwidth"], "lower": -new["halfwidth"], "time": new["time_ns"] / 1e6}
                 chart.tell(told, full=full, seen=seen)
 
@@ -72,3 +75,13 @@ class Bands:
         chart.seq = -1
         chart.tell(full=True)
         self.extend()
+
+
+def _in_sight(rows: Any, new: Any) -> Any:
+    """Where net delta is near enough to its band: of an opening trade's moments the scale would show nothing else.
+
+    A hedge that is mostly away from its band is drawn all the same.
+    """
+    net, band = np.abs(rows["net"]), np.nan_to_num(rows["halfwidth"])
+    bound = max(_IN_SIGHT * max(float(band.max()), 1.0), 4.0 * float(np.median(net)))
+    return np.abs(new["net"]) <= bound

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dashboards.components.heatmap import digits
+from qflib.desk.explain import COLUMNS
 
 if TYPE_CHECKING:
     from dashboards.shared_hedges import Hedges
     from qflib.records import Instruments
     from qflib.views.rehedging import HedgeState
+    from qflib.views.report import Report
 
 REHEDGE = [
     {"k": "name", "label": "hedge"},
@@ -28,11 +30,6 @@ REHEDGE = [
     {"k": "due", "label": "to the edge", "f": "signed", "title": "contracts that the hedger's rule asks for now"},
     {"k": "due_cost", "label": "cost", "f": "num", "d": 1, "title": "against the mid, fees in it"},
 ]
-#: The parts of a P&L explain in the order in which they are shown.
-PARTS = (
-    "delta", "gamma", "vega", "theta", "rho", "vanna", "volga", "charm", "veta", "carry", "fees", "slippage",
-    "unexplained",
-)  # fmt: skip
 
 
 def rehedge_rows(hedges: Hedges, table: Instruments, chosen: str) -> list[dict[str, Any]]:
@@ -60,21 +57,21 @@ def effect_figures(hedges: Hedges, underlying: str, period_ns: int, currency: st
         [f"1 − SSE ratio, {underlying}", _share(mine), "", told],
         ["Slope", f"{mine.slope:.2f} ± {mine.slope_se:.2f}" if mine else "–", "", test],
         ["ES cut", f"{1 - now / before:.0%}" if before > 0 else "–", "", f"{_num(before)} → {_num(now)}"],
-        [f"ES cut a {currency} of cost", _num((before - now) / paid) if paid > 0 else "–", "", "cost and fees so far"],
-        ["Hedging has cost", _num(hedges.cost), "", "against the mid"],
-        ["Fees", _num(hedges.fees), "", currency],
-    ]
+        [
+            f"ES cut a {currency} of cost", _num((before - now) / paid) if paid > 0 else "–", "",
+            f"cost {_num(hedges.cost)}, fees {_num(hedges.fees)}",
+        ],
+    ]  # fmt: skip
 
 
-def explain_rows(report: Any, underlying: str) -> list[list[Any]]:
+def explain_rows(report: Report, underlying: str) -> list[list[Any]]:
     """The waterfall of one underlying, clients and hedges together; [] where the report has none."""
-    e = report.batch.tables.get("explain")
-    mine = np.zeros(0, bool) if e is None else e.underlying == underlying.encode()
-    if not mine.any():
+    e = report.explain
+    mine = e[e["underlying"] == underlying]
+    if not len(mine):
         return []
-    rows: list[list[Any]] = [[n, float(getattr(e, n)[mine].sum()), "part"] for n in PARTS]
-    rows[-1][2] = "rest"
-    return [*rows, ["total", float(e.total[mine].sum()), "total"]]
+    kinds = {"unexplained": "rest", "total": "total"}
+    return [[n, float(mine[n].sum()), kinds.get(n, "part")] for n in COLUMNS]
 
 
 def _row(s: HedgeState, table: Instruments, chosen: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
+from dashboards.session import PAGES
 from tests.browser.running import READER, TICKET, TRADER, Running
 
 expect.set_options(timeout=30_000)  # a machine may stand still for seconds
@@ -45,6 +46,11 @@ def chromium(playwright: Playwright) -> Browser:
     """A browser without a window."""
     found = next((p for n in _NAMES if (p := shutil.which(n))), None)
     return playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+
+def alt(page: str) -> str:
+    """The keys that show a page, from within a field too."""
+    return f"Alt+{1 + [p.name for p in PAGES].index(page)}"
 
 
 class Visit:
