@@ -31,14 +31,16 @@ class RehedgeForm(Struct, frozen=True):
 class HedgeRow(Struct, frozen=True):
     """One underlying's hedge; contracts of the instrument, deltas in the reporting currency per 1.00 of the price.
 
-    `ratio` is the hedged share of the clients' delta. The next order falls where the price leaves `next_below` to
-    `next_above`, gamma and band as they are now; null: at none.
+    `correction` is what the least-variance fit that is in use adds to the clients' delta; `ratio` is the hedged share
+    of both. The next order falls where the price leaves `next_below` to `next_above`, gamma and band as they are now;
+    null: at none.
     """
 
     underlying: str
     instrument: str | None
     client_delta: float | None
     hedge_delta: float | None
+    correction: float | None
     gamma: float | None
     ratio: float | None
     unit_delta: float | None

@@ -20,10 +20,23 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 _REPORTS = 20_000  # an underlying's
 WHOLE = ""  # all underlyings together; of them P&L alone adds up
-#: A report on one underlying: deltas and gamma in reporting currency, position in contracts of the hedge.
+#: A report on one underlying: deltas (of Black and Scholes, and what the least-variance fit that is in use adds) and
+#: gamma in reporting currency, position in contracts of the hedge.
 HEDGE_ROW = np.dtype(
     [("seq", "i8"), ("time_ns", "i8"), ("append_ns", "i8"), ("instrument", "i8")]
-    + [(n, "f8") for n in ("client_delta", "hedge_delta", "gamma", "forward", "position", "client_pnl", "hedge_pnl")]
+    + [
+        (n, "f8")
+        for n in (
+            "client_delta",
+            "hedge_delta",
+            "correction",
+            "gamma",
+            "forward",
+            "position",
+            "client_pnl",
+            "hedge_pnl",
+        )
+    ]
 )
 #: The same as the hedger sees it, in contracts of the hedge instrument; NaN where its book was not known.
 BAND_ROW = np.dtype(
@@ -100,7 +113,7 @@ class HedgingView:
             mine = rows["instrument"] == i
             r = rows[mine]
             unit = self.unit_delta(i, r["forward"]) / self.instruments.to_qty(i, 1)
-            made["net"][mine] = (r["client_delta"] + r["hedge_delta"]) / unit
+            made["net"][mine] = (r["client_delta"] + r["hedge_delta"] + r["correction"]) / unit
             made["position"][mine], made["neutral"][mine] = r["position"], r["position"] - made["net"][mine]
             made["halfwidth"][mine] = self._halfwidths(i, r, self.unit_delta(i, r["forward"]))
         return made
@@ -157,6 +170,8 @@ class HedgingView:
             row["gamma"] += g.gamma[k]
             row[f"{side}_pnl"] += pnl[k]
             whole[f"{side}_pnl"] += pnl[k]
+        for underlying, row in made.items():
+            row["correction"] = correction_of(report, underlying)
         whole["instrument"] = -1
         for underlying, row in {**made, WHOLE: whole}.items():
             row["seq"], row["time_ns"], row["append_ns"] = stamp.seq, stamp.time_ns, stamp.append_ns
@@ -177,3 +192,9 @@ class HedgingView:
     def _ring(self, portfolio: str, underlying: str) -> Ring:
         with self._lock:
             return self._rings.setdefault((portfolio, underlying), Ring(HEDGE_ROW, _REPORTS))
+
+
+def correction_of(report: Report, underlying: str) -> float:
+    """What the least-variance fit adds to an underlying's delta where the hedger uses it; 0 where it does not."""
+    m = report.batch.min_variance
+    return float(m.correction[(m.underlying == underlying.encode()) & (m.used == 1)].sum())

@@ -14,6 +14,7 @@ import numpy as np
 from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.hedging.hedgers import band_halfwidth
 from qflib.records import Book
+from qflib.views.hedging import correction_of
 from qflib.views.report import Report
 from qflib.views.shown_book import ShownBook
 
@@ -45,8 +46,9 @@ class HedgeState:
     ----------
     underlying, instrument
         Which, and what is traded; "" where no future or perpetual is alive.
-    client_delta, hedge_delta, gamma
-        Reporting currency per 1.00 of the price; gamma of clients and hedges together.
+    client_delta, hedge_delta, correction, gamma
+        Reporting currency per 1.00 of the price: deltas of Black and Scholes, what the least-variance fit that is in
+        use adds to the clients' (0: none is), and gamma of clients and hedges together.
     ratio
         Hedged share of the clients' delta: 1 is neutral. NaN where they have none.
     unit_delta
@@ -69,6 +71,7 @@ class HedgeState:
     instrument: str
     client_delta: float
     hedge_delta: float
+    correction: float
     gamma: float
     ratio: float
     unit_delta: float
@@ -106,11 +109,14 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
     mine = g.underlying == underlying.encode()
     of_hedge = mine & (g.book == int(Book.HEDGE))
     net, gamma, hedge = (float(x.sum()) for x in (g.delta[mine], g.gamma[mine], g.delta[of_hedge]))
-    at = views.hedging.instrument(underlying, report.stamp.time_ns)
+    at, client = views.hedging.instrument(underlying, report.stamp.time_ns), net - hedge
+    correction = correction_of(report, underlying)
+    net += correction
     ratio = -hedge / (net - hedge) if net != hedge else _NAN
+    deltas = client, hedge, correction, gamma, ratio
     if at < 0:
         none = Rehedge(0.0, 0.0, _NAN, _NAN, _NAN)
-        return HedgeState(underlying, "", net - hedge, hedge, gamma, ratio, *(_NAN,) * 10, none, none, -1, 0)
+        return HedgeState(underlying, "", *deltas, *(_NAN,) * 10, none, none, -1, 0)
     p, lot, told = report.batch.positions, float(table.to_qty(at, 1)), views.books.latest(at)
     unit = float(views.hedging.unit_delta(at, float(g.forward[mine][0])))
     position = int(p.qty[(p.instrument == at) & (p.book == int(Book.HEDGE))].sum())
@@ -133,7 +139,7 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
 
     stamp = (-1, 0) if told is None else (told.stamp.seq, told.stamp.append_ns)
     return HedgeState(
-        underlying, table[at].symbol, net - hedge, hedge, gamma, ratio, unit / lot, net / unit * lot, position * lot,
+        underlying, table[at].symbol, *deltas, unit / lot, net / unit * lot, position * lot,
         working * lot, (position - net / unit) * lot, halfwidth * lot, book.mid, book.half_spread, below, above,
         trade(round(-net / unit) - working), trade(due), *stamp,
     )  # fmt: skip

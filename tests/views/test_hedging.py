@@ -57,6 +57,25 @@ def test_the_next_order_falls_where_the_rule_says_so(views: Views, report: Repor
                 assert bool(band.decide(net_delta=net, **same)) is trades, (s.underlying, price, shift)  # type: ignore[arg-type]
 
 
+def test_a_fit_that_is_in_use_moves_the_neutral(views: Views, report: Report) -> None:
+    from qflib.records import MIN_VARIANCE
+
+    def with_fit(used: int) -> Report:
+        rows = MIN_VARIANCE.make(portfolio=["DESK1"], underlying=["ACME"], used=[used], correction=[250.0], n=[99])
+        tables = report.batch.tables | {"min_variance": rows}
+        batch = type(report.batch)(report.batch.kind, tables, report.batch.header)
+        return Report("DESK1", report.stamp._replace(seq=report.stamp.seq + 1 + used), batch, report.instruments)
+
+    plain, idle, in_use = (hedge_states(views, r)[0] for r in (report, with_fit(0), with_fit(1)))
+    assert (idle, in_use.correction) == (plain, 250.0)
+    assert in_use.net == pytest.approx(plain.net + 2.5)
+    assert in_use.neutral == pytest.approx(plain.neutral - 2.5)
+    assert (in_use.client_delta, in_use.position) == (plain.client_delta, plain.position)
+    own = recorded().views()
+    own.hedging.take(with_fit(1))
+    assert own.hedging.in_band("DESK1", "ACME", 1)["net"][0] == pytest.approx(in_use.net)
+
+
 def test_a_hedge_out_of_its_band_is_walked(views: Views, report: Report) -> None:
     """The same report with some hedges gone: what would be traded comes off the live book, level by level."""
     p = report.batch.positions
