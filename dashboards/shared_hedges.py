@@ -10,7 +10,6 @@ from qflib.errors import QflibError
 from qflib.views.rehedging import Frontiers, HedgeState, MadeFrontier, hedge_fees, hedge_states
 
 if TYPE_CHECKING:
-    from qflib.hedging import HedgeEffectiveness
     from qflib.views import Views
     from qflib.views.report import Report
 
@@ -23,7 +22,7 @@ class Hedges(NamedTuple):
 
     report: Report
     states: dict[str, HedgeState]
-    effectiveness: dict[str, HedgeEffectiveness | None]
+    effectiveness: dict[str, Any]  # as the view gives them
     cost: float
     fees: float
 
