@@ -20,6 +20,7 @@ from qflib.views.health import HealthView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
 from qflib.views.shortfall import ShortfallView
+from qflib.views.vols import VolView
 
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection
@@ -56,7 +57,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, shortfall, controls, health
+    books, orders, risk, shortfall, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -96,6 +97,7 @@ class Views:
         self.deployment, self.instruments = deployment, table
         self.books, self.orders, self.risk = BookView(table), OrdersView(table), RiskView(table, deployment.portfolio)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
+        self.vols = VolView(self.books)
 
     @property
     def ready(self) -> bool:
