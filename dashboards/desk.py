@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dashboards.last_hedge import LastHedge
 from dashboards.shared_rows import SharedRows
 from dashboards.trading import NoTrading, Trading
+from dashboards.vol_fits import VolFits
 from qflib.errors import QflibError
 from qflib.views.valuation import closing_of
 
@@ -70,6 +71,7 @@ class SharedDesk:
         self._computing = ThreadPoolExecutor(2, "dash-figures")
         self._looking = ThreadPoolExecutor(1, "dash-rows")
         self.rows = SharedRows(self._looking.submit)
+        self.vols = VolFits(self.views, self._computing.submit)
 
     @property
     def portfolio(self) -> str:
