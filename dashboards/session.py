@@ -1,4 +1,4 @@
-"""One browser's session: its pages, and the clock that tells them what changed."""
+"""One browser's session: the pages, and the clock that tells them what changed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dashboards.pages.market import MarketPage
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.risk import RiskPage
 from dashboards.pages.system import SystemPage
+from dashboards.pages.vol import VolPage
 from dashboards.pages.what_if import WhatIfPage
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dashboards.desk import SharedDesk
     from dashboards.pages.page import Page
 
-PAGES = (MarketPage, RiskPage, HedgePage, OrdersPage, WhatIfPage, SystemPage)
+PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage)
 _TEMPLATE = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
 _FAST_MS = 50
 _SLOW_S, _AGES_S = 0.5, 0.25

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qflib.views.risk import RiskView
     from qflib.views.shortfall import ShortfallView
     from qflib.views.views import Views
+    from qflib.views.vols import VolView
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -31,7 +32,11 @@ __getattr__, __dir__ = lazy(
         "RiskView": "risk",
         "ShortfallView": "shortfall",
         "Views": "views",
+        "VolView": "vols",
     },
 )
 
-__all__ = ["BookView", "ControlsView", "HealthView", "HedgingView", "OrdersView", "RiskView", "ShortfallView", "Views"]
+__all__ = [
+    "BookView", "ControlsView", "HealthView", "HedgingView", "OrdersView", "RiskView", "ShortfallView", "Views",
+    "VolView",
+]  # fmt: skip

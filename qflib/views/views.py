@@ -21,6 +21,7 @@ from qflib.views.hedging import HedgingView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
 from qflib.views.shortfall import ShortfallView
+from qflib.views.vols import VolView
 
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection
@@ -57,7 +58,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, hedging, shortfall, controls, health
+    books, orders, risk, hedging, shortfall, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -99,6 +100,7 @@ class Views:
         fx = {deployment.config.currency: 1.0, **deployment.config.fx}
         self.hedging = HedgingView(table, self.books, deployment.hedger, fx)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
+        self.vols = VolView(self.books)
 
     @property
     def ready(self) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
-from dashboards.session import PAGES
 from tests.browser.running import READER, TICKET, TRADER, Running
 
 expect.set_options(timeout=30_000)  # a machine may stand still for seconds
@@ -48,9 +47,11 @@ def chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
-def alt(page: str) -> str:
-    """The keys that show a page, from within a field too."""
-    return f"Alt+{1 + [p.name for p in PAGES].index(page)}"
+def turn(page: Page, name: str) -> None:
+    """Turn to a page of the dashboard by its keys."""
+    order = page.evaluate("[...document.querySelectorAll('nav button')].map((b) => b.dataset.page)")
+    page.keyboard.press(f"Alt+{order.index(name) + 1}")
+    expect(page.locator(f"#{name}")).to_be_visible()
 
 
 class Visit:
@@ -70,6 +71,10 @@ class Visit:
             self.page.get_by_label("API key").fill(key)
             self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_selector('.tile[data-tile="ladder"][data-seq]')
+
+    def go(self, name: str) -> None:
+        """Turn to a page by its keys."""
+        turn(self.page, name)
 
     def tile(self, name: str) -> Any:
         return self.page.locator(f'.tile[data-tile="{name}"]')

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import alt, chromium
+from tests.browser.conftest import chromium, turn
 from tests.browser.many import Reading
 
 _SPEED = 5.0  # market seconds a second: twenty books
@@ -64,12 +64,12 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     page = opened(browser, url)
     print(f"first picture after {time.monotonic() - begun:.1f} s")
     page.wait_for_timeout(3_000)
-    for name in ("market", "risk", "hedge", "orders", "system"):
-        page.keyboard.press(alt(name))
+    for name in ("market", "risk", "vol", "hedge", "orders", "system"):
+        turn(page, name)
         page.wait_for_timeout(1_000)
         at = np.diff(page.evaluate(_FRAMES, 5_000))
         print(f"{name}: {1e3 * len(at) / at.sum():.0f} frames a second, worst frame {at.max():.0f} ms")
-    page.keyboard.press(alt("market"))
+    page.keyboard.press("Alt+1")
     page.wait_for_timeout(1_000)
     lags = np.array(page.evaluate(_LAGS, 10_000))
     p50, p99 = np.quantile(lags, (0.5, 0.99))

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from qflib.records.topics import ANALYTICS_RESULTS, RISK_METRICS
 from tests.api.served import Served, served
-from tests.browser.conftest import Visit, alt
+from tests.browser.conftest import Visit, turn
 from tests.browser.desk_up import wait
 from tests.browser.running import TICKET, Running
 from tests.browser.test_pages import PAGES
@@ -39,7 +39,7 @@ _REST = "() => [...document.querySelectorAll('#hedge .tile')].map((t) => t.datas
 @pytest.fixture
 def still(visit: Visit, running: Running) -> Iterator[Visit]:
     """The page of a desk that stands still, all of it drawn of the last report."""
-    visit.page.keyboard.press(alt("hedge"))
+    turn(visit.page, "hedge")
     expect(visit.page.locator(".frontier")).to_have_attribute("data-n", re.compile(r"^\d"))
     running.player.pause()
     report = running.player.views.risk.latest("DESK1")
@@ -157,7 +157,7 @@ def test_the_pictures_share_time_and_cross_hair(still: Visit) -> None:
 
 
 def test_it_greys_out_with_the_portfolio_stage(visit: Visit, running: Running) -> None:
-    visit.page.keyboard.press(alt("hedge"))
+    turn(visit.page, "hedge")
     running.player.mute(RISK_METRICS)
     for tile in PAGES["hedge"]:
         expect(visit.tile(tile)).to_have_attribute("data-stale", "true", timeout=12_000)
@@ -176,7 +176,7 @@ def test_a_phone_has_it_all_below_one_another(running: Running, browser: Browser
     page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
     page.goto(f"{running.url}/login?ticket={TICKET}")
     page.wait_for_selector('.tile[data-tile="ladder"][data-seq]')
-    page.keyboard.press(alt("hedge"))
+    turn(page, "hedge")
     expect(page.locator("#hedge")).to_be_visible()
     ends = 0.0
     for tile in ("underlyings", "rehedge", "band", "held", "frontier", "explain", "effect"):

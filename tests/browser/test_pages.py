@@ -17,12 +17,13 @@ from playwright.sync_api import expect
 from dashboards.pages.risk_pictures import Pictures
 from qflib.records import ExecType
 from qflib.records.topics import RISK_METRICS
-from tests.browser.conftest import Visit, alt
+from tests.browser.conftest import Visit, turn
 from tests.browser.running import Running
 
 PAGES = {
     "market": ("strip", "heat", "ladder", "price", "chain"),
     "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges"),
+    "vol": ("vol_choice", "smile", "term", "vol_quotes", "vol_flags"),
     "hedge": ("underlyings", "rehedge", "effect", "band", "frontier", "explain", "held"),
     "orders": ("ticket", "blotter", "fills"),
     "what_if": ("trades", "result"),
@@ -31,6 +32,7 @@ PAGES = {
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
     "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
+    "vol": ("bid to ask", "SSVI", "call bid", "least g", "20 Feb 26"),
     "hedge": ("to neutral", "DELT.F", "1 − SSE ratio, ACME", "least ES + cost", "unexplained", "hedge held, contracts"),
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),
@@ -57,7 +59,7 @@ def test_a_page_shows_live_data(visit: Visit, number: int, name: str) -> None:
 
 
 def test_what_is_shown_is_the_servers(visit: Visit, running: Running) -> None:
-    visit.page.keyboard.press(alt("market"))
+    visit.page.keyboard.press("Alt+1")
     running.player.pause()
     book, report = running.player.views.books.latest("ACME.F"), running.player.views.risk.latest("DESK1")
     assert book is not None
@@ -66,13 +68,13 @@ def test_what_is_shown_is_the_servers(visit: Visit, running: Running) -> None:
         expect(visit.tile(tile)).to_have_attribute("data-seq", str(book.stamp.seq))
     for picture in (".heat", ".ladder"):  # what is drawn, not only what is told
         expect(visit.page.locator(picture)).to_have_attribute("data-seq", str(book.stamp.seq))
-    visit.page.keyboard.press(alt("risk"))
+    visit.page.keyboard.press("Alt+2")
     expect(visit.tile("bullet")).to_have_attribute("data-seq", str(report.stamp.seq))
     running.player.pause(False)
 
 
 def test_an_instrument_is_chosen(visit: Visit, running: Running) -> None:
-    visit.page.keyboard.press(alt("market"))
+    visit.page.keyboard.press("Alt+1")
     visit.page.get_by_role("button", name=re.compile("^BETA.F")).click()
     expect(visit.tile("heat").locator(".note")).to_have_text("BETA.F")
     expect(visit.tile("chain").locator(".note")).to_have_text("BETA")
@@ -83,7 +85,7 @@ def test_an_instrument_is_chosen(visit: Visit, running: Running) -> None:
 
 
 def test_the_cross_hair_is_linked(visit: Visit) -> None:
-    visit.page.keyboard.press(alt("market"))
+    visit.page.keyboard.press("Alt+1")
     price = visit.tile("price").locator(".chart")
     visit.page.locator(".heat").hover(position={"x": 300, "y": 120})
     expect(price).to_have_attribute("data-cross", re.compile(r"^\d"))
@@ -102,7 +104,7 @@ def test_the_cross_hair_is_linked(visit: Visit) -> None:
 
 def test_what_was_painted_in_parts_is_what_is_painted_at_once(visit: Visit, running: Running) -> None:
     page = visit.page
-    page.keyboard.press(alt("market"))
+    page.keyboard.press("Alt+1")
     page.mouse.move(2, 2)
     page.get_by_role("button", name="30 s").click()
     chart = visit.tile("price").locator(".chart").element_handle()
@@ -131,7 +133,7 @@ def test_what_was_painted_in_parts_is_what_is_painted_at_once(visit: Visit, runn
 
 def test_risks_pictures_show_one_time_and_one_cross_hair(visit: Visit) -> None:
     page = visit.page
-    page.keyboard.press(alt("risk"))
+    page.keyboard.press("Alt+2")
     charts = {tile: visit.tile(tile).locator(".chart") for tile in ("es", "outcomes", "pnl")}
     for chart in charts.values():
         expect(chart).to_have_attribute("data-end", re.compile(r"^\d"))
@@ -153,7 +155,7 @@ def test_risks_pictures_show_one_time_and_one_cross_hair(visit: Visit) -> None:
 
 
 def test_silence_greys_out_and_heals(visit: Visit, running: Running) -> None:
-    visit.page.keyboard.press(alt("market"))
+    visit.page.keyboard.press("Alt+1")
     running.player.pause()
     expect(visit.tile("ladder")).to_have_attribute("data-stale", "true", timeout=8_000)
     running.player.pause(False)
@@ -172,20 +174,20 @@ def test_a_broker_that_is_away_is_told(visit: Visit, running: Running) -> None:
 
 def test_a_dead_portfolio_stage_greys_out_what_rests_on_it(visit: Visit, running: Running) -> None:
     page, views = visit.page, running.player.views
-    page.keyboard.press(alt("what_if"))
+    turn(page, "what_if")
     page.get_by_label("Trades").fill("ACME.F; 25")
     page.get_by_label("Trades").press("Control+Enter")
     expect(visit.tile("result").get_by_text("ES 97.5 %")).to_be_visible(timeout=30_000)
     running.player.mute(RISK_METRICS)
     expect(visit.tile("result")).to_have_attribute("data-stale", "true", timeout=8_000)
-    page.keyboard.press(alt("risk"))
+    page.keyboard.press("Alt+2")
     for tile in PAGES["risk"]:
         expect(visit.tile(tile)).to_have_attribute("data-stale", "true")
-    page.keyboard.press(alt("market"))
+    page.keyboard.press("Alt+1")
     expect(visit.tile("heat")).to_have_attribute("data-stale", "false")  # the exchange lives
     report = views.risk.latest("DESK1")
     assert report is not None
-    page.keyboard.press(alt("risk"))
+    page.keyboard.press("Alt+2")
     expect(visit.tile("ladder2")).to_have_attribute("data-seq", str(report.stamp.seq), timeout=30_000)
     running.player.mute()
     expect(visit.tile("ladder2")).to_have_attribute("data-stale", "false")
@@ -194,7 +196,7 @@ def test_a_dead_portfolio_stage_greys_out_what_rests_on_it(visit: Visit, running
 def test_hedges_are_as_old_as_the_last_fill(visit: Visit, running: Running) -> None:
     """No fill has come since the desk was read in, though reports come all the time."""
     last = running.player.views.orders.executions(where=lambda x: x.exec_type == ExecType.FILL and x.hedge_no > 0)[0]
-    visit.page.keyboard.press(alt("risk"))
+    visit.page.keyboard.press("Alt+2")
     expect(visit.tile("hedges")).to_have_attribute("data-seq", str(last.cursor[2]))
     shown = float(visit.tile("hedges").get_attribute("data-age") or "nan")
     assert abs(time.time() - last.cursor[0] / 1e3 - shown) < 2.0
@@ -246,7 +248,7 @@ def test_light_is_light_and_remembered(light: Visit) -> None:
 
 
 def test_trades_are_tried_out(visit: Visit) -> None:
-    visit.page.keyboard.press(alt("what_if"))
+    visit.go("what_if")
     area = visit.page.get_by_label("Trades")
     area.fill("ACME.F; 25; 100.10\nACME.X; 1\nBETA.F; many")
     area.press("Control+Enter")

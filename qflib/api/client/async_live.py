@@ -21,6 +21,7 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
     from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
@@ -73,6 +74,10 @@ class AsyncLive:
     async def book(self, instrument: str) -> LiveBook:
         """A book as it stands: bid, ask, `depth(n)`, age, sequence."""
         return await self._do(q.book(instrument))
+
+    async def vols(self, underlying: str) -> LiveVols:
+        """The smiles of an underlying's options: bid and ask vols, the fitted surface, flags of static arbitrage."""
+        return await self._do(q.vols(underlying))
 
     async def risk(self, portfolio: str | None = None, *, last: str | None = None) -> pd.DataFrame:
         """VaR and ES, a row a report and level; index market time (UTC). `last`: those of a while, as "10min"."""

@@ -22,6 +22,7 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
     from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
@@ -51,6 +52,13 @@ def instruments() -> Asking[Instruments]:
 def book(instrument: str) -> Asking[LiveBook]:
     """A book as it stands."""
     return book_of((yield from asking.get(f"/v1/books/{in_path(instrument)}")))
+
+
+def vols(underlying: str) -> Asking[LiveVols]:
+    """The smiles of an underlying."""
+    from qflib.api.client.vols import vols_of
+
+    return vols_of((yield from asking.get(f"/v1/vols/{in_path(underlying)}")))
 
 
 def portfolio() -> Asking[str]:
