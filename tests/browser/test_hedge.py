@@ -42,10 +42,14 @@ def still(visit: Visit, running: Running) -> Iterator[Visit]:
     turn(visit.page, "hedge")
     expect(visit.page.locator(".frontier")).to_have_attribute("data-n", re.compile(r"^\d"))
     running.player.pause()
-    report = running.player.views.risk.latest("DESK1")
-    assert report is not None
-    for tile in PAGES["hedge"]:
-        expect(visit.tile(tile)).to_have_attribute("data-seq", str(report.stamp.seq), timeout=60_000)
+
+    def drawn() -> bool:
+        """Asked again and again: a report may have been on its way."""
+        report = running.player.views.risk.latest("DESK1")
+        seqs = {visit.tile(t).get_attribute("data-seq") for t in PAGES["hedge"]}
+        return report is not None and seqs == {str(report.stamp.seq)}
+
+    wait(lambda: drawn() or None)
     yield visit
     running.player.pause(False)
 
