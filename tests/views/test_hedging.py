@@ -11,6 +11,7 @@ import pytest
 from qflib.errors import DataError, UnknownInstrumentError
 from qflib.hedging import hedge_effectiveness
 from qflib.hedging.hedgers import band_halfwidth
+from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
 from qflib.views.rehedging import Frontiers, hedge_fees, hedge_states
 from qflib.views.report import Report
@@ -42,6 +43,28 @@ def test_states_are_the_reports_greeks_and_positions(views: Views, report: Repor
         assert s.net == pytest.approx((s.client_delta + s.hedge_delta) / s.unit_delta)
         assert s.ratio == pytest.approx(s.position / s.neutral)
         assert s.halfwidth == band_halfwidth(s.gamma / s.unit_delta, s.mid, s.half_spread, 1.0)
+
+
+def test_at_each_decision_net_delta_and_band_are_the_hedgers_own() -> None:
+    whole, n = recorded(), 0
+    views = Views(whole.deployment)
+    for seen in whole.seen:
+        views.take(seen)
+        if seen.topic != RISK_METRICS or seen.value is None:
+            continue
+        h = decode(seen.value).hedges
+        for k in np.flatnonzero(h.price > 0).tolist():
+            underlying = views.instruments[int(h.instrument[k])].underlying
+            report = views.risk.latest("DESK1")
+            assert report is not None
+            s = next(s for s in hedge_states(views, report) if s.underlying == underlying)
+            assert s.net * s.unit_delta == pytest.approx(h.net_delta[k], rel=1e-12)
+            assert s.halfwidth * s.unit_delta == pytest.approx(h.band[k], rel=1e-12)
+            assert (s.working, s.to_edge.qty) == (h.qty[k], 0.0), "it is on its way, and asked for once"
+            row = views.hedging.in_band("DESK1", underlying, 1)
+            assert (row["net"][0], row["halfwidth"][0]) == pytest.approx((s.net, s.halfwidth), rel=1e-9)
+            n += 1
+    assert n >= 8
 
 
 def test_the_next_order_falls_where_the_rule_says_so(views: Views, report: Report) -> None:
