@@ -172,6 +172,7 @@ def positions_pnl(
     spot_return: F,
     vol_shift: F,
     vol_floor: float,
+    on_grid: NDArray[np.bool_],
     out: F,
 ) -> None:
     """Scenario P&L of one book's positions, gains positive, added to `out`.
@@ -188,19 +189,24 @@ def positions_pnl(
         How long the scenarios take.
     log_growth, spot_return, vol_shift, vol_floor, out
         As of `option_pnl`.
+    on_grid
+        bool (n,): options whose value after the scenario is added elsewhere; here it is what they are worth now.
 
     Notes
     -----
     O(n · scenarios), options first, in the order of the entries; what is linear is summed before.
     """
     one = np.empty((7, 1))
-    linear = 0.0
+    linear, worth = 0.0, 0.0
     for i in range(len(entries)):
         at, cash_qty = entries[i].instrument, figures[_CASH_QTY, i]
         if entries[i].book != book or cash_qty == 0.0:
             continue
         linear += figures[_LINEAR, i]
         if terms.right[at] == 0.0:
+            continue
+        if on_grid[i]:
+            worth += cash_qty * figures[_PRICE, i]
             continue
         years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
         one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
@@ -211,3 +217,6 @@ def positions_pnl(
         )  # fmt: skip
     if linear != 0.0:
         linear_pnl(linear, spot_return, out)
+    if worth != 0.0:
+        for j in range(out.size):
+            out[j] -= worth

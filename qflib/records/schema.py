@@ -156,6 +156,8 @@ class Table:
         """All rows of several column sets, in order."""
         if not parts:
             return self.empty
+        if len(parts) == 1:
+            return parts[0]
         return self.Columns(*(frozen(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)))
 
     @cached_property
@@ -209,6 +211,8 @@ def _as_column(table: str, column: Column, dtype: np.dtype[Any], value: Any) -> 
 
 
 def _as_text(table: str, column: Column, value: Any) -> NDArray[Any]:
+    if type(value) is str and value.isascii() and len(value) <= TEXT_BYTES and "\0" not in value:
+        return np.array(value.encode(), column.dtype)
     a = np.asarray(value)
     if a.dtype.kind == "S":
         if a.dtype.itemsize > TEXT_BYTES and a.size and np.char.str_len(a).max() > TEXT_BYTES:

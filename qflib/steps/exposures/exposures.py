@@ -27,6 +27,7 @@ from qflib.records import (
 from qflib.records.schema import TEXT_BYTES, frozen
 from qflib.records.topics import RISK_EXPOSURES
 from qflib.steps.exposures.explained import Explained
+from qflib.steps.exposures.grids import Grids
 from qflib.steps.exposures.hedge_orders import HedgeOrders
 from qflib.steps.exposures.ledger import Ledger
 from qflib.steps.exposures.quotes import Quotes
@@ -129,7 +130,10 @@ class Exposures:
         self._underlyings = [_Underlying() for _ in instruments.underlyings]
         self._sets = ScenarioChunks(instruments.underlyings)
         self._explained = Explained(self._quotes, self._revaluation.terms)
-        self._parts = (self._out, self._ledger, self._hedges, self._quotes, self._sets, self._explained)
+        self._grids = Grids(self._revaluation, self._config.rate)
+        self._parts = (
+            self._out, self._ledger, self._hedges, self._quotes, self._sets, self._explained, self._grids,
+        )  # fmt: skip
 
     def feed(self, batch: Batch) -> list[Batch]:
         """One batch of executions or marks in.
@@ -206,7 +210,7 @@ class Exposures:
         tables = {"exposure": self._head(u, portfolio, shocks, v, pnl)}
         if not light:
             tables |= {
-                "vectors": self._vectors(v, shocks),
+                "vectors": self._vectors(u, p, v, shocks),
                 "greeks": self._greeks(u, portfolio, v),
                 "positions": self._positions(portfolio, v),
                 "explain": self._explain(u, p, v, cause),
@@ -214,7 +218,7 @@ class Exposures:
             tables |= self._hedge_instruments(u, portfolio, v)
             if mine.time_ns // self._config.outcome_ns != sent.forecast:
                 sent.forecast = mine.time_ns // self._config.outcome_ns
-                tables["forecast"] = self._vectors(v, shocks.over(self._config.outcome_ns, self._config.session_ns))
+                tables["forecast"] = self._forecast(v, shocks)
         if len(mine.controls.kind) > sent.controls:
             tables["controls"] = CONTROLS.slice(mine.controls, sent.controls, len(mine.controls.kind))
         if sent.set_id != shocks.set_id:  # the portfolio needs the shocks once, for what is linear in them
@@ -223,8 +227,13 @@ class Exposures:
         sent.controls = len(mine.controls.kind)
         return self._out.make(RISK_EXPOSURES, portfolio, "exposures", **tables)
 
-    def _vectors(self, v: Valued, shocks: Shocks) -> Any:
-        client, hedge = (self._revaluation.vector(v, b, shocks) for b in BOOKS)
+    def _vectors(self, u: int, p: int, v: Valued, shocks: Shocks) -> Any:
+        client, hedge = (self._grids.vector(p, u, int(b), v, shocks) for b in BOOKS)
+        return VECTORS.make(client=client, hedge=hedge)
+
+    def _forecast(self, v: Valued, shocks: Shocks) -> Any:
+        shorter = shocks.over(self._config.outcome_ns, self._config.session_ns)
+        client, hedge = (self._grids.once(int(b), v, shorter) for b in BOOKS)
         return VECTORS.make(client=client, hedge=hedge)
 
     def _head(self, u: int, portfolio: str, shocks: Shocks, v: Valued, pnl: float) -> Any:

@@ -49,6 +49,7 @@ class Quotes:
         self.mid = np.full(n, np.nan)
         self.vol = np.full(n, np.nan)
         self.depth: dict[int, Any] = {}
+        self._lender: dict[int, int] = {}  # whose volatility an unquoted option has, until one more is quoted
 
     def update(self, tops: Any, depth: Any) -> None:
         """Fold a marks batch: tops first, then the volatilities that the new quotes imply."""
@@ -101,12 +102,18 @@ class Quotes:
     def vol_of(self, instrument: int) -> float:
         """Own volatility, else that of the nearest quoted strike, of the nearest expiry; NaN: none quoted yet."""
         own = self.vol[instrument]
-        if np.isfinite(own):
+        if math.isfinite(own):
             return float(own)
+        if instrument not in self._lender:
+            self._lender[instrument] = self._nearest(instrument)
+        lender = self._lender[instrument]
+        return float(self.vol[lender]) if lender >= 0 else float("nan")
+
+    def _nearest(self, instrument: int) -> int:
         same = self._instruments.underlying_index == self._instruments.underlying_index[instrument]
         quoted = np.flatnonzero(same & np.isfinite(self.vol))
         if not len(quoted):
-            return float("nan")
+            return -1
         away = np.lexsort(
             (
                 quoted,
@@ -114,7 +121,7 @@ class Quotes:
                 np.abs(self.expiry_ns[quoted] - self.expiry_ns[instrument]),
             )
         )
-        return float(self.vol[quoted[away[0]]])
+        return int(quoted[away[0]])
 
     def state(self) -> State:
         """Everything folded so far."""
@@ -129,6 +136,7 @@ class Quotes:
     def load(self, state: State) -> None:
         """Go on from a state."""
         self.tops, self.mid, self.vol = (state[f"quotes.{k}"].copy() for k in ("tops", "mid", "vol"))
+        self._lender = {}
         depth = DEPTH.from_struct(state["quotes.depth"])
         self.depth = {int(i): DEPTH.take(depth, depth.instrument == i) for i in np.unique(depth.instrument)}
 
@@ -151,4 +159,6 @@ class Quotes:
             price, self.right[options], own, self.strike[options], years, rate, rate, vol, status
         )
         good = status == OK
+        if np.isnan(self.vol[options[good]]).any():
+            self._lender.clear()
         self.vol[options[good]] = vol[good]

@@ -125,11 +125,15 @@ class Revaluation:
     def vector(self, v: Valued, book: int, shocks: Shocks) -> F8:
         """Scenario P&L of one book's positions, gains positive; O(positions * scenarios)."""
         out = np.zeros(len(shocks.spot_return))
+        self.add(v, book, shocks, np.zeros(len(v.entries), bool), out)
+        return out
+
+    def add(self, v: Valued, book: int, shocks: Shocks, on_grid: NDArray[np.bool_], out: F8) -> None:
+        """As `vector`, added to `out`, of options on a grid less only what they are worth now."""
         positions_pnl(
             v.entries, book, self.terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, self._rate,
-            shocks.log_growth, shocks.spot_return, shocks.vol_shift, VOL_FLOOR, out,
+            shocks.log_growth, shocks.spot_return, shocks.vol_shift, VOL_FLOOR, on_grid, out,
         )  # fmt: skip
-        return out
 
     def unit_delta(self, instrument: int, forward: float) -> float:
         """Reporting-currency delta of one lot of a future."""
