@@ -144,8 +144,10 @@ class VolPage(Page):
         state = self._state
         if state is None:
             return self.underlying
-        surface = state.smiles.surface
-        fit = "no fit" if surface is None else f"SSVI, rmse {100 * surface.rmse:.3f} vol points"
+        rmse = float(state.smiles.expiries["svi_rmse"].to_dict().get(self.expiry, np.nan))
+        fit = f"SVI, rmse {100 * rmse:.3f} vol points"
+        if not np.isfinite(rmse):
+            fit = f"no fit: {state.smiles.reason or 'a slice takes five quotes out of the money'}"
         return f"{self.underlying} · {self._error or fit} · computed in {state.took_ms:,.0f} ms"
 
     def _flags_note(self) -> str:

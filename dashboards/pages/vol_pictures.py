@@ -26,23 +26,24 @@ QUOTES = [
     {"k": "strike", "label": "strike", "f": "each", "align": "center", "cls": "strong"},
     _vol("p_bid", "put bid", cls="buy"),
     _vol("p_ask", "put ask", cls="sell"),
-    _vol("fit", "fit"),
+    _vol("svi", "SVI"),
     {"k": "miss", "label": "miss", "f": "signed", "d": 2, "tone": "off",
-     "title": "fit less mid in half-spreads of vol, of the side out of the money: beyond 1 it is outside bid and ask"},
+     "title": "the slice less the mid in half-spreads of vol, out of the money"},
+    _vol("ssvi", "SSVI", cls="mid"),
     {"k": "status", "label": "without a vol", "tone": "amiss"},
 ]  # fmt: skip
 FLAGS = [
     {"k": "expiry", "label": "expiry"},
     _vol("atm", "at the money", cls="strong"),
-    {"k": "rmse", "label": "rmse", "f": "num", "d": 3, "title": "of fit less mid, in vol points"},
-    {"k": "used", "label": "quotes", "title": "fitted to, of all"},
-    {"k": "outside", "label": "outside", "f": "num", "tone": "off", "title": "quotes with the fit outside bid and ask"},
-    {"k": "least_g", "label": "least g", "f": "num", "d": 2, "tone": "below",
-     "title": "of Durrleman's g of the fit, on the quoted strikes twice as wide: below 0 a butterfly is an arbitrage"},
+    {"k": "svi", "label": "SVI rmse", "f": "num", "d": 3, "title": "of the slice less the mid, in vol points"},
+    {"k": "ssvi", "label": "SSVI rmse", "f": "num", "d": 3, "cls": "mid", "title": "of the surface less the mid"},
+    {"k": "outside", "label": "outside", "cls": "num", "align": "right", "tone": "off",
+     "title": "of the quotes fitted to, those with the slice (the surface) outside bid and ask"},
     {"k": "butterfly", "label": "butterfly", "tone": "bent",
-     "title": "in the quotes: those that cost less than nothing at bid and ask, at neighbouring strikes"},
+     "title": "least of Durrleman's g of the slice on its quoted range: below 0 a butterfly is an arbitrage; in the "
+     "quotes: those that cost less than nothing at bid and ask, at neighbouring strikes"},
     {"k": "calendar", "label": "calendar", "tone": "falls",
-     "title": "in the fit: total variance falls with time; in the quotes: those that cost less than nothing"},
+     "title": "whether total variance falls from the slice before; in the quotes: those that cost less than nothing"},
 ]  # fmt: skip
 _DAYS = 365.0
 _LEAST_POINTS = 1.0  # of the term structure's scale: less is the quotes' noise
@@ -57,28 +58,34 @@ def expiries_of(state: VolState) -> list[tuple[str, pd.Timestamp]]:
 
 
 def smile_message(state: VolState, expiry: pd.Timestamp) -> Message:
-    """Bid to ask of an expiry's options out of the money, its fit, the others' fits faintly."""
+    """Bid to ask of an expiry's options out of the money, its slice, the surface, the other expiries' fits faintly."""
     smiles, row = state.smiles, _row(state, expiry)
     if smiles.surface is None and not smiles.quotes["iv"].notna().any():
         return {"text": smiles.reason}
     q = smiles.quotes
     own = q[(q["expiry"] == expiry) & _shown(q)].sort_values("strike")
-    strikes, vols = smiles.curve(expiry)
+    if own.empty:
+        return {"text": smiles.reason or "No option of this expiry has a vol."}
     series: list[dict[str, Any]] = []
     near = sorted(smiles.expiries.index, key=lambda t: abs(t - expiry))[1 : _OTHERS + 1]
     low, high = float(own["strike"].min()), float(own["strike"].max())
     for other in near:
-        x, y = smiles.curve(other)
+        x, y = _curve(state, other)
         inside = (x >= low) & (x <= high)
         if inside.any():
             series.append(_line(x[inside], 100 * y[inside], "faint", label=f"{other:%d %b}", alpha=0.75, width=1.4))
-    off = ((own["fitted"] < own["bid_iv"]) | (own["fitted"] > own["ask_iv"])).tolist()
+    off = [_outside(o) for o in own.itertuples(index=False)]
     series.append(
         {"form": "bars", "color": "soft", "told": "bid to ask", "x": own["strike"].tolist(), "y": _points(own["iv"]),
          "lo": _points(own["bid_iv"]), "hi": _points(own["ask_iv"]), "off": off}
     )  # fmt: skip
-    if len(strikes):
-        series.append(_line(strikes, 100 * vols, "accent", told="fit"))
+    for fit, color, more in (
+        ("ssvi", "ask", {"told": "SSVI surface", "dash": [5, 4], "width": 1.5}),
+        ("svi", "accent", {"told": "SVI slice"}),
+    ):
+        strikes, vols = smiles.curve(expiry, fit)
+        if len(strikes):
+            series.append(_line(strikes, 100 * vols, color, **more))
     forward = _number(row["forward"])
     marks = [] if forward is None else [{"x": forward, "label": f"forward {forward:,.6g}"}]
     return {
@@ -89,16 +96,19 @@ def smile_message(state: VolState, expiry: pd.Timestamp) -> Message:
 
 def term_message(state: VolState, expiry: pd.Timestamp) -> Message:
     """At the money over days to expiry: the fit between its expiries, too; the shown expiry is marked."""
-    smiles, surface = state.smiles, state.smiles.surface
-    if surface is None:
+    smiles = state.smiles
+    if smiles.surface is None:
         return {"text": smiles.reason}
-    days, vols = surface.years * _DAYS, 100 * np.sqrt(surface.theta / surface.years)
-    dense = np.unique(np.concatenate([surface.years, np.linspace(surface.years[0], surface.years[-1], 60)]))
-    between = 100 * np.sqrt(surface.total_variance(np.zeros_like(dense), dense) / dense)
+    fitted = smiles.expiries[smiles.expiries["atm_vol"].notna()]
+    years, atm = fitted["years"].to_numpy(np.float64), fitted["atm_vol"].to_numpy(np.float64)
+    days, vols = years * _DAYS, 100 * atm
+    dense = np.unique(np.concatenate([years, np.linspace(years[0], years[-1], 60)]))
+    between = 100 * np.sqrt(np.interp(dense, years, atm * atm * years) / dense)  # total variance is linear in time
     here = float(_row(state, expiry)["years"]) * _DAYS
     at = np.isclose(days, here)
-    instants = np.sort(surface.quotes["expiry"].unique())
-    tips = [[float(d), f"{t:%d %b %y}\n{v:.2f} % at the money"] for d, v, t in zip(days, vols, instants, strict=True)]
+    tips = [
+        [float(d), f"{t:%d %b %y}\n{v:.2f} % at the money"] for d, v, t in zip(days, vols, fitted.index, strict=True)
+    ]
     return {
         "series": [
             _line(dense * _DAYS, between, "accent", width=1.6),
@@ -115,11 +125,14 @@ def quote_rows(state: VolState, expiry: pd.Timestamp) -> list[dict[str, Any]]:
     rows: dict[float, dict[str, Any]] = {}
     own = q[q["expiry"] == expiry].sort_values("strike")
     forward = _number(_row(state, expiry)["forward"])
-    for symbol, o in zip(own.index, own.itertuples(index=False), strict=True):
+    for o in own.itertuples(index=False):
         strike, right = float(o.strike), str(o.right)
         row = rows.setdefault(
-            strike, {"id": f"{strike:g}", "strike": [strike, min(4, digits(strike))], "fit": _number(o.fitted)}
-        )
+            strike, {
+                "id": f"{strike:g}", "strike": [strike, min(4, digits(strike))],
+                "svi": _number(o.svi), "ssvi": _number(o.ssvi),
+            },
+        )  # fmt: skip
         row[f"{right[0]}_bid"], row[f"{right[0]}_ask"] = _number(o.bid_iv), _number(o.ask_iv)
         if o.iv_status != "ok":
             row["status"], row["amiss"] = (
@@ -127,9 +140,8 @@ def quote_rows(state: VolState, expiry: pd.Timestamp) -> list[dict[str, Any]]:
                 "warn",
             )
         if o.used or (right == _wing(strike, forward) and "miss" not in row):
-            row["miss"] = _number(o.miss)
-            row["off"] = "bad" if o.fitted < o.bid_iv or o.fitted > o.ask_iv else "mid"
-        row["title"] = symbol
+            row["miss"] = _number(o.svi_miss)
+            row["off"] = "bad" if _outside(o) else "mid"
     if forward is not None and rows:
         rows[min(rows, key=lambda k: abs(k - forward))]["cls"] = "at"
     return [rows[k] for k in sorted(rows)]
@@ -140,22 +152,22 @@ def flag_rows(state: VolState, shown: pd.Timestamp) -> list[dict[str, Any]]:
     made = []
     keys = {t: k for k, t in expiries_of(state)}
     for expiry, e in state.smiles.expiries.iterrows():
-        fitted = np.isfinite(e["least_g"])
-        bent, falls = bool(fitted and e["least_g"] < 0.0), bool(fitted and e["least_rise"] < -1e-12)
+        fitted, rise = np.isfinite(e["least_g"]), e["least_rise"]
+        bent, falls = bool(e["least_g"] < 0.0), bool(rise < 0.0)
+        free = "free" if fitted else "no fit" if np.isnan(e["ssvi_rmse"]) else "few quotes"
+        outside = [f"{e[n]:.0f}" if np.isfinite(e[n]) else "–" for n in ("svi_outside", "ssvi_outside")]
         made.append(
             {
                 "id": keys[expiry],
                 "expiry": keys[expiry],
                 "atm": _number(e["atm_vol"]),
-                "rmse": _number(100 * e["rmse"]),
-                "used": f"{e['n_used']:.0f} of {e['n_quotes']:.0f}",
-                "outside": _number(e["outside"]) if fitted else None,
-                "off": "bad" if e["outside"] > 0 else "mid",
-                "least_g": _number(e["least_g"]),
-                "below": "bad" if bent else "mid",
-                "butterfly": _flag(bent, fitted, e["butterflies"]),
+                "svi": _number(100 * e["svi_rmse"]),
+                "ssvi": _number(100 * e["ssvi_rmse"]),
+                "outside": f"{outside[0]} ({outside[1]}) of {e['n_used']:.0f}",
+                "off": "bad" if e["svi_outside"] > 0 else "mid",
+                "butterfly": _flag(f"g {e['least_g']:.2f}" if fitted else free, e["butterflies"]),
                 "bent": _tone(bent or e["butterflies"] > 0, fitted),
-                "calendar": _flag(falls, fitted, e["calendars"]),
+                "calendar": _flag(f"falls {-rise:.1g}" if falls else free, e["calendars"]),
                 "falls": _tone(falls or e["calendars"] > 0, fitted),
                 "cls": "at" if expiry == shown else "",
             }
@@ -179,14 +191,11 @@ def flags_note(state: VolState) -> str:
     if s.surface is None:
         return "no fit"
     found = [n for n, free in (("butterfly", s.butterfly_free), ("calendar", s.calendar_free)) if not free]
-    return f"{' and '.join(found)} arbitrage" if found else "none: the fit and the quotes are free of it"
+    return f"{' and '.join(found)} arbitrage" if found else "none in the slices, none in the quotes"
 
 
-def _flag(raised: bool, fitted: Any, quoted: float) -> str:
-    words = ["in the fit"] if raised else [] if fitted else ["no fit"]
-    if quoted > 0:
-        words.append(f"{quoted:.0f} in the quotes")
-    return " · ".join(words) or "free"
+def _flag(fit: str, quoted: float) -> str:
+    return f"{fit} · {quoted:.0f} in the quotes".replace("-", "−") if quoted > 0 else fit.replace("-", "−")
 
 
 def _tone(raised: Any, fitted: Any) -> str:
@@ -199,6 +208,18 @@ def _shown(q: pd.DataFrame) -> pd.Series[bool]:
     return wing & (q["bid_iv"].notna() | q["ask_iv"].notna())
 
 
+def _curve(state: VolState, expiry: pd.Timestamp) -> tuple[Any, Any]:
+    """An expiry's slice, else the surface there."""
+    x, y = state.smiles.curve(expiry)
+    return (x, y) if len(x) else state.smiles.curve(expiry, "ssvi")
+
+
+def _outside(o: Any) -> bool:
+    """Whether the fit, the slice else the surface, lies outside bid and ask."""
+    fit = o.svi if np.isfinite(o.svi) else o.ssvi
+    return bool(fit < o.bid_iv or fit > o.ask_iv)
+
+
 def _wing(strike: float, forward: float | None) -> str:
     return "call" if forward is None or strike >= forward else "put"
 
@@ -207,14 +228,14 @@ def _tips(own: pd.DataFrame) -> list[list[Any]]:
     made: list[list[Any]] = []
     for o in own.itertuples(index=False):
         lines = [f"{o.strike:g} {o.right}"]
-        for name, v in (("ask", o.ask_iv), ("mid", o.iv), ("bid", o.bid_iv), ("fit", o.fitted)):
+        for name, v in (("ask", o.ask_iv), ("mid", o.iv), ("bid", o.bid_iv), ("svi", o.svi)):
             lines.append(f"{name} {100 * v:6.2f} %" if np.isfinite(v) else f"{name}      –")
         made.append([float(o.strike), "\n".join([*lines, *([] if o.iv_status == "ok" else [o.iv_status])])])
     return made
 
 
 def _line(x: Any, y: Any, color: str, **more: Any) -> dict[str, Any]:
-    return {"form": "line", "color": color, "x": x.tolist(), "y": y.tolist(), **more}
+    return {"form": "line", "color": color, "x": x.tolist(), "y": [_number(v) for v in y], **more}
 
 
 def _points(vols: Iterable[float]) -> list[float | None]:

@@ -39,7 +39,7 @@ def test_the_smiles_are_the_librarys_own(api: Served) -> None:
     assert [e["theta"] for e in told["expiries"]] == own.surface.theta.tolist()
     assert [e["least_g"] for e in told["expiries"]] == own.expiries["least_g"].tolist()
     assert [q["instrument"] for q in told["quotes"]] == own.quotes.index.tolist()
-    for name in ("bid_iv", "iv", "ask_iv", "fitted", "iv_status", "used"):
+    for name in ("bid_iv", "iv", "ask_iv", "svi", "ssvi", "iv_status", "used"):
         assert [q[name] for q in told["quotes"]] == own.quotes[name].tolist()
     assert (told["reason"], told["butterfly_free"], told["calendar_free"]) == ("", True, True)
     assert told["time_ns"] == when.value
@@ -57,7 +57,12 @@ def test_the_client_has_the_surface_again(api: Served) -> None:
     assert (told.seq, told.time.value) == (own.stamp.seq, own.stamp.time_ns)
     expiry = told.smiles.expiries.index[-1]
     assert told.surface.vol(97.0, 0.1) == own.smiles.surface.vol(97.0, 0.1)
-    assert told.smiles.curve(expiry)[1].tolist() == own.smiles.curve(expiry)[1].tolist()
+    for fit in ("svi", "ssvi"):
+        assert told.smiles.curve(expiry, fit)[1].tolist() == own.smiles.curve(expiry, fit)[1].tolist()
+    for e, s in own.smiles.slices.items():
+        again = told.smiles.slices[e]
+        assert (again.a, again.b, again.rho, again.m, again.sigma) == (s.a, s.b, s.rho, s.m, s.sigma)
+        assert (again.butterfly_free, again.rmse) == (s.butterfly_free, pytest.approx(s.rmse, rel=1e-9))
     pd.testing.assert_frame_equal(told.to_frame(), own.smiles.to_frame(), check_dtype=False, check_exact=True)
     pd.testing.assert_frame_equal(told.smiles.expiries, own.smiles.expiries, check_dtype=False, check_freq=False)
     assert type(told.plot()).__module__.startswith("holoviews")

@@ -32,7 +32,7 @@ PAGES = {
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
     "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
-    "vol": ("bid to ask", "SSVI", "call bid", "least g", "20 Feb 26"),
+    "vol": ("bid to ask", "SVI slice", "call bid", "butterfly", "20 Feb 26"),
     "hedge": ("to neutral", "DELT.F", "1 − SSE ratio, ACME", "least ES + cost", "unexplained", "hedge held, contracts"),
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),

@@ -65,12 +65,14 @@ def test_what_is_shown_is_the_views(visit: Visit, running: Running, still: Playe
     percents = [f"{100 * v:.2f}%" for v in (row["bid_iv"]["call"], row["ask_iv"]["call"])]
     expect(told.nth(0)).to_have_text(percents[0])
     expect(told.nth(1)).to_have_text(percents[1])
-    expect(told.nth(5)).to_have_text(f"{100 * row['fitted']['put']:.2f}%")
+    expect(told.nth(5)).to_have_text(f"{100 * row['svi']['put']:.2f}%")
     atm = state.smiles.expiries["atm_vol"].iloc[0]
     expect(visit.tile("vol_flags").locator(f'tr[data-id="{NEAR}"]')).to_contain_text(f"{100 * atm:.2f}%")
     expect(visit.page.get_by_role("button", name=re.compile(NEAR))).to_contain_text(f"{100 * atm:.2f} %")
-    expect(visit.tile("vol_flags").locator(".note")).to_have_text("none: the fit and the quotes are free of it")
-    expect(visit.tile("smile").locator(".note")).to_contain_text(f"rmse {100 * state.smiles.surface.rmse:.3f}")
+    expect(visit.tile("vol_flags").locator(".note")).to_have_text("none in the slices, none in the quotes")
+    expect(visit.tile("smile").locator(".note")).to_contain_text(
+        f"rmse {100 * state.smiles.expiries['svi_rmse'].iloc[0]:.3f}"
+    )
     age = float(visit.tile("smile").get_attribute("data-age") or "nan")
     assert 0 <= age < 60
     assert visit.faults == []
@@ -86,10 +88,10 @@ def test_expiry_and_underlying_are_chosen(visit: Visit, running: Running) -> Non
     far.press("ArrowLeft")
     expect(page.get_by_role("button", name=re.compile(NEAR))).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="BETA", exact=True).click()
-    expect(visit.tile("smile").locator(".note")).to_contain_text("BETA · SSVI")
+    expect(visit.tile("smile").locator(".note")).to_contain_text("BETA · SVI")
     expect(visit.tile("vol_quotes").locator('tr[data-id="50"]')).to_be_visible()
     page.get_by_role("button", name="ACME", exact=True).click()
-    expect(visit.tile("smile").locator(".note")).to_contain_text("ACME · SSVI")
+    expect(visit.tile("smile").locator(".note")).to_contain_text("ACME · SVI")
     assert visit.faults == []
 
 
@@ -119,8 +121,9 @@ def test_flags_and_statuses_are_raised(visit: Visit, running: Running, still: Pl
     assert state.smiles.expiries["butterflies"].tolist() == [1, 0]
     flags, quotes = visit.tile("vol_flags"), visit.tile("vol_quotes")
     expect(flags.locator(".note")).to_have_text("butterfly arbitrage")
-    expect(flags.locator(f'tr[data-id="{NEAR}"] td.bad')).to_have_text("1 in the quotes")
-    expect(flags.locator(f'tr[data-id="{FAR}"] td.bad')).to_have_count(0)
+    raised = {name: flags.locator(f'tr[data-id="{name}"] td.bad', has_text="1 in the quotes") for name in (NEAR, FAR)}
+    expect(raised[NEAR]).to_have_count(1)
+    expect(raised[FAR]).to_have_count(0)
     expect(quotes.locator('tr[data-id="90"]')).to_contain_text("call below_intrinsic")
     expect(quotes.locator('tr[data-id="110"]')).to_contain_text("call nan_input")
     expect(quotes.locator(".note")).to_contain_text("1 below_intrinsic, 1 nan_input")
@@ -138,7 +141,7 @@ def test_a_fit_that_fails_says_why_and_heals(visit: Visit, running: Running, sti
     expect(visit.tile("vol_quotes").locator('tr[data-id="100"]')).to_contain_text("call nan_input · put nan_input")
     still.mute()
     expect(visit.tile("smile").locator(".empty")).to_be_hidden()
-    expect(visit.tile("smile").locator(".note")).to_contain_text("ACME · SSVI")
+    expect(visit.tile("smile").locator(".note")).to_contain_text("ACME · SVI")
     assert visit.faults == []
 
 

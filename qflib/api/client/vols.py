@@ -11,6 +11,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from qflib.pricing import Smiles, Surface
+    from qflib.pricing.svi_forms import SviSlice
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class LiveVols:
         return self.smiles.surface
 
     def to_frame(self) -> pd.DataFrame:
-        """A row an option: bid, mid and ask vol, why where there is none, the fit."""
+        """A row an option: bid, mid and ask vol, why where there is none, the fits."""
         return self.smiles.to_frame()
 
     def plot(self) -> Any:
-        """Bid to ask as bars, the fit as lines, an expiry a colour."""
+        """Bid to ask as bars, the fits as lines, an expiry a colour."""
         return self.smiles.plot()
 
     def __repr__(self) -> str:
@@ -60,25 +61,36 @@ def vols_of(told: Mapping[str, Any]) -> LiveVols:
     time = pd.Timestamp(told["time_ns"], unit="ns", tz="UTC")
     expiries = pd.DataFrame(told["expiries"])
     expiries.index = pd.DatetimeIndex(pd.to_datetime(expiries.pop("expiry"), format="ISO8601"), name="expiry")
-    theta = expiries.pop("theta").astype(np.float64)
-    for name in ("forward", "atm_vol", "rmse", "least_g", "least_g_k", "least_rise"):
+    theta, raw = expiries.pop("theta").astype(np.float64), expiries.pop("svi")
+    for name in ("forward", "atm_vol", "ssvi_rmse", "ssvi_outside", "svi_rmse", "svi_outside", "least_g", "least_g_k",
+                 "least_rise"):  # fmt: skip
         expiries[name] = expiries[name].astype(np.float64)
     quotes = pd.DataFrame(told["quotes"]).set_index("instrument").rename_axis("symbol")
     quotes["expiry"] = pd.to_datetime(quotes["expiry"], format="ISO8601")
-    for name in ("strike", "k", "bid_iv", "iv", "ask_iv", "fitted", "miss"):
+    for name in ("strike", "k", "bid_iv", "iv", "ask_iv", "ssvi", "svi", "ssvi_miss", "svi_miss"):
         quotes[name] = quotes[name].astype(np.float64)
     by = quotes["expiry"]
     quotes.insert(1, "years", by.map(expiries["years"]))
     quotes.insert(4, "forward", by.map(expiries["forward"]))
-    surface = None
+    surface, used = None, quotes[quotes["used"]]
     if (s := told["surface"]) is not None:
         there = theta.notna()
         fit = expiries[there]
-        used = quotes.loc[quotes["used"], ["expiry", "years", "k", "iv", "fitted"]]
+        fitted = used[["expiry", "years", "k", "iv"]].assign(fitted=used["ssvi"])
         years, forwards, levels = (np.asarray(c, np.float64) for c in (fit["years"], fit["forward"], theta[there]))
         surface = Surface(
-            told["underlying"], time, years, forwards, levels, s["rho"], s["eta"], s["gamma"], used, s["rmse"],
+            told["underlying"], time, years, forwards, levels, s["rho"], s["eta"], s["gamma"], fitted, s["rmse"],
             s["max_error"],
         )  # fmt: skip
-    smiles = Smiles(told["underlying"], surface, told["reason"], quotes, expiries)
+    slices = {e: _slice(p, used[used["expiry"] == e]) for e, p in raw.items() if isinstance(p, dict)}
+    smiles = Smiles(told["underlying"], surface, told["reason"], slices, quotes, expiries)
     return LiveVols(smiles, told["seq"], time, pd.Timestamp(told["fitted"]), told["took_ms"])
+
+
+def _slice(told: Mapping[str, float], used: pd.DataFrame) -> SviSlice:
+    from qflib.pricing.svi_forms import SviSlice
+
+    quotes = pd.DataFrame({c: used[v] ** 2 * used["years"] for c, v in (("variance", "iv"), ("fitted", "svi"))})
+    quotes.insert(0, "k", used["k"])
+    rmse = float(np.sqrt(((quotes["fitted"] - quotes["variance"]) ** 2).mean()))
+    return SviSlice(**told, quotes=quotes.reset_index(drop=True), rmse=rmse)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ import pytest
 from qflib.errors import InputError
 from qflib.pricing import Smiles, black76, fit_smiles
 from qflib.pricing.quoted_arbitrage import quoted_butterflies, quoted_calendars
-from qflib.pricing.smiles import _flags
+from qflib.pricing.smile_slices import slice_flags
+from qflib.pricing.svi import svi_total_variance
+from qflib.pricing.svi_forms import fit_svi
 
 EXPIRIES = pd.to_datetime(["2026-02-20T21:00Z", "2026-03-20T21:00Z", "2026-06-19T21:00Z"])
 YEARS = np.array([0.1, 0.18, 0.43])
@@ -44,16 +45,22 @@ def test_vols_lie_between_bid_and_ask_and_the_fit_is_flagged_free() -> None:
     assert smiles.surface is not None
     assert (smiles.butterfly_free, smiles.calendar_free, smiles.reason) == (True, True, "")
     assert (smiles.expiries["least_g"] > 0).all()
-    assert (smiles.expiries["least_rise"] > 0).all()
+    assert (smiles.expiries["least_rise"].iloc[1:] > 0).all()
     used = q[q["used"]]
     assert (np.where(used["right"] == "call", used["k"] >= 0, used["k"] <= 0)).all()
-    assert np.allclose(used["fitted"], smiles.surface.quotes["fitted"].to_numpy())
+    assert np.allclose(used["ssvi"], smiles.surface.quotes["fitted"].to_numpy())
     assert smiles.expiries["n_used"].sum() == len(smiles.surface.quotes)
     half = 0.5 * (q["ask_iv"] - q["bid_iv"])
-    assert np.allclose((q["miss"] * half)[two], (q["fitted"] - q["iv"])[two])
-    assert q["miss"].isna().equals(~two)
-    outside = (used["miss"].abs() > 1).groupby(used["expiry"]).sum()
-    assert np.allclose(smiles.expiries["outside"], outside, atol=1), "half-spreads of vol are nearly even"
+    for fit in ("svi", "ssvi"):
+        assert np.allclose((q[f"{fit}_miss"] * half)[two], (q[fit] - q["iv"])[two])
+        assert q[f"{fit}_miss"].isna().equals(~two)
+        outside = ((used[fit] < used["bid_iv"]) | (used[fit] > used["ask_iv"])).groupby(used["expiry"]).sum()
+        assert smiles.expiries[f"{fit}_outside"].tolist() == outside.tolist()
+        rmse = ((used[fit] - used["iv"]) ** 2).groupby(used["expiry"]).mean() ** 0.5
+        assert np.allclose(smiles.expiries[f"{fit}_rmse"], rmse)
+    assert (smiles.expiries["svi_rmse"] < 0.5 * smiles.expiries["ssvi_rmse"]).all(), "a slice is closer to its quotes"
+    at = [smiles.slices[e].total_variance(0.0) / t for e, t in zip(EXPIRIES, YEARS, strict=True)]
+    assert np.allclose(smiles.expiries["atm_vol"] ** 2, at)
 
 
 def test_the_curve_goes_through_the_fitted_vols() -> None:
@@ -61,26 +68,53 @@ def test_the_curve_goes_through_the_fitted_vols() -> None:
     used = smiles.quotes[smiles.quotes["used"]]
     for expiry in EXPIRIES:
         own = used[used["expiry"] == expiry]
-        strikes, vols = smiles.curve(expiry, 401)
-        assert strikes[0] < own["strike"].min() < own["strike"].max() < strikes[-1]
-        assert np.allclose(np.interp(own["strike"], strikes, vols), own["fitted"], atol=1e-5)
+        for fit in ("svi", "ssvi"):
+            strikes, vols = smiles.curve(expiry, fit, 401)
+            assert strikes[0] < own["strike"].min() < own["strike"].max() < strikes[-1]
+            assert np.allclose(np.interp(own["strike"], strikes, vols), own[fit], atol=1e-5)
     with pytest.raises(InputError, match="not in the chain"):
         smiles.curve(pd.Timestamp("2030-01-01T00:00Z"))
 
 
-def test_the_fits_own_flags_rise(recwarn: pytest.WarningsRecorder) -> None:
-    """A surface that `fit_surface` would never give: too steep at a short time, and falling with time."""
-    smiles = fit_smiles(chain())
+def test_a_smile_with_a_butterfly_is_flagged() -> None:
+    """Axel Vogt's slice, as Gatheral and Jacquier show it: its g is negative at k from 0.6 to 1.1."""
+    k = np.linspace(-1.2, 1.4, 27)
+    total = svi_total_variance(k, -0.0410, 0.1331, 0.3060, 0.3586, 0.4153)
+    rows = pd.DataFrame({"strike": 100.0 * np.exp(k), "right": np.where(k < 0, "put", "call"), "forward": 100.0})
+    rows = rows.assign(years=1.0, expiry=EXPIRIES[0], rate=0.0)
+    rows["mid"] = black76(rows["right"], 100.0, rows["strike"], 1.0, np.sqrt(total))
+    rows["bid"], rows["ask"] = 0.98 * rows["mid"], 1.02 * rows["mid"]
+    smiles = fit_smiles(rows)
+    flags = smiles.expiries.iloc[0]
+    assert flags["least_g"] < -0.02
+    assert 0.6 < flags["least_g_k"] < 1.1
+    assert not smiles.butterfly_free
+    assert smiles.calendar_free
     assert smiles.surface is not None
-    steep = replace(smiles.surface, eta=20.0)
-    assert not steep.butterfly_free
-    assert (_flags(smiles.quotes, steep)["least_g"] < 0).any()
-    falling = replace(smiles.surface, theta=smiles.surface.theta[::-1].copy())
-    assert not falling.calendar_free
-    flags = _flags(smiles.quotes, falling)
-    assert (flags["least_rise"] < 0).tolist() == [False, True, True]
-    assert not replace(smiles, expiries=smiles.expiries.assign(least_rise=flags["least_rise"])).calendar_free
-    assert not recwarn.list
+    assert smiles.surface.butterfly_free, "the surface may not follow it there"
+    assert np.allclose(smiles.quotes["svi"] ** 2, total, rtol=1e-3)
+
+
+def test_total_variance_that_falls_is_flagged() -> None:
+    rows = chain(half=0.001)
+    later = rows["expiry"] == EXPIRIES[2]
+    low = black76(rows["right"], 100.0, rows["strike"], rows["years"], 0.12)
+    smiles = fit_smiles(rows.assign(mid=rows["mid"].mask(later, low), bid=rows["bid"].mask(later, 0.99 * low),
+                                    ask=rows["ask"].mask(later, 1.01 * low)))  # fmt: skip
+    rise = smiles.expiries["least_rise"]
+    assert np.isnan(rise.iloc[0])
+    assert rise.iloc[1] > 0 > rise.iloc[2]
+    assert not smiles.calendar_free
+
+
+def test_slices_without_a_common_range_are_not_compared() -> None:
+    def of(low: float, high: float, level: float) -> Any:
+        k = np.linspace(low, high, 9)
+        return fit_svi(k, level + 0.1 * k * k)
+
+    flags = slice_flags({"a": of(-0.5, -0.1, 0.2), "b": of(0.1, 0.5, 0.1), "c": of(0.0, 0.4, 0.05)})
+    assert flags["least_rise"].isna().tolist() == [True, True, False]
+    assert flags["least_rise"].iloc[2] == pytest.approx(-0.05, abs=1e-3)
 
 
 def test_quoted_butterflies_are_found() -> None:
@@ -92,7 +126,6 @@ def test_quoted_butterflies_are_found() -> None:
     smiles = fit_smiles(bent)
     assert smiles.expiries["butterflies"].tolist() == [0, 1, 0]
     assert not smiles.butterfly_free
-    assert (smiles.expiries["least_g"] > 0).all(), "the fit itself has none"
     one_sided = bent.assign(bid=bent["bid"].mask(at))
     assert quoted_butterflies(one_sided).tolist() == [0, 0, 0], "what has no bid cannot be sold"
 
@@ -156,7 +189,14 @@ def test_too_few_quotes_say_so() -> None:
     assert smiles.reason == ""
     assert smiles.expiries["n_used"].tolist()[0] == 0
     assert smiles.expiries["atm_vol"].isna().tolist() == [True, False, False]
-    assert smiles.curve(EXPIRIES[0])[0].size == 0
+    assert all(smiles.curve(EXPIRIES[0], fit)[0].size == 0 for fit in ("svi", "ssvi"))
+    assert smiles.expiries["svi_outside"].isna().tolist() == [True, False, False]
+    four = rows[(rows["expiry"] != EXPIRIES[0]) | rows["strike"].between(100.0, 110.0)]
+    smiles = fit_smiles(four)
+    assert (EXPIRIES[0] in smiles.slices, smiles.curve(EXPIRIES[0])[0].size) == (False, 0)
+    assert smiles.curve(EXPIRIES[0], "ssvi")[0].size > 0, "four quotes tell the surface its level"
+    assert smiles.expiries["least_g"].isna().tolist() == [True, False, False]
+    assert np.isfinite(smiles.expiries["atm_vol"]).all()
 
 
 def test_an_option_without_a_vol_has_its_status() -> None:
