@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from qflib.hedging.frontier import HedgeFrontier, hedge_frontier
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.ladder import Ladder
+    from qflib.hedging.min_variance import OnlineMinVariance
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
     from qflib.hedging.plan import HedgePlan
     from qflib.hedging.portfolio import Portfolio
@@ -30,6 +31,7 @@ __getattr__, __dir__ = lazy(
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
         "MinVarianceDelta": "neutral",
+        "OnlineMinVariance": "min_variance",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
         "cost_grid": "grid",
@@ -54,6 +56,7 @@ __all__ = [
     "HedgeSimulation",
     "Ladder",
     "MinVarianceDelta",
+    "OnlineMinVariance",
     "Portfolio",
     "WhatIf",
     "cost_grid",

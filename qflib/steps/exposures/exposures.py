@@ -30,6 +30,7 @@ from qflib.steps.exposures.explained import Explained
 from qflib.steps.exposures.grids import Grids
 from qflib.steps.exposures.hedge_orders import HedgeOrders
 from qflib.steps.exposures.ledger import Ledger
+from qflib.steps.exposures.min_variance import MinVariance
 from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import Revaluation, Shocks, Valued
 from qflib.steps.exposures.scenario_chunks import ScenarioChunks, check_shocks
@@ -62,6 +63,10 @@ class ExposuresConfig:
         Forecasts are made of this horizon, once in it.
     session_ns
         Trading time of a day: what a day's shocks are spread over.
+    min_variance_ns
+        The minimum-variance delta learns from option quotes once in this; 0: never.
+    grid_from
+        Options times scenarios from which scenario vectors are read off a grid; fewer are revalued option by option.
     """
 
     period_ns: int = 100_000_000
@@ -70,6 +75,8 @@ class ExposuresConfig:
     currency: str = "USD"
     outcome_ns: int = 60_000_000_000
     session_ns: int = 86_400_000_000_000
+    min_variance_ns: int = 10_000_000_000
+    grid_from: int = 1_000_000
 
 
 @dataclass(slots=True)
@@ -130,9 +137,13 @@ class Exposures:
         self._underlyings = [_Underlying() for _ in instruments.underlyings]
         self._sets = ScenarioChunks(instruments.underlyings)
         self._explained = Explained(self._quotes, self._revaluation.terms)
-        self._grids = Grids(self._revaluation, self._config.rate)
+        self._grids = Grids(self._revaluation, self._config.rate, self._config.grid_from)
+        self._min_variance = MinVariance(
+            instruments, self._quotes, self._revaluation.terms, self._config.rate, self._config.min_variance_ns
+        )
         self._parts = (
             self._out, self._ledger, self._hedges, self._quotes, self._sets, self._explained, self._grids,
+            self._min_variance,
         )  # fmt: skip
 
     def feed(self, batch: Batch) -> list[Batch]:
@@ -164,6 +175,7 @@ class Exposures:
             self._quotes.update(tops, batch.depth)
             mine.as_of_ns = max(mine.as_of_ns, int(tops.time_ns.max()))
             mine.version += 1
+            self._min_variance.look(u, mine.time_ns)
         new_set = self._sets.take(u, batch)
         urgent = new_set or len(batch.controls.kind) > 0 or bool(batch.tick.closing[0])
         if len(batch.controls.kind):
@@ -214,6 +226,7 @@ class Exposures:
                 "greeks": self._greeks(u, portfolio, v),
                 "positions": self._positions(portfolio, v),
                 "explain": self._explain(u, p, v, cause),
+                "min_variance": self._min_variance.row(u, v, *self._names(u, p, 1)),
             }
             tables |= self._hedge_instruments(u, portfolio, v)
             if mine.time_ns // self._config.outcome_ns != sent.forecast:
@@ -265,8 +278,10 @@ class Exposures:
 
     def _explain(self, u: int, p: int, v: Valued, cause: int) -> Any:
         mine, pnl = self._explained.take(p, u, v, cause)
-        names = self._ledger.portfolios[p], self._instruments.underlyings[u]
-        return self._explained.rows(mine, pnl, *(_text(n, len(BOOKS)) for n in names))
+        return self._explained.rows(mine, pnl, *self._names(u, p, len(BOOKS)))
+
+    def _names(self, u: int, p: int, n: int) -> tuple[Any, Any]:
+        return _text(self._ledger.portfolios[p], n), _text(self._instruments.underlyings[u], n)
 
     def _positions(self, portfolio: str, v: Valued) -> Any:
         return POSITIONS.make(

@@ -22,8 +22,6 @@ from qflib.steps.state import State
 
 F8 = NDArray[np.float64]
 
-#: Options times scenarios from which a grid is kept.
-MANY = 1_000_000
 #: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L.
 NEAR_ENOUGH = 1e-5
 _TRIED = 96
@@ -63,10 +61,11 @@ class _Grid:
 class Grids:
     """Scenario P&L vectors, off grids where there are many options."""
 
-    def __init__(self, revaluation: Revaluation, rate: float) -> None:
+    def __init__(self, revaluation: Revaluation, rate: float, many: int) -> None:
         self._revaluation = revaluation
         self._terms = revaluation.terms
         self._rate = rate
+        self._least = many  # options times scenarios
         self._grids: dict[tuple[int, int, int], _Grid] = {}
         self._work = np.zeros((7, 0))
 
@@ -95,7 +94,7 @@ class Grids:
     def _many(self, book: int, v: Valued, shocks: Shocks) -> NDArray[np.bool_] | None:
         """Which positions are options of the book; None where a grid would not pay."""
         options = (v.entries["book"] == book) & (self._terms.right[v.entries["instrument"]] != 0.0) & (v.cash_qty != 0)
-        few = np.count_nonzero(options) * len(shocks.spot_return) < MANY
+        few = np.count_nonzero(options) * len(shocks.spot_return) < self._least
         return None if few or np.ptp(shocks.log_growth) == 0.0 else options
 
     def _read(self, grid: _Grid, book: int, options: NDArray[np.bool_], v: Valued, shocks: Shocks) -> F8:

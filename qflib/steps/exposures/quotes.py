@@ -48,6 +48,8 @@ class Quotes:
         self.tops = np.zeros((n, 8), np.int64)  # bid, bid qty, ask, ask qty, last, last qty, status, time
         self.mid = np.full(n, np.nan)
         self.vol = np.full(n, np.nan)
+        self.own = np.full(n, np.nan)  # the forward that `vol` was implied at,
+        self.implied_ns = np.zeros(n, np.int64)  # and when
         self.depth: dict[int, Any] = {}
         self._lender: dict[int, int] = {}  # whose volatility an unquoted option has, until one more is quoted
 
@@ -130,12 +132,15 @@ class Quotes:
             "quotes.tops": self.tops,
             "quotes.mid": self.mid,
             "quotes.vol": self.vol,
+            "quotes.own": self.own,
+            "quotes.implied_ns": self.implied_ns,
             "quotes.depth": DEPTH.to_struct(DEPTH.concat(rows)),
         }
 
     def load(self, state: State) -> None:
         """Go on from a state."""
         self.tops, self.mid, self.vol = (state[f"quotes.{k}"].copy() for k in ("tops", "mid", "vol"))
+        self.own, self.implied_ns = state["quotes.own"].copy(), state["quotes.implied_ns"].copy()
         self._lender = {}
         depth = DEPTH.from_struct(state["quotes.depth"])
         self.depth = {int(i): DEPTH.take(depth, depth.instrument == i) for i in np.unique(depth.instrument)}
@@ -162,3 +167,4 @@ class Quotes:
         if np.isnan(self.vol[options[good]]).any():
             self._lender.clear()
         self.vol[options[good]] = vol[good]
+        self.own[options[good]], self.implied_ns[options[good]] = own[good], time_ns[good]

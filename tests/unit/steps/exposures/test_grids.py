@@ -11,7 +11,7 @@ import pytest
 from qflib.pricing import black76
 from qflib.records import EXECUTIONS, SCENARIO_SETS, SHOCKS, TICK, TOPS, Batch, ExecType, Instrument, Instruments
 from qflib.records.codec import encode
-from qflib.steps.exposures import Exposures, grids
+from qflib.steps.exposures import Exposures, ExposuresConfig, grids
 from qflib.steps.state import pack, unpack
 
 NOW = pd.Timestamp("2026-01-05T14:30Z").value
@@ -73,8 +73,8 @@ class Market:
         return Batch.of("marks", key="A", tick=TICK.make(time_ns=[self.now]), tops=tops, **tables)
 
 
-def opened(instruments: Instruments, market: Market) -> Exposures:
-    step, rng, n = Exposures(instruments), np.random.default_rng(4), len(instruments)
+def opened(instruments: Instruments, market: Market, many: int = 1_000_000) -> Exposures:
+    step, rng, n = Exposures(instruments, ExposuresConfig(grid_from=many)), np.random.default_rng(4), len(instruments)
     rows = EXECUTIONS.make(
         exec_type=[int(ExecType.BOOKING)] * n, instrument=np.arange(n), qty=rng.integers(-9, 10, n), price=[0.1] * n,
         portfolio=["P"] * n, book=[1] * n,
@@ -145,11 +145,10 @@ def test_restored_in_the_middle_it_goes_on_bit_for_bit() -> None:
     assert pack(restored.state()) == pack(step.state())
 
 
-def test_few_options_are_revalued_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_options_are_revalued_one_by_one() -> None:
     instruments = table(inverse=False)
     market = Market(instruments, inverse=False)
-    monkeypatch.setattr(grids, "MANY", 10**9)
-    step = opened(instruments, market)
+    step = opened(instruments, market, 10**9)
     (made,) = step.feed(market.marks([0, 1])) or step.feed(_later(market))
     v = step._revaluation.value(step._ledger.of(0, 0), 0, int(made.exposure.time_ns[0]))
     shocks = step._sets.of(0)
