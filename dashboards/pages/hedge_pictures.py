@@ -16,7 +16,7 @@ _KEPT = 4_000  # reports in a picture: a quarter of an hour at four a second
 _SEEN_MS, _LEAST_MS = 180_000.0, 1_000.0
 _IN_SIGHT = 10.0  # half-widths of the band, of a contract at least
 _CLOCK: dict[str, Any] = {"clock": "hedge", "kept": _KEPT, "legend": True}
-_EDGE = {"form": "step", "color": "ask", "width": 1}
+_EDGE = {"form": "step", "color": "faint", "width": 1}
 _BAND: list[dict[str, Any]] = [
     {"k": "upper", **_EDGE, "label": "edge of the band", "told": "band ±"},
     {"k": "lower", **_EDGE},

@@ -51,7 +51,7 @@ def effect_figures(hedges: Hedges, underlying: str, period_ns: int, currency: st
     report, paid = hedges.report, hedges.cost + hedges.fees
     before, now = report.figure("es_unhedged"), report.figure("es_current")
     each = f"{period_ns / 1e9:g} s"
-    told = f"{mine.n} periods of {each}; all {_share(whole)}" if mine else f"after 3 periods of {each}"
+    told = f"{mine.n} × {each}; all {_share(whole)}" if mine else f"after 3 periods of {each}"
     test = f"R² {mine.r2:.2f}, {'passes' if mine.passes else 'fails'} 80–125" if mine else "of the regression"
     return [
         [f"1 − SSE ratio, {underlying}", _share(mine), "", told],

@@ -171,7 +171,7 @@ class HedgingView:
             row[f"{side}_pnl"] += pnl[k]
             whole[f"{side}_pnl"] += pnl[k]
         for underlying, row in made.items():
-            row["correction"] = correction_of(report, underlying)
+            row["correction"] = correction_of(report, underlying, self.band)
         whole["instrument"] = -1
         for underlying, row in {**made, WHOLE: whole}.items():
             row["seq"], row["time_ns"], row["append_ns"] = stamp.seq, stamp.time_ns, stamp.append_ns
@@ -194,7 +194,9 @@ class HedgingView:
             return self._rings.setdefault((portfolio, underlying), Ring(HEDGE_ROW, _REPORTS))
 
 
-def correction_of(report: Report, underlying: str) -> float:
+def correction_of(report: Report, underlying: str, band: Band | None) -> float:
     """What the least-variance fit adds to an underlying's delta where the hedger uses it; 0 where it does not."""
+    if band is None or not band.min_variance:
+        return 0.0
     m = report.batch.min_variance
-    return float(m.correction[(m.underlying == underlying.encode()) & (m.used == 1)].sum())
+    return float(m.correction[m.underlying == underlying.encode()].sum())

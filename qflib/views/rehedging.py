@@ -110,7 +110,7 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
     of_hedge = mine & (g.book == int(Book.HEDGE))
     net, gamma, hedge = (float(x.sum()) for x in (g.delta[mine], g.gamma[mine], g.delta[of_hedge]))
     at, client = views.hedging.instrument(underlying, report.stamp.time_ns), net - hedge
-    correction = correction_of(report, underlying)
+    correction = correction_of(report, underlying, views.deployment.hedger)
     net += correction
     ratio = -hedge / (net - hedge) if net != hedge else _NAN
     deltas = client, hedge, correction, gamma, ratio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,8 @@ import pytest
 
 from qflib.errors import DataError, UnknownInstrumentError
 from qflib.hedging import hedge_effectiveness
-from qflib.hedging.hedgers import band_halfwidth
+from qflib.hedging.hedgers import Band, band_halfwidth
+from qflib.records import MIN_VARIANCE
 from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
 from qflib.views.rehedging import Frontiers, hedge_fees, hedge_states
@@ -80,23 +82,23 @@ def test_the_next_order_falls_where_the_rule_says_so(views: Views, report: Repor
                 assert bool(band.decide(net_delta=net, **same)) is trades, (s.underlying, price, shift)  # type: ignore[arg-type]
 
 
-def test_a_fit_that_is_in_use_moves_the_neutral(views: Views, report: Report) -> None:
-    from qflib.records import MIN_VARIANCE
-
-    def with_fit(used: int) -> Report:
-        rows = MIN_VARIANCE.make(portfolio=["DESK1"], underlying=["ACME"], used=[used], correction=[250.0], n=[99])
-        tables = report.batch.tables | {"min_variance": rows}
-        batch = type(report.batch)(report.batch.kind, tables, report.batch.header)
-        return Report("DESK1", report.stamp._replace(seq=report.stamp.seq + 1 + used), batch, report.instruments)
-
-    plain, idle, in_use = (hedge_states(views, r)[0] for r in (report, with_fit(0), with_fit(1)))
-    assert (idle, in_use.correction) == (plain, 250.0)
-    assert in_use.net == pytest.approx(plain.net + 2.5)
-    assert in_use.neutral == pytest.approx(plain.neutral - 2.5)
-    assert (in_use.client_delta, in_use.position) == (plain.client_delta, plain.position)
-    own = recorded().views()
-    own.hedging.take(with_fit(1))
-    assert own.hedging.in_band("DESK1", "ACME", 1)["net"][0] == pytest.approx(in_use.net)
+@pytest.mark.parametrize("uses", [False, True])
+def test_a_hedger_that_uses_the_fit_has_another_neutral(report: Report, uses: bool) -> None:
+    rows = MIN_VARIANCE.make(portfolio=["DESK1"], underlying=["ACME"], used=[1], correction=[250.0], n=[99])
+    batch = report.batch
+    told = type(batch)(batch.kind, batch.tables | {"min_variance": rows}, batch.header)
+    other = Report("DESK1", report.stamp._replace(seq=report.stamp.seq + 1), told, report.instruments)
+    own = Views(replace(recorded().deployment, hedger=Band(1.0, min_variance=uses)))
+    for seen in recorded().seen:
+        own.take(seen)
+    own.hedging.take(other)
+    plain, moved = hedge_states(own, report)[0], hedge_states(own, other)[0]
+    contracts = 2.5 if uses else 0.0
+    assert moved.correction == 100.0 * contracts
+    assert moved.net == pytest.approx(plain.net + contracts)
+    assert moved.neutral == pytest.approx(plain.neutral - contracts)
+    assert (moved.client_delta, moved.position) == (plain.client_delta, plain.position)
+    assert own.hedging.in_band("DESK1", "ACME", 1)["net"][0] == pytest.approx(moved.net)
 
 
 def test_a_hedge_out_of_its_band_is_walked(views: Views, report: Report) -> None:
@@ -181,8 +183,6 @@ def test_a_frontier_is_the_reports_and_is_kept_a_while(views: Views, report: Rep
 
 
 def test_a_desk_without_hedger_has_no_band(views: Views, report: Report) -> None:
-    from dataclasses import replace
-
     plain = Views(replace(recorded().deployment, hedger=None))
     for seen in recorded().seen:
         plain.take(seen)
