@@ -195,6 +195,10 @@ def frozen(a: NDArray[Any]) -> NDArray[Any]:
 def _as_column(table: str, column: Column, dtype: np.dtype[Any], value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray and value.dtype == dtype and value.ndim == 1:
         return value
+    if (type(value) is int and -(2**63) <= value < 2**63 and column.type in ("i64", "f64")) or (
+        type(value) is float and column.type == "f64"
+    ):
+        return np.array(value, dtype)
     if column.type == "text":
         return _as_text(table, column, value)
     if column.type == "blob":
@@ -231,7 +235,10 @@ def _filled(kind: str, dtype: np.dtype[Any], a: NDArray[Any] | None, n: int) -> 
     if a is None:
         return _zeros(dtype, 0 if kind == "blob" else n)
     if a.ndim == 0:
-        return frozen(np.full(n, a, dtype))
+        made = np.empty(n, dtype)
+        made[...] = a
+        made.setflags(write=False)
+        return made
     if not a.flags.writeable and a.flags.c_contiguous:
         return a
     # A view, so that the caller's own array stays writeable.

@@ -297,23 +297,23 @@ class Exposures:
         at = self._quotes.hedge_instrument(u, v.time_ns)
         if at < 0:
             return {}
-        top = self._quotes.tops[at]
+        bid, bid_qty, ask, ask_qty = self._quotes.tops[at, :4].tolist()
         last_no, rejected, working = self._hedges.of(portfolio.encode(), at)
         held = v.entries["qty"][(v.entries["instrument"] == at) & (v.entries["book"] == Book.HEDGE)]
         unit = self._revaluation.unit_delta(at, v.forward)
         return {
             "hedge_instruments": HEDGE_INSTRUMENTS.make(
                 instrument=[at],
-                position=[int(held.sum())],
-                working=[working],
-                last_hedge_no=[last_no],
-                last_rejected=[rejected],
-                bid_ticks=[top[0]],
-                bid_qty=[top[1]],
-                ask_ticks=[top[2]],
-                ask_qty=[top[3]],
-                unit_delta=[unit],
-                unit_cash=[unit * self._instruments.to_price(at, 1)],
+                position=int(held.sum()),
+                working=working,
+                last_hedge_no=last_no,
+                last_rejected=rejected,
+                bid_ticks=bid,
+                bid_qty=bid_qty,
+                ask_ticks=ask,
+                ask_qty=ask_qty,
+                unit_delta=unit,
+                unit_cash=unit * float(self._instruments.to_price(at, 1)),
             ),
             "depth": self._quotes.depth.get(at, DEPTH.empty),
         }
