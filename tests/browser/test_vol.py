@@ -121,7 +121,7 @@ def test_flags_and_statuses_are_raised(visit: Visit, running: Running, still: Pl
     assert state.smiles.expiries["butterflies"].tolist() == [1, 0]
     flags, quotes = visit.tile("vol_flags"), visit.tile("vol_quotes")
     expect(flags.locator(".note")).to_have_text("butterfly arbitrage")
-    raised = {name: flags.locator(f'tr[data-id="{name}"] td.bad', has_text="1 in the quotes") for name in (NEAR, FAR)}
+    raised = {name: flags.locator(f'tr[data-id="{name}"] td.bad', has_text="1 quoted") for name in (NEAR, FAR)}
     expect(raised[NEAR]).to_have_count(1)
     expect(raised[FAR]).to_have_count(0)
     expect(quotes.locator('tr[data-id="90"]')).to_contain_text("call below_intrinsic")
