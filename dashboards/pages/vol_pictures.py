@@ -124,22 +124,20 @@ def quote_rows(state: VolState, expiry: pd.Timestamp) -> list[dict[str, Any]]:
     """A row a strike of an expiry: both sides' vols, the fit, and why an option has no vol."""
     q = state.smiles.quotes
     rows: dict[float, dict[str, Any]] = {}
-    own = q[q["expiry"] == expiry].sort_values("strike")
+    own = q[q["expiry"] == expiry].sort_values(["strike", "right"])
     forward = _number(_row(state, expiry)["forward"])
     for o in own.itertuples(index=False):
         strike, right = float(o.strike), str(o.right)
         row = rows.setdefault(
             strike, {
-                "id": f"{strike:g}", "strike": [strike, min(4, digits(strike))],
+                "id": f"{strike:.10g}", "strike": [strike, min(4, digits(strike))],
                 "svi": _number(o.svi), "ssvi": _number(o.ssvi),
             },
         )  # fmt: skip
         row[f"{right[0]}_bid"], row[f"{right[0]}_ask"] = _number(o.bid_iv), _number(o.ask_iv)
         if o.iv_status != "ok":
-            row["status"], row["amiss"] = (
-                " · ".join(filter(None, [row.get("status"), f"{right} {o.iv_status}"])),
-                "warn",
-            )
+            row["status"] = " · ".join(filter(None, [row.get("status"), f"{right} {o.iv_status}"]))
+            row["amiss"] = "warn"
         if o.used or (right == _wing(strike, forward) and "miss" not in row):
             row["miss"] = _number(o.svi_miss)
             row["off"] = "bad" if _outside(o) else "mid"
@@ -232,7 +230,7 @@ def _wing(strike: float, forward: float | None) -> str:
 def _tips(own: pd.DataFrame) -> list[list[Any]]:
     made: list[list[Any]] = []
     for o in own.itertuples(index=False):
-        lines = [f"{o.strike:g} {o.right}"]
+        lines = [f"{o.strike:.10g} {o.right}"]
         for name, v in (("ask", o.ask_iv), ("mid", o.iv), ("bid", o.bid_iv), ("svi", o.svi)):
             lines.append(f"{name} {100 * v:6.2f} %" if np.isfinite(v) else f"{name}      –")
         made.append([float(o.strike), "\n".join([*lines, *([] if o.iv_status == "ok" else [o.iv_status])])])
