@@ -2,6 +2,10 @@
 export function render({model, el}) {
   el.className = "choice";
   let was = "";
+  const into = (b) => {  // sight, of its row alone: the page stays where it is
+    const row = b.parentElement, by = b.offsetLeft - row.offsetLeft;
+    row.scrollLeft = Math.max(Math.min(row.scrollLeft, by), by + b.offsetWidth - row.clientWidth);
+  };
   const tell = (group, key) => model.send_msg({op: "choose", group, key});
   model.on("msg:custom", ({groups}) => {
     const key = JSON.stringify(groups.map((g) => [g.name, g.rows.map((r) => r[0])]));
@@ -26,10 +30,15 @@ export function render({model, el}) {
     }
     groups.forEach((g, i) => g.rows.forEach(([id, text, note], k) => {
       const b = el.children[i].children[k], pressed = String(id === g.now);
-      if (b.getAttribute("aria-pressed") !== pressed) b.setAttribute("aria-pressed", pressed);
+      if (b.getAttribute("aria-pressed") !== pressed) {
+        b.setAttribute("aria-pressed", pressed);
+        if (id === g.now) into(b);
+      }
       if (b.firstChild.textContent !== text) b.firstChild.textContent = text;
       if (b.lastChild.textContent !== (note || "")) b.lastChild.textContent = note || "";
     }));
   });
+  const watch = new ResizeObserver(() => { for (const b of el.querySelectorAll("[aria-pressed=true]")) into(b); }); watch.observe(el);
+  model.on("remove", () => watch.disconnect());
   model.send_msg({op: "ready"});
 }

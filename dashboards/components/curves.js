@@ -42,8 +42,9 @@ export function render({model, el}) {
     none.hidden = !!(told && !told.text);
     scale = null;
     if (!told || told.text || !(w > GUTTER + 40 && h > FOOT + 40)) return;
-    const xs = reach(told.series.flatMap((s) => s.x), told.series.some((s) => s.x.length > 1) ? 0.02 : 0.5);
-    const ys = reach(told.series.flatMap((s) => [...s.y, ...(s.lo || []), ...(s.hi || [])]), 0.08, told.y.least);
+    const own = told.series.filter((s) => !s.aside);
+    const xs = reach(own.flatMap((s) => s.x), own.some((s) => s.x.length > 1) ? 0.02 : 0.5);
+    const ys = reach(own.flatMap((s) => [...s.y, ...(s.lo || []), ...(s.hi || [])]), 0.08, told.y.least);
     if (!xs || !ys) return;
     const X = (v) => LEFT + (v - xs[0]) / (xs[1] - xs[0]) * (w - GUTTER - LEFT), Y = (v) => GAP + (ys[1] - v) / (ys[1] - ys[0]) * (h - FOOT - 2 * GAP);
     scale = {X, Y};
@@ -60,6 +61,7 @@ export function render({model, el}) {
       g.strokeStyle = ink.faint; g.setLineDash([3, 4]); g.beginPath(); g.moveTo(x, 0); g.lineTo(x, h - FOOT); g.stroke(); g.setLineDash([]);
       g.fillStyle = ink.soft; g.textAlign = x > w - GUTTER - 120 ? "right" : "left"; g.fillText(m.label, x + (g.textAlign === "left" ? 6 : -6), 12);
     }
+    g.save(); g.beginPath(); g.rect(0, 0, w - GUTTER, h - FOOT); g.clip();
     for (const s of told.series) {
       g.globalAlpha = s.alpha ?? 1; g.strokeStyle = g.fillStyle = ink[s.color]; g.lineWidth = s.width ?? 2; g.lineJoin = "round"; g.setLineDash(s.dash || []);
       forms[s.form](s, X, Y);
@@ -68,6 +70,7 @@ export function render({model, el}) {
       if (s.label && last >= 0) { g.textAlign = "right"; g.fillText(s.label, X(s.x[last]), Math.max(10, Y(s.y[last]) - 7)); }
       g.globalAlpha = 1;
     }
+    g.restore();
   }
 
   const forms = {
@@ -113,7 +116,7 @@ export function render({model, el}) {
     key.hidden = !shown.length;
     key.replaceChildren(...shown.map((s) => {
       const one = document.createElement("span"), mark = document.createElement("i");
-      mark.className = s.form; mark.style.color = `var(--${s.color})`; mark.style.opacity = s.alpha ?? 1;
+      mark.className = s.form; mark.style.color = `var(--${s.color})`; mark.style.borderTopStyle = s.dash ? "dashed" : "";
       one.append(mark, s.told); return one;
     }));
     Object.assign(el.dataset, {seq: m.seq ?? "", points: m.text ? 0 : m.series.reduce((n, s) => n + s.y.filter(qf.isNum).length, 0)});

@@ -108,11 +108,11 @@ class VolPage(Page):
                 table.show([], empty=text)
 
     def _keep_expiry(self, state: VolState) -> None:
-        """That which was chosen, else the first with a fit, else the first."""
+        """That which was chosen, else the first with a slice, else the first with a fit, else the first."""
         e = state.smiles.expiries
         if self.expiry not in e.index:
-            fitted = e.index[np.isfinite(e["atm_vol"].to_numpy(np.float64))]
-            self.expiry = fitted[0] if len(fitted) else e.index[0]
+            found = (e.index[np.isfinite(e[c].to_numpy(np.float64))] for c in ("svi_rmse", "ssvi_rmse"))
+            self.expiry = next((times[0] for times in found if len(times)), e.index[0])
 
     def _chosen(self, message: Message) -> None:
         if message.get("op") != "choose":

@@ -34,20 +34,20 @@ QUOTES = [
 ]  # fmt: skip
 FLAGS = [
     {"k": "expiry", "label": "expiry"},
-    _vol("atm", "at the money", cls="strong"),
-    {"k": "svi", "label": "SVI rmse", "f": "num", "d": 3, "title": "of the slice less the mid, in vol points"},
-    {"k": "ssvi", "label": "SSVI rmse", "f": "num", "d": 3, "cls": "mid", "title": "of the surface less the mid"},
+    _vol("atm", "ATM", cls="strong", title="vol at the money, of the slice, else of the surface"),
+    {"k": "butterfly", "label": "butterfly", "tone": "bent",
+     "title": "least of Durrleman's g of the slice on its quoted range: below 0 a butterfly is an arbitrage; quoted: "
+     "those that cost less than nothing at bid and ask, at neighbouring strikes"},
+    {"k": "calendar", "label": "calendar", "tone": "falls",
+     "title": "whether total variance falls from the slice before; quoted: those that cost less than nothing"},
+    {"k": "svi", "label": "SVI", "f": "num", "d": 3, "title": "rmse of the slice less the mid, in vol points"},
+    {"k": "ssvi", "label": "SSVI", "f": "num", "d": 3, "cls": "mid",
+     "title": "rmse of the surface less the mid"},
     {"k": "outside", "label": "outside", "cls": "num", "align": "right", "tone": "off",
      "title": "of the quotes fitted to, those with the slice (the surface) outside bid and ask"},
-    {"k": "butterfly", "label": "butterfly", "tone": "bent",
-     "title": "least of Durrleman's g of the slice on its quoted range: below 0 a butterfly is an arbitrage; in the "
-     "quotes: those that cost less than nothing at bid and ask, at neighbouring strikes"},
-    {"k": "calendar", "label": "calendar", "tone": "falls",
-     "title": "whether total variance falls from the slice before; in the quotes: those that cost less than nothing"},
 ]  # fmt: skip
 _DAYS = 365.0
 _LEAST_POINTS = 1.0  # of the term structure's scale: less is the quotes' noise
-_OTHERS = 8  # neighbours of the expiry that is shown, drawn faint
 
 
 def expiries_of(state: VolState) -> list[tuple[str, pd.Timestamp]]:
@@ -58,22 +58,23 @@ def expiries_of(state: VolState) -> list[tuple[str, pd.Timestamp]]:
 
 
 def smile_message(state: VolState, expiry: pd.Timestamp) -> Message:
-    """Bid to ask of an expiry's options out of the money, its slice, the surface, the other expiries' fits faintly."""
+    """Bid to ask of an expiry's options out of the money, its slice, the surface, its neighbours' fits faintly."""
     smiles, row = state.smiles, _row(state, expiry)
     if smiles.surface is None and not smiles.quotes["iv"].notna().any():
         return {"text": smiles.reason}
     q = smiles.quotes
-    own = q[(q["expiry"] == expiry) & _shown(q)].sort_values("strike")
+    own = _drawn(q[q["expiry"] == expiry]).sort_values("strike")
     if own.empty:
         return {"text": smiles.reason or "No option of this expiry has a vol."}
     series: list[dict[str, Any]] = []
-    near = sorted(smiles.expiries.index, key=lambda t: abs(t - expiry))[1 : _OTHERS + 1]
+    at = smiles.expiries.index.get_loc(expiry)
     low, high = float(own["strike"].min()), float(own["strike"].max())
-    for other in near:
+    for other in (*smiles.expiries.index[max(0, at - 1) : at], *smiles.expiries.index[at + 1 : at + 2]):
         x, y = _curve(state, other)
         inside = (x >= low) & (x <= high)
         if inside.any():
-            series.append(_line(x[inside], 100 * y[inside], "faint", label=f"{other:%d %b}", alpha=0.75, width=1.4))
+            more = {"label": f"{other:%d %b}", "alpha": 0.75, "width": 1.4, "aside": True}
+            series.append(_line(x[inside], 100 * y[inside], "faint", **more))
     off = [_outside(o) for o in own.itertuples(index=False)]
     series.append(
         {"form": "bars", "color": "soft", "told": "bid to ask", "x": own["strike"].tolist(), "y": _points(own["iv"]),
@@ -123,22 +124,20 @@ def quote_rows(state: VolState, expiry: pd.Timestamp) -> list[dict[str, Any]]:
     """A row a strike of an expiry: both sides' vols, the fit, and why an option has no vol."""
     q = state.smiles.quotes
     rows: dict[float, dict[str, Any]] = {}
-    own = q[q["expiry"] == expiry].sort_values("strike")
+    own = q[q["expiry"] == expiry].sort_values(["strike", "right"])
     forward = _number(_row(state, expiry)["forward"])
     for o in own.itertuples(index=False):
         strike, right = float(o.strike), str(o.right)
         row = rows.setdefault(
             strike, {
-                "id": f"{strike:g}", "strike": [strike, min(4, digits(strike))],
+                "id": f"{strike:.10g}", "strike": [strike, min(4, digits(strike))],
                 "svi": _number(o.svi), "ssvi": _number(o.ssvi),
             },
         )  # fmt: skip
         row[f"{right[0]}_bid"], row[f"{right[0]}_ask"] = _number(o.bid_iv), _number(o.ask_iv)
         if o.iv_status != "ok":
-            row["status"], row["amiss"] = (
-                " · ".join(filter(None, [row.get("status"), f"{right} {o.iv_status}"])),
-                "warn",
-            )
+            row["status"] = " · ".join(filter(None, [row.get("status"), f"{right} {o.iv_status}"]))
+            row["amiss"] = "warn"
         if o.used or (right == _wing(strike, forward) and "miss" not in row):
             row["miss"] = _number(o.svi_miss)
             row["off"] = "bad" if _outside(o) else "mid"
@@ -195,17 +194,21 @@ def flags_note(state: VolState) -> str:
 
 
 def _flag(fit: str, quoted: float) -> str:
-    return f"{fit} · {quoted:.0f} in the quotes".replace("-", "−") if quoted > 0 else fit.replace("-", "−")
+    return f"{fit} · {quoted:.0f} quoted".replace("-", "−") if quoted > 0 else fit.replace("-", "−")
 
 
 def _tone(raised: Any, fitted: Any) -> str:
     return "bad" if raised else "mid" if fitted else "warn"
 
 
-def _shown(q: pd.DataFrame) -> pd.Series[bool]:
-    """The side out of the money with a vol at bid or ask."""
-    wing = (q["k"] >= 0.0) == q["right"].isin(["call", "c", "C"])
-    return wing & (q["bid_iv"].notna() | q["ask_iv"].notna())
+def _drawn(own: pd.DataFrame) -> pd.DataFrame:
+    """Quotes of an expiry out of the money with a vol at bid or ask, as far as the fits reach: further out are asks
+    alone, many times as high.
+    """
+    wing = (own["k"] >= 0.0) == own["right"].isin(["call", "c", "C"])
+    there = wing & (own["bid_iv"].notna() | own["ask_iv"].notna())
+    used = own.loc[own["used"], "strike"]
+    return own[there & own["strike"].between(used.min(), used.max())] if len(used) else own[there]
 
 
 def _curve(state: VolState, expiry: pd.Timestamp) -> tuple[Any, Any]:
@@ -227,7 +230,7 @@ def _wing(strike: float, forward: float | None) -> str:
 def _tips(own: pd.DataFrame) -> list[list[Any]]:
     made: list[list[Any]] = []
     for o in own.itertuples(index=False):
-        lines = [f"{o.strike:g} {o.right}"]
+        lines = [f"{o.strike:.10g} {o.right}"]
         for name, v in (("ask", o.ask_iv), ("mid", o.iv), ("bid", o.bid_iv), ("svi", o.svi)):
             lines.append(f"{name} {100 * v:6.2f} %" if np.isfinite(v) else f"{name}      –")
         made.append([float(o.strike), "\n".join([*lines, *([] if o.iv_status == "ok" else [o.iv_status])])])

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from qflib.errors import DataError, InputError
+from qflib.views.forwards import expiry_forwards
 from qflib.views.stamp import Stamp
 
 if TYPE_CHECKING:
     from qflib.pricing import Smiles
+    from qflib.records import Instrument
     from qflib.views.books import BookView
 
 _LEAST_S = 1.0  # between two fits of an underlying
@@ -54,6 +56,8 @@ class _Slot:
 
 class VolView:
     """The smiles of a desk's underlyings; nothing is computed where nobody asks.
+
+    Each expiry is taken at its own forward, as `expiry_forwards` finds it.
 
     Parameters
     ----------
@@ -128,7 +132,10 @@ class VolView:
             raise DataError(f"nothing has been told of the options of {underlying} yet; ask again when they are quoted")
         begun = time.perf_counter()
         table, when = self._books.instruments, pd.Timestamp(newest.time_ns, unit="ns", tz="UTC")
-        smiles = fit_smiles(chain_of(table, underlying, self._books.tops_frame(underlying), when))
+        tops = self._books.tops_frame(underlying)
+        chain = chain_of(table, underlying, tops, when)
+        futures = [r for i, kind in self._members[underlying] if kind == "future" and _lives(r := table[i], when)]
+        smiles = fit_smiles(chain.assign(forward=expiry_forwards(chain, futures, tops)))
         took_ms = 1e3 * (time.perf_counter() - begun)
         return VolState(smiles, newest, quoted.append_ns, time.time_ns(), took_ms)
 
@@ -140,3 +147,7 @@ class VolView:
             if (kind == "option" or not options) and (b := self._books.latest(i)) is not None
         ]
         return max(stamps, key=lambda s: s.seq, default=Stamp())
+
+
+def _lives(r: Instrument, when: pd.Timestamp) -> bool:
+    return r.expiry is None or r.expiry > when

@@ -81,9 +81,11 @@ def test_what_is_not_there_says_so(api: Served, tmp_path: Path) -> None:
 
 
 def test_a_fit_that_fails_says_why(tmp_path: Path) -> None:
-    """The future's book has gone: quotes are there, and no forward is."""
+    """The books of the future and of the calls have gone: puts are quoted, and no forward is told."""
     views = recorded().views()
-    views.books._latest[views.instruments.id("ACME.F")] = None
+    for i, r in enumerate(views.instruments):
+        if r.underlying == "ACME" and (r.kind == "future" or r.right == "call"):
+            views.books._latest[i] = None
     api = served(tmp_path, views)
     with api.client("read") as client:
         text = client.get("/v1/vols/ACME").text
@@ -94,3 +96,13 @@ def test_a_fit_that_fails_says_why(tmp_path: Path) -> None:
     assert {q["iv"] for q in told["quotes"]} == {None}
     assert [e["atm_vol"] for e in told["expiries"]] == [None, None]
     assert vols_of(told).surface is None
+
+
+def test_without_a_future_parity_tells_the_forward(tmp_path: Path) -> None:
+    views = recorded().views()
+    future = views.books.tops_frame().loc["ACME.F", ["bid", "ask"]].mean()
+    views.books._latest[views.instruments.id("ACME.F")] = None
+    with served(tmp_path, views).client("read") as client:
+        told = client.get("/v1/vols/ACME").json()
+    assert told["reason"] == ""
+    assert [e["forward"] for e in told["expiries"]] == pytest.approx([future] * 2, abs=0.05)

@@ -121,7 +121,7 @@ def test_flags_and_statuses_are_raised(visit: Visit, running: Running, still: Pl
     assert state.smiles.expiries["butterflies"].tolist() == [1, 0]
     flags, quotes = visit.tile("vol_flags"), visit.tile("vol_quotes")
     expect(flags.locator(".note")).to_have_text("butterfly arbitrage")
-    raised = {name: flags.locator(f'tr[data-id="{name}"] td.bad', has_text="1 in the quotes") for name in (NEAR, FAR)}
+    raised = {name: flags.locator(f'tr[data-id="{name}"] td.bad', has_text="1 quoted") for name in (NEAR, FAR)}
     expect(raised[NEAR]).to_have_count(1)
     expect(raised[FAR]).to_have_count(0)
     expect(quotes.locator('tr[data-id="90"]')).to_contain_text("call below_intrinsic")
@@ -131,9 +131,11 @@ def test_flags_and_statuses_are_raised(visit: Visit, running: Running, still: Pl
 
 
 def test_a_fit_that_fails_says_why_and_heals(visit: Visit, running: Running, still: Player) -> None:
+    """Neither the future has a bid nor a call: nothing tells a forward."""
     visit.go("vol")
-    _, ask = quote(still, "ACME.F")
-    still.say(("ACME.F", 0, ask))
+    table = running.player.views.instruments
+    none = [r.symbol for r in table if r.underlying == "ACME" and (r.kind == "future" or r.right == "call")]
+    still.say(*((symbol, 0, 1) for symbol in none))
     why = "ACME has no forward; its future, perpetual or spot needs a bid and an ask"
     for tile in ("smile", "term"):
         expect(visit.tile(tile).locator(".empty")).to_have_text(why)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from qflib.pricing import black76, fit_smiles, fit_surface, implied_vol, inverse_black76
+from qflib.views.forwards import expiry_forwards
 
 pytestmark = pytest.mark.data
 
@@ -92,6 +93,19 @@ def test_deribit_smiles_lie_between_bid_and_ask(deribit):
     assert slices["svi_outside"].sum() < 0.15 * slices["n_used"].sum()
     assert (e["butterflies"] == 0).all()
     assert (slices["least_g"] > 0.0).all()
+
+
+def test_parity_tells_each_expirys_forward(deribit):
+    """From bids and asks alone; the marks have it exactly."""
+    for (_, currency), part in deribit.groupby(["timestamp", "currency"], observed=True):
+        bid, ask = (part[f"{side}_price"].where(part[f"{side}_price"] > 0.0) for side in ("bid", "ask"))
+        columns = {"right": part["option_type"], "expiry": part["expiry_datetime"], "inverse": True}
+        chain = part[["strike"]].assign(**columns, mid=(bid + ask) / 2, forward=part["index_price"])
+        found = expiry_forwards(chain, [], pd.DataFrame({"bid": [], "ask": []}))
+        off = (found / part["forward"] - 1.0).abs()
+        assert off.max() < 1.5e-3, currency
+        assert off.median() < 5e-4
+        assert (part["index_price"] / part["forward"] - 1.0).abs().max() > 0.03
 
 
 def test_sp500_chain_has_one_forward_and_a_falling_smile(test_data):
