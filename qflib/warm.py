@@ -128,6 +128,20 @@ def notebooks() -> None:
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)
 
 
+def hedges() -> None:
+    """A hedge simulated under each kind of paths; coin-settled chains, hedged, explained and as a market."""
+    import qflib as qf
+    from qflib.desk.sim_chains import simulated_chains
+    from qflib.hedging import explain_inverse_by_greeks, paths, rules, simulate_hedges
+
+    for model in (None, paths.HestonModel(0.25, 0.25), paths.JumpModel(0.2)):
+        simulate_hedges([rules.Delta(), rules.STEADY], model, paths=1, looks=2)
+    chains = simulated_chains(snapshots=2)
+    m = chains.moves
+    explain_inverse_by_greeks(*[m[c].to_numpy() for c in ("right", "forward", "strike", "years", "vol")])
+    qf.fit_surface(chains.chain("BTC", chains.times[0]))
+
+
 def matching_engine() -> None:
     """Orders, an auction's price, what stands and its digest."""
     from qflib.kernels.engine_clock import pack_expiries
@@ -165,7 +179,7 @@ def reference_work() -> None:
 
 #: what a desk needs, longest first; and what notebooks need beside it
 DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
-NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, recordings, reference_work)
+NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, hedges, recordings, reference_work)
 
 
 def timed(family: Callable[[], None]) -> tuple[str, float]:

@@ -107,6 +107,8 @@ def chain_of(table: Instruments, underlying: str, tops: pd.DataFrame, when: pd.T
     )
     if any(r.inverse for r in rows):
         made["inverse"] = [r.inverse for r in rows]
+    if any(r.style == "american" for r in rows):
+        made["style"] = [r.style for r in rows]
     return made
 
 

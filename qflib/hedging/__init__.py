@@ -8,11 +8,14 @@ from qflib.lazy import lazy
 
 if TYPE_CHECKING:
     from qflib.hedging.attribution import explain_by_greeks, explain_by_steps
+    from qflib.hedging.backtest import backtest_hedges
     from qflib.hedging.comparison import WhatIf, what_if
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
     from qflib.hedging.frontier import HedgeFrontier, hedge_frontier
     from qflib.hedging.grid import CostGrid, cost_grid
+    from qflib.hedging.inverse_attribution import explain_inverse_by_greeks, explain_inverse_by_steps
+    from qflib.hedging.inverse_hedge import hedge_inverse, inverse_future_pnl
     from qflib.hedging.ladder import Ladder
     from qflib.hedging.min_variance import OnlineMinVariance
     from qflib.hedging.neutral import MinVarianceDelta, min_variance_ratio, neutral_quantities
@@ -34,13 +37,18 @@ __getattr__, __dir__ = lazy(
         "OnlineMinVariance": "min_variance",
         "Portfolio": "portfolio",
         "WhatIf": "comparison",
+        "backtest_hedges": "backtest",
         "cost_grid": "grid",
         "explain_by_greeks": "attribution",
         "explain_by_steps": "attribution",
+        "explain_inverse_by_greeks": "inverse_attribution",
+        "explain_inverse_by_steps": "inverse_attribution",
         "hedge": "sizing",
         "hedge_diary": "diary",
         "hedge_effectiveness": "effectiveness",
         "hedge_frontier": "frontier",
+        "hedge_inverse": "inverse_hedge",
+        "inverse_future_pnl": "inverse_hedge",
         "min_variance_ratio": "neutral",
         "neutral_quantities": "neutral",
         "simulate_hedges": "simulation",
@@ -59,13 +67,18 @@ __all__ = [
     "OnlineMinVariance",
     "Portfolio",
     "WhatIf",
+    "backtest_hedges",
     "cost_grid",
     "explain_by_greeks",
     "explain_by_steps",
+    "explain_inverse_by_greeks",
+    "explain_inverse_by_steps",
     "hedge",
     "hedge_diary",
     "hedge_effectiveness",
     "hedge_frontier",
+    "hedge_inverse",
+    "inverse_future_pnl",
     "min_variance_ratio",
     "neutral_quantities",
     "simulate_hedges",

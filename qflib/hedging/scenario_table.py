@@ -78,7 +78,7 @@ def _in_full(v: Valued, m: Moves, out: F8, which: NDArray[np.bool_] | None = Non
 
 def _off_a_grid(v: Valued, m: Moves, out: F8) -> Callable[[int, int], None]:
     """Long options off a grid, what is left in full."""
-    long = v.option & (v.years - m.years > _SHORT_YEARS) & (v.cash_qty != 0)
+    long = v.option & ~v.american & (v.years - m.years > _SHORT_YEARS) & (v.cash_qty != 0)
     wide = np.ptp(m.log_growth) > 0.0
     if len(out) < 4 * _FIRST[0] * _FIRST[1] or not long.any() or not wide:
         return _in_full(v, m, out)
@@ -103,7 +103,15 @@ def _off_a_grid(v: Valued, m: Moves, out: F8) -> Callable[[int, int], None]:
         grid_pnl(table, *place, part.log_growth, part.vol_shift, out[a:b])
         rest(a, b)
 
-    return work
+    def weighted(a: int, b: int) -> None:
+        part, made = m.cut(a, b), np.zeros(b - a)
+        grid_pnl(table, *place, part.log_growth, part.vol_shift, made)
+        out[a:b] += made if part.weight is None else part.weight * made
+        if part.carried is not None:
+            out[a:b] += float(np.sum(v.held[long])) * part.carried
+        rest(a, b)
+
+    return work if m.weight is None and m.carried is None else weighted
 
 
 def _table(

@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from qflib.pricing.barriers import barrier_option
     from qflib.pricing.digitals import digital
     from qflib.pricing.european import bachelier, black76, black_scholes
+    from qflib.pricing.fx_deltas import atm_strike, fx_delta, fx_strike
     from qflib.pricing.heston_model import fit_heston, heston, heston_greeks
     from qflib.pricing.inverse import inverse_black76, inverse_greeks
     from qflib.pricing.inversion import implied_vol
     from qflib.pricing.market import Market
     from qflib.pricing.parity import parity_forwards
+    from qflib.pricing.perpetuals import (
+        average_premium,
+        binance_funding_rate,
+        deribit_funding_rate,
+        funding_payments,
+        futures_pnl,
+        perpetual_fair_price,
+        premium_index,
+    )  # fmt: skip
     from qflib.pricing.rough_heston_model import rough_heston
     from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
@@ -38,16 +48,24 @@ __getattr__, __dir__ = lazy(
         "asian": "asians",
         "asian_continuous": "asians",
         "asian_monte_carlo": "asians",
+        "atm_strike": "fx_deltas",
+        "average_premium": "perpetuals",
         "bachelier": "european",
         "barrier_option": "barriers",
+        "binance_funding_rate": "perpetuals",
         "black76": "european",
         "black_scholes": "european",
+        "deribit_funding_rate": "perpetuals",
         "digital": "digitals",
         "exercise_boundary": "american_options",
         "fit_heston": "heston_model",
         "fit_sabr": "sabr",
         "fit_smiles": "smiles",
         "fit_surface": "surface_fit",
+        "funding_payments": "perpetuals",
+        "futures_pnl": "perpetuals",
+        "fx_delta": "fx_deltas",
+        "fx_strike": "fx_deltas",
         "greeks": "sensitivities",
         "heston": "heston_model",
         "heston_greeks": "heston_model",
@@ -55,6 +73,8 @@ __getattr__, __dir__ = lazy(
         "inverse_black76": "inverse",
         "inverse_greeks": "inverse",
         "parity_forwards": "parity",
+        "perpetual_fair_price": "perpetuals",
+        "premium_index": "perpetuals",
         "rough_heston": "rough_heston_model",
         "sabr_density": "sabr",
         "sabr_vol": "sabr",
@@ -73,16 +93,24 @@ __all__ = [
     "asian",
     "asian_continuous",
     "asian_monte_carlo",
+    "atm_strike",
+    "average_premium",
     "bachelier",
     "barrier_option",
+    "binance_funding_rate",
     "black76",
     "black_scholes",
+    "deribit_funding_rate",
     "digital",
     "exercise_boundary",
     "fit_heston",
     "fit_sabr",
     "fit_smiles",
     "fit_surface",
+    "funding_payments",
+    "futures_pnl",
+    "fx_delta",
+    "fx_strike",
     "greeks",
     "heston",
     "heston_greeks",
@@ -90,6 +118,8 @@ __all__ = [
     "inverse_black76",
     "inverse_greeks",
     "parity_forwards",
+    "perpetual_fair_price",
+    "premium_index",
     "rough_heston",
     "sabr_density",
     "sabr_vol",

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.pricing.inversion import Model, Policy, implied_vol
-from qflib.pricing.sensitivities import Units, greeks
+from qflib.pricing.american_forward import greeks_on_forward, implied_vol_by_style
+from qflib.pricing.inversion import Model, Policy
+from qflib.pricing.sensitivities import Units, greeks, to_trader
 
 _NEEDED = ("right", "strike", "expiry", "years", "forward")
 
@@ -38,7 +40,9 @@ def chain_implied_vol(
 ) -> pd.DataFrame:
     """Implied vols of a chain's prices: columns iv and iv_status, the chain's index.
 
-    A boolean column `inverse` marks premiums in coin.
+    A boolean column `inverse` marks premiums in coin. Where a column `style` says american, vols are those of American
+    prices, exercised into the spot that carries to the forward at rate less `dividend_yield` (a column; the rate where
+    there is none, as options on a future).
 
     Raises
     ------
@@ -50,21 +54,39 @@ def chain_implied_vol(
     forward = chain["forward"].to_numpy(np.float64)
     if "inverse" in chain:
         paid = np.where(chain["inverse"].to_numpy(bool), paid * forward, paid)
-    iv, status = implied_vol(
+    early = _american(chain)
+    iv, status = implied_vol_by_style(
+        early,
         paid,
         chain["right"].to_numpy(),
         chain["strike"].to_numpy(),
         chain["years"].to_numpy(),
-        forward=forward,
-        rate=chain["rate"].to_numpy(),
-        model=model,
-        policy=policy,
+        forward,
+        chain["rate"].to_numpy(),
+        _yield(chain),
+        model,
+        policy,
     )
     return pd.DataFrame({"iv": iv, "iv_status": status}, index=frame.index)
 
 
+def _american(chain: pd.DataFrame) -> NDArray[np.bool_]:
+    if "style" not in chain:
+        return np.zeros(len(chain), bool)
+    early = (chain["style"] == "american").to_numpy(bool)
+    if "inverse" in chain and (early & chain["inverse"].to_numpy(bool)).any():
+        raise InputError("a row of the chain is american and inverse, which no venue lists; drop it")
+    return early
+
+
+def _yield(chain: pd.DataFrame) -> NDArray[np.float64]:
+    return chain["dividend_yield" if "dividend_yield" in chain else "rate"].to_numpy(np.float64)
+
+
 def chain_greeks(frame: pd.DataFrame, units: Units = "natural") -> pd.DataFrame:
-    """Black-76 price and Greeks a row, from the column `iv`, else implied from `mid`; NaN where there is no vol.
+    """Price and Greeks in the forward a row, from the column `iv`, else implied from `mid`; NaN where there is no vol.
+
+    By Black-76; of american rows as in `chain_implied_vol`.
 
     Raises
     ------
@@ -82,7 +104,23 @@ def chain_greeks(frame: pd.DataFrame, units: Units = "natural") -> pd.DataFrame:
         rate=chain["rate"].to_numpy(),
         units=units,
     )
-    return made.set_axis(frame.index)
+    made = made.set_axis(frame.index)
+    early = _american(chain) & np.isfinite(vol.to_numpy(np.float64))
+    if early.any():
+        part, forward = chain[early], chain.loc[early, "forward"].to_numpy(np.float64)
+        each = greeks_on_forward(
+            np.where(part["right"] == "call", 1.0, -1.0),
+            forward,
+            part["strike"].to_numpy(np.float64),
+            np.maximum(part["years"].to_numpy(np.float64), 0.0),
+            vol.to_numpy(np.float64)[early],
+            part["rate"].to_numpy(np.float64),
+            _yield(part),
+        )
+        if units == "trader":
+            to_trader(each, forward)
+        made[early] = pd.DataFrame(each, index=made.index[early])[list(made)]
+    return made
 
 
 def plot_smile(frame: pd.DataFrame) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
+from qflib.pricing.american_forward import american_on_forward, carried_spot, implied_vol_by_style
 from qflib.pricing.european import black76
-from qflib.pricing.inversion import implied_vol
+from qflib.pricing.fx import checked_fx, coins, worth
 from qflib.pricing.surface import YEAR, Surface
 
 if TYPE_CHECKING:
@@ -43,11 +45,21 @@ class Market:
         How vols move with the forward: "sticky_strike", each option keeps its own.
     rate
         Discount rate, continuous, a year.
+    fx
+        Currency -> what one unit is worth in `base`. A coin that inverse instruments settle in needs none: it is worth
+        its underlying's forward. One given here is converted at it, as at an index.
+    base
+        What `fx` is in.
+    dividend_yields
+        Underlying -> yield, continuous, a year: American options are exercised into the spot forward · e^(−(r − q) T).
+        One without has the rate: they are exercised into the forward, as options on a future are.
+    vol_status
+        Option's symbol -> why it has a vol of its own, or none: see `implied_vol`.
 
     Raises
     ------
     InputError
-        If `at` has no time zone or the dynamics are unknown.
+        If `at` has no time zone, the dynamics are unknown, or a rate of exchange is not positive.
 
     Examples
     --------
@@ -67,9 +79,14 @@ class Market:
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     dynamics: str = "sticky_strike"
     rate: float = 0.0
+    fx: Mapping[str, float] = field(default_factory=dict)
+    base: str = "USD"
+    dividend_yields: Mapping[str, float] = field(default_factory=dict)
+    vol_status: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_instant(self.at)
+        object.__setattr__(self, "fx", checked_fx(self.fx, self.base))
         if self.dynamics not in DYNAMICS:
             raise InputError(f"dynamics {self.dynamics!r} are unknown; expected {', '.join(DYNAMICS)}")
 
@@ -82,6 +99,9 @@ class Market:
         surfaces: Mapping[str, Surface] | None = None,
         dynamics: str = "sticky_strike",
         rate: float = 0.0,
+        fx: Mapping[str, float] | None = None,
+        base: str = "USD",
+        dividend_yields: Mapping[str, float] | None = None,
     ) -> Market:
         """The market that a set of tops shows.
 
@@ -93,14 +113,15 @@ class Market:
             Indexed by symbol; columns bid and ask, float prices, NaN where a side is empty.
         at
             The instant, with a time zone.
-        surfaces, dynamics, rate
+        surfaces, dynamics, rate, fx, base, dividend_yields
             As in `Market`.
 
         Returns
         -------
         Market
             Marks are mids of two-sided quotes. An underlying's forward is the mid of the future that expires next, else
-            of its perpetual, else of its spot. Vols are implied from the options' mids by Black-76 on that forward.
+            of its perpetual, else of its spot. Vols are implied from the options' mids by Black-76 on that forward, of
+            American ones by `american`.
 
         Raises
         ------
@@ -144,8 +165,10 @@ class Market:
         mid = 0.5 * (tops["bid"].astype(np.float64) + tops["ask"].astype(np.float64))
         marks = {str(s): float(p) for s, p in mid.items()}
         surfaces = {} if surfaces is None else dict(surfaces)
-        bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, surfaces, dynamics, rate)
-        return cls(at, instruments, bare.forwards, marks, _vols(bare), surfaces, dynamics, rate)
+        more = (surfaces, dynamics, rate, fx or {}, base, dividend_yields or {})
+        bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, *more)
+        vols, status = _vols(bare)
+        return cls(at, instruments, bare.forwards, marks, vols, *more, status)
 
     def years(self, symbol: str) -> float:
         """ACT/365 years to the expiry instant, at least 0; NaN where it has none."""
@@ -165,6 +188,51 @@ class Market:
         if not np.isfinite(value):
             raise DataError(f"underlying {underlying!r} has no forward at {self.at}; its future needs a bid and an ask")
         return value
+
+    def dividend_yield(self, underlying: str) -> float:
+        """Of an underlying; the rate where the market has none."""
+        return self.dividend_yields.get(underlying, self.rate)
+
+    def spot(self, symbol: str) -> float:
+        """What an American option is exercised into: the spot that carries to the forward at its expiry.
+
+        Raises
+        ------
+        DataError
+            If there is no forward.
+        """
+        q = self.dividend_yield(self.instruments[symbol].underlying)
+        return float(carried_spot(self.forward(symbol), self.years(symbol), self.rate, q))
+
+    @cached_property
+    def coins(self) -> Mapping[str, tuple[str, str]]:
+        """Coin -> the underlying whose price it is, and what that is quoted in."""
+        return coins(self.instruments)
+
+    def fx_rate(self, currency: str, to: str | None = None) -> float:
+        """What one unit of a currency or coin is worth in another; None: in the base.
+
+        From `fx`; a coin's that is not there from the forward of its underlying.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+
+        Examples
+        --------
+        >>> import pandas as pd, qflib as qf
+        >>> table = qf.Instruments((qf.Instrument("COIN.P", kind="perpetual", underlying="COIN", inverse=True,
+        ...                                       contract_value=10.0),))
+        >>> market = qf.Market(pd.Timestamp("2026-01-05T14:30Z"), table, {"COIN": 55_000.0}, {}, {}, fx={"EUR": 1.1})
+        >>> market.fx_rate("COIN"), round(market.fx_rate("COIN", "EUR"), 6)
+        (55000.0, 50000.0)
+        """
+        to = self.base if to is None else to
+        if currency == to:
+            return 1.0
+        one, other = (worth(c, self.base, self.fx, self.coins, self.forwards) for c in (currency, to))
+        return one / other
 
     def vol(self, symbol: str) -> float:
         """Vol of an option: its own implied vol, else its surface's, else that of the nearest quoted strike.
@@ -202,11 +270,14 @@ class Market:
         forward = self.forward(symbol)
         if row.kind != "option":
             return forward
-        value = float(black76(row.right, forward, row.strike, self.years(symbol), self.vol(symbol), self.rate))
+        terms = (row.right, forward, row.strike, self.years(symbol), self.vol(symbol), self.rate)
+        if row.style == "american":
+            return float(american_on_forward(*terms, self.dividend_yield(row.underlying)))
+        value = float(black76(*terms))
         return value / forward if row.inverse else value
 
     def to_frame(self) -> pd.DataFrame:
-        """One row an instrument: kind, underlying, mark, forward, years, vol; NaN where the market shows none."""
+        """One row an instrument: kind, underlying, mark, forward, years, vol, vol_status; NaN where it shows none."""
         rows = self.instruments.rows
         nan = float("nan")
         return pd.DataFrame(
@@ -217,6 +288,7 @@ class Market:
                 "forward": [self.forwards.get(r.underlying, nan) for r in rows],
                 "years": [self.years(r.symbol) for r in rows],
                 "vol": [self.vols.get(r.symbol, nan) for r in rows],
+                "vol_status": [self.vol_status.get(r.symbol, "") for r in rows],
             },
             index=pd.Index([r.symbol for r in rows], name="symbol"),
         )
@@ -283,20 +355,19 @@ def _forwards(instruments: Instruments, marks: Mapping[str, float], at: pd.Times
     return {u: best[u][1] if u in best else float("nan") for u in instruments.underlyings}
 
 
-def _vols(market: Market) -> dict[str, float]:
+def _vols(market: Market) -> tuple[dict[str, float], dict[str, str]]:
     rows = [r for r in market.instruments if r.kind == "option"]
     if not rows:
-        return {}
+        return {}, {}
     forward = np.array([market.forwards[r.underlying] for r in rows], np.float64)
     forward = np.where(forward > 0.0, forward, np.nan)  # a lognormal vol needs a positive forward
     price = np.array([market.marks.get(r.symbol, float("nan")) for r in rows], np.float64)
-    inverse = np.array([r.inverse for r in rows], bool)
-    iv, _ = implied_vol(
-        np.where(inverse, price * forward, price),
-        [r.right for r in rows],
-        [r.strike for r in rows],
-        [market.years(r.symbol) for r in rows],
-        forward=forward,
-        rate=market.rate,
-    )
-    return {r.symbol: float(v) for r, v in zip(rows, iv, strict=True)}
+    price = np.where([r.inverse for r in rows], price * forward, price)
+    years = np.array([market.years(r.symbol) for r in rows])
+    right, strike = np.array([r.right for r in rows]), np.array([r.strike for r in rows])
+    early = np.array([r.style == "american" for r in rows], bool)
+    q = np.array([market.dividend_yield(r.underlying) for r in rows])
+    rate = np.full(len(rows), market.rate)
+    iv, status = implied_vol_by_style(early, price, right, strike, years, forward, rate, q)
+    symbols = [r.symbol for r in rows]
+    return dict(zip(symbols, iv.tolist(), strict=True)), dict(zip(symbols, map(str, status), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -69,6 +69,22 @@ def test_no_number_of_lots_is_better(portfolio: Portfolio, market: Market, scen:
     assert plan.trades["qty"].sum() == best
     assert plan.es_target == pytest.approx(tried[best], rel=0, abs=1e-9 * plan.es_current)
     assert plan.es_target < plan.es_current == pytest.approx(tried[0])
+
+
+def test_a_plan_in_another_currency_is_the_same_plan(portfolio: Portfolio, market: Market, scen: ScenarioSet) -> None:
+    """At a pegged rate everything is the dollars' over it, the books' cost too."""
+    wide = Levels("ACME.F", 101.5, half_spread=0.4, tick=0.05)
+    dollars = hedge(portfolio, market, scen, instruments=["ACME.F"], books=[wide])
+    euros = hedge(
+        replace(portfolio, currency="EUR"), replace(market, fx={"EUR": 1.25}), scen.with_fx({"EUR": 0.0}),
+        instruments=["ACME.F"], books=[wide],
+    )  # fmt: skip
+    assert dollars.cost > 0
+    assert euros.currency == "EUR"
+    assert euros.trades["qty"].tolist() == dollars.trades["qty"].tolist()
+    assert euros.cost == pytest.approx(dollars.cost / 1.25)
+    assert euros.es_target == pytest.approx(dollars.es_target / 1.25)
+    assert euros.delta_after["ACME"] == pytest.approx(dollars.delta_after["ACME"] / 1.25)
 
 
 def test_the_target_is_what_full_revaluation_gives(portfolio: Portfolio, market: Market, scen: ScenarioSet) -> None:

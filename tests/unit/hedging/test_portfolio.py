@@ -13,6 +13,7 @@ from scipy.special import ndtr
 from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.hedging import Portfolio
 from qflib.pricing import Market
+from qflib.records import Instruments
 from qflib.shortfall import ScenarioSet, expected_shortfall
 
 F = NDArray[np.float64]
@@ -184,8 +185,9 @@ def test_what_is_no_frame_gets_a_sentence(positions: object) -> None:
 def test_what_the_market_cannot_price_gets_a_sentence(market: Market, scen: ScenarioSet) -> None:
     with pytest.raises(UnknownInstrumentError, match=r"'NONE\.F' is not in the table"):
         of(("NONE.F", 1)).greeks(market)
-    with pytest.raises(InputError, match="'ACME-J-100-A' is american"):
-        of(("ACME-J-100-A", 1)).scenario_pnl(market, scen)
+    both = Instruments((replace(market.instruments["COIN-J-80K-C"], symbol="C-A", style="american"),))
+    with pytest.raises(InputError, match="'C-A' is american and inverse"):
+        of(("C-A", 1)).scenario_pnl(Market(market.at, both, market.forwards, {}, {"C-A": 0.5}), scen)
     with pytest.raises(InputError, match="quotes EUR and portfolio 'P' reports USD"):
         of(("EURO.F", 1)).greeks(market)
     with pytest.raises(InputError, match="by is 'colour'"):
