@@ -71,13 +71,14 @@ def risk() -> None:
     from qflib.records import EXECUTIONS, TICK, TOPS, Batch, ExecType
     from qflib.records.topics import EXCHANGE_MARKS
     from qflib.shortfall import scenarios
-    from qflib.steps.exposures import Exposures
+    from qflib.steps.exposures import Exposures, ExposuresConfig
     from qflib.steps.portfolio import Portfolio
 
     feed = SimulatedMarket(seed=1, duration="100ms", underlyings=1)
     table, now = feed.instruments, feed.start.value
     option = next(i for i, r in enumerate(table) if r.kind == "option")
-    exposures, portfolio = Exposures(table), Portfolio(table)
+    # a grid even for one option, so that its kernels are called
+    exposures, portfolio = Exposures(table, ExposuresConfig(grid_from=1)), Portfolio(table)
     exposures.feed(
         Batch.of(
             "execution",
@@ -94,13 +95,18 @@ def risk() -> None:
         time_ns=[now, now],
     )  # fmt: skip
     tables = {"tick": TICK.make(time_ns=[now]), "tops": tops}
-    later = {"tick": TICK.make(time_ns=[now + 10**9]), "tops": tops}
+    after = now + 11 * 10**9  # in the next look of the minimum-variance fit
+    moved = TOPS.make(**tops._asdict() | {"bid_ticks": [10_000, mid], "ask_ticks": [10_002, mid + 4], "time_ns": after})
+    later = {"tick": TICK.make(time_ns=[after]), "tops": moved}
     for control in scenario_controls(scenarios.default(feed.history, n_historical=50, n_simulated=50)):
         shocks = {"scenario_set": control.scenario_set, "shocks": control.shocks, "controls": control.controls}
         for made in exposures.feed(Batch.of("marks", topic=EXCHANGE_MARKS, key=control.key, **tables, **shocks)):
             portfolio.feed(made)
     for made in exposures.feed(Batch.of("marks", topic=EXCHANGE_MARKS, key=table[0].underlying, **later)):
         portfolio.feed(made)
+    valued = exposures._revaluation.value(exposures._ledger.of(0, 0), 0, after)
+    if valued is not None:  # a fit that gains nothing yet adds nothing yet
+        exposures._min_variance.correction(0, valued)
 
 
 def notebooks() -> None:
@@ -120,6 +126,20 @@ def notebooks() -> None:
     book.orders()
     fit_smiles(feed.chain("ACME", at=feed.end))
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)
+
+
+def hedges() -> None:
+    """A hedge simulated under each kind of paths; coin-settled chains, hedged, explained and as a market."""
+    import qflib as qf
+    from qflib.desk.sim_chains import simulated_chains
+    from qflib.hedging import explain_inverse_by_greeks, paths, rules, simulate_hedges
+
+    for model in (None, paths.HestonModel(0.25, 0.25), paths.JumpModel(0.2)):
+        simulate_hedges([rules.Delta(), rules.STEADY], model, paths=1, looks=2)
+    chains = simulated_chains(snapshots=2)
+    m = chains.moves
+    explain_inverse_by_greeks(*[m[c].to_numpy() for c in ("right", "forward", "strike", "years", "vol")])
+    qf.fit_surface(chains.chain("BTC", chains.times[0]))
 
 
 def matching_engine() -> None:
@@ -159,7 +179,7 @@ def reference_work() -> None:
 
 #: what a desk needs, longest first; and what notebooks need beside it
 DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
-NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, recordings, reference_work)
+NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, hedges, recordings, reference_work)
 
 
 def timed(family: Callable[[], None]) -> tuple[str, float]:

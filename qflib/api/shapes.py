@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from qflib.api.cursors import cursor_text
+from qflib.api.explain_shapes import ExplainRow, MinVarianceRow
 from qflib.records.codes import (
     Book,
     ExecType,
@@ -231,6 +232,8 @@ class RiskForm(Struct, frozen=True):
     by_expiry: list[ExpiryRow]
     limits: list[LimitRow]
     hedges: HedgeCounts
+    explain: list[ExplainRow] = []
+    min_variance: list[MinVarianceRow] = []
 
 
 def rfc3339(time_ns: int) -> str:
@@ -335,6 +338,7 @@ def report_form(report: Report, view: RiskView, now_ns: int | None = None) -> Ri
         _structs(LimitRow, {"name": [n.decode() for n in limits.name.tolist()],
                             "breached": limits.breached.astype(bool).tolist()}, limits),
         HedgeCounts(int(counts["orders"]), int(counts["fills"]), int(counts["rejects"]), counts["cost"]),
+        _named_rows(ExplainRow, report.batch.explain), _named_rows(MinVarianceRow, report.batch.min_variance),
     )  # fmt: skip
 
 
@@ -368,6 +372,16 @@ def _structs(kind: type[Any], made: dict[str, Sequence[Any]], table: Any) -> lis
     """A struct a row: columns made, the others from the table by their names."""
     columns = [made[n] if n in made else getattr(table, n).tolist() for n in kind.__struct_fields__]
     return [kind(*row) for row in zip(*columns, strict=True)]
+
+
+def _named_rows(kind: type[Any], table: Any) -> list[Any]:
+    """As `_structs`, an underlying a row, of a book where the table says of which."""
+    made: dict[str, Sequence[Any]] = {"underlying": [n.decode() for n in table.underlying.tolist()]}
+    if "book" in kind.__struct_fields__:
+        made["book"] = [BOOKS.get(b, "both") for b in table.book.tolist()]
+    else:
+        made["used"] = table.used.astype(bool).tolist()
+    return _structs(kind, made, table)
 
 
 def _named(names: dict[int, str], code: int) -> str:

@@ -25,6 +25,7 @@ BENCHES: dict[str, str] = {
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",
     "faces": "qflib.cli.benches.faces",
+    "hedge-latency": "qflib.cli.benches.hedge_latency",
     "hedging": "qflib.cli.benches.hedging",
     "implied-vol": "qflib.cli.benches.implied_vol",
     "import": "qflib.cli.benches.importing",

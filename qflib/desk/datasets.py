@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from qflib.desk.read import read
 from qflib.errors import DataError, InputError
 from qflib.venues.tables_in_files import table_in
 
+DERIBIT = "deribit"
 _SHIPPED = "qflib.market"
 
 
@@ -23,10 +25,12 @@ def load(name: str, **options: Any) -> Feed:
     Parameters
     ----------
     name
-        "sim", or a recording under the folder of the setting `data`; see `names`.
+        "sim"; "coin-sim", simulated option chains that settle in coin; "deribit", recorded ones; or a recording of
+        events. All but the first two lie under the folder of the setting `data`; see `names`.
     **options
-        For "sim" those of `qflib.market.SimulatedMarket`: seed, duration, rate, underlyings. For a recording
-        ``instruments``.
+        For "sim" those of `qflib.market.SimulatedMarket`: seed, duration, rate, underlyings. For "deribit" start and
+        end, for "coin-sim" seed and snapshots, and for both those of `qflib.desk.coin_feed.HedgeBook`. For a recording
+        of events ``instruments``.
 
     Raises
     ------
@@ -50,6 +54,8 @@ def load(name: str, **options: Any) -> Feed:
             return SimFeed(SimulatedMarket(**options))
         except TypeError as e:
             raise InputError(f"the simulated market takes seed, duration, rate, underlyings: {e}") from None
+    if name == "coin-sim" or (name == DERIBIT and name in names()):
+        return _coin_feed(name, options)
     found = _recordings()
     if name not in found:
         raise InputError(f"data set {name!r} is unknown; expected one of {', '.join(names())}")
@@ -60,7 +66,7 @@ def load(name: str, **options: Any) -> Feed:
 
 
 def names() -> list[str]:
-    """Names that `load` takes: "sim", and the recordings found, by file name up to its first dot.
+    """Names that `load` takes: "sim", "coin-sim", "deribit" where its chains are found, and recordings by file name.
 
     Examples
     --------
@@ -68,11 +74,14 @@ def names() -> list[str]:
     >>> datasets.names()[0]
     'sim'
     """
-    return ["sim", *_recordings()]
+    from qflib.desk.deribit_chains import find_deribit_chains
+
+    chains = [DERIBIT] if find_deribit_chains(_folder()) else []
+    return ["sim", "coin-sim", *chains, *_recordings()]
 
 
 def path(name: str) -> Path:
-    """A file shipped with the library, as "positions.csv".
+    """A file shipped with the library, as "positions.csv", or one by its name under the folder of the setting `data`.
 
     Raises
     ------
@@ -87,9 +96,43 @@ def path(name: str) -> Path:
     """
     folder = Path(str(resources.files(_SHIPPED)))
     shipped = sorted(f.name for f in folder.iterdir() if f.suffix in (".csv", ".toml", ".parquet"))
-    if name not in shipped:
-        raise DataError(f"file {name!r} is not shipped; expected one of {', '.join(shipped)}")
-    return folder / name
+    if name in shipped:
+        return folder / name
+    data = _folder()
+    found = sorted(f for f in data.rglob("*") if f.name == name and f.is_file()) if data.is_dir() else []
+    if not found:
+        raise DataError(
+            f"file {name!r} is not shipped; expected one of {', '.join(shipped)}, or a recording under {data}, the "
+            "folder of the setting data (QFLIB_DATA)"
+        )
+    return found[0]
+
+
+def _coin_feed(name: str, options: dict[str, Any]) -> Feed:
+    """Chains, recorded or simulated, and the books around their futures."""
+    from qflib.desk.coin_feed import CoinFeed, HedgeBook
+    from qflib.desk.deribit_chains import find_deribit_chains, read_deribit_chains
+    from qflib.desk.sim_chains import simulated_chains
+
+    own = ("start", "end") if name == DERIBIT else ("seed", "snapshots")
+    known = (*own, *(f.name for f in fields(HedgeBook)))
+    if unknown := sorted(set(options) - set(known)):
+        raise InputError(f"option {unknown[0]!r} is unknown for {name!r}; expected {', '.join(known)}")
+    book = HedgeBook(**{f.name: options[f.name] for f in fields(HedgeBook) if f.name in options})
+    if name != DERIBIT:
+        return CoinFeed(simulated_chains(**{k: options[k] for k in own if k in options}), book)
+    folder = find_deribit_chains(_folder())
+    assert folder is not None  # the name is known where it is found
+    chains = read_deribit_chains(folder)
+    if {"start", "end"} & set(options):
+        chains = chains.between(options.get("start", chains.times[0]), options.get("end", chains.times[-1]))
+    return CoinFeed(chains, book)
+
+
+def _folder() -> Path:
+    from qflib import settings
+
+    return settings.load().data
 
 
 def _has_unit(duration: Any) -> None:
@@ -101,9 +144,7 @@ def _has_unit(duration: Any) -> None:
 
 
 def _recordings() -> dict[str, tuple[Path, str]]:
-    from qflib import settings
-
-    folder = settings.load().data
+    folder = _folder()
     if not folder.is_dir():
         return {}
     told = ((f, _venue_of(f)) for f in sorted(folder.rglob("*")) if f.is_file())

@@ -1,4 +1,4 @@
-"""P&L explain: what the Greeks at a period's start say of the period's P&L."""
+"""P&L explain: what the Greeks at each revaluation's start say of a period's P&L."""
 
 from __future__ import annotations
 
@@ -7,64 +7,53 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from qflib.records import Batch
+from qflib.records import EXPLAIN, Batch
 
-YEAR_NS = 365 * 86_400 * 10**9
-COLUMNS = ("delta", "gamma", "vega", "theta", "unexplained", "total")
+#: Parts of the P&L, the rest, and their sum.
+COLUMNS = tuple(c.name for c in EXPLAIN.columns if c.type == "f64")
 
 
 def explain(reports: list[Batch]) -> pd.DataFrame:
-    """Hypothetical P&L between successive reports, by Greek.
+    """P&L between successive reports, by Greek, carry and cost.
 
     Parameters
     ----------
     reports
-        Risk reports ("risk" batches) in time order.
+        Risk reports ("risk" batches) of one portfolio in time order.
 
     Returns
     -------
     DataFrame
-        Index the period's end (UTC); columns delta, gamma, vega, theta, unexplained, total, in reporting currency.
+        Index the period's end (UTC); columns delta, gamma, vega, theta, rho, vanna, volga, charm, veta, carry, fees,
+        slippage, unexplained, total, in reporting currency. Parts sum to total exactly.
 
     Notes
     -----
-    Second order in the underlying, first in volatility and time: dV = delta dF + gamma dF^2 / 2 + vega dsigma +
-    theta dt, position by position, with positions frozen at the start. O(positions * reports).
+    The exposures step attributes at every revaluation, so fills and costs within a period are in it. What a booking
+    brings with it, its price against the mark, is nobody's P&L of the period and in none of the columns.
+    O(underlyings * reports).
 
     Examples
     --------
     >>> from qflib.desk.explain import explain
-    >>> explain([]).columns.tolist()
-    ['delta', 'gamma', 'vega', 'theta', 'unexplained', 'total']
+    >>> explain([]).columns.tolist()[-3:]
+    ['slippage', 'unexplained', 'total']
     """
-    rows = [_between(a, b) for a, b in pairwise(reports)]
+    sums = [_sums(b) for b in reports]
+    rows = [_between(a, b) for a, b in pairwise(sums)]
     ends = pd.to_datetime([int(b.risk.time_ns[0]) for b in reports[1:]], utc=True)
     return pd.DataFrame(rows, columns=list(COLUMNS), index=pd.DatetimeIndex(ends, name="time"), dtype=np.float64)
 
 
-def _between(a: Batch, b: Batch) -> list[float]:
-    moved = dict.fromkeys(("delta", "gamma", "vega", "theta"), 0.0)
-    shift, years = {}, {}
-    before = {
-        g: (float(f), int(t)) for g, f, t in zip(a.greeks.underlying, a.greeks.forward, a.greeks.time_ns, strict=True)
-    }
-    for u, f, t in zip(b.greeks.underlying, b.greeks.forward, b.greeks.time_ns, strict=True):
-        if u in before:
-            shift[u], years[u] = float(f) - before[u][0], (int(t) - before[u][1]) / YEAR_NS
-    for i in range(len(a.greeks.underlying)):
-        u = a.greeks.underlying[i]
-        if u in shift:
-            moved["delta"] += float(a.greeks.delta[i]) * shift[u]
-            moved["gamma"] += 0.5 * float(a.greeks.gamma[i]) * shift[u] ** 2
-            moved["theta"] += float(a.greeks.theta[i]) * years[u]
-    p, q = a.positions, b.positions
-    later = {(int(q.instrument[i]), int(q.book[i])): i for i in range(len(q.qty))}
-    total = 0.0
-    for i in range(len(p.qty)):
-        j = later.get((int(p.instrument[i]), int(p.book[i])))
-        if j is None:
-            continue
-        total += int(p.qty[i]) * (float(q.lot_value[j]) - float(p.lot_value[i])) * float(q.fx[j])
-        if np.isfinite(p.implied_vol[i]) and np.isfinite(q.implied_vol[j]):
-            moved["vega"] += float(p.vega[i]) * (float(q.implied_vol[j]) - float(p.implied_vol[i]))
-    return [*moved.values(), total - sum(moved.values()), total]
+def _sums(report: Batch) -> dict[tuple[bytes, int], np.ndarray]:
+    """Figures since the beginning, by underlying and book."""
+    e = report.explain
+    figures = np.stack([getattr(e, name) for name in COLUMNS], axis=1)
+    return {(u, int(b)): row for u, b, row in zip(e.underlying.tolist(), e.book.tolist(), figures, strict=True)}
+
+
+def _between(a: dict[tuple[bytes, int], np.ndarray], b: dict[tuple[bytes, int], np.ndarray]) -> np.ndarray:
+    made = np.zeros(len(COLUMNS))
+    for key, figures in b.items():
+        made += figures - a.get(key, 0.0)
+    return made

@@ -44,7 +44,7 @@ def fill_cost(decided_qty: Any, price_expected: Any, cost_expected: Any, qty: An
     return made if np.ndim(made) else float(made)
 
 
-def value_of_one(instrument: Instrument, fx: float = 1.0) -> float:
+def value_of_one(instrument: Instrument, fx: float = 1.0, price: float = float("nan")) -> float:
     """Reporting currency that a 1.00 of price of one contract is worth.
 
     Parameters
@@ -53,13 +53,24 @@ def value_of_one(instrument: Instrument, fx: float = 1.0) -> float:
         The contract.
     fx
         Reporting currency a unit of its settlement currency.
+    price
+        About which; an inverse future's P&L is not linear in its price.
 
     Returns
     -------
     float
-        0 for an inverse contract, whose P&L is not linear in its price: of its cost only the expected share is known.
+        Of an inverse future in its quote currency, whose rate is taken as 1: contract value / price.
+
+    Examples
+    --------
+    >>> from qflib.records import Instrument
+    >>> future = Instrument("BTC-PERPETUAL", kind="perpetual", underlying="BTC", inverse=True, contract_value=10.0)
+    >>> value_of_one(future, price=80_000.0)
+    0.000125
     """
-    return 0.0 if instrument.inverse else instrument.multiplier * fx
+    if instrument.inverse and instrument.kind in ("future", "perpetual"):
+        return instrument.contract_value / price
+    return instrument.multiplier * fx
 
 
 def rates_of(positions: Any) -> dict[int, float]:

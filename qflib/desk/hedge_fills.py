@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 
@@ -49,13 +50,14 @@ def hedge_fills(run: Run) -> pd.DataFrame:
     decided = decided[decided["portfolio"] == run.recorder.portfolio].drop_duplicates(key)
     fills = x.rename_axis("time").reset_index().merge(decided, on=key, how="left", suffixes=("", "_expected"))
     lots, buys = fills["qty"].abs(), fills["side"] == "bid"
-    worth = lots * fills["instrument"].map(_value_of_one(run, fills["instrument"].unique())).astype(float)
+    worth = lots * _value_of_one(run, fills["instrument"], fills["price_expected"])
     cost = fill_cost(fills["qty_expected"], fills["price_expected"], fills["cost"], lots, fills["price"], worth)
     made = fills.assign(side=np.where(buys, "buy", "sell"), cost=cost).set_index("time")
     return made[list(_COLUMNS)]
 
 
-def _value_of_one(run: Run, symbols: Iterable[str]) -> dict[str, float]:
+def _value_of_one(run: Run, symbols: Iterable[str], prices: Iterable[float]) -> NDArray[np.float64]:
     """Reporting currency a 1.00 of each contract's price."""
     table, fx = run.recorder.instruments, rates_of(run.recorder.latest["risk"].positions)
-    return {s: value_of_one(table[s], fx.get(table.id(s), 1.0)) for s in symbols}
+    worth = [value_of_one(table[s], fx.get(table.id(s), 1.0), p) for s, p in zip(symbols, prices, strict=True)]
+    return np.array(worth, np.float64)

@@ -158,7 +158,7 @@ def _reports(store: DeltaHistory, cluster: str, portfolio: str, risk: pa.Table, 
     _, first = np.unique(rows.time_ns // outcome_ns, return_index=True)
     wanted = np.unique(at[np.append(first, len(at) - 1)], axis=0)
     parts: dict[str, list[Any]] = {}
-    for name in ("positions", "greeks", "limits"):
+    for name in ("positions", "greeks", "limits", "explain", "min_variance"):
         kept = KEPT[name]
         found = store.scan(name, None, _records(cluster, wanted) & (ds.field("portfolio") == portfolio))
         found = found.sort_by([(c, "ascending") for c in ("partition", "offset", "row")])

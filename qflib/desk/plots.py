@@ -17,6 +17,14 @@ _GREEKS = {
     "gamma": "#f28e2b",
     "vega": "#59a14f",
     "theta": "#b07aa1",
+    "rho": "#86bcb6",
+    "vanna": "#edc948",
+    "volga": "#8cd17d",
+    "charm": "#d4a6c8",
+    "veta": "#d7b5a6",
+    "carry": "#9c755f",
+    "fees": "#e15759",
+    "slippage": "#ff9d9a",
     "unexplained": "#bab0ac",
 }
 _ES = {  # the target is drawn first and wide: where it is the current one both are seen
@@ -107,6 +115,8 @@ def explained(explain: pd.DataFrame, unit: str, start: pd.Timestamp) -> Any:
     up, down, parts = np.zeros(len(ends)), np.zeros(len(ends)), []
     for name, color in _GREEKS.items():
         value = explain[name].to_numpy(np.float64)
+        if not value.any():
+            continue
         base = np.where(value >= 0, up, down)
         up, down = up + np.maximum(value, 0.0), down + np.minimum(value, 0.0)
         boxes = (ends - 0.9 * width, base, ends - 0.1 * width, base + value)
@@ -129,7 +139,7 @@ def _frame(title: str, ylabel: str, height: int) -> dict[str, Any]:
         "responsive": True,
         "yformatter": NumeralTickFormatter(format="0,0.[00]"),
         "legend_position": "top",
-        "legend_cols": 6,
+        "legend_cols": 8,
         "show_grid": True,
         "hooks": [_aligned],
     }

@@ -100,7 +100,8 @@ class Run:
         got = filled.reindex(keys).fillna(0.0).to_numpy()
         spent = paid.reindex(keys).fillna(0.0).to_numpy()
         fx = {} if "risk" not in self.recorder.latest else rates_of(self.recorder.latest["risk"].positions)
-        one = np.array([value_of_one(table[s], fx.get(table.id(s), 1.0)) for s in frame["instrument"]], np.float64)
+        priced = zip(frame["instrument"], frame["price"], strict=True)
+        one = np.array([value_of_one(table[s], fx.get(table.id(s), 1.0), p) for s, p in priced], np.float64)
         average = np.divide(spent, got, out=frame["price"].to_numpy(copy=True), where=got > 0)
         cost = fill_cost(frame["qty"], frame["price"], frame["cost"], got, average, got * one)
         return frame.assign(filled=got, realised_cost=cost.where(frame["qty"] != 0, 0.0))
@@ -117,7 +118,7 @@ class Run:
 
     @cached_property
     def explain(self) -> pd.DataFrame:
-        """P&L of each outcome period by Greek: delta, gamma, vega, theta, unexplained, total."""
+        """P&L of each outcome period by Greek, carry and cost, with what they leave; parts sum to total exactly."""
         return explain(self.recorder.snapshots)
 
     @cached_property

@@ -111,7 +111,7 @@ class Standing:
         qty, expected, cost = decided
         if qty:
             table, i, lots = self.instruments, fill.instrument, abs(fill.qty)
-            one = value_of_one(table[i], self._fx.get(i, 1.0)) * table.to_qty(i, lots)
+            one = value_of_one(table[i], self._fx.get(i, 1.0), expected) * table.to_qty(i, lots)
             fill.cost = fill_cost(qty, expected, cost, lots, table.to_price(i, fill.price_ticks), one)
             self.realised_cost += fill.cost
 

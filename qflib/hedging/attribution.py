@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def explain_by_greeks(
         "rho": g["rho"] * r, "vanna": g["vanna"] * s * v, "volga": 0.5 * g["volga"] * v * v,
         "charm": g["charm"] * s * t, "veta": g["veta"] * v * t,
     }  # fmt: skip
-    frame = _frame({name: terms[name] for name in TERMS})
+    frame = frame_of({name: terms[name] for name in TERMS})
     frame["unexplained"] = (after - before) - frame.sum(axis=1).to_numpy()
     frame["total"] = after - before
     return frame
@@ -103,22 +104,63 @@ def explain_by_steps(
     >>> made[["time", "spot"]].round(4).values.tolist()
     [[-0.0353, 0.4432]]
     """
-    if sorted(order) != sorted(STEPS):
-        raise InputError(f"order {order!r} must hold each of {', '.join(STEPS)} once")
-    now = {"spot": _array(spot), "vol": _array(vol), "rate": _array(rate), "time": _array(years)}
     changes = {"spot": spot_change, "vol": vol_change, "rate": rate_change, "time": years_passed}
-    moved = {name: _array(change) * (-1.0 if name == "time" else 1.0) for name, change in changes.items()}
 
-    def value() -> Any:
+    def value(now: Mapping[str, Any]) -> Any:
         return black_scholes(right, now["spot"], strike, now["time"], now["rate"], dividend_yield, now["vol"])
 
-    first = last = value()
+    return step_by_step(value, {"spot": spot, "vol": vol, "rate": rate, "time": years}, changes, order)
+
+
+def step_by_step(
+    value: Callable[[Mapping[str, Any]], Any],
+    before: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    order: tuple[str, ...],
+) -> pd.DataFrame:
+    """Move one thing after the other, each staying moved, and note what it changed.
+
+    Parameters
+    ----------
+    value
+        Of the option, from what `before` names; "time" is years left.
+    before
+        Where each thing stands.
+    changes
+        By how much it moves; years that pass are left no longer.
+    order
+        Of the names of `before`.
+
+    Returns
+    -------
+    DataFrame
+        A row an option: a column a step, in the order, and total.
+
+    Raises
+    ------
+    InputError
+        If the order does not hold each name once.
+
+    Notes
+    -----
+    O(n), one valuation a step.
+
+    Examples
+    --------
+    >>> at, by = {"spot": 2.0, "vol": 3.0}, {"spot": 1.0, "vol": 1.0}
+    >>> step_by_step(lambda x: x["spot"] * x["vol"], at, by, ("spot", "vol")).values.tolist()
+    [[3.0, 3.0, 6.0]]
+    """
+    if sorted(order) != sorted(before):
+        raise InputError(f"order {order!r} must hold each of {', '.join(before)} once")
+    now = {name: _array(x) for name, x in before.items()}
+    first = last = value(now)
     made = {}
     for step in order:
-        now[step] = now[step] + moved[step]
-        here = value()
+        now[step] = now[step] + _array(changes[step]) * (-1.0 if step == "time" else 1.0)
+        here = value(now)
         made[step], last = here - last, here
-    frame = _frame(made)
+    frame = frame_of(made)
     frame["total"] = last - first
     return frame
 
@@ -128,7 +170,8 @@ def _array(value: Any) -> Any:
     return np.asarray(value, np.float64) if isinstance(value, list | tuple) else value
 
 
-def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+def frame_of(columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Figures an option as columns: one row for scalars, the index of a Series where one is."""
     index = next((c.index for c in columns.values() if isinstance(c, pd.Series)), None)
     scalar = all(getattr(c, "ndim", 0) == 0 for c in columns.values())
     return pd.DataFrame(columns, index=[0] if scalar else index)

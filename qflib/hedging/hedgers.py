@@ -26,6 +26,9 @@ class Band:
         Most lots an order; None: no bound.
     max_position
         Most lots of the hedge instrument held, either side; None: no bound.
+    min_variance
+        Whether the step hedges the minimum-variance delta where the one that it fits online gains one step ahead; else
+        the Black–Scholes delta.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Band:
     risk_aversion: float = 1.0
     max_order: int | None = None
     max_position: int | None = None
+    min_variance: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.risk_aversion) and self.risk_aversion > 0):

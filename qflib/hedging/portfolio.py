@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.hedging.currencies import Converted, priced
 from qflib.hedging.portfolio_greeks import Units, portfolio_greeks
 from qflib.hedging.revaluation import Moves, Valued, value
 from qflib.hedging.scenario_table import Accuracy, add_scenario_pnl
 from qflib.kernels.expected_shortfall import es_var, tail_weights
 from qflib.kernels.position_values import YEAR_NS
+from qflib.pricing.fx import settlement_of
 from qflib.records.schema import frozen
 from qflib.shortfall.decomposition import ComponentES
 from qflib.shortfall.inputs import levels_of
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from qflib.hedging.comparison import WhatIf
     from qflib.hedging.ladder import Ladder
     from qflib.pricing import Market
+    from qflib.records import Instrument
     from qflib.shortfall.scenarios import ScenarioSet
 
 F8 = NDArray[np.float64]
 
 COLUMNS = ("instrument", "qty", "avg_price")
-GROUPS = ("instrument", "underlying", "expiry", "kind", "right", "strike")
+GROUPS = ("instrument", "underlying", "expiry", "kind", "right", "strike", "currency")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,8 @@ class Portfolio:
     name
         Of the portfolio, the key of its records.
     currency
-        What P&L and Greeks are in. Instruments quote it; inverse ones settle in coin, converted at the forward.
+        What P&L and Greeks are in, converted from what instruments quote at the market's rates of exchange. Inverse
+        ones settle in coin, converted at the forward, or at the rate that the market's `fx` has for it.
     instruments
         Symbols, a position each; one may stand twice.
     qty, avg_price
@@ -147,7 +151,7 @@ class Portfolio:
         market
             Forwards, vols and the instrument table.
         by
-            Of instrument, underlying, expiry, kind, right, strike.
+            Of instrument, underlying, expiry, kind, right, strike, currency (what is settled in).
         units
             "natural": a year and per 1.00. "trader": theta a calendar day, vega and rho a point, cash delta, cash gamma
             for 1 %.
@@ -157,7 +161,9 @@ class Portfolio:
         DataFrame
             Indexed by `by`; columns value, delta, gamma, vega, theta, rho, vanna, volga, charm, veta, speed, zomma,
             color, ultima. `value` is of options and spot (futures are settled daily). The delta of an inverse option
-            is adjusted for its premium in coin.
+            is adjusted for its premium in coin. With "currency" in `by` also fx_delta: what the positions gain in
+            reporting currency when the currency their value is in (coin, or what they quote) rises by 1.00, or (trader)
+            by all of itself, if that value is not funded in it; 0 of the reporting currency.
 
         Raises
         ------
@@ -165,32 +171,104 @@ class Portfolio:
             If `by` or units are unknown, an instrument is not in the table, or the market cannot price it.
         """
         labels = self.labels(market, by)
-        return portfolio_greeks(self.value(market), labels, self.qty, units)
+        return portfolio_greeks(self.value(market), labels, self.qty, units, market, self.currency)
+
+    @overload
+    def scenario_pnl(  # type: ignore[overload-overlap]
+        self,
+        market: Market,
+        scen: ScenarioSet,
+        *,
+        decay: bool = True,
+        accuracy: Accuracy = "full",
+        currency: Literal["settlement"],
+        converted: Converted = "pnl",
+    ) -> pd.DataFrame: ...
+
+    @overload
+    def scenario_pnl(
+        self,
+        market: Market,
+        scen: ScenarioSet,
+        *,
+        decay: bool = True,
+        accuracy: Accuracy = "full",
+        currency: str | None = None,
+        converted: Converted = "pnl",
+    ) -> pd.Series[float]: ...
 
     def scenario_pnl(
-        self, market: Market, scen: ScenarioSet, *, decay: bool = True, accuracy: Accuracy = "full"
-    ) -> pd.Series[float]:
-        """Full revaluation over the joint scenarios: P&L in reporting currency, gains positive.
+        self,
+        market: Market,
+        scen: ScenarioSet,
+        *,
+        decay: bool = True,
+        accuracy: Accuracy = "full",
+        currency: str | None = None,
+        converted: Converted = "pnl",
+    ) -> pd.Series[float] | pd.DataFrame:
+        """Full revaluation over the joint scenarios, gains positive.
 
         Forwards move by the scenario's return, each option keeps its own strike's vol plus the scenario's shift
-        (floored at 0.01); with `decay` the horizon passes, too. With accuracy "fast", P&L is read off a grid of returns
-        by vol shifts for each underlying, refined until it is within 1e-6 of the greatest P&L where it is tried; "full"
-        revalues every option in every scenario. On all cores; the bits do not depend on them. O(options · scenarios),
-        some 4 ns each, or O(options · nodes + scenarios).
+        (floored at 0.01); with `decay` the horizon passes, too.
+
+        Parameters
+        ----------
+        market, scen
+            What prices the positions now, and what happens. Rates of exchange move by the set's pairs ("EUR/USD"); a
+            coin without one moves with its underlying, which is its price.
+        decay
+            Whether the horizon passes.
+        accuracy
+            "full" revalues every option in every scenario. "fast": P&L is read off a grid of returns by vol shifts for
+            each underlying, refined until it is within 1e-6 of the greatest P&L where it is tried.
+        currency
+            Reported; None: the portfolio's. "settlement": what is paid, a column a settlement currency, each in itself.
+        converted
+            "pnl": the P&L in quote currency, or in coin, at the scenario's rate: qty · (V' − V) · X', so that what is
+            held is funded in its own currency. "value": qty · (V' X' − V X), the value now at today's rate.
 
         Returns
         -------
-        Series
+        Series or DataFrame
             Indexed by `scenario`, (n,).
 
         Raises
         ------
         InputError
-            If the set lacks an underlying held or the accuracy is unknown; or as `greeks`.
+            If the set lacks an underlying held or a rate of exchange, or an option is unknown; or as `greeks`.
+
+        Notes
+        -----
+        O(options · scenarios), some 4 ns each, or O(options · nodes + scenarios). On all cores; the bits do not depend
+        on them. Everything is revalued, so that cross terms of price, vol and exchange are exact.
         """
-        out, valued = np.zeros(scen.n), self.value(market)
-        add_scenario_pnl(valued, tuple(_moves(scen, v.underlying, decay) for v in valued), out, accuracy)
+        if currency == "settlement":
+            return self._settled(market, scen, decay, accuracy, converted)
+        out = np.zeros(scen.n)
+        parts = self._priced(market, scen, decay, converted, currency)
+        add_scenario_pnl(tuple(v for v, _ in parts), tuple(m for _, m in parts), out, accuracy)
         return pd.Series(out, pd.RangeIndex(scen.n, name="scenario"), name="pnl")
+
+    def _priced(
+        self, market: Market, scen: ScenarioSet, decay: bool, converted: Converted, currency: str | None = None
+    ) -> list[tuple[Valued, Moves]]:
+        to = self.currency if currency is None else currency
+        years = scen.horizon_ns / YEAR_NS if decay else 0.0
+        return list(priced(self.value(market, to), market, scen, to, years, converted))
+
+    def _settled(
+        self, market: Market, scen: ScenarioSet, decay: bool, accuracy: Accuracy, converted: Converted
+    ) -> pd.DataFrame:
+        paid = self.labels(market, "currency")["currency"]
+        made = {}
+        for code in dict.fromkeys(paid):
+            mine = np.flatnonzero(paid == code)
+            part = Portfolio(
+                self.name, code, tuple(self.instruments[i] for i in mine), self.qty[mine], self.avg_price[mine]
+            )
+            made[code] = part.scenario_pnl(market, scen, decay=decay, accuracy=accuracy, converted=converted)
+        return pd.DataFrame(made)
 
     def component_es(
         self,
@@ -200,28 +278,44 @@ class Portfolio:
         by: str | Sequence[str] = "instrument",
         *,
         decay: bool = True,
+        currency: str | None = None,
+        converted: Converted = "pnl",
     ) -> ComponentES:
         """Who causes the expected shortfall: Euler contributions that sum to it, every component fully revalued.
 
-        O(options · scenarios): only one component's vector is held at a time.
+        Parameters
+        ----------
+        market, scen, decay, converted
+            As of `scenario_pnl`.
+        level
+            Confidence.
+        by
+            As of `greeks`; "currency" is what instruments settle in.
+        currency
+            Reported; None: the portfolio's.
 
         Raises
         ------
         InputError
             If `by` or level is wrong; or as `scenario_pnl`.
+
+        Notes
+        -----
+        O(options · scenarios): only one component's vector is held at a time.
         """
         confidence = float(levels_of(level)[0])
         keys = [k if len(k) > 1 else k[0] for k in self.labels(market, by).itertuples(index=False, name=None)]
         names = list(dict.fromkeys(keys))
         of = np.array([names.index(k) for k in keys])
-        total = frozen(self.scenario_pnl(market, scen, decay=decay).to_numpy())
+        reported = self.currency if currency is None else currency
+        total = frozen(self.scenario_pnl(market, scen, decay=decay, currency=reported, converted=converted).to_numpy())
         levels, work, weight, out = frozen(np.array([confidence])), np.empty(scen.n), np.empty(scen.n), np.empty((1, 2))
         es_var(total, levels, out, work)
         es, var = out[0].tolist()
         tail_weights(total, confidence, weight, work)
         held = np.flatnonzero(weight)
         contribution, alone = np.zeros(len(names)), np.zeros(len(names))
-        parts = [(v, _moves(scen, v.underlying, decay)) for v in self.value(market)]
+        parts = self._priced(market, scen, decay, converted, reported)
         for j in range(len(names)):
             pnl = np.zeros(scen.n)
             for v, moves in parts:
@@ -231,13 +325,19 @@ class Portfolio:
             contribution[j] = 0.0 - float(np.sum(weight[held] * pnl[held]))
             es_var(frozen(pnl), levels, out, work)
             alone[j] = out[0, 0]
-        return ComponentES(es, var, confidence, tuple(_label(k) for k in names), contribution, alone, self.currency)
+        return ComponentES(es, var, confidence, tuple(_label(k) for k in names), contribution, alone, reported)
 
-    def ladder(self, market: Market, spot: Sequence[float], vol: Sequence[float] = (0.0,)) -> Ladder:
-        """P&L on a grid of moves of all underlyings at once, no time passing: see `qflib.hedging.ladder`."""
+    def ladder(
+        self,
+        market: Market,
+        spot: Sequence[float],
+        vol: Sequence[float] = (0.0,),
+        time: Sequence[str | pd.Timedelta] | None = None,
+    ) -> Ladder:
+        """P&L on a grid of moves of all underlyings at once, and of time: see `qflib.hedging.ladder`."""
         from qflib.hedging.ladder import ladder
 
-        return ladder(self, market, spot, vol)
+        return ladder(self, market, spot, vol, time)
 
     def what_if(self, trades: pd.DataFrame, market: Market, scen: ScenarioSet, level: float = 0.975) -> WhatIf:
         """Greeks and ES before and after trades: see `qflib.hedging.comparison`."""
@@ -245,9 +345,9 @@ class Portfolio:
 
         return what_if(self, trades, market, scen, level)
 
-    def value(self, market: Market) -> tuple[Valued, ...]:
-        """The positions as arrays, valued, an entry an underlying."""
-        return value(self.name, self.currency, self.instruments, self.qty, market)
+    def value(self, market: Market, currency: str | None = None) -> tuple[Valued, ...]:
+        """The positions as arrays, valued in a currency (None: the portfolio's), an entry an underlying."""
+        return value(self.name, currency or self.currency, self.instruments, self.qty, market)
 
     def labels(self, market: Market, by: str | Sequence[str]) -> pd.DataFrame:
         """Columns `by` of the instrument table, a row a position.
@@ -262,7 +362,7 @@ class Portfolio:
         if unknown or not names:
             raise InputError(f"by is {by!r}; expected some of {', '.join(GROUPS)}")
         rows = [market.instruments[s] for s in self.instruments]
-        return pd.DataFrame({n: [getattr(r, "symbol" if n == "instrument" else n) for r in rows] for n in names})
+        return pd.DataFrame({n: [_told(r, n) for r in rows] for n in names})
 
     def __len__(self) -> int:
         return len(self.instruments)
@@ -274,8 +374,10 @@ class Portfolio:
         return f"<p><b>{self.name}</b>, {self.currency}</p>" + str(self.to_frame().to_html(max_rows=20, index=False))
 
 
-def _moves(scen: ScenarioSet, underlying: str, decay: bool) -> Moves:
-    return Moves.of(*scen.shocks(underlying), scen.horizon_ns / YEAR_NS if decay else 0.0)
+def _told(r: Instrument, name: str) -> Any:
+    if name == "currency":
+        return settlement_of(r)
+    return r.symbol if name == "instrument" else getattr(r, name)
 
 
 def _label(key: Any) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import DataError, InputError
 from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
 from qflib.pricing import black76
+from qflib.pricing.fx import settlement_of
 from qflib.records.instrument import Instrument
 from qflib.records.schema import frozen
 
@@ -25,12 +27,18 @@ VOL_FLOOR = 0.01  # after a scenario's shift
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """Scenarios of one underlying: returns of the forward, shifts of volatility, and the time that passes."""
+    """Scenarios of one underlying: returns of the forward, shifts of volatility, and the time that passes.
+
+    `weight` is what a scenario's P&L, made at today's rates of exchange, is worth at the scenario's; `carried` the
+    relative move of the currency that value is held in, where its own move counts. None: one; not counted.
+    """
 
     spot_return: F8
     vol_shift: F8
     log_growth: F8
     years: float
+    weight: F8 | None = None
+    carried: F8 | None = None
 
     @classmethod
     def of(cls, spot_return: F8, vol_shift: F8, years: float) -> Moves:
@@ -40,10 +48,11 @@ class Moves:
     def cut(self, first: int, stop: int) -> Moves:
         """Scenarios from one on to before another."""
         at = slice(first, stop)
-        return Moves(self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years)
+        weight, carried = (None if x is None else x[at] for x in (self.weight, self.carried))
+        return Moves(self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years, weight, carried)
 
     def take(self, which: NDArray[np.int64]) -> Moves:
-        """Some scenarios."""
+        """Some scenarios, at today's rates of exchange."""
         return Moves(
             frozen(self.spot_return[which]), frozen(self.vol_shift[which]), frozen(self.log_growth[which]), self.years
         )
@@ -55,7 +64,8 @@ class Valued:
 
     `cash_qty` is P&L in reporting currency per 1.00 of the option's or future's price; `linear` that per 1.00 of
     relative move of what is linear in it. A premium held in coin moves with the coin, so inverse options have a linear
-    part: minus their value.
+    part: minus their value. `held` is the value in reporting currency of what has one (options, spot), `quote` what it
+    is quoted in, `coin` what an inverse one settles in, "" of others.
     """
 
     underlying: str
@@ -71,10 +81,33 @@ class Valued:
     price: F8
     cash_qty: F8
     linear: F8
+    held: F8 = field(default_factory=lambda: np.zeros(0))
+    quote: tuple[str, ...] = ()
+    coin: tuple[str, ...] = ()
+
+    def only(self, which: NDArray[np.bool_]) -> Valued:
+        """Some of the positions."""
+        some: dict[str, Any] = {}
+        for name, x in ((f.name, getattr(self, f.name)) for f in fields(self)):
+            if isinstance(x, np.ndarray):
+                some[name] = x[which]
+            elif isinstance(x, tuple):
+                some[name] = tuple(itertools.compress(x, which))
+        return replace(self, **some)
 
     def add_pnl(self, moves: Moves, out: F8, which: NDArray[np.bool_] | None = None) -> None:
         """Add the scenario P&L of (some of) the positions to `out`; O(options · scenarios)."""
         held = np.ones(len(self.option), bool) if which is None else which
+        if moves.weight is None:
+            self._add_at_todays_rates(moves, out, held)
+        else:
+            made = np.zeros(len(out))
+            self._add_at_todays_rates(moves, made, held)
+            out += moves.weight * made
+        if moves.carried is not None:
+            out += float(np.sum(self.held[held])) * moves.carried
+
+    def _add_at_todays_rates(self, moves: Moves, out: F8, held: NDArray[np.bool_]) -> None:
         o = np.flatnonzero(held & self.option & (self.cash_qty != 0))
         if len(o):
             after = np.maximum(self.years[o] - moves.years, 0.0)
@@ -103,20 +136,31 @@ class Valued:
 def value(name: str, currency: str, symbols: Sequence[str], qty: F8, market: Market) -> tuple[Valued, ...]:
     """Positions valued by Black-76 on their underlyings' forwards, an entry an underlying.
 
+    Parameters
+    ----------
+    name, currency
+        Of the portfolio; what it reports.
+    symbols, qty
+        Positions, (n,).
+    market
+        Forwards, vols, rates of exchange, the instrument table.
+
     Raises
     ------
     UnknownInstrumentError
         If the market's table lacks an instrument.
     InputError
-        If an option is American or an instrument quotes another currency than the portfolio reports.
+        If an option is American, or an instrument quotes a currency that the market cannot convert.
     DataError
         If the market has no positive forward, or no vol, for an instrument.
     """
     rows = [market.instruments[s] for s in symbols]
     for r in rows:
-        _check(name, currency, r)
+        _check(name, r)
     names = np.array([r.underlying for r in rows], object)
-    return tuple(_valued(u, np.flatnonzero(names == u), rows, qty, market) for u in dict.fromkeys(names.tolist()))
+    return tuple(
+        _valued(name, currency, u, np.flatnonzero(names == u), rows, qty, market) for u in dict.fromkeys(names.tolist())
+    )
 
 
 def _unit_quantity(r: Instrument, forward: float) -> float:
@@ -126,7 +170,15 @@ def _unit_quantity(r: Instrument, forward: float) -> float:
     return r.multiplier
 
 
-def _valued(underlying: str, at: NDArray[np.int64], rows: list[Instrument], qty: F8, market: Market) -> Valued:
+def _valued(
+    name: str,
+    currency: str,
+    underlying: str,
+    at: NDArray[np.int64],
+    rows: list[Instrument],
+    qty: F8,
+    market: Market,
+) -> Valued:
     forward = float(market.forwards.get(underlying, np.nan))
     if not (np.isfinite(forward) and forward > 0):
         raise DataError(f"underlying {underlying!r} has the forward {forward} at {market.at}; give a positive one")
@@ -145,21 +197,32 @@ def _valued(underlying: str, at: NDArray[np.int64], rows: list[Instrument], qty:
     if option.any():
         o = option
         price[o] = black76(right[o], forward, strike[o], years[o], vol[o], market.rate)
-    cash_qty = qty[at] * np.array([_unit_quantity(r, forward) for r in mine])
+    rate = np.array([_rate(name, r, currency, market, forward) for r in mine])
+    cash_qty = qty[at] * np.array([_unit_quantity(r, forward) for r in mine]) * rate
     inverse = np.array([r.inverse for r in mine], bool)
     slope = np.where(option, np.where(inverse, -price, 0.0), forward)
+    held = cash_qty * np.where(option, price, np.where(spot, forward, 0.0))
     return Valued(
-        underlying, forward, market.rate, at, option, spot, right, strike, years, vol, price, cash_qty, cash_qty * slope
-    )
+        underlying, forward, market.rate, at, option, spot, right, strike, years, vol, price, cash_qty,
+        cash_qty * slope, held,
+        tuple(r.quote_currency for r in mine), tuple(settlement_of(r) if r.inverse else "" for r in mine),
+    )  # fmt: skip
 
 
-def _check(name: str, currency: str, r: Instrument) -> None:
+def _rate(name: str, r: Instrument, currency: str, market: Market, forward: float) -> float:
+    """Reporting currency a unit of what the P&L is made in: quote currency; a coin's at the market's rate for it."""
+    try:
+        if r.inverse and (settlement_of(r) == currency or settlement_of(r) in market.fx):
+            return market.fx_rate(settlement_of(r), currency) / forward
+        return market.fx_rate(r.quote_currency, currency)
+    except DataError as e:
+        raise InputError(
+            f"instrument {r.symbol!r} quotes {r.quote_currency} and portfolio {name!r} reports {currency}: {e}"
+        ) from None
+
+
+def _check(name: str, r: Instrument) -> None:
     if r.style == "american":
         raise InputError(
             f"option {r.symbol!r} is american; portfolios revalue European options: leave it out of {name}"
-        )
-    if r.quote_currency != currency:
-        raise InputError(
-            f"instrument {r.symbol!r} quotes {r.quote_currency} and portfolio {name!r} reports {currency}; "
-            f"hold it in a portfolio of its currency"
         )

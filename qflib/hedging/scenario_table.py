@@ -103,7 +103,15 @@ def _off_a_grid(v: Valued, m: Moves, out: F8) -> Callable[[int, int], None]:
         grid_pnl(table, *place, part.log_growth, part.vol_shift, out[a:b])
         rest(a, b)
 
-    return work
+    def weighted(a: int, b: int) -> None:
+        part, made = m.cut(a, b), np.zeros(b - a)
+        grid_pnl(table, *place, part.log_growth, part.vol_shift, made)
+        out[a:b] += made if part.weight is None else part.weight * made
+        if part.carried is not None:
+            out[a:b] += float(np.sum(v.held[long])) * part.carried
+        rest(a, b)
+
+    return work if m.weight is None and m.carried is None else weighted
 
 
 def _table(

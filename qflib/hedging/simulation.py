@@ -38,6 +38,8 @@ class HedgeSimulation:
         (rules, paths): P&L at expiry, and the present value of what was paid in costs.
     level
         Confidence of expected shortfall.
+    times
+        (paths,) of a backtest: when each option was sold.
 
     Examples
     --------
@@ -51,6 +53,12 @@ class HedgeSimulation:
     pnl: Floats = field(repr=False)
     costs: Floats = field(repr=False)
     level: float
+    times: pd.Index[Any] | None = field(repr=False, default=None)
+
+    def by_path(self) -> pd.DataFrame:
+        """P&L, a row a path (in a backtest a sale, by its time), a column a rule."""
+        index = pd.RangeIndex(self.pnl.shape[1], name="path") if self.times is None else self.times
+        return pd.DataFrame(self.pnl.T, index=index, columns=list(self.rules))
 
     def to_frame(self) -> pd.DataFrame:
         """A row a rule: mean_pnl, std, es, mean_cost, and their standard errors.

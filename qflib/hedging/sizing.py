@@ -63,6 +63,7 @@ class _Leg:
     book: HedgeBook
     lot: float
     pnl: F8
+    fx: float = 1.0
     asked: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def trade(self, lots: int) -> tuple[float, float]:
@@ -78,7 +79,7 @@ class _Leg:
         told = self.book.cost_to_trade("buy" if lots > 0 else "sell", qty)
         if told.filled < qty * (1 - 1e-12) or not math.isfinite(told.cost):
             return math.inf, math.nan
-        return float(told.cost), float(told.avg_price)
+        return float(told.cost) * self.fx, float(told.avg_price)
 
 
 def hedge(
@@ -195,7 +196,7 @@ def _legs(
         lot = float(market.instruments.to_qty(market.instruments.id(symbol), 1))
         one = Portfolio(pf.name, pf.currency, (symbol,), np.array([lot]), np.zeros(1))
         pnl: F8 = np.asarray(one.scenario_pnl(market, scen), np.float64)
-        legs.append(_Leg(symbol, of[symbol], lot, pnl))
+        legs.append(_Leg(symbol, of[symbol], lot, pnl, market.fx_rate(row.quote_currency, pf.currency)))
     return legs
 
 

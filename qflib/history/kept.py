@@ -116,6 +116,8 @@ _ROWS = (
     Kept("greeks", RISK_METRICS, "risk", "greeks"),
     Kept("limits", RISK_METRICS, "risk", "limits"),
     Kept("hedges", RISK_METRICS, "risk", "hedges"),
+    Kept("explain", RISK_METRICS, "risk", "explain"),
+    Kept("min_variance", RISK_METRICS, "risk", "min_variance"),
     Kept("tops", ANALYTICS_RESULTS, "analytics", "tops"),
     Kept("depth", ANALYTICS_RESULTS, "analytics", "depth"),
     Kept("trades", ANALYTICS_RESULTS, "analytics", "trades"),

@@ -206,7 +206,7 @@ class DailyRisk:
         return hedge_fills(self.run)
 
     def explain(self) -> pd.DataFrame:
-        """P&L by Greek, a row an outcome period, positions frozen at its start."""
+        """P&L by Greek, carry and cost, a row an outcome period."""
         return self.run.explain
 
     def backtest(self) -> BacktestResult | Unavailable:

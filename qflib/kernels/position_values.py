@@ -27,7 +27,7 @@ SUMMED = ("delta", "gamma", "vega", "theta", "rho", "vanna", "volga")
 #: Rows of `value_positions`' output, a figure a position.
 FIGURES = (
     "mark", "price", "own_forward", "fx", "lot_value", "value", "unrealised", "realised", "fees", "avg_price",
-    "cash_qty", "linear", *SUMMED,
+    "cash_qty", "linear", *SUMMED, "charm", "veta",
 )  # fmt: skip
 (
     _MARK, _PRICE, _OWN_FORWARD, _FX, _LOT_VALUE, _VALUE, _UNREALISED, _REALISED, _FEES, _AVG_PRICE, _CASH_QTY, _LINEAR,
@@ -42,6 +42,7 @@ _VALUED, _BOOKED, _OPEN = range(_SUMMED, len(SUMS))
 # of what `greeks` returns
 _UNIT_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
 _DELTA, _GAMMA, _VEGA, _THETA, _RHO, _VANNA, _VOLGA = (GREEKS.index(name) for name in SUMMED)
+_CHARM, _VETA = GREEKS.index("charm"), GREEKS.index("veta")
 
 _NO_GREEKS = (0.0,) * len(GREEKS)
 
@@ -147,6 +148,7 @@ def value_positions(
         g[1], g[2], g[3] = held * row[_GAMMA], held * row[_VEGA], held * row[_THETA]
         g[4] = held * (row[_RHO] + row[_DIVIDEND_RHO])  # at a fixed forward only the discounting moves
         g[5], g[6] = held * row[_VANNA], held * row[_VOLGA]
+        g[7], g[8] = held * row[_CHARM], held * row[_VETA]
         of_book = sums[1 if entry.book == HEDGE else 0]
         for k in range(_SUMMED):
             of_book[k] += g[k]
@@ -170,6 +172,7 @@ def positions_pnl(
     spot_return: F,
     vol_shift: F,
     vol_floor: float,
+    on_grid: NDArray[np.bool_],
     out: F,
 ) -> None:
     """Scenario P&L of one book's positions, gains positive, added to `out`.
@@ -186,19 +189,24 @@ def positions_pnl(
         How long the scenarios take.
     log_growth, spot_return, vol_shift, vol_floor, out
         As of `option_pnl`.
+    on_grid
+        bool (n,): options whose value after the scenario is added elsewhere; here it is what they are worth now.
 
     Notes
     -----
     O(n · scenarios), options first, in the order of the entries; what is linear is summed before.
     """
     one = np.empty((7, 1))
-    linear = 0.0
+    linear, worth = 0.0, 0.0
     for i in range(len(entries)):
         at, cash_qty = entries[i].instrument, figures[_CASH_QTY, i]
         if entries[i].book != book or cash_qty == 0.0:
             continue
         linear += figures[_LINEAR, i]
         if terms.right[at] == 0.0:
+            continue
+        if on_grid[i]:
+            worth += cash_qty * figures[_PRICE, i]
             continue
         years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
         one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
@@ -209,3 +217,6 @@ def positions_pnl(
         )  # fmt: skip
     if linear != 0.0:
         linear_pnl(linear, spot_return, out)
+    if worth != 0.0:
+        for j in range(out.size):
+            out[j] -= worth

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.jit import inlined, kernel
+from qflib.kernels.jit import inlined, simd_kernel
 
 F = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ def _weights(t: float) -> tuple[float, float, float, float]:
     return -t * u * v / 6.0, (t + 1.0) * u * v / 2.0, -(t + 1.0) * t * v / 2.0, (t + 1.0) * t * u / 6.0
 
 
-@kernel
+@simd_kernel
 def grid_pnl(
     table: F, first_x: float, step_x: float, first_v: float, step_v: float, log_growth: F, vol_shift: F, out: F
 ) -> None:
@@ -39,8 +39,9 @@ def grid_pnl(
     O(n). Error of fourth order in the steps, where the book is smooth.
     """
     nx, nv = table.shape
+    per_x, per_v = 1.0 / step_x, 1.0 / step_v
     for j in range(out.size):
-        x, v = (log_growth[j] - first_x) / step_x, (vol_shift[j] - first_v) / step_v
+        x, v = (log_growth[j] - first_x) * per_x, (vol_shift[j] - first_v) * per_v
         a = min(max(int(x), 1), nx - 3)
         b = min(max(int(v), 1), nv - 3)
         p0, p1, p2, p3 = _weights(x - a)

@@ -70,7 +70,8 @@ def inverse_greeks(
     -------
     dict or DataFrame
         `price` in coin; `delta`, premium-adjusted: the Black-76 delta minus the coin premium, the coins that hedge the
-        coin P&L; `gamma`, its slope in the forward; `vega`, `theta` in coin; `black_delta`.
+        coin P&L; `gamma`, its slope in the forward; `vega`, `theta`, `volga`, `veta` in coin; `vanna`, `charm`, the
+        slopes of `delta` in vol and against time to expiry; `black_delta`.
 
     Raises
     ------
@@ -100,6 +101,10 @@ def inverse_greeks(
         "gamma": g["gamma"] - delta / f,
         "vega": g["vega"] / f,
         "theta": g["theta"] / f,
+        "vanna": g["vanna"] - g["vega"] / f,
+        "volga": g["volga"] / f,
+        "charm": g["charm"] - g["theta"] / f,
+        "veta": g["veta"] / f,
         "black_delta": g["delta"],
     }
     return pd.DataFrame(made) if isinstance(g, pd.DataFrame) else made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.pricing.european import black76
+from qflib.pricing.fx import checked_fx, coins, worth
 from qflib.pricing.inversion import implied_vol
 from qflib.pricing.surface import YEAR, Surface
 
@@ -43,11 +45,16 @@ class Market:
         How vols move with the forward: "sticky_strike", each option keeps its own.
     rate
         Discount rate, continuous, a year.
+    fx
+        Currency -> what one unit is worth in `base`. A coin that inverse instruments settle in needs none: it is worth
+        its underlying's forward. One given here is converted at it, as at an index.
+    base
+        What `fx` is in.
 
     Raises
     ------
     InputError
-        If `at` has no time zone or the dynamics are unknown.
+        If `at` has no time zone, the dynamics are unknown, or a rate of exchange is not positive.
 
     Examples
     --------
@@ -67,9 +74,12 @@ class Market:
     surfaces: Mapping[str, Surface] = field(default_factory=dict)
     dynamics: str = "sticky_strike"
     rate: float = 0.0
+    fx: Mapping[str, float] = field(default_factory=dict)
+    base: str = "USD"
 
     def __post_init__(self) -> None:
         _check_instant(self.at)
+        object.__setattr__(self, "fx", checked_fx(self.fx, self.base))
         if self.dynamics not in DYNAMICS:
             raise InputError(f"dynamics {self.dynamics!r} are unknown; expected {', '.join(DYNAMICS)}")
 
@@ -82,6 +92,8 @@ class Market:
         surfaces: Mapping[str, Surface] | None = None,
         dynamics: str = "sticky_strike",
         rate: float = 0.0,
+        fx: Mapping[str, float] | None = None,
+        base: str = "USD",
     ) -> Market:
         """The market that a set of tops shows.
 
@@ -93,7 +105,7 @@ class Market:
             Indexed by symbol; columns bid and ask, float prices, NaN where a side is empty.
         at
             The instant, with a time zone.
-        surfaces, dynamics, rate
+        surfaces, dynamics, rate, fx, base
             As in `Market`.
 
         Returns
@@ -144,8 +156,9 @@ class Market:
         mid = 0.5 * (tops["bid"].astype(np.float64) + tops["ask"].astype(np.float64))
         marks = {str(s): float(p) for s, p in mid.items()}
         surfaces = {} if surfaces is None else dict(surfaces)
-        bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, surfaces, dynamics, rate)
-        return cls(at, instruments, bare.forwards, marks, _vols(bare), surfaces, dynamics, rate)
+        more = (surfaces, dynamics, rate, {} if fx is None else fx, base)
+        bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, *more)
+        return cls(at, instruments, bare.forwards, marks, _vols(bare), *more)
 
     def years(self, symbol: str) -> float:
         """ACT/365 years to the expiry instant, at least 0; NaN where it has none."""
@@ -165,6 +178,36 @@ class Market:
         if not np.isfinite(value):
             raise DataError(f"underlying {underlying!r} has no forward at {self.at}; its future needs a bid and an ask")
         return value
+
+    @cached_property
+    def coins(self) -> Mapping[str, tuple[str, str]]:
+        """Coin -> the underlying whose price it is, and what that is quoted in."""
+        return coins(self.instruments)
+
+    def fx_rate(self, currency: str, to: str | None = None) -> float:
+        """What one unit of a currency or coin is worth in another; None: in the base.
+
+        From `fx`; a coin's that is not there from the forward of its underlying.
+
+        Raises
+        ------
+        DataError
+            If there is none.
+
+        Examples
+        --------
+        >>> import pandas as pd, qflib as qf
+        >>> table = qf.Instruments((qf.Instrument("COIN.P", kind="perpetual", underlying="COIN", inverse=True,
+        ...                                       contract_value=10.0),))
+        >>> market = qf.Market(pd.Timestamp("2026-01-05T14:30Z"), table, {"COIN": 55_000.0}, {}, {}, fx={"EUR": 1.1})
+        >>> market.fx_rate("COIN"), round(market.fx_rate("COIN", "EUR"), 6)
+        (55000.0, 50000.0)
+        """
+        to = self.base if to is None else to
+        if currency == to:
+            return 1.0
+        one, other = (worth(c, self.base, self.fx, self.coins, self.forwards) for c in (currency, to))
+        return one / other
 
     def vol(self, symbol: str) -> float:
         """Vol of an option: its own implied vol, else its surface's, else that of the nearest quoted strike.

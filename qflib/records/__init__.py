@@ -23,11 +23,13 @@ from qflib.records.instrument import Instrument
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
 from qflib.records.risk_tables import (
+    EXPLAIN,
     EXPOSURE,
     GREEKS,
     HEDGE_INSTRUMENTS,
     HEDGES,
     LIMITS,
+    MIN_VARIANCE,
     POSITIONS,
     RISK,
     ROLLING,
@@ -69,6 +71,7 @@ __all__ = [
     "DEAD",
     "DEPTH",
     "EXECUTIONS",
+    "EXPLAIN",
     "EXPOSURE",
     "FRAMES",
     "GREEKS",
@@ -77,6 +80,7 @@ __all__ = [
     "INPUT_MARKS",
     "LIMITS",
     "MARKET_EVENTS",
+    "MIN_VARIANCE",
     "NEXT_OFFSETS",
     "ORDERS",
     "PLACES",

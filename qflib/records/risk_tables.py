@@ -163,3 +163,45 @@ ROLLING = Table(
     ),
     "Rolling expected shortfall of outcomes.",
 )
+EXPLAIN = Table(
+    "Explain",
+    (
+        C("portfolio", "text", 1),
+        C("underlying", "text", 2),
+        C("book", "u32", 3),
+        C("from_ns", "i64", 4, "market time of the first valuation: all figures are from there on"),
+        C("time_ns", "i64", 5, "market time of the last one"),
+        C("delta", "f64", 6, "reporting currency, as all that follow"),
+        C("gamma", "f64", 7),
+        C("vega", "f64", 8),
+        C("theta", "f64", 9),
+        C("rho", "f64", 10),
+        C("vanna", "f64", 11),
+        C("volga", "f64", 12),
+        C("charm", "f64", 13),
+        C("veta", "f64", 14),
+        C("carry", "f64", 15, "basis moves of own forwards against the underlying's mark; coin P&L held, by the coin"),
+        C("fees", "f64", 16, "a cost is negative"),
+        C("slippage", "f64", 17, "trades against the marks they came upon; a cost is negative"),
+        C("unexplained", "f64", 18, "the rest"),
+        C("total", "f64", 19, "change of realised and unrealised P&L, fees in"),
+    ),
+    "P&L explained by the Greeks at each revaluation's start, summed since from_ns: a difference of two rows is a "
+    "period's. Figures are multiples of 2^-20: parts sum to total, and rows subtract, without rounding.",
+)
+MIN_VARIANCE = Table(
+    "MinVariance",
+    (
+        C("portfolio", "text", 1),
+        C("underlying", "text", 2),
+        C("time_ns", "i64", 3, "market time of the newest move in the fit"),
+        C("n", "u64", 4, "moves of quoted options in the fit"),
+        C("a", "f64", 5, "delta = Black-Scholes delta + vega / (forward * sqrt(years)) * (a + b delta + c delta^2)"),
+        C("b", "f64", 6),
+        C("c", "f64", 7),
+        C("gain", "f64", 8, "1 - squared errors over those of the Black-Scholes delta, one step ahead; NaN: none yet"),
+        C("used", "u32", 9, "1: the hedger adds the correction"),
+        C("correction", "f64", 10, "to the portfolio's Black-Scholes delta, reporting currency per 1.00"),
+    ),
+    "The minimum-variance delta of an underlying, fitted online.",
+)

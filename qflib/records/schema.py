@@ -156,6 +156,8 @@ class Table:
         """All rows of several column sets, in order."""
         if not parts:
             return self.empty
+        if len(parts) == 1:
+            return parts[0]
         return self.Columns(*(frozen(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)))
 
     @cached_property
@@ -193,6 +195,10 @@ def frozen(a: NDArray[Any]) -> NDArray[Any]:
 def _as_column(table: str, column: Column, dtype: np.dtype[Any], value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray and value.dtype == dtype and value.ndim == 1:
         return value
+    if (type(value) is int and -(2**63) <= value < 2**63 and column.type in ("i64", "f64")) or (
+        type(value) is float and column.type == "f64"
+    ):
+        return np.array(value, dtype)
     if column.type == "text":
         return _as_text(table, column, value)
     if column.type == "blob":
@@ -209,6 +215,8 @@ def _as_column(table: str, column: Column, dtype: np.dtype[Any], value: Any) -> 
 
 
 def _as_text(table: str, column: Column, value: Any) -> NDArray[Any]:
+    if type(value) is str and value.isascii() and len(value) <= TEXT_BYTES and "\0" not in value:
+        return np.array(value.encode(), column.dtype)
     a = np.asarray(value)
     if a.dtype.kind == "S":
         if a.dtype.itemsize > TEXT_BYTES and a.size and np.char.str_len(a).max() > TEXT_BYTES:
@@ -227,7 +235,10 @@ def _filled(kind: str, dtype: np.dtype[Any], a: NDArray[Any] | None, n: int) -> 
     if a is None:
         return _zeros(dtype, 0 if kind == "blob" else n)
     if a.ndim == 0:
-        return frozen(np.full(n, a, dtype))
+        made = np.empty(n, dtype)
+        made[...] = a
+        made.setflags(write=False)
+        return made
     if not a.flags.writeable and a.flags.c_contiguous:
         return a
     # A view, so that the caller's own array stays writeable.

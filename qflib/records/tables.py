@@ -7,11 +7,13 @@ Times are int64 nanoseconds UTC, prices integer ticks, quantities integer lots u
 from __future__ import annotations
 
 from qflib.records.risk_tables import (
+    EXPLAIN,
     EXPOSURE,
     GREEKS,
     HEDGE_INSTRUMENTS,
     HEDGES,
     LIMITS,
+    MIN_VARIANCE,
     POSITIONS,
     RISK,
     ROLLING,
@@ -330,6 +332,8 @@ EXPOSURES = Record(
         ("scenario_set", SCENARIO_SETS, 8),
         ("shocks", SHOCKS, 9),
         ("forecast", VECTORS, 10),
+        ("explain", EXPLAIN, 11),
+        ("min_variance", MIN_VARIANCE, 12),
     ),
 )
 RISK_REPORT = Record(
@@ -342,6 +346,8 @@ RISK_REPORT = Record(
         ("greeks", GREEKS, 3),
         ("limits", LIMITS, 4),
         ("hedges", HEDGES, 5),
+        ("explain", EXPLAIN, 6),
+        ("min_variance", MIN_VARIANCE, 7),
     ),
 )
 ANALYTICS = Record(

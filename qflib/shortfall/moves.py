@@ -34,7 +34,12 @@ def moves_of(history: pd.DataFrame, horizon_ns: int) -> Moves:
     """
     names = _checked(history)
     spot = np.column_stack([history[(u, "spot")].to_numpy(np.float64) for u in names])
-    vol = np.column_stack([history[(u, "atm_vol")].to_numpy(np.float64) for u in names])
+    vol = np.column_stack(
+        [
+            history[(u, "atm_vol")].to_numpy(np.float64) if (u, "atm_vol") in history.columns else np.ones(len(spot))
+            for u in names
+        ]
+    )
     for what, a in (("spot", spot), ("atm_vol", vol)):
         bad = ~(np.isfinite(a) & (a > 0))
         if bad.any():
@@ -67,7 +72,7 @@ def _checked(history: object) -> tuple[str, ...]:
         raise InputError("history is not in order of time, or has a time twice; sort it and drop doubles")
     names = tuple(dict.fromkeys(str(u) for u in history.columns.get_level_values(0)))
     for u in names:
-        for what in ("spot", "atm_vol"):
+        for what in ("spot",) if "/" in u else ("spot", "atm_vol"):  # a rate of exchange need not have a vol
             if (u, what) not in history.columns:
                 raise InputError(f"history has no column ({u!r}, {what!r}); give spot and atm_vol of every underlying")
     if not names:

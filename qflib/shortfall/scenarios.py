@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import ChecksumError, DataError, InputError
 from qflib.records import SCENARIO_SETS, SHOCKS
@@ -27,6 +27,7 @@ class ScenarioSet:
     """Joint shocks of several underlyings over one horizon.
 
     A scenario shocks all underlyings at once, so scenario P&L of positions adds up over instruments and underlyings.
+    A rate of exchange is an underlying like others, named by its pair: "EUR/USD" is what one euro is worth in dollars.
 
     Parameters
     ----------
@@ -119,6 +120,41 @@ class ScenarioSet:
             raise InputError(f"the scenario set has no underlying {underlying!r}; it has {', '.join(self.underlyings)}")
         j = self.underlyings.index(underlying)
         return frozen(self.spot_return[:, j].copy()), frozen(self.vol_shift[:, j].copy())
+
+    def with_fx(self, returns: Mapping[str, ArrayLike], base: str = "USD") -> ScenarioSet:
+        """With rates of exchange as factors beside the underlyings, scenario by scenario.
+
+        Parameters
+        ----------
+        returns
+            Currency -> (n,) simple returns of its worth in `base`, above -1; a number is that of every scenario, 0.0
+            that of a peg.
+        base
+            A market's `base`.
+
+        Raises
+        ------
+        InputError
+            If the set has the pair already, or as `ScenarioSet`.
+
+        Examples
+        --------
+        >>> from qflib.shortfall.scenarios import ScenarioSet
+        >>> s = ScenarioSet(("DAX",), [[-0.02], [0.01]], [[0.01], [-0.005]], 86_400_000_000_000)
+        >>> s.with_fx({"EUR": [0.004, -0.001]}).underlyings
+        ('DAX', 'EUR/USD')
+        """
+        names, columns = list(self.underlyings), [self.spot_return]
+        for currency, moves in returns.items():
+            names.append(f"{currency}/{base}")
+            try:
+                columns.append(np.broadcast_to(np.asarray(moves, np.float64), (self.n,))[:, None])
+            except (TypeError, ValueError):
+                raise InputError(f"returns of {currency!r} are not {self.n} numbers; give one a scenario") from None
+        more = np.zeros((self.n, len(returns)))
+        return ScenarioSet(
+            tuple(names), np.hstack(columns), np.hstack([self.vol_shift, more]), self.horizon_ns, self.n_historical
+        )
 
     def to_tables(self, chunk_rows: int = 50_000) -> list[tuple[Any, Any]]:
         """The set in chunks, each a (SCENARIO_SETS, SHOCKS) pair: some scenarios of one underlying, 16 bytes each.
@@ -236,7 +272,8 @@ def historical(history: pd.DataFrame, horizon: str | pd.Timedelta = "1D", n: int
     Parameters
     ----------
     history
-        UTC index; columns (underlying, "spot" | "atm_vol"), one row a period (a trading day).
+        UTC index; columns (underlying, "spot" | "atm_vol"), one row a period (a trading day). A rate of exchange
+        ("EUR/USD") needs no atm_vol.
     horizon
         A multiple of the period: overlapping moves over so many rows. Below the period: moves of one row, scaled by
         √(horizon / period).

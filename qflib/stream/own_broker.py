@@ -68,39 +68,52 @@ class OwnBroker:
         Raises
         ------
         QflibError
-            If it could not be started.
+            If it could not be started in the first place.
         """
-        if self._starting is None or not self._starting.done():
+        if self._due is not None or self._starting is None or not self._starting.done():
+            return False
+        if self._failed() is not None:
             return False
         status = self._starting.result()
         self.first = self.first or status
-        return self._due is None
+        return True
 
     def tend(self) -> None:
-        """Start it again where it has died.
+        """Start it again where it has died, or where it could not be started again.
 
         Raises
         ------
         QflibError
-            If it cannot be started, or dies again and again.
+            If it cannot be started in the first place, or dies again and again.
         """
-        if not self.ready and self._due is None:
-            return
         now = time.monotonic()
         if self._due is not None:
             if now >= self._due:
                 self._due = None
                 self.restarts += 1
                 self.start()
-        elif self._broker is not None:
+        elif (failed := self._failed()) is not None:
+            self._again(now, str(failed))
+        elif self.ready and self._broker is not None:
             status = self._broker.status()
             self.peak_memory = max(self.peak_memory, status.memory_bytes or 0)
             if not status.running:
-                wait = self._deaths.wait(_KILLED, now=now, lived=now - self._started_at)
-                if self._deaths.count >= CRASHES and now - self._started_at < WINDOW_S / CRASHES:
-                    raise BrokerError(f"the broker dies again and again; see its log in {status.folder}")
-                self._due = now + (wait or 0.0)
-                _log.warning("broker died", again_in_s=wait)
+                self._again(now, f"it died; see its log in {status.folder}")
+
+    def _failed(self) -> BaseException | None:
+        """Why it could not be started again: a machine under load may be slow, a port be held for a moment."""
+        if self.first is None or self._starting is None or not self._starting.done():
+            return None
+        failed = self._starting.exception()
+        return failed if isinstance(failed, BrokerError) else None
+
+    def _again(self, now: float, why: str) -> None:
+        lived = now - self._started_at
+        wait = self._deaths.wait(_KILLED, now=now, lived=lived)
+        if self._deaths.count >= CRASHES and lived < WINDOW_S / CRASHES:
+            raise BrokerError(f"the broker dies again and again: {why}")
+        self._due = now + (wait or 0.0)
+        _log.warning("broker died", why=why, again_in_s=wait)
 
     def stop(self, timeout_s: float) -> None:
         """Stop it; what has not ended in time is killed."""

@@ -123,7 +123,7 @@ class HedgeLedger:
     def _pay(self, decided: _Decision, fill: HedgeFill) -> None:
         i, lots = fill.instrument, abs(fill.qty)
         if decided[0] and 0 <= i < len(self.instruments):
-            one = value_of_one(self.instruments[i], self._fx.get(i, 1.0)) * self.instruments.to_qty(i, lots)
+            one = value_of_one(self.instruments[i], self._fx.get(i, 1.0), decided[1]) * self.instruments.to_qty(i, lots)
             price = self.instruments.to_price(i, fill.price_ticks)
             fill.cost = fill_cost(*decided, lots, price, one)
             self.cost += fill.cost

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from qflib.desk.explain import COLUMNS as EXPLAINED
 from qflib.records import Batch, Book, Instruments
 from qflib.views.stamp import Stamp
 
@@ -28,7 +29,7 @@ class Report:
     stamp
         Sequence, times, age.
     batch
-        The RiskReport itself: tables risk, positions, greeks, limits, hedges.
+        The RiskReport itself: tables risk, positions, greeks, limits, hedges, explain, min_variance.
     instruments
         The instrument table.
     """
@@ -93,6 +94,28 @@ class Report:
                 "as_of": pd.to_datetime(g.as_of_ns, utc=True),
             }
         )
+
+    @cached_property
+    def explain(self) -> pd.DataFrame:
+        """P&L since from_ns by Greek, carry and cost, a row an underlying and book; parts sum to total exactly."""
+        e = self.batch.explain
+        return pd.DataFrame(
+            {
+                "underlying": [v.decode() for v in e.underlying.tolist()],
+                "book": [_book(b) for b in e.book.tolist()],
+                "from": pd.to_datetime(e.from_ns, utc=True),
+                "time": pd.to_datetime(e.time_ns, utc=True),
+                **{n: getattr(e, n) for n in EXPLAINED},
+            }
+        )
+
+    @cached_property
+    def min_variance(self) -> pd.DataFrame:
+        """The minimum-variance fit, a row an underlying: n, a, b, c, gain one step ahead, used, correction, time."""
+        m = self.batch.min_variance
+        made = {"underlying": [v.decode() for v in m.underlying.tolist()]}
+        made |= {n: getattr(m, n) for n in ("n", "a", "b", "c", "gain", "correction")}
+        return pd.DataFrame(made | {"used": m.used.astype(bool), "time": pd.to_datetime(m.time_ns, utc=True)})
 
     @cached_property
     def by_expiry(self) -> pd.DataFrame:

@@ -79,6 +79,9 @@ def test_forms_of_a_run() -> None:
     risk = json.loads(encode(report_form(report, views.risk)))
     assert [x["es_current"] for x in risk["levels"]] == report.risk["es_current"].tolist()
     assert risk["levels"][0]["horizon"] == "1D"
+    parts = [list(row.values())[4:] for row in risk["explain"]]
+    assert [sum(row[:-1]) for row in parts] == [row[-1] for row in parts] == report.explain["total"].tolist()
+    assert [(row["underlying"], row["book"]) for row in risk["explain"]][:2] == [("ACME", "client"), ("ACME", "hedge")]
     frame = report.by_expiry
     assert sum(row["vega"] for row in risk["by_expiry"]) == pytest.approx(frame["vega"].sum())
     assert [row["underlying"] for row in risk["by_expiry"]] == [u for u, _ in frame.index]

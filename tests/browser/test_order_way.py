@@ -242,7 +242,12 @@ def test_the_brokers_death_shows_and_heals(
     assert old.json()["age_ms"] >= 0
     page.wait_for_selector('#market .tile[data-stale="true"]', timeout=20_000)
     seen["page grey"] = time.monotonic() - began
-    wait(lambda: client.get("/readyz").status_code == 200, 90)
+
+    def ready() -> bool:
+        assert up.process.poll() is None, up.said
+        return client.get("/readyz").status_code == 200
+
+    wait(ready, 90)
     seen["ready again"] = time.monotonic() - began
     fresh = client.get("/v1/books/ACME.F").json()["seq"]
     answered(client, "/v1/books/ACME.F", lambda b: b["seq"] > fresh or None)

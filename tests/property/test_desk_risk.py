@@ -11,6 +11,7 @@ from scipy.stats import norm
 
 from qflib.desk import Desk, Run
 from qflib.desk.datasets import load
+from qflib.desk.explain import COLUMNS
 from qflib.errors import InputError
 from qflib.hedging import Portfolio
 from qflib.hedging.hedgers import Band
@@ -117,6 +118,29 @@ def test_every_es_is_that_of_a_full_revaluation(hedged: Any) -> None:
                 cost = float(h.cost.sum()) if name == "es_target" else 0.0
                 np.testing.assert_allclose(getattr(r, name)[k], expected_shortfall(pnl, level) + cost, rtol=1e-6)
     assert proposed >= 4, "no report proposed a hedge: es_target was not put to the test"
+
+
+def test_explain_sums_exactly_and_is_the_change_of_the_reports_own_pnl(hedged: Any) -> None:
+    reports, run = hedged[2], hedged[3]
+    opened = next(
+        k for k, b in enumerate(reports) if b.count and len(b.positions.qty) == len(reports[-1].positions.qty)
+    )
+    rows = []
+    for b in reports:
+        e = b.explain
+        figures = np.stack([getattr(e, n) for n in COLUMNS])
+        assert (figures[:-1].sum(axis=0) == figures[-1]).all()
+        rows.append(figures)
+    first, last = reports[opened], reports[-1]
+    moved = rows[-1] - rows[opened]
+    assert (moved[:-1].sum(axis=0) == moved[-1]).all()
+    told = [b.greeks.realised + b.greeks.unrealised for b in (first, last)]
+    np.testing.assert_allclose(moved[-1], told[1] - told[0], atol=2e-6)
+    assert (last.explain.time_ns == last.greeks.time_ns).all()
+    hedges = last.explain.book == 2
+    assert rows[-1][COLUMNS.index("slippage"), hedges].sum() < 0
+    assert np.abs(moved[COLUMNS.index("unexplained")]).max() < 1e-4 * np.abs(moved).max()
+    assert len(run.explain.columns) == len(COLUMNS)
 
 
 def test_hedging_cuts_expected_shortfall(hedged: Any) -> None:

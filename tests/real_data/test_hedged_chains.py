@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from qflib.desk.day_chains import daily_moves, read_day_chains
 from qflib.hedging import MinVarianceDelta, hedge_effectiveness
-from qflib.pricing import greeks, implied_vol, parity_forwards
 
 pytestmark = pytest.mark.data
 
@@ -17,34 +16,9 @@ pytestmark = pytest.mark.data
 @pytest.fixture(scope="module")
 def spxw(test_data: Any) -> pd.DataFrame:
     """January and February 2018: calls and puts of one strike beside one another, with what they were the next day."""
-    d = pd.read_csv(test_data / "options/spxw_jan2018.csv.gz")
-    d["quote_date"], d["expiry"] = (pd.to_datetime(d[c], errors="coerce") for c in ("quote_date", "expiration"))
-    d = d[(d["quote_date"] > "2018-01-01") & (d["bid"] > 0.05)]
-    d = d.assign(
-        mid=(d["bid"] + d["ask"]) / 2, right=d["option_type"].map({"c": "call", "p": "put"}).fillna(d["option_type"])
-    )
-    keys = ["quote_date", "expiry", "strike"]
-    d = d.drop_duplicates([*keys, "right"])
-    forwards = parity_forwards(d, by=["quote_date", "expiry"])
-    forwards = forwards[forwards["discount"].between(0.97, 1.03)]
-    wide = d.pivot_table(index=keys, columns="right", values="mid").dropna().reset_index()
-    wide["spot"] = wide["quote_date"].map(d.groupby("quote_date")["underlying_price"].first())
-    wide["years"] = (wide["expiry"] - wide["quote_date"]).dt.days / 365
-    wide = wide[wide["years"] > 5 / 365].join(forwards, on=["quote_date", "expiry"], how="inner")
-    out = np.where(wide["strike"] >= wide["forward"], "call", "put")
-    price = np.where(out == "call", wide["call"], wide["put"])
-    rate = -np.log(wide["discount"]) / wide["years"]
-    terms = (wide["strike"].to_numpy(), wide["years"].to_numpy())
-    vol, status = implied_vol(price, out, *terms, forward=wide["forward"].to_numpy(), rate=rate.to_numpy())
-    wide = wide.assign(vol=vol, rate=rate)[status == "ok"]
-    g = greeks("call", wide["strike"], wide["years"], wide["vol"], forward=wide["forward"], rate=wide["rate"])
-    # per 1.00 of the forward, and of spot as if it moved in proportion
-    wide = wide.assign(delta_forward=g["delta"], delta=g["delta"] * wide["forward"] / wide["spot"], vega=g["vega"])
-    wide = wide.sort_values(["expiry", "strike", "quote_date"])
-    later = wide.groupby(["expiry", "strike"])[["quote_date", "call", "put", "spot", "forward"]].shift(-1)
-    wide = wide.join(later.add_suffix("_next")).dropna(subset=["call_next"])
-    wide = wide[(wide["quote_date_next"] - wide["quote_date"]).dt.days <= 4]
-    return wide[wide["delta"].between(0.05, 0.95)]
+    quotes = read_day_chains(test_data / "options/spxw_jan2018.csv.gz")
+    moves = daily_moves(quotes[quotes["quote_date"] > "2018-01-01"])
+    return moves[moves["delta"].between(0.05, 0.95)]
 
 
 def test_january_calls_are_hedged_by_the_parity_forward_and_by_spot(spxw: pd.DataFrame) -> None:

@@ -94,7 +94,7 @@ def test_one_rule_for_linear_inverse_and_foreign_contracts() -> None:
     run = Run(recorder, 1.0, 0, {}, "", at, at)
     want = [
         5.0 * 4 / 10 + 0.5 * 4 * 10.0,
-        6.0,  # inverse: its share alone is known
+        6.0 + 10.0 * 6 * 100.0 / 50_000.0,  # inverse: a 1.00 is worth contract value / price
         7.0 * 2 / 4 - 1.0 * 2 * 50.0 * 1.2,
         np.nan,  # of another day's decision
     ]

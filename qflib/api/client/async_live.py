@@ -86,6 +86,10 @@ class AsyncLive:
         """Greeks of the last report, a row an underlying and book."""
         return await self._do(q.greeks(portfolio))
 
+    async def explain(self, portfolio: str | None = None) -> pd.DataFrame:
+        """P&L by Greek, carry and cost since the desk's first valuation, a row an underlying and book."""
+        return await self._do(q.explain(portfolio))
+
     async def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return await self._do(q.positions(portfolio, raw))

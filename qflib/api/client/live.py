@@ -88,6 +88,10 @@ class Live:
         """Greeks of the last report, a row an underlying and book."""
         return self._do(q.greeks(portfolio))
 
+    def explain(self, portfolio: str | None = None) -> pd.DataFrame:
+        """P&L by Greek, carry and cost since the desk's first valuation, a row an underlying and book."""
+        return self._do(q.explain(portfolio))
+
     def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return self._do(q.positions(portfolio, raw))

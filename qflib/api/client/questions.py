@@ -121,6 +121,16 @@ def greeks(name: str | None) -> Asking[pd.DataFrame]:
     return pd.DataFrame((yield from report(name))["greeks"])
 
 
+def explain(name: str | None) -> Asking[pd.DataFrame]:
+    """P&L explained since the first valuation, a row an underlying and book."""
+    import pandas as pd
+
+    made = pd.DataFrame((yield from report(name))["explain"])
+    for column in [c for c in ("from_ns", "time_ns") if c in made]:
+        made[column.removesuffix("_ns")] = pd.to_datetime(made.pop(column), utc=True)
+    return made
+
+
 def positions(name: str | None, raw: bool) -> Asking[pd.DataFrame]:
     """Positions of the last report."""
     which = name or (yield from portfolio())

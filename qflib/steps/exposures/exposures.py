@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.errors import DataError, InputError
+from qflib.errors import InputError
 from qflib.records import (
     CONTROLS,
     DEPTH,
@@ -18,8 +18,6 @@ from qflib.records import (
     GREEKS,
     HEDGE_INSTRUMENTS,
     POSITIONS,
-    SCENARIO_SETS,
-    SHOCKS,
     VECTORS,
     Batch,
     Book,
@@ -28,10 +26,14 @@ from qflib.records import (
 )
 from qflib.records.schema import TEXT_BYTES, frozen
 from qflib.records.topics import RISK_EXPOSURES
+from qflib.steps.exposures.explained import Explained
+from qflib.steps.exposures.grids import Grids
 from qflib.steps.exposures.hedge_orders import HedgeOrders
 from qflib.steps.exposures.ledger import Ledger
+from qflib.steps.exposures.min_variance import MinVariance
 from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import Revaluation, Shocks, Valued
+from qflib.steps.exposures.scenario_chunks import ScenarioChunks, check_shocks
 from qflib.steps.state import State
 from qflib.steps.step import Outbox
 
@@ -61,6 +63,10 @@ class ExposuresConfig:
         Forecasts are made of this horizon, once in it.
     session_ns
         Trading time of a day: what a day's shocks are spread over.
+    min_variance_ns
+        The minimum-variance delta learns from option quotes once in this; 0: never.
+    grid_from
+        Options times scenarios from which scenario vectors are read off a grid; fewer are revalued option by option.
     """
 
     period_ns: int = 100_000_000
@@ -69,6 +75,8 @@ class ExposuresConfig:
     currency: str = "USD"
     outcome_ns: int = 60_000_000_000
     session_ns: int = 86_400_000_000_000
+    min_variance_ns: int = 10_000_000_000
+    grid_from: int = 1_000_000
 
 
 @dataclass(slots=True)
@@ -127,8 +135,16 @@ class Exposures:
         self._hedges = HedgeOrders()
         self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._underlyings = [_Underlying() for _ in instruments.underlyings]
-        self._shocks: dict[int, Shocks] = {}
-        self._chunks: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+        self._sets = ScenarioChunks(instruments.underlyings)
+        self._explained = Explained(self._quotes, self._revaluation.terms)
+        self._grids = Grids(self._revaluation, self._config.rate, self._config.grid_from)
+        self._min_variance = MinVariance(
+            instruments, self._quotes, self._revaluation.terms, self._config.rate, self._config.min_variance_ns
+        )
+        self._parts = (
+            self._out, self._ledger, self._hedges, self._quotes, self._sets, self._explained, self._grids,
+            self._min_variance,
+        )  # fmt: skip
 
     def feed(self, batch: Batch) -> list[Batch]:
         """One batch of executions or marks in.
@@ -146,7 +162,7 @@ class Exposures:
             raise InputError(
                 f"exposures takes execution and marks batches of its underlyings, not {batch.kind!r} of {batch.key!r}"
             )
-        _check_shocks(batch)
+        check_shocks(batch)
         return self._marks(batch)
 
     def _marks(self, batch: Batch) -> list[Batch]:
@@ -159,7 +175,8 @@ class Exposures:
             self._quotes.update(tops, batch.depth)
             mine.as_of_ns = max(mine.as_of_ns, int(tops.time_ns.max()))
             mine.version += 1
-        new_set = self._take_shocks(u, batch)
+            self._min_variance.look(u, mine.time_ns)
+        new_set = self._sets.take(u, batch)
         urgent = new_set or len(batch.controls.kind) > 0 or bool(batch.tick.closing[0])
         if len(batch.controls.kind):
             mine.controls = CONTROLS.concat([mine.controls, batch.controls])
@@ -177,24 +194,25 @@ class Exposures:
             if self._hedges.apply(rows, i):
                 touched.add(rows.portfolio[i].decode())
             known = self._ledger.portfolios
-            out += self._publish(u, [p for p in range(len(known)) if known[p] in touched], urgent=True)
+            cause = int(rows.exec_type[i])
+            out += self._publish(u, [p for p in range(len(known)) if known[p] in touched], urgent=True, cause=cause)
         return out
 
-    def _publish(self, u: int, portfolios: Iterable[int], urgent: bool) -> list[Batch]:
+    def _publish(self, u: int, portfolios: Iterable[int], urgent: bool, cause: int = 0) -> list[Batch]:
         mine, period = self._underlyings[u], self._config.period_ns
         out = []
         for p in portfolios:
             sent = mine.sent.setdefault(p, _Sent())
             if urgent or sent.time_ns < 0 or mine.time_ns >= sent.time_ns - sent.time_ns % period + period:
                 same = sent.version == mine.version and sent.forecast == mine.time_ns // self._config.outcome_ns
-                made = self._exposure(u, p, sent, light=same and not urgent)
+                made = self._exposure(u, p, sent, same and not urgent, cause)
                 out += [made] if made is not None else []
         return out
 
-    def _exposure(self, u: int, p: int, sent: _Sent, light: bool) -> Batch | None:
+    def _exposure(self, u: int, p: int, sent: _Sent, light: bool, cause: int) -> Batch | None:
         """One portfolio's exposure; a light one says only that time went on. None while it cannot be valued."""
         mine, portfolio = self._underlyings[u], self._ledger.portfolios[p]
-        entries, shocks = self._ledger.of(p, u), self._shocks.get(u)
+        entries, shocks = self._ledger.of(p, u), self._sets.of(u)
         if not len(entries) or shocks is None or mine.time_ns == 0:
             return None
         v = self._revaluation.value(entries, u, mine.time_ns)
@@ -204,24 +222,31 @@ class Exposures:
         tables = {"exposure": self._head(u, portfolio, shocks, v, pnl)}
         if not light:
             tables |= {
-                "vectors": self._vectors(v, shocks),
+                "vectors": self._vectors(u, p, v, shocks),
                 "greeks": self._greeks(u, portfolio, v),
                 "positions": self._positions(portfolio, v),
+                "explain": self._explain(u, p, v, cause),
+                "min_variance": self._min_variance.row(u, v, *self._names(u, p, 1)),
             }
             tables |= self._hedge_instruments(u, portfolio, v)
             if mine.time_ns // self._config.outcome_ns != sent.forecast:
                 sent.forecast = mine.time_ns // self._config.outcome_ns
-                tables["forecast"] = self._vectors(v, shocks.over(self._config.outcome_ns, self._config.session_ns))
+                tables["forecast"] = self._forecast(v, shocks)
         if len(mine.controls.kind) > sent.controls:
             tables["controls"] = CONTROLS.slice(mine.controls, sent.controls, len(mine.controls.kind))
         if sent.set_id != shocks.set_id:  # the portfolio needs the shocks once, for what is linear in them
-            tables |= _shock_tables(self._instruments.underlyings[u], shocks)
+            tables |= self._sets.tables(u)
         sent.time_ns, sent.version, sent.set_id = mine.time_ns, mine.version, shocks.set_id
         sent.controls = len(mine.controls.kind)
         return self._out.make(RISK_EXPOSURES, portfolio, "exposures", **tables)
 
-    def _vectors(self, v: Valued, shocks: Shocks) -> Any:
-        client, hedge = (self._revaluation.vector(v, b, shocks) for b in BOOKS)
+    def _vectors(self, u: int, p: int, v: Valued, shocks: Shocks) -> Any:
+        client, hedge = (self._grids.vector(p, u, int(b), v, shocks) for b in BOOKS)
+        return VECTORS.make(client=client, hedge=hedge)
+
+    def _forecast(self, v: Valued, shocks: Shocks) -> Any:
+        shorter = shocks.over(self._config.outcome_ns, self._config.session_ns)
+        client, hedge = (self._grids.once(int(b), v, shorter) for b in BOOKS)
         return VECTORS.make(client=client, hedge=hedge)
 
     def _head(self, u: int, portfolio: str, shocks: Shocks, v: Valued, pnl: float) -> Any:
@@ -251,6 +276,13 @@ class Exposures:
             **v.sums,
         )
 
+    def _explain(self, u: int, p: int, v: Valued, cause: int) -> Any:
+        mine, pnl = self._explained.take(p, u, v, cause)
+        return self._explained.rows(mine, pnl, *self._names(u, p, len(BOOKS)))
+
+    def _names(self, u: int, p: int, n: int) -> tuple[Any, Any]:
+        return _text(self._ledger.portfolios[p], n), _text(self._instruments.underlyings[u], n)
+
     def _positions(self, portfolio: str, v: Valued) -> Any:
         return POSITIONS.make(
             portfolio=_text(portfolio, len(v.entries)),
@@ -265,46 +297,32 @@ class Exposures:
         at = self._quotes.hedge_instrument(u, v.time_ns)
         if at < 0:
             return {}
-        top = self._quotes.tops[at]
+        bid, bid_qty, ask, ask_qty = self._quotes.tops[at, :4].tolist()
         last_no, rejected, working = self._hedges.of(portfolio.encode(), at)
         held = v.entries["qty"][(v.entries["instrument"] == at) & (v.entries["book"] == Book.HEDGE)]
         unit = self._revaluation.unit_delta(at, v.forward)
         return {
             "hedge_instruments": HEDGE_INSTRUMENTS.make(
                 instrument=[at],
-                position=[int(held.sum())],
-                working=[working],
-                last_hedge_no=[last_no],
-                last_rejected=[rejected],
-                bid_ticks=[top[0]],
-                bid_qty=[top[1]],
-                ask_ticks=[top[2]],
-                ask_qty=[top[3]],
-                unit_delta=[unit],
-                unit_cash=[unit * self._instruments.to_price(at, 1)],
+                position=int(held.sum()),
+                working=working,
+                last_hedge_no=last_no,
+                last_rejected=rejected,
+                bid_ticks=bid,
+                bid_qty=bid_qty,
+                ask_ticks=ask,
+                ask_qty=ask_qty,
+                unit_delta=unit,
+                unit_cash=unit * float(self._instruments.to_price(at, 1)),
             ),
             "depth": self._quotes.depth.get(at, DEPTH.empty),
         }
 
-    def _take_shocks(self, u: int, batch: Batch) -> bool:
-        """Collect chunks of a scenario set; True when this underlying's part is complete."""
-        s = batch.scenario_set
-        if not len(s.set_id) or s.underlying[0].decode() != batch.key:
-            return False
-        key = (u, s.set_id[0].decode())
-        chunks = self._chunks.setdefault(key, [])
-        if int(s.first[0]) not in [first for first, _ in chunks]:  # one told twice counts once
-            chunks.append((int(s.first[0]), batch.shocks))
-        if sum(len(c.spot_return) for _, c in chunks) < int(s.n_scenarios[0]):
-            return False
-        whole = SHOCKS.concat([c for _, c in sorted(chunks, key=lambda c: c[0])])
-        del self._chunks[key]
-        self._shocks[u] = Shocks.of(key[1], int(s.horizon_ns[0]), whole.spot_return, whole.vol_shift)
-        return True
-
     def state(self) -> State:
         """The whole state as named arrays."""
-        out = self._out.state() | self._ledger.state() | self._hedges.state() | self._quotes.state()
+        out: State = {}
+        for part in self._parts:
+            out |= part.state()
         for u, mine in enumerate(self._underlyings):
             k = f"underlying.{u}."
             out[k + "time"] = np.array([mine.time_ns, mine.as_of_ns, mine.version, mine.closing], np.int64)
@@ -313,23 +331,12 @@ class Exposures:
             out[k + "sent"] = np.array(rows, np.int64).reshape(-1, 5)
             out[k + "sent_set"] = np.array([s.set_id for _, s in sent], "S64")
             out[k + "controls"] = CONTROLS.to_struct(mine.controls)
-            if u in self._shocks:
-                s = self._shocks[u]
-                out[k + "shocks.id"] = np.array([s.set_id], "S64")
-                out[k + "shocks.horizon"] = np.array([s.horizon_ns], np.int64)
-                out[k + "shocks"] = np.stack([s.spot_return, s.vol_shift])
-        for i, ((u, set_id), chunks) in enumerate(self._chunks.items()):
-            out[f"chunks.{i}.of"] = np.array([f"{u} {set_id}"], "S80")
-            out[f"chunks.{i}.first"] = np.array([f for f, _ in chunks], np.int64)
-            out[f"chunks.{i}.n"] = np.array([len(c.spot_return) for _, c in chunks], np.int64)
-            out[f"chunks.{i}"] = SHOCKS.to_struct(SHOCKS.concat([c for _, c in chunks]))
         return out
 
     def load(self, state: State) -> None:
         """Go on from a state."""
-        for part in (self._out, self._ledger, self._hedges, self._quotes):
+        for part in self._parts:
             part.load(state)
-        self._shocks, self._chunks = {}, {}
         for u, mine in enumerate(self._underlyings):
             k = f"underlying.{u}."
             mine.time_ns, mine.as_of_ns, mine.version, closing = state[k + "time"].tolist()
@@ -337,42 +344,9 @@ class Exposures:
             rows = zip(state[k + "sent"].tolist(), state[k + "sent_set"].tolist(), strict=True)
             mine.sent = {p: _Sent(t, v, n, f, set_id.decode()) for (p, t, v, n, f), set_id in rows}
             mine.controls = CONTROLS.from_struct(state[k + "controls"])
-            if k + "shocks" in state:
-                spot, vol = state[k + "shocks"]
-                set_id, horizon = state[k + "shocks.id"][0].decode(), int(state[k + "shocks.horizon"][0])
-                self._shocks[u] = Shocks.of(set_id, horizon, spot.copy(), vol.copy())
-        for i in range(sum(1 for name in state if name.startswith("chunks.") and name.endswith(".of"))):
-            u_text, set_id = state[f"chunks.{i}.of"][0].decode().split(" ")
-            rows, at = SHOCKS.from_struct(state[f"chunks.{i}"]), 0
-            chunks = self._chunks[int(u_text), set_id] = []
-            for first, n in zip(state[f"chunks.{i}.first"].tolist(), state[f"chunks.{i}.n"].tolist(), strict=True):
-                chunks.append((first, SHOCKS.slice(rows, at, at + n)))
-                at += n
 
 
 @lru_cache(1024)
 def _text(value: str, n: int) -> NDArray[Any]:
     """A text column of one value."""
     return frozen(np.full(n, value.encode(), f"S{TEXT_BYTES}"))
-
-
-def _shock_tables(underlying: str, shocks: Shocks) -> dict[str, Any]:
-    return {
-        "scenario_set": SCENARIO_SETS.make(
-            set_id=[shocks.set_id],
-            n_scenarios=[len(shocks.spot_return)],
-            horizon_ns=[shocks.horizon_ns],
-            chunks=[1],
-            underlying=[underlying],
-        ),
-        "shocks": SHOCKS.make(spot_return=shocks.spot_return, vol_shift=shocks.vol_shift),
-    }
-
-
-def _check_shocks(batch: Batch) -> None:
-    shocks = batch.shocks
-    if not (np.isfinite(shocks.vol_shift).all() and (shocks.spot_return > -1.0).all()):
-        name = batch.scenario_set.set_id[0].decode() if len(batch.scenario_set.set_id) else "without a name"
-        raise DataError(
-            f"scenario set {name} has a shock of {batch.key} that is not finite or at or below -1; make it anew"
-        )

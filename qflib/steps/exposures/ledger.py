@@ -44,11 +44,14 @@ class Ledger:
         self._n = 0
         self._index: dict[tuple[int, int, int], int] = {}
         self._order: dict[tuple[int, int], NDArray[np.int64]] = {}  # of entries, until one is added
+        self._sorted: dict[tuple[int, int], NDArray[Any]] = {}  # copies, until an entry changes
         self.portfolios: list[str] = []
 
     def apply(self, row: Any, i: int) -> int | None:
         """Fold row `i` of Executions columns; the entry's position in the ledger where a position changed."""
         kind = int(row.exec_type[i])
+        if kind == ExecType.VARIATION_MARGIN or kind in _MOVES:
+            self._sorted.clear()
         if kind == ExecType.VARIATION_MARGIN:
             return self._settle_variation(row, i)
         if kind not in _MOVES:
@@ -70,14 +73,19 @@ class Ledger:
         return at
 
     def of(self, portfolio: int, underlying: int) -> NDArray[Any]:
-        """A portfolio's entries in one underlying, by instrument and book."""
+        """A portfolio's entries in one underlying, by instrument and book: not to be written to. O(1) until a trade."""
+        known = self._sorted.get((portfolio, underlying))
+        if known is not None:
+            return known
         if (portfolio, underlying) not in self._order:
             rows = self._entries[: self._n]
             of_underlying = self._instruments.underlying_index[rows["instrument"]] == underlying
             mine = np.flatnonzero((rows["portfolio"] == portfolio) & of_underlying)
             order = np.lexsort((rows["book"][mine], rows["instrument"][mine]))
             self._order[portfolio, underlying] = mine[order]
-        found: NDArray[Any] = self._entries[self._order[portfolio, underlying]]
+        words = self._entries.view(np.int64).reshape(len(self._entries), -1)  # rows of a structure are taken slowly
+        found: NDArray[Any] = words[self._order[portfolio, underlying]].view(ENTRY).reshape(-1)
+        self._sorted[portfolio, underlying] = found
         return found
 
     def state(self) -> State:
@@ -95,7 +103,7 @@ class Ledger:
         self.portfolios = [p.decode() for p in state["ledger.portfolios"].tolist()]
         keys = self._entries[: self._n][["portfolio", "instrument", "book"]].tolist()
         self._index = {k: i for i, k in enumerate(keys)}
-        self._order = {}
+        self._order, self._sorted = {}, {}
 
     def _entry(self, portfolio: str, instrument: int, book: int) -> int:
         if portfolio not in self.portfolios:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,10 @@ class Quotes:
         self.tops = np.zeros((n, 8), np.int64)  # bid, bid qty, ask, ask qty, last, last qty, status, time
         self.mid = np.full(n, np.nan)
         self.vol = np.full(n, np.nan)
+        self.own = np.full(n, np.nan)  # the forward that `vol` was implied at,
+        self.implied_ns = np.zeros(n, np.int64)  # and when
         self.depth: dict[int, Any] = {}
+        self._lender: dict[int, int] = {}  # whose volatility an unquoted option has, until one more is quoted
 
     def update(self, tops: Any, depth: Any) -> None:
         """Fold a marks batch: tops first, then the volatilities that the new quotes imply."""
@@ -70,10 +74,19 @@ class Quotes:
 
         NaN where nothing was ever quoted.
         """
+        at = self.reference(underlying, time_ns)
+        return float(self.mid[at]) if at >= 0 else float("nan")
+
+    def reference(self, underlying: int, time_ns: int) -> int:
+        """Whose mid `forward` is; -1 where nothing was ever quoted."""
         at = self.hedge_instrument(underlying, time_ns)
         found = [at] if at >= 0 else []
         found += [*self._spots[underlying], *(i for i, _ in reversed(self._hedges[underlying]))]
-        return next((float(self.mid[i]) for i in found if np.isfinite(self.mid[i])), float("nan"))
+        return next((i for i in found if math.isfinite(self.mid[i])), -1)
+
+    def mid_or(self, instrument: int, otherwise: float) -> float:
+        """An instrument's mid, where it has one."""
+        return float(self.mid[instrument]) if instrument >= 0 and math.isfinite(self.mid[instrument]) else otherwise
 
     def forwards(self, instruments: NDArray[np.int64], forward: float) -> NDArray[np.float64]:
         """Each option's own forward: the mid of the future it expires with or before, else the underlying's mark."""
@@ -91,12 +104,18 @@ class Quotes:
     def vol_of(self, instrument: int) -> float:
         """Own volatility, else that of the nearest quoted strike, of the nearest expiry; NaN: none quoted yet."""
         own = self.vol[instrument]
-        if np.isfinite(own):
+        if math.isfinite(own):
             return float(own)
+        if instrument not in self._lender:
+            self._lender[instrument] = self._nearest(instrument)
+        lender = self._lender[instrument]
+        return float(self.vol[lender]) if lender >= 0 else float("nan")
+
+    def _nearest(self, instrument: int) -> int:
         same = self._instruments.underlying_index == self._instruments.underlying_index[instrument]
         quoted = np.flatnonzero(same & np.isfinite(self.vol))
         if not len(quoted):
-            return float("nan")
+            return -1
         away = np.lexsort(
             (
                 quoted,
@@ -104,7 +123,7 @@ class Quotes:
                 np.abs(self.expiry_ns[quoted] - self.expiry_ns[instrument]),
             )
         )
-        return float(self.vol[quoted[away[0]]])
+        return int(quoted[away[0]])
 
     def state(self) -> State:
         """Everything folded so far."""
@@ -113,12 +132,16 @@ class Quotes:
             "quotes.tops": self.tops,
             "quotes.mid": self.mid,
             "quotes.vol": self.vol,
+            "quotes.own": self.own,
+            "quotes.implied_ns": self.implied_ns,
             "quotes.depth": DEPTH.to_struct(DEPTH.concat(rows)),
         }
 
     def load(self, state: State) -> None:
         """Go on from a state."""
         self.tops, self.mid, self.vol = (state[f"quotes.{k}"].copy() for k in ("tops", "mid", "vol"))
+        self.own, self.implied_ns = state["quotes.own"].copy(), state["quotes.implied_ns"].copy()
+        self._lender = {}
         depth = DEPTH.from_struct(state["quotes.depth"])
         self.depth = {int(i): DEPTH.take(depth, depth.instrument == i) for i in np.unique(depth.instrument)}
 
@@ -141,4 +164,7 @@ class Quotes:
             price, self.right[options], own, self.strike[options], years, rate, rate, vol, status
         )
         good = status == OK
+        if np.isnan(self.vol[options[good]]).any():
+            self._lender.clear()
         self.vol[options[good]] = vol[good]
+        self.own[options[good]], self.implied_ns[options[good]] = own[good], time_ns[good]

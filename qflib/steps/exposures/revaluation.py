@@ -101,7 +101,7 @@ class Revaluation:
             # on a future, early exercise is worth nothing at a zero rate; else an American option is more than Black-76
             unpriced=np.array([r.style == "american" and rate != 0.0 for r in instruments], bool),
         )
-        self._terms = Terms(*(frozen(a) for a in terms))  # the quotes' own columns too: nobody writes to them
+        self.terms = Terms(*(frozen(a) for a in terms))  # the quotes' own columns too: nobody writes to them
 
     def value(self, entries: NDArray[Any], underlying: int, time_ns: int) -> Valued | None:
         """Marks, values and Greeks of entries of one underlying; None while it has never been quoted.
@@ -117,7 +117,7 @@ class Revaluation:
         for k in np.flatnonzero(np.isnan(vol) & q.is_option[at]).tolist():
             vol[k] = q.vol_of(int(at[k]))
         figures, sums = np.empty((len(FIGURES), len(entries))), np.empty((2, len(SUMS)))
-        unpriced = value_positions(entries, self._terms, q.mid, vol, forward, time_ns, self._rate, figures, sums)
+        unpriced = value_positions(entries, self.terms, q.mid, vol, forward, time_ns, self._rate, figures, sums)
         return Valued(
             time_ns, forward, entries, vol, figures, dict(zip(SUMS, sums.T.copy(), strict=True)), int(unpriced)
         )
@@ -125,15 +125,19 @@ class Revaluation:
     def vector(self, v: Valued, book: int, shocks: Shocks) -> F8:
         """Scenario P&L of one book's positions, gains positive; O(positions * scenarios)."""
         out = np.zeros(len(shocks.spot_return))
-        positions_pnl(
-            v.entries, book, self._terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, self._rate,
-            shocks.log_growth, shocks.spot_return, shocks.vol_shift, VOL_FLOOR, out,
-        )  # fmt: skip
+        self.add(v, book, shocks, np.zeros(len(v.entries), bool), out)
         return out
+
+    def add(self, v: Valued, book: int, shocks: Shocks, on_grid: NDArray[np.bool_], out: F8) -> None:
+        """As `vector`, added to `out`, of options on a grid less only what they are worth now."""
+        positions_pnl(
+            v.entries, book, self.terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, self._rate,
+            shocks.log_growth, shocks.spot_return, shocks.vol_shift, VOL_FLOOR, on_grid, out,
+        )  # fmt: skip
 
     def unit_delta(self, instrument: int, forward: float) -> float:
         """Reporting-currency delta of one lot of a future."""
-        terms = self._terms
+        terms = self.terms
         unit = terms.units[instrument] * terms.fx[instrument]
         return float(unit / forward if terms.inverse_future[instrument] else unit)
 

@@ -75,6 +75,8 @@ class Hedger:
         unit = float(h.unit_delta[0])
         forward = float(part.exposure.forward[0])
         net = float(part.greeks.delta.sum())
+        if self._band.min_variance:  # 0 where the fit gains nothing
+            net += float(part.min_variance.correction.sum())
         if sent["alive_no"]:
             qty = int(sent["alive_qty"])
             cash = qty * unit * forward

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.expected_shortfall import es_var
-from qflib.records import GREEKS, HEDGES, LIMITS, POSITIONS, RISK
+from qflib.records import EXPLAIN, GREEKS, HEDGES, LIMITS, MIN_VARIANCE, POSITIONS, RISK
 from qflib.records.schema import frozen
 from qflib.steps.portfolio.hedger import Hedge
 from qflib.steps.portfolio.sums import Sums
@@ -95,6 +95,8 @@ def tables(
             breached=np.array([values[n] > bound for n, bound in known.items()], np.uint32),
         ),
         "hedges": _hedge_rows(portfolio, hedges),
+        "explain": EXPLAIN.concat([b.explain for b in parts]),
+        "min_variance": MIN_VARIANCE.concat([b.min_variance for b in parts]),
     }
 
 

@@ -153,6 +153,15 @@ def test_a_control_that_may_have_been_sent_is_sent_again_by_its_id(desk: Playing
     assert desk.sender.batches[-1].controls.control_id.tolist() == [told.encode()]
 
 
+def test_explain(live: Live) -> None:
+    told = live.explain("DESK1")
+    parts = told.select_dtypes("float64")
+    assert len(parts.columns) == 14
+    assert (parts.drop(columns="total").sum(axis=1) == parts["total"]).all()
+    assert {"client", "hedge"} == set(told["book"])
+    assert (told["from"] <= told["time"]).all()
+
+
 def test_what_if(desk: Playing, live: Live) -> None:
     told = live.what_if({"ACME.F": 10})
     frame = pd.DataFrame({"instrument": ["ACME.F"], "qty": [10.0]})

@@ -10,7 +10,7 @@ from qflib.desk.explain import explain
 from qflib.desk.opening import bookings, limits_control, scenario_controls
 from qflib.errors import InputError, UnknownInstrumentError
 from qflib.market import SimulatedMarket
-from qflib.records import GREEKS, POSITIONS, RISK, Batch
+from qflib.records import EXPLAIN, RISK, Batch
 from qflib.shortfall import ScenarioSet, scenarios
 
 FEED = SimulatedMarket(seed=1, duration="1s", underlyings=2)
@@ -62,25 +62,16 @@ def test_limits_must_be_finite() -> None:
         limits_control("P", {"max_es": float("nan")})
 
 
-def test_explain_by_hand() -> None:
-    def report(time_ns: int, forward: float, vol: float, value: float) -> Batch:
-        return Batch.of(
-            "risk",
-            risk=RISK.make(time_ns=[time_ns]),
-            greeks=GREEKS.make(
-                underlying=["A"], delta=[10.0], gamma=[2.0], theta=[-365.0], forward=[forward], time_ns=[time_ns]
-            ),
-            positions=POSITIONS.make(
-                instrument=[0], book=[1], qty=[3], implied_vol=[vol], vega=[50.0], lot_value=[value], fx=[1.0]
-            ),
-        )
+def test_explain_is_the_difference_of_sums() -> None:
+    def report(time_ns: int, *rows: tuple[str, int, float, float]) -> Batch:
+        names, books, delta, fees = zip(*rows, strict=True)
+        total = [d + f for d, f in zip(delta, fees, strict=True)]
+        told = EXPLAIN.make(underlying=list(names), book=list(books), delta=delta, fees=fees, total=total)
+        return Batch.of("risk", risk=RISK.make(time_ns=[time_ns]), explain=told)
 
-    day = 86_400 * 10**9
-    rows = explain([report(day, 100.0, 0.20, 7.0), report(2 * day, 102.0, 0.21, 14.0)])
-    made = rows.iloc[0]
-    assert made["delta"] == 20.0
-    assert made["gamma"] == 4.0
-    assert made["vega"] == pytest.approx(0.5)
-    assert made["theta"] == pytest.approx(-1.0)
-    assert made["total"] == 21.0
-    assert made["unexplained"] == pytest.approx(21.0 - 23.5)
+    first = report(10**9, ("A", 1, 5.0, 0.0), ("A", 2, -4.0, -1.0))
+    # the second's B is new: all of it is of this period
+    second = report(2 * 10**9, ("A", 1, 7.5, 0.0), ("A", 2, -6.0, -1.25), ("B", 1, 3.0, 0.0))
+    made = explain([first, second]).iloc[0]
+    assert made[made != 0.0].to_dict() == {"delta": 3.5, "fees": -0.25, "total": 3.25}
+    assert explain([first]).empty

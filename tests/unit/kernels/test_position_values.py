@@ -81,8 +81,9 @@ def test_figures_sums_and_pnl_are_the_twins(scene: Any) -> None:
         made = np.zeros(len(moves))
         grow = frozen(np.log1p(moves))
         positions_pnl(
-            entries, book + 1, terms, out, vol, NOW, horizon, rate, grow, frozen(moves), frozen(shifts), FLOOR, made
-        )
+            entries, book + 1, terms, out, vol, NOW, horizon, rate, grow, frozen(moves), frozen(shifts), FLOOR,
+            np.zeros(n, bool), made,
+        )  # fmt: skip
         np.testing.assert_allclose(made, vectors[book], rtol=1e-8, atol=1e-5)
 
 

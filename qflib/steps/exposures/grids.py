@@ -1,0 +1,213 @@
+"""Scenario P&L of many options off a grid that lives on between revaluations; of few, option by option.
+
+A grid is of one book's options on one forward. Its nodes are forwards and vol shifts, so a move of the forward leaves
+it as it is; an option is put on anew where its volatility or quantity changed, and, because time passes, at every
+`_ROUNDS`-th revaluation and after 10 s of market time at the latest.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.kernels.option_grid import REFERENCES, refresh_grid
+from qflib.kernels.scenario_grid import grid_pnl
+from qflib.records.schema import frozen
+from qflib.steps.exposures.revaluation import VOL_FLOOR, Revaluation, Shocks, Valued
+from qflib.steps.state import State
+
+F8 = NDArray[np.float64]
+
+#: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L.
+NEAR_ENOUGH = 1e-5
+_TRIED = 96
+_SIZES = ((65, 9), (129, 9), (129, 17), (257, 17))  # nodes of forwards, of vol shifts
+_DRIFT = 0.02  # log move of the forward beyond which a grid is made anew around it
+_SHORT_YEARS = 2 / 365
+_STALE_YEARS = 10 / (365 * 86_400)
+_ROUNDS = 64
+
+
+class _Nodes(NamedTuple):
+    """A grid's nodes, a forward a row, and where they lie."""
+
+    log: F8
+    move: F8
+    shift: F8
+    shape: tuple[int, int]
+    place: tuple[float, float, float, float]
+
+
+class _Table:
+    """Values after the horizon at the nodes around one forward; of size 0: no size was near enough."""
+
+    def __init__(self, forward: float, size: int, values: F8) -> None:
+        self.forward, self.size, self.values = forward, size, values
+
+
+class _Grid:
+    """The tables of one book, a carrier each, and what of each position stands on them."""
+
+    def __init__(self, set_id: str, n: int) -> None:
+        self.set_id, self.first = set_id, 0
+        self.references = np.zeros((len(REFERENCES), n))
+        self.tables: dict[int, _Table] = {}
+
+
+class Grids:
+    """Scenario P&L vectors, off grids where there are many options."""
+
+    def __init__(self, revaluation: Revaluation, rate: float, many: int) -> None:
+        self._revaluation = revaluation
+        self._terms = revaluation.terms
+        self._rate = rate
+        self._least = many  # options times scenarios
+        self._grids: dict[tuple[int, int, int], _Grid] = {}
+        self._work = np.zeros((7, 0))
+
+    def vector(self, portfolio: int, underlying: int, book: int, v: Valued, shocks: Shocks) -> F8:
+        """Scenario P&L of one book's positions, gains positive.
+
+        O(positions * scenarios); many options: O(positions + changed options * nodes + scenarios).
+        """
+        key = (portfolio, underlying, book)
+        options = self._many(book, v, shocks)
+        if options is None:
+            self._grids.pop(key, None)
+            return self._revaluation.vector(v, book, shocks)
+        grid = self._grids.get(key)
+        if grid is None or grid.set_id != shocks.set_id or grid.references.shape[1] != len(v.entries):
+            grid = self._grids[key] = _Grid(shocks.set_id, len(v.entries))
+        return self._read(grid, book, options, v, shocks)
+
+    def once(self, book: int, v: Valued, shocks: Shocks) -> F8:
+        """As `vector`, of shocks that are not soon asked for again."""
+        options = self._many(book, v, shocks)
+        if options is None:
+            return self._revaluation.vector(v, book, shocks)
+        return self._read(_Grid(shocks.set_id, len(v.entries)), book, options, v, shocks)
+
+    def _many(self, book: int, v: Valued, shocks: Shocks) -> NDArray[np.bool_] | None:
+        """Which positions are options of the book; None where a grid would not pay."""
+        options = (v.entries["book"] == book) & (self._terms.right[v.entries["instrument"]] != 0.0) & (v.cash_qty != 0)
+        few = np.count_nonzero(options) * len(shocks.spot_return) < self._least
+        return None if few or np.ptp(shocks.log_growth) == 0.0 else options
+
+    def _read(self, grid: _Grid, book: int, options: NDArray[np.bool_], v: Valued, shocks: Shocks) -> F8:
+        n = len(v.entries)
+        if self._work.shape[1] < 2 * n:
+            self._work = np.empty((7, 2 * n))
+        out, on_grid = np.zeros(len(shocks.spot_return)), np.zeros(n, bool)
+        carriers = self._terms.carrier[v.entries["instrument"]]
+        for carrier in (np.flatnonzero(np.bincount(carriers[options] + 1)) - 1).tolist():
+            mine = options & (carriers == carrier)
+            forward = float(v.own_forward[np.argmax(mine)])
+            table = self._refreshed(grid, book, carrier, forward, v, shocks, mine)
+            if table.size < len(_SIZES):
+                nodes = _nodes(shocks, table.size)
+                low, step, least, step_shift = nodes.place
+                low -= math.log(forward / table.forward)
+                values = table.values.reshape(nodes.shape)
+                grid_pnl(values, low, step, least, step_shift, shocks.log_growth, shocks.vol_shift, out)
+                on_grid |= mine & (grid.references[0] != 0.0)
+        grid.first = (grid.first + -(-n // _ROUNDS)) % n
+        self._revaluation.add(v, book, shocks, on_grid, out)
+        return out
+
+    def _refreshed(
+        self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
+    ) -> _Table:
+        table = grid.tables.get(carrier)
+        if table is None or abs(math.log(forward / table.forward)) > _DRIFT:
+            table = grid.tables[carrier] = self._made(grid, book, carrier, forward, v, shocks, mine)
+        elif table.size < len(_SIZES):
+            share = -(-len(v.entries) // _ROUNDS)
+            nodes = _nodes(shocks, table.size)
+            self._put(grid.references, book, carrier, table.forward, v, shocks, nodes, table.values, grid.first, share)
+        return table
+
+    def _made(
+        self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
+    ) -> _Table:
+        """The coarsest grid that is near enough at some scenarios, the outermost among them."""
+        tried = np.linspace(0, len(shocks.spot_return) - 1, _TRIED).astype(np.int64)
+        for k, of in enumerate((shocks.log_growth, shocks.vol_shift)):
+            tried[2 * k : 2 * k + 2] = np.argmin(of), np.argmax(of)
+        log, move, shift = (frozen(a[tried]) for a in (shocks.log_growth, shocks.spot_return, shocks.vol_shift))
+        some = _Nodes(log, move, shift, (_TRIED, 1), (0.0, 0.0, 0.0, 0.0))
+        exact = np.zeros(_TRIED)
+        fresh = np.zeros_like(grid.references)
+        self._put(fresh, book, carrier, forward, v, shocks, some, exact, 0, 0)
+        worth = float((v.cash_qty * v.price)[mine & (fresh[0] != 0.0)].sum())
+        bound = NEAR_ENOUGH * float(np.abs(exact - worth).max())
+        for size in range(len(_SIZES)):
+            nodes, got = _nodes(shocks, size), np.zeros(_TRIED)
+            values = np.zeros(len(nodes.log))
+            fresh[:] = 0.0
+            self._put(fresh, book, carrier, forward, v, shocks, nodes, values, 0, 0)
+            grid_pnl(values.reshape(nodes.shape), *nodes.place, some.log, some.shift, got)
+            if np.abs(got - exact).max() <= bound:
+                grid.references[:, mine] = fresh[:, mine]
+                return _Table(forward, size, values)
+        grid.references[:, mine] = 0.0
+        return _Table(forward, len(_SIZES), np.zeros(0))
+
+    def _put(
+        self, references: F8, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, nodes: _Nodes,
+        values: F8, first: int, share: int,
+    ) -> None:  # fmt: skip
+        refresh_grid(
+            v.entries, book, carrier, self._terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, self._rate,
+            _SHORT_YEARS, _STALE_YEARS, first, share, references, self._work, forward, nodes.log, nodes.move,
+            nodes.shift, VOL_FLOOR, values,
+        )  # fmt: skip
+
+    def state(self) -> State:
+        """Grids and what stands on them."""
+        out: State = {"grids.of": np.array(sorted(self._grids), np.int64).reshape(-1, 3)}
+        for i, key in enumerate(sorted(self._grids)):
+            grid = self._grids[key]
+            out[f"grids.{i}.set"] = np.array([grid.set_id], "S64")
+            out[f"grids.{i}.references"] = grid.references.copy()
+            rows = sorted(grid.tables.items())
+            out[f"grids.{i}.first"] = np.array([grid.first, *(x for c, t in rows for x in (c, t.size))], np.int64)
+            out[f"grids.{i}.forwards"] = np.array([t.forward for _, t in rows])
+            for k, (_, table) in enumerate(rows):
+                out[f"grids.{i}.{k}"] = table.values.copy()
+        return out
+
+    def load(self, state: State) -> None:
+        """Go on from a state."""
+        self._grids = {}
+        for i, (p, u, book) in enumerate(state["grids.of"].tolist()):
+            first, *rows = state[f"grids.{i}.first"].tolist()
+            references = state[f"grids.{i}.references"].copy()
+            grid = self._grids[p, u, book] = _Grid(state[f"grids.{i}.set"][0].decode(), references.shape[1])
+            grid.first, grid.references = first, references
+            forwards = state[f"grids.{i}.forwards"].tolist()
+            for k, forward in enumerate(forwards):
+                carrier, size = rows[2 * k : 2 * k + 2]
+                grid.tables[carrier] = _Table(forward, size, state[f"grids.{i}.{k}"].copy())
+
+
+@lru_cache(32)
+def _nodes_of(low: float, high: float, least: float, most: float, size: int) -> _Nodes:
+    nx, nv = _SIZES[size]
+    step_x, step_v = (high - low + 2 * _DRIFT) / (nx - 3), (most - least) / (nv - 3)
+    x = low - _DRIFT + step_x * np.arange(-1, nx - 1)
+    shift = least + step_v * np.arange(-1, nv - 1)
+    log = np.repeat(x, nv)
+    place = float(x[0]), step_x, float(shift[0]), step_v
+    return _Nodes(frozen(log), frozen(np.expm1(log)), frozen(np.tile(shift, nx)), (nx, nv), place)
+
+
+def _nodes(shocks: Shocks, size: int) -> _Nodes:
+    """A node beyond the scenarios on each side, wherever the forward drifts meanwhile."""
+    least, most = float(shocks.vol_shift.min()), float(shocks.vol_shift.max())
+    if most - least < 1e-12:  # vols that stay
+        least, most = least - VOL_FLOOR, most + VOL_FLOOR
+    return _nodes_of(float(shocks.log_growth.min()), float(shocks.log_growth.max()), least, most, size)
