@@ -14,8 +14,10 @@ import structlog
 from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
+from dashboards.shared_hedges import SharedHedges
 from dashboards.shared_rows import SharedRows
 from dashboards.trading import NoTrading, Trading
+from dashboards.vol_fits import VolFits
 from qflib.errors import QflibError
 from qflib.views.valuation import closing_of
 
@@ -70,6 +72,8 @@ class SharedDesk:
         self._computing = ThreadPoolExecutor(2, "dash-figures")
         self._looking = ThreadPoolExecutor(1, "dash-rows")
         self.rows = SharedRows(self._looking.submit)
+        self.vols = VolFits(self.views, self._computing.submit)
+        self.hedges = SharedHedges(self.views, self.portfolio, self.compute)
 
     @property
     def portfolio(self) -> str:

@@ -1,4 +1,4 @@
-"""One browser's session: the five pages, and the clock that tells them what changed."""
+"""One browser's session: the pages, and the clock that tells them what changed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from tornado.ioloop import IOLoop
 
 from dashboards.components.shell import Shell
 from dashboards.components.wire import Message, Wire
+from dashboards.pages.hedge import HedgePage
 from dashboards.pages.market import MarketPage
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.risk import RiskPage
 from dashboards.pages.system import SystemPage
+from dashboards.pages.vol import VolPage
 from dashboards.pages.what_if import WhatIfPage
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from dashboards.desk import SharedDesk
     from dashboards.pages.page import Page
 
-PAGES = (MarketPage, RiskPage, OrdersPage, WhatIfPage, SystemPage)
+PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage)
 _TEMPLATE = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
 _FAST_MS = 50
 _SLOW_S, _AGES_S = 0.5, 0.25

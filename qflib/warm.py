@@ -112,6 +112,7 @@ def risk() -> None:
 def notebooks() -> None:
     """Book replay with features, prices, surfaces; a book row by row, and resynchronised."""
     import qflib as qf
+    from qflib.pricing import fit_smiles
     from qflib.records import MARKET_EVENTS
 
     feed = qf.datasets.load("sim", seed=1, duration="1s")
@@ -123,7 +124,7 @@ def notebooks() -> None:
     book.apply(MARKET_EVENTS.to_struct(row), policy="count")
     book.apply(row, policy="resync")
     book.orders()
-    qf.fit_surface(feed.chain("ACME", at=feed.end), model="ssvi")
+    fit_smiles(feed.chain("ACME", at=feed.end))
     qf.black76("call", 100.0, 100.0, 0.5, 0.2)
 
 

@@ -18,7 +18,7 @@ from qflib.api.front import Front
 from qflib.api.openapi import complete, config
 from qflib.api.problems import reply
 from qflib.api.request_id import HEADER, request_id_of
-from qflib.api.routes import computing, controls, health, history, market, orders, portfolios, signals
+from qflib.api.routes import computing, controls, health, hedging, history, market, orders, portfolios, signals, vols
 from qflib.api.state import ApiState
 from qflib.api.stream import stream_handler
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 HANDLERS: list[Any] = [
     health.healthz, health.readyz, health.metrics,
-    market.instruments, market.book,
+    market.instruments, market.book, vols.vols,
     orders.enter, orders.listed, orders.one, orders.cancel, orders.executions,
     signals.send, signals.signals_handler,
     portfolios.listed, portfolios.risk, portfolios.positions, portfolios.book, portfolios.what_if,
+    hedging.hedge, hedging.frontier,
     controls.limits, controls.set_limit, controls.switches, controls.set_switch,
     computing.pricing, computing.shortfall,
     history.history,

@@ -17,6 +17,7 @@ from qflib.api.pieces import encoded
 from qflib.api.problems import ProblemError, away
 from qflib.api.rates import Rates
 from qflib.settings import ApiSettings
+from qflib.views.rehedging import Frontiers
 
 if TYPE_CHECKING:
     from qflib.records import Batch
@@ -102,6 +103,7 @@ class ApiState:
         self.rates = Rates(s.rate, s.burst)
         self.failures = Rates(s.failures, 4 * s.failures)
         self.books = BookBytes(views.instruments)
+        self.frontiers = Frontiers(views)
         self.signalling: Counter[str] = Counter()  # open sockets of signals, a key
         self.ending = asyncio.Event()  # set when the server ends: sockets say so
         self._ready, self._connected = ready, connected

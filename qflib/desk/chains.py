@@ -56,13 +56,35 @@ def tops_frame(table: Instruments, books: Any) -> pd.DataFrame:
 
 def chain_frame(table: Instruments, underlying: str, books: Any, when: pd.Timestamp) -> pd.DataFrame:
     """The chain of an underlying; see `Feed.chain`."""
+    return chain_of(table, underlying, tops_frame(table, books), when)
+
+
+def chain_of(table: Instruments, underlying: str, tops: pd.DataFrame, when: pd.Timestamp) -> pd.DataFrame:
+    """The chain of an underlying from the best prices of its instruments, as `Feed.chain` gives it.
+
+    Parameters
+    ----------
+    table
+        The instrument table.
+    underlying
+        A name of its underlyings.
+    tops
+        Index symbol; bid, ask, bid_qty, ask_qty, NaN where a side is empty. What it lacks has no quote.
+    when
+        The instant that years to expiry count from.
+
+    Raises
+    ------
+    InputError
+        If the underlying is unknown or has no options.
+    """
     if underlying not in table.underlyings:
         near = ", ".join(table.underlyings[:8])
         raise InputError(f"underlying {underlying!r} is not in the table; expected one of {near}")
     rows = [r for r in table if r.underlying == underlying and r.kind == "option"]
     if not rows:
         raise InputError(f"underlying {underlying!r} has no options in the table; a chain needs them")
-    tops = tops_frame(table, books)
+    tops = tops.reindex([r.symbol for r in table if r.underlying == underlying])
     quotes = tops.loc[[r.symbol for r in rows]]
     mid = 0.5 * (tops["bid"] + tops["ask"])
     made = pd.DataFrame(

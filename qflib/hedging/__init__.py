@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qflib.hedging.decaying_impact import ExponentialDecay, PowerDecay
     from qflib.hedging.diary import hedge_diary
     from qflib.hedging.effectiveness import HedgeEffectiveness, hedge_effectiveness
+    from qflib.hedging.frontier import HedgeFrontier, hedge_frontier
     from qflib.hedging.grid import CostGrid, cost_grid
     from qflib.hedging.inverse_attribution import explain_inverse_by_greeks, explain_inverse_by_steps
     from qflib.hedging.inverse_hedge import hedge_inverse, inverse_future_pnl
@@ -36,6 +37,7 @@ __getattr__, __dir__ = lazy(
         "ExecutionHedge": "costly_execution",
         "ExponentialDecay": "decaying_impact",
         "HedgeEffectiveness": "effectiveness",
+        "HedgeFrontier": "frontier",
         "HedgePlan": "plan",
         "HedgeSimulation": "simulation",
         "Ladder": "ladder",
@@ -59,6 +61,7 @@ __getattr__, __dir__ = lazy(
         "hedge": "sizing",
         "hedge_diary": "diary",
         "hedge_effectiveness": "effectiveness",
+        "hedge_frontier": "frontier",
         "hedge_inverse": "inverse_hedge",
         "inverse_future_pnl": "inverse_hedge",
         "min_variance_ratio": "neutral",
@@ -76,6 +79,7 @@ __all__ = [
     "ExecutionHedge",
     "ExponentialDecay",
     "HedgeEffectiveness",
+    "HedgeFrontier",
     "HedgePlan",
     "HedgeSimulation",
     "Ladder",
@@ -99,6 +103,7 @@ __all__ = [
     "hedge",
     "hedge_diary",
     "hedge_effectiveness",
+    "hedge_frontier",
     "hedge_inverse",
     "inverse_future_pnl",
     "min_variance_ratio",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from qflib.pricing.sabr import fit_sabr, sabr_density, sabr_vol
     from qflib.pricing.sensitivities import greeks
     from qflib.pricing.shifted import shifted_black76, shifted_implied_vol
+    from qflib.pricing.smiles import Smiles, fit_smiles
     from qflib.pricing.surface import Surface
     from qflib.pricing.surface_fit import fit_surface
 
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "Market": "market",
+        "Smiles": "smiles",
         "Surface": "surface",
         "american": "american_options",
         "american_greeks": "american_options",
@@ -58,6 +60,7 @@ __getattr__, __dir__ = lazy(
         "exercise_boundary": "american_options",
         "fit_heston": "heston_model",
         "fit_sabr": "sabr",
+        "fit_smiles": "smiles",
         "fit_surface": "surface_fit",
         "funding_payments": "perpetuals",
         "futures_pnl": "perpetuals",
@@ -82,6 +85,7 @@ __getattr__, __dir__ = lazy(
 
 __all__ = [
     "Market",
+    "Smiles",
     "Surface",
     "american",
     "american_greeks",
@@ -101,6 +105,7 @@ __all__ = [
     "exercise_boundary",
     "fit_heston",
     "fit_sabr",
+    "fit_smiles",
     "fit_surface",
     "funding_payments",
     "futures_pnl",

@@ -210,7 +210,13 @@ def _cost(found: Any) -> float:
     return float(found.cost)
 
 
-def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None = None) -> SviSlice:
+def fit_svi(
+    k: NumberLike,
+    variance: NumberLike,
+    *,
+    weights: NumberLike | None = None,
+    start: tuple[float, float] | None = None,
+) -> SviSlice:
     """Fit a raw SVI slice to total variances of one expiry.
 
     Parameters
@@ -221,6 +227,8 @@ def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None =
         Total variance, vol squared times years; NaN is left out.
     weights
         Of the errors; default: alike.
+    start
+        m and sigma near the answer, as of the slice a moment before: a quarter of the time. Default: four beginnings.
 
     Returns
     -------
@@ -230,7 +238,7 @@ def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None =
     Raises
     ------
     InputError
-        If shapes do not fit.
+        If shapes do not fit or the start's sigma is not positive.
     DataError
         If fewer than five variances are there.
 
@@ -276,10 +284,11 @@ def fit_svi(k: NumberLike, variance: NumberLike, *, weights: NumberLike | None =
         return inner(x)[1]
 
     middle = float(at[np.argmin(want)])
+    begun = [(m, s * spread) for m in (middle, 0.0) for s in (0.1, 0.5)] if start is None else [start]
+    if not all(s > 0.0 for _, s in begun):
+        raise InputError(f"start {start} has no positive sigma; give m and sigma of a slice")
     tried = [
-        least_squares(errors, [m, math.log(s * spread)], max_nfev=200, xtol=1e-14, ftol=1e-14, gtol=1e-14)
-        for m in (middle, 0.0)
-        for s in (0.1, 0.5)
+        least_squares(errors, [m, math.log(s)], max_nfev=200, xtol=1e-14, ftol=1e-14, gtol=1e-14) for m, s in begun
     ]
     best = min(tried, key=_cost)
     a, b, rho, m, sigma = (float(x) for x in inner(np.asarray(best.x, np.float64))[0])

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from qflib.views.books import BookView
     from qflib.views.controls import ControlsView
     from qflib.views.health import HealthView
+    from qflib.views.hedging import HedgingView
     from qflib.views.orders import OrdersView
     from qflib.views.risk import RiskView
     from qflib.views.shortfall import ShortfallView
     from qflib.views.views import Views
+    from qflib.views.vols import VolView
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -25,11 +27,16 @@ __getattr__, __dir__ = lazy(
         "BookView": "books",
         "ControlsView": "controls",
         "HealthView": "health",
+        "HedgingView": "hedging",
         "OrdersView": "orders",
         "RiskView": "risk",
         "ShortfallView": "shortfall",
         "Views": "views",
+        "VolView": "vols",
     },
 )
 
-__all__ = ["BookView", "ControlsView", "HealthView", "OrdersView", "RiskView", "ShortfallView", "Views"]
+__all__ = [
+    "BookView", "ControlsView", "HealthView", "HedgingView", "OrdersView", "RiskView", "ShortfallView", "Views",
+    "VolView",
+]  # fmt: skip

@@ -146,9 +146,12 @@ class BookView:
         told = (b for b in self._latest if b is not None and self.instruments[b.instrument].underlying == underlying)
         return max((b.stamp.time_ns for b in told), default=0)
 
-    def tops_frame(self) -> pd.DataFrame:
-        """Best prices now: index symbol; bid, ask, bid_qty, ask_qty, last, time; NaN where there is none."""
-        books, table = self.every(), self.instruments
+    def tops_frame(self, underlying: str | None = None) -> pd.DataFrame:
+        """Best prices now, of one underlying or of all: index symbol; bid, ask, bid_qty, ask_qty, last, time; NaN where
+        there is none.
+        """
+        table = self.instruments
+        books = [b for b in self.every() if underlying in (None, table[b.instrument].underlying)]
         at = np.array([b.instrument for b in books], np.int64)
         made = pd.DataFrame(index=pd.Index([b.symbol for b in books], name="symbol", dtype=object))
         for side in ("bid", "ask"):

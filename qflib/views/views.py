@@ -17,9 +17,11 @@ from qflib.views.books import BookView
 from qflib.views.changed import Changed
 from qflib.views.controls import ControlsView
 from qflib.views.health import HealthView
+from qflib.views.hedging import HedgingView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
 from qflib.views.shortfall import ShortfallView
+from qflib.views.vols import VolView
 
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection
@@ -56,7 +58,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, shortfall, controls, health
+    books, orders, risk, hedging, shortfall, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -95,7 +97,10 @@ class Views:
         self._last: dict[tuple[str, int], int] = {}  # offset taken last
         self.deployment, self.instruments = deployment, table
         self.books, self.orders, self.risk = BookView(table), OrdersView(table), RiskView(table, deployment.portfolio)
+        fx = {deployment.config.currency: 1.0, **deployment.config.fx}
+        self.hedging = HedgingView(table, self.books, deployment.hedger, fx)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
+        self.vols = VolView(self.books)
 
     @property
     def ready(self) -> bool:
@@ -215,7 +220,10 @@ class Views:
             return Changed(books=books, trades=trades) if books or trades else None
         if seen.topic == RISK_METRICS:
             report = self.risk.take(batch, name, seen.offset, seen.append_ms)
-            return None if report is None else Changed(report=report)
+            if report is None:
+                return None
+            self.hedging.take(report)
+            return Changed(report=report)
         if seen.topic == ORDERS_EXECUTED and batch.kind == "execution":
             self.risk.take_executions(batch.executions)
             return Changed(executions=(self.orders.take_executions(batch, name, *at),))

@@ -20,7 +20,8 @@ from qflib.api.rates import Rates
 from qflib.errors import DataError, InputError
 from tests.api.served import NOW_NS, ORDER, Served, served
 
-PATHS = {"instrument": "ACME.F", "client_order_id": "o-1", "portfolio": "DESK1", "topic": "orders.executed"}
+PATHS = {"instrument": "ACME.F", "client_order_id": "o-1", "portfolio": "DESK1", "topic": "orders.executed",
+         "underlying": "ACME"}  # fmt: skip
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.api.served import served
 RUNS = {
     "orders": (r"/v1/(orders|executions|signals|instruments|books).*", 1_750),
     "portfolios": (r"/v1/(portfolios|limits|kill-switch).*", 1_500),
-    "computing": (r"/v1/(pricing|shortfall|history).*|/(healthz|readyz|metrics)", 1_800),
+    "computing": (r"/v1/(pricing|shortfall|history|vols).*|/(healthz|readyz|metrics)", 1_800),
 }
 _CASES = {"orders": 190, "portfolios": 200, "computing": 500}  # a route
 

@@ -47,6 +47,13 @@ def chromium(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
+def turn(page: Page, name: str) -> None:
+    """Turn to a page of the dashboard by its keys."""
+    order = page.evaluate("[...document.querySelectorAll('nav button')].map((b) => b.dataset.page)")
+    page.keyboard.press(f"Alt+{order.index(name) + 1}")
+    expect(page.locator(f"#{name}")).to_be_visible()
+
+
 class Visit:
     """A page with a login, and what went wrong on it."""
 
@@ -64,6 +71,10 @@ class Visit:
             self.page.get_by_label("API key").fill(key)
             self.page.get_by_role("button", name="Log in").click()
         self.page.wait_for_selector('.tile[data-tile="ladder"][data-seq]')
+
+    def go(self, name: str) -> None:
+        """Turn to a page by its keys."""
+        turn(self.page, name)
 
     def tile(self, name: str) -> Any:
         return self.page.locator(f'.tile[data-tile="{name}"]')

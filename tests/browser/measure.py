@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import chromium
+from tests.browser.conftest import chromium, turn
 from tests.browser.many import Reading
 
 _SPEED = 5.0  # market seconds a second: twenty books
@@ -64,8 +64,8 @@ def one(browser: Browser, url: str, process: psutil.Process, minutes: float) -> 
     page = opened(browser, url)
     print(f"first picture after {time.monotonic() - begun:.1f} s")
     page.wait_for_timeout(3_000)
-    for name, number in (("market", 1), ("risk", 2), ("orders", 3), ("system", 5)):
-        page.keyboard.press(f"Alt+{number}")
+    for name in ("market", "risk", "vol", "hedge", "orders", "system"):
+        turn(page, name)
         page.wait_for_timeout(1_000)
         at = np.diff(page.evaluate(_FRAMES, 5_000))
         print(f"{name}: {1e3 * len(at) / at.sum():.0f} frames a second, worst frame {at.max():.0f} ms")

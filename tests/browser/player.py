@@ -117,6 +117,20 @@ class Player:
         """Leave these topics out until it is called again: their stage is dead."""
         self._muted = topics
 
+    def say(self, *tops: tuple[str, int, int]) -> None:
+        """The next books: symbol, bid and ask in ticks, 0 where a side is empty. What is played on says otherwise."""
+        books, ids = self.views.books, [self.views.instruments.id(symbol) for symbol, _, _ in tops]
+        sides = [[t[k] for t in tops] for k in (1, 2)]
+        rows = BY_KIND["analytics"].by_name["tops"].make(
+            instrument=ids, bid_ticks=sides[0], bid_qty=[int(t > 0) for t in sides[0]], ask_ticks=sides[1],
+            ask_qty=[int(t > 0) for t in sides[1]], time_ns=[books.market_time_ns()] * len(ids),
+        )  # fmt: skip
+        self._offsets[ANALYTICS_RESULTS] += 1
+        self.take(
+            ANALYTICS_RESULTS, Batch.of("analytics", Header("exchange", 0, 1), tops=rows),
+            self._offsets[ANALYTICS_RESULTS],
+        )  # fmt: skip
+
     def stop(self) -> None:
         """End."""
         self._ending.set()

@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 import qflib as qf
+from tests.browser.conftest import turn
 from tests.browser.desk_up import Up, answered, positions, wait
 
 SIZE = 40
@@ -98,7 +99,7 @@ def test_an_orders_way(
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.goto(up.dashboard)
     page.wait_for_selector('.tile[data-tile="ladder"][data-stale="false"]', timeout=60_000)
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
 
     book = client.get("/v1/books/ACME.F").json()
     price = book["asks"][4][0]  # five levels deep: filled at once

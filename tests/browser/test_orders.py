@@ -7,14 +7,14 @@ from playwright.sync_api import expect
 from dashboards.access import Login
 from dashboards.pages.orders import OrdersPage
 from dashboards.trading import UnknownOutcomeError
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, turn
 from tests.browser.desk_up import wait
 from tests.browser.running import KEYS, READER, TRADER, Running
 
 
 def test_an_order_by_keyboard(visit: Visit, running: Running) -> None:
     page = visit.page
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
     qty, price, said = (
         page.get_by_label("Quantity"),
         page.get_by_label("Price", exact=True),
@@ -52,7 +52,7 @@ def test_an_order_by_keyboard(visit: Visit, running: Running) -> None:
 
 def test_an_order_that_may_only_rest(visit: Visit, running: Running) -> None:
     page, post_only = visit.page, visit.page.get_by_label("Post only")
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
     expect(page.locator("[data-take=bid] b")).not_to_have_text("–")
     page.get_by_label("Price", exact=True).fill("99.50")
     page.get_by_label("Quantity").fill("3")
@@ -74,7 +74,7 @@ def test_an_order_that_may_only_rest(visit: Visit, running: Running) -> None:
 
 def test_an_order_of_unknown_outcome_is_sent_again_as_the_same(visit: Visit, running: Running) -> None:
     page, orders, unknown = visit.page, running.trading.orders, running.trading.unknown
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
     qty, said, go = page.get_by_label("Quantity"), page.locator(".ticket .said"), page.locator(".ticket .go")
     page.get_by_label("Price", exact=True).fill("100.02")
     qty.fill("7")
@@ -117,7 +117,7 @@ def test_a_price_of_the_ladder_fills_the_ticket(visit: Visit) -> None:
 def test_an_order_is_cancelled_from_the_blotter(visit: Visit, running: Running) -> None:
     page = visit.page
     page.locator(".brand").click()
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
     page.get_by_role("button", name="live").click()
     row = visit.tile("blotter").locator("tr", has_text="desk-2")
     row.get_by_role("button", name="cancel").click()
@@ -131,7 +131,7 @@ def test_an_order_is_cancelled_from_the_blotter(visit: Visit, running: Running) 
 
 def test_a_reader_cannot_trade(reader: Visit, running: Running) -> None:
     page, before = reader.page, (len(running.trading.orders), len(running.trading.cancels))
-    page.keyboard.press("Alt+3")
+    turn(page, "orders")
     expect(page.locator(".ticket .go")).to_have_text("This key may not trade")
     expect(page.get_by_label("Quantity")).to_be_disabled()
     expect(reader.tile("blotter").get_by_role("button", name="cancel")).to_have_count(0)

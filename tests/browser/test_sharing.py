@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event
 
 from dashboards.access import Login
@@ -9,6 +10,7 @@ from dashboards.desk import SharedDesk
 from dashboards.newest import Newest
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.what_if import WhatIfPage
+from dashboards.recomputed import Recomputed
 from tests.browser.desk_up import wait
 from tests.browser.running import KEYS, READER, TRADER, Running, Taken
 
@@ -59,3 +61,18 @@ def test_what_waits_is_the_newest_and_can_be_dropped() -> None:
     newest.ask(lambda: done.append(6))
     queue.pop()()
     assert done == [0, 4, 6]
+
+
+def test_what_is_recomputed_is_the_newest_that_could_be() -> None:
+    jobs: list[Callable[[], None]] = []
+    results = Recomputed(jobs.append, 0.0)
+    assert results.get("a", lambda: 1) is None
+    assert results.get("a", lambda: 2) is None, "one runs"
+    assert len(jobs) == 1
+    jobs.pop()()
+    assert results.get("a", lambda: 1 // 0) == 1
+    jobs.pop()()
+    assert results.get("a", lambda: 3) == 1, "what failed leaves what was there"
+    jobs.pop()()
+    assert results.get("a", lambda: 4) == 3
+    assert results.get("b", lambda: 5) is None, "each key has its own"

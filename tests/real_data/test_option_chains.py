@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qflib.pricing import black76, fit_surface, implied_vol, inverse_black76
+from qflib.pricing import black76, fit_smiles, fit_surface, implied_vol, inverse_black76
+from qflib.views.forwards import expiry_forwards
 
 pytestmark = pytest.mark.data
 
@@ -73,6 +74,38 @@ def test_deribit_surface_is_close_and_free_of_arbitrage(deribit):
     assert surface.calendar_free
     assert surface.rmse < 0.05
     assert len(surface.years) >= 5
+
+
+def test_deribit_smiles_lie_between_bid_and_ask(deribit):
+    """Coin premiums: 13 expiries, deep options below their intrinsic value, sides without a quote."""
+    btc = deribit[(deribit["currency"] == "BTC") & (deribit["timestamp"] == deribit["timestamp"].iloc[0])]
+    bid, ask = (btc[f"{side}_price"].where(btc[f"{side}_price"] > 0.0) for side in ("bid", "ask"))
+    columns = {"underlying": "BTC", "right": btc["option_type"], "expiry": btc["expiry_datetime"], "inverse": True}
+    chain = btc[["strike", "years", "forward"]].assign(**columns, bid=bid, ask=ask, mid=(bid + ask) / 2)
+    smiles = fit_smiles(chain)
+    q, e = smiles.quotes, smiles.expiries
+    assert smiles.reason == ""
+    assert set(q["iv_status"]) <= {"ok", "nan_input", "below_intrinsic", "at_intrinsic"}
+    assert (q["iv"].isna() == (q["iv_status"] != "ok")).all()
+    slices = e[e["svi_rmse"].notna()]
+    assert len(slices) >= 10
+    assert (slices["svi_rmse"] < slices["ssvi_rmse"]).all()
+    assert slices["svi_outside"].sum() < 0.15 * slices["n_used"].sum()
+    assert (e["butterflies"] == 0).all()
+    assert (slices["least_g"] > 0.0).all()
+
+
+def test_parity_tells_each_expirys_forward(deribit):
+    """From bids and asks alone; the marks have it exactly."""
+    for (_, currency), part in deribit.groupby(["timestamp", "currency"], observed=True):
+        bid, ask = (part[f"{side}_price"].where(part[f"{side}_price"] > 0.0) for side in ("bid", "ask"))
+        columns = {"right": part["option_type"], "expiry": part["expiry_datetime"], "inverse": True}
+        chain = part[["strike"]].assign(**columns, mid=(bid + ask) / 2, forward=part["index_price"])
+        found = expiry_forwards(chain, [], pd.DataFrame({"bid": [], "ask": []}))
+        off = (found / part["forward"] - 1.0).abs()
+        assert off.max() < 1.5e-3, currency
+        assert off.median() < 5e-4
+        assert (part["index_price"] / part["forward"] - 1.0).abs().max() > 0.03
 
 
 def test_sp500_chain_has_one_forward_and_a_falling_smile(test_data):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qflib.api.client.following import Gap
     from qflib.api.client.live import Live, connect
     from qflib.api.client.results import LiveBook, LiveOrder
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
 
 __getattr__, __dir__ = lazy(
@@ -24,6 +25,7 @@ __getattr__, __dir__ = lazy(
         "Live": "live",
         "LiveBook": "results",
         "LiveOrder": "results",
+        "LiveVols": "vols",
         "LiveWhatIf": "what_if",
         "connect": "live",
         "connect_async": "async_live",
@@ -38,6 +40,7 @@ __all__ = [
     "Live",
     "LiveBook",
     "LiveOrder",
+    "LiveVols",
     "LiveWhatIf",
     "connect",
     "connect_async",

@@ -21,7 +21,9 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 T = TypeVar("T")
@@ -73,6 +75,10 @@ class AsyncLive:
         """A book as it stands: bid, ask, `depth(n)`, age, sequence."""
         return await self._do(q.book(instrument))
 
+    async def vols(self, underlying: str) -> LiveVols:
+        """The smiles of an underlying's options: bid and ask vols, the fitted surface, flags of static arbitrage."""
+        return await self._do(q.vols(underlying))
+
     async def risk(self, portfolio: str | None = None, *, last: str | None = None) -> pd.DataFrame:
         """VaR and ES, a row a report and level; index market time (UTC). `last`: those of a while, as "10min"."""
         return await self._do(q.risk(portfolio, last))
@@ -88,6 +94,18 @@ class AsyncLive:
     async def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return await self._do(q.positions(portfolio, raw))
+
+    async def hedge_bands(self, portfolio: str | None = None) -> pd.DataFrame:
+        """Each underlying's hedge now, in contracts: net delta, band, position, next order, cost of re-hedging."""
+        return await self._do(q.hedge_bands(portfolio))
+
+    async def hedge_frontier(self, underlying: str | None = None, portfolio: str | None = None) -> HedgeFrontier:
+        """ES against cost for every size of one underlying's hedge (default: the first), anew once a second at most."""
+        return await self._do(q.hedge_frontier(underlying, portfolio))
+
+    async def hedge_effectiveness(self, portfolio: str | None = None) -> pd.DataFrame:
+        """How much of the clients' P&L the hedges took away so far; the whole first (""), then each underlying."""
+        return await self._do(q.hedge_effectiveness(portfolio))
 
     async def executions(
         self,

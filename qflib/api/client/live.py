@@ -19,7 +19,9 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 T = TypeVar("T")
@@ -75,6 +77,10 @@ class Live:
         """A book as it stands: bid, ask, `depth(n)`, age, sequence."""
         return self._do(q.book(instrument))
 
+    def vols(self, underlying: str) -> LiveVols:
+        """The smiles of an underlying's options: bid and ask vols, the fitted surface, flags of static arbitrage."""
+        return self._do(q.vols(underlying))
+
     def risk(self, portfolio: str | None = None, *, last: str | None = None) -> pd.DataFrame:
         """VaR and ES, a row a report and level; index market time (UTC). `last`: those of a while, as "10min"."""
         return self._do(q.risk(portfolio, last))
@@ -90,6 +96,18 @@ class Live:
     def positions(self, portfolio: str | None = None, *, raw: bool = False) -> pd.DataFrame:
         """Positions of the last report, indexed by instrument."""
         return self._do(q.positions(portfolio, raw))
+
+    def hedge_bands(self, portfolio: str | None = None) -> pd.DataFrame:
+        """Each underlying's hedge now, in contracts: net delta, band, position, next order, cost of re-hedging."""
+        return self._do(q.hedge_bands(portfolio))
+
+    def hedge_frontier(self, underlying: str | None = None, portfolio: str | None = None) -> HedgeFrontier:
+        """ES against cost for every size of one underlying's hedge (default: the first), anew once a second at most."""
+        return self._do(q.hedge_frontier(underlying, portfolio))
+
+    def hedge_effectiveness(self, portfolio: str | None = None) -> pd.DataFrame:
+        """How much of the clients' P&L the hedges took away so far; the whole first (""), then each underlying."""
+        return self._do(q.hedge_effectiveness(portfolio))
 
     def executions(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from qflib.api.client import asking
+from qflib.api.client import asking, hedge
 from qflib.api.client.api_error import ApiError
 from qflib.api.client.asking import Asking, Reply, Request, in_path
 from qflib.api.client.results import (
@@ -22,7 +22,9 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
+    from qflib.hedging.frontier import HedgeFrontier
     from qflib.records import Instruments
 
 _ARROW, _NEXT = "application/vnd.apache.arrow.stream", "x-next-cursor"
@@ -50,6 +52,13 @@ def instruments() -> Asking[Instruments]:
 def book(instrument: str) -> Asking[LiveBook]:
     """A book as it stands."""
     return book_of((yield from asking.get(f"/v1/books/{in_path(instrument)}")))
+
+
+def vols(underlying: str) -> Asking[LiveVols]:
+    """The smiles of an underlying."""
+    from qflib.api.client.vols import vols_of
+
+    return vols_of((yield from asking.get(f"/v1/vols/{in_path(underlying)}")))
 
 
 def portfolio() -> Asking[str]:
@@ -127,6 +136,21 @@ def positions(name: str | None, raw: bool) -> Asking[pd.DataFrame]:
     """Positions of the last report."""
     which = name or (yield from portfolio())
     return positions_frame((yield from asking.get(f"/v1/portfolios/{in_path(which)}/positions")), raw)
+
+
+def hedge_bands(name: str | None) -> Asking[pd.DataFrame]:
+    """Where each hedge stands in its band, and what re-hedging costs."""
+    return (yield from hedge.bands(name or (yield from portfolio())))
+
+
+def hedge_effectiveness(name: str | None) -> Asking[pd.DataFrame]:
+    """How much of the clients' P&L the hedges took away."""
+    return (yield from hedge.effectiveness(name or (yield from portfolio())))
+
+
+def hedge_frontier(underlying: str | None, name: str | None) -> Asking[HedgeFrontier]:
+    """ES against cost for every size of one hedge."""
+    return (yield from hedge.frontier(name or (yield from portfolio()), underlying))
 
 
 def executions(n: int | None, raw: bool, **where: Any) -> Asking[pd.DataFrame]:

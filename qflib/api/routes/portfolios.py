@@ -104,14 +104,14 @@ async def listed(state_of: State) -> Response[PortfolioList]:
 @get("/v1/portfolios/{portfolio:str}/risk", **route("read", "portfolios"))
 async def risk(state_of: State, portfolio: PortfolioId) -> Response[RiskForm]:
     """The last report: VaR and ES (unhedged, current, target), Greeks, limits, hedges."""
-    report = _report(state_of, portfolio)
+    report = report_of(state_of, portfolio)
     return json(report_form(report, state_of.views.risk, state_of.now_ns()))
 
 
 @get("/v1/portfolios/{portfolio:str}/positions", **route("read", "portfolios"))
 async def positions(state_of: State, portfolio: PortfolioId) -> Response[Positions]:
     """The positions of the last report, an instrument and book each."""
-    report, table = _report(state_of, portfolio), state_of.views.instruments
+    report, table = report_of(state_of, portfolio), state_of.views.instruments
     p = report.batch.positions
     names = PositionRow.__struct_fields__[5:]
     columns = [getattr(p, n).tolist() for n in names]
@@ -139,7 +139,7 @@ async def book(data: JSONBody[NewBookings], state_of: State, portfolio: Portfoli
 @post("/v1/portfolios/{portfolio:str}/what-if", status_code=200, **route("read", "portfolios", WhatIfBody))
 async def what_if(data: JSONBody[WhatIfBody], state_of: State, portfolio: PortfolioId) -> Response[WhatIfForm]:
     """Greeks, ES and component ES before and after trades, at the market and scenarios of now."""
-    report = _report(state_of, portfolio)
+    report = report_of(state_of, portfolio)
     return json(await state_of.encoded(weigh, state_of.views, report, data))
 
 
@@ -147,7 +147,14 @@ def _price(value: float) -> str | None:
     return decimal_text(value) if isfinite(value) else None
 
 
-def _report(state: ApiState, portfolio: str) -> Report:
+def report_of(state: ApiState, portfolio: str) -> Report:
+    """The last report on a portfolio.
+
+    Raises
+    ------
+    ProblemError
+        404, if there is none.
+    """
     report = state.views.risk.latest(portfolio)
     if report is None:
         known = ", ".join(state.views.risk.portfolios()[:5]) or "none yet"

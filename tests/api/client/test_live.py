@@ -326,3 +326,27 @@ def test_connect_loads_no_kernels() -> None:
         "assert not {'numba', 'litestar', 'granian', 'confluent_kafka'} & set(sys.modules), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_hedges_are_the_views_and_the_librarys(desk: Playing, live: Live) -> None:
+    from qflib.hedging import HedgeFrontier
+    from qflib.views.rehedging import hedge_states
+
+    report = desk.views.risk.latest("DESK1")
+    assert report is not None
+    bands, states = live.hedge_bands(), hedge_states(desk.views, report)
+    assert bands.index.tolist() == [s.underlying for s in states]
+    for name in ("ratio", "net", "position", "halfwidth", "next_above"):
+        assert bands[name].tolist() == [getattr(s, name) for s in states]
+    assert bands["to_neutral_qty"].tolist() == [s.to_neutral.qty for s in states]
+    assert bands["to_neutral_cost"].tolist() == [s.to_neutral.cost for s in states]
+    frontier = live.hedge_frontier()
+    assert isinstance(frontier, HedgeFrontier)
+    assert frontier.instrument == bands["instrument"].iloc[0]
+    assert frontier.at(frontier.held)["es"] == pytest.approx(report.figure("es_current"), rel=1e-9)
+    assert frontier.points["cost_now"].notna().any()
+    assert live.hedge_frontier("BETA").instrument == "BETA.F"
+    effectiveness = live.hedge_effectiveness()
+    assert effectiveness.columns.tolist()[0] == "effectiveness"
+    with pytest.raises(ApiError, match="it holds ACME"):
+        live.hedge_frontier("OMEG")

@@ -69,3 +69,14 @@ def test_bad_input_is_one_sentence(call, said):
 def test_too_few_variances():
     with pytest.raises(DataError, match="cannot tell five"):
         fit_svi([0.0, 0.1, 0.2, 0.3], [0.1, 0.1, 0.1, 0.1])
+
+
+def test_a_start_near_the_answer_gives_the_same_slice():
+    rng = np.random.default_rng(3)
+    k = np.linspace(-0.5, 0.4, 25)
+    want = svi_total_variance(k, 0.01, 0.1, -0.4, 0.05, 0.2) * np.exp(rng.normal(0.0, 0.01, k.size))
+    far, near = fit_svi(k, want), fit_svi(k, want, start=(0.0, 0.3))
+    assert near.rmse == pytest.approx(far.rmse, rel=1e-6)
+    assert np.allclose(near.quotes["fitted"], far.quotes["fitted"], rtol=1e-5)
+    with pytest.raises(InputError, match="no positive sigma"):
+        fit_svi(k, want, start=(0.0, 0.0))

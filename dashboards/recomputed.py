@@ -1,0 +1,72 @@
+"""What is computed in a thread for all sessions, again where it is old and somebody asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any
+
+import structlog
+
+_KEPT_S = 60.0  # after it was asked for last
+_log = structlog.get_logger(__name__)
+
+
+class Recomputed:
+    """Results by key; of each one computation runs, and the next begins no sooner than a while after.
+
+    Parameters
+    ----------
+    submit
+        Has a job done in a thread.
+    least_s
+        Between two beginnings of the same.
+
+    Examples
+    --------
+    >>> jobs = []
+    >>> results = Recomputed(jobs.append, 1.0)
+    >>> print(results.get("a", lambda: 1), results.get("a", lambda: 2))
+    None None
+    >>> jobs.pop()(), len(jobs), results.get("a", lambda: 3)
+    (None, 0, 1)
+    """
+
+    def __init__(self, submit: Callable[[Callable[[], None]], Any], least_s: float) -> None:
+        self._submit, self._least_s = submit, least_s
+        self._made: dict[Hashable, Any] = {}
+        self._begun: dict[Hashable, float] = {}
+        self._asked: dict[Hashable, float] = {}
+        self._running: set[Hashable] = set()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The newest result, at once; None while there is none."""
+        now = time.monotonic()
+        with self._lock:
+            self._asked[key] = now
+            begin = key not in self._running and now - self._begun.get(key, -1e9) >= self._least_s
+            if begin:
+                self._running.add(key)
+                self._begun[key] = now
+            there = self._made.get(key)
+        if begin:
+            self._submit(lambda: self._make(key, make))
+        return there
+
+    def _make(self, key: Hashable, make: Callable[[], Any]) -> None:
+        made = None
+        try:
+            made = make()
+        except Exception:  # asked for again soon; what was there stays, and its age tells
+            _log.exception("not computed", of=str(key))
+        finally:
+            now = time.monotonic()
+            with self._lock:
+                self._running.discard(key)
+                if made is not None:
+                    self._made[key] = made
+                for old in [k for k, at in self._asked.items() if now - at > _KEPT_S]:
+                    for kept in (self._made, self._begun, self._asked):
+                        kept.pop(old, None)
