@@ -79,7 +79,7 @@ def least(h: Floats, g: Floats, cost: Floats, lower: Floats, upper: Floats, x: F
                 m += 1
                 worst = max(worst, abs(slope[j] + cost[j] * side[j]))
         tolerance = 1e-12 * (size + n * far_out)
-        if worst <= tolerance or polished >= 3:
+        if worst <= 1e-3 * tolerance or polished >= 3:
             polished = 0
             j, way = _loudest(slope, cost, lower, upper, x, side, tolerance)
             if j < 0:

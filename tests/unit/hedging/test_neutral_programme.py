@@ -80,12 +80,13 @@ def test_without_bounds_and_costs_it_is_the_linear_solve(seed: int) -> None:
     rng = np.random.default_rng(seed)
     instruments = table(rng, 2)
     instruments.loc["option 1", "vega"] += 3
-    assume(np.linalg.cond(instruments[GREEKS].to_numpy()) < 1e3)  # others want hundreds of millions of contracts
     book = dict(zip(GREEKS, rng.normal(0, 5_000, 3).tolist(), strict=True))
+    size = np.maximum(np.abs([book[g] for g in GREEKS]), instruments[GREEKS].to_numpy().max(0))
+    scaled = instruments[GREEKS].to_numpy() / size
+    assume(np.linalg.cond(scaled / np.linalg.norm(scaled, axis=1)[:, None]) < 1e3)  # its square is what is solved
     known, underlying = neutral_quantities(book, instruments.iloc[:2])
     made = neutral_hedge(book, instruments, nodes=0)
     np.testing.assert_allclose(made.ideal, [*known, underlying], rtol=1e-6, atol=1e-6)
-    size = np.maximum(np.abs([book[g] for g in GREEKS]), instruments[GREEKS].to_numpy().max(0))
     rounded = np.array([book[g] for g in GREEKS]) + made.ideal.round().to_numpy() @ instruments[GREEKS].to_numpy()
     assert made.value <= 0.5 * np.sum((rounded / size) ** 2) * (1 + 1e-9)
 
