@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from qflib.errors import DataError, InputError, QflibError
@@ -23,6 +24,7 @@ from qflib.pricing import (
     sabr_vol,
 )
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
+from qflib.pricing.svi_forms import svi_from_jump_wings
 
 Figures = dict[str, Any] | float | str | None
 
@@ -45,7 +47,7 @@ def _greeks(i: dict[str, Any], expected: Any) -> Figures:
 
 
 def _implied_vol(i: dict[str, Any]) -> tuple[float, str]:
-    price = float("nan") if i["price"] is None else i["price"]
+    price = i["price"]
     if "S" in i:
         on: dict[str, Any] = {"spot": i["S"], "rate": i["r"], "dividend_yield": i["q"]}
     else:
@@ -72,11 +74,8 @@ def _bachelier(i: dict[str, Any], _: Any) -> Figures:
 
 def _digital(i: dict[str, Any], _: Any) -> Figures:
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
-    if i["kind"] == "cash_or_nothing":
-        return float(digital(*terms, kind="cash", amount=i["cash"]))
-    if i["kind"] == "asset_or_nothing":
-        return float(digital(*terms, kind="asset"))
-    return float(digital(*terms, kind="gap", payoff_strike=i["payoff_strike"]))
+    kind: Any = i["kind"].removesuffix("_or_nothing")
+    return float(digital(*terms, kind=kind, amount=i.get("cash", 1.0), payoff_strike=i.get("payoff_strike")))
 
 
 def _american(i: dict[str, Any], expected: Any) -> Figures:
@@ -88,7 +87,7 @@ def _american(i: dict[str, Any], expected: Any) -> Figures:
 
 
 def _barrier(i: dict[str, Any], _: Any) -> Figures:
-    kind: Any = {"DownIn": "down_in", "DownOut": "down_out", "UpIn": "up_in", "UpOut": "up_out"}[i["kind"]]
+    kind: Any = re.sub(r"[ _-]?(and[ _-]?)?(in|out)$", r"_\2", i["kind"].lower())
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["barrier"], i["T"], i["r"], i["q"], i["sigma"])
     return float(barrier_option(kind, *terms, rebate=i.get("rebate", 0.0)))
 
@@ -109,12 +108,14 @@ def _fixings(told: Any) -> list[float]:
 
 
 def _asian(i: dict[str, Any], _: Any) -> Figures:
-    average: Any = "geometric" if i["avg"].startswith("geometric") else "arithmetic"
-    dividend_yield = i["q"] if "q" in i else i["r"] - i["b"]
-    if i["avg"] == "geometric_continuous":
-        return float(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], dividend_yield, i["sigma"]))
+    average: Any = i["avg"].split("_")[0]
+    if i["avg"].endswith("continuous"):
+        return float(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"], average=average))
     times = _fixings(i["fixings"])
-    return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
+    late = (
+        math.exp(-i["r"] * max(i["T"] - times[-1], 0.0)) if "T" in i else 1.0
+    )  # an average is paid at its last fixing
+    return late * float(asian(i["type"], i["S"], i["K"], times, i["r"], i["q"], i["sigma"], average=average))
 
 
 def _heston(i: dict[str, Any], _: Any) -> Figures:
@@ -137,6 +138,8 @@ def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
 
 
 def _svi_jump_wings(i: dict[str, Any], expected: Any) -> Figures:
+    if "vtilde" in i:  # the other way
+        return _shaped(svi_from_jump_wings(i["v"], i["psi"], i["p"], i["c"], i["vtilde"], i["T"]), expected)
     return _shaped(svi_jump_wings(i["a"], i["b"], i["rho"], i["m"], i["sigma"], i["T"]), expected)
 
 
@@ -205,7 +208,27 @@ def figures(vector: dict[str, Any]) -> Figures:
     if compute is None:
         return None
     try:
-        return compute(vector["inputs"], vector.get("expected"))
-    except (KeyError, TypeError, QflibError) as e:
+        return compute(given(vector["inputs"]), vector.get("expected"))
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, QflibError) as e:
         name = f"{vector.get('group')}/{vector.get('name')}"
         raise DataError(f"vector {name} cannot be computed ({e}); give the inputs of its group") from e
+
+
+_RIGHTS = {"call": "call", "c": "call", "1": "call", "put": "put", "p": "put", "-1": "put"}
+
+
+def given(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs with what may be left out: null is not a number, a yield 0 or the rate less the carry `b`, a rate 0.
+
+    Examples
+    --------
+    >>> from qflib.cli.verify_pricing import given
+    >>> given({"type": "C", "r": 0.05, "b": 0.02, "price": None})
+    {'type': 'call', 'r': 0.05, 'b': 0.02, 'price': nan, 'q': 0.03}
+    """
+    i = {name: math.nan if value is None else value for name, value in inputs.items()}
+    if "type" in i:
+        i["type"] = _RIGHTS.get(str(i["type"]).lower(), i["type"])
+    i.setdefault("r", 0.0)
+    i.setdefault("q", i["r"] - i["b"] if "b" in i else 0.0)
+    return i

@@ -68,8 +68,7 @@ def asian(
     >>> round(asian("call", 100, 100, np.arange(1, 27) / 52, 0.05, 0.05, 0.2), 6)
     3.270035
     """
-    if average not in ("arithmetic", "geometric"):
-        raise InputError(f"average {average!r} is unknown; expected 'arithmetic' or 'geometric'")
+    _known(average)
     times = _times(fixings)
     a = arguments(right, spot=spot, strike=strike, rate=rate, dividend_yield=dividend_yield, vol=vol)
     sign, price, strikes, rates, yields, vols = a.values
@@ -101,13 +100,17 @@ def asian_continuous(
     rate: NumberLike,
     dividend_yield: NumberLike,
     vol: NumberLike,
+    *,
+    average: Average = "geometric",
 ) -> Any:
-    """Price of European options on the geometric average from now to expiry, watched always.
+    """Price of European options on the average from now to expiry, watched always.
 
     Parameters
     ----------
     right, spot, strike, years, rate, dividend_yield, vol
         As in `black_scholes`.
+    average
+        As in `asian`.
 
     Returns
     -------
@@ -117,23 +120,31 @@ def asian_continuous(
     Raises
     ------
     InputError
-        If a value is out of range, or shapes do not fit.
+        If a value is out of range, the average is unknown, or shapes do not fit.
 
     Notes
     -----
-    O(n), exact. Source: Kemna and Vorst 1990; Haug 2007, section 4.20.1.
+    O(n). "geometric" is exact; "arithmetic" errs as in `asian`.
+    Sources: Kemna and Vorst 1990; Turnbull and Wakeman 1991; Haug 2007, sections 4.20.1 and 4.20.2.
 
     Examples
     --------
     >>> from qflib.pricing import asian_continuous
     >>> round(asian_continuous("put", 80, 85, 0.25, rate=0.05, dividend_yield=-0.03, vol=0.2), 4)
     4.6922
+    >>> round(asian_continuous("call", 100, 100, 0.5, 0.05, 0.05, 0.2, average="arithmetic"), 4)
+    3.1787
     """
+    _known(average)
     a = arguments(right, spot=spot, strike=strike, years=years, rate=rate, dividend_yield=dividend_yield, vol=vol)
     sign, price, strikes, times, rates, yields, vols = a.values
-    # the mean of ln S has half the drift and a third of the variance
-    variance = vols * vols * times / 3.0
-    forward = price * np.exp(0.5 * ((rates - yields) - 0.5 * vols * vols) * times + 0.5 * variance)
+    carry = rates - yields
+    if average == "geometric":  # the mean of ln S has half the drift and a third of the variance
+        variance = vols * vols * times / 3.0
+        forward = price * np.exp(0.5 * (carry - 0.5 * vols * vols) * times + 0.5 * variance)
+    else:
+        first, variance = _continuous_moments(times, carry, vols)
+        forward = price * first
     out, ones = np.empty(a.size), frozen(np.ones(a.size))
     paid = frozen(rates * times)
     black_scholes_batch(sign, frozen(forward), strikes, ones, paid, paid, frozen(np.sqrt(variance)), out)
@@ -237,6 +248,32 @@ def asian_monte_carlo(
         paths,
         seed,
     )
+
+
+#: Gauss-Legendre on (0, 1)
+_NODES, _MASSES = (0.5 * x for x in np.polynomial.legendre.leggauss(48))
+
+
+def _continuous_moments(years: Floats, carry: Floats, vol: Floats) -> tuple[Floats, Floats]:
+    """First moment of the mean of S_t / S_0 up to each of `years`, and ln(second / first^2)."""
+    first = _grown(carry * years)
+    excess = np.zeros_like(years)
+    for x, mass in zip(_NODES + 0.5, _MASSES, strict=True):  # of pairs whose earlier time is x
+        t = x * years
+        excess += (
+            2.0 * mass * (1.0 - x) * np.exp(2.0 * carry * t) * np.expm1(vol * vol * t) * _grown(carry * (years - t))
+        )
+    return first, np.log1p(excess / (first * first))
+
+
+def _grown(x: Floats) -> Floats:
+    """Mean of e^(x u) over u in (0, 1)."""
+    return np.where(x == 0.0, 1.0, np.expm1(x) / np.where(x == 0.0, 1.0, x))
+
+
+def _known(average: str) -> None:
+    if average not in ("arithmetic", "geometric"):
+        raise InputError(f"average {average!r} is unknown; expected 'arithmetic' or 'geometric'")
 
 
 def _times(fixings: Sequence[float] | NDArray[Any]) -> Floats:

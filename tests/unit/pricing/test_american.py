@@ -16,6 +16,7 @@ from qflib.pricing import (
     exercise_boundary,
     greeks,
 )
+from tests.reference import marched_american
 
 _spec = importlib.util.spec_from_file_location(
     "plain_american", Path(__file__).parents[2] / "reference/plain_american.py"
@@ -275,3 +276,16 @@ def test_small_systems_are_solved():
         substitute(n, rows, x)
         assert x == pytest.approx(want, rel=1e-10)
     assert not factor(2, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("case", "nodes"),
+    [
+        (("call", 120.0, 100.0, 3.0, 1e-5, 0.07, 0.3), 400),  # Ju 1999; public figures of it differ by 1.7e-7
+        (("put", 103.0, 100.0, 1.0, 0.05, 0.0, 0.2), 150),
+        (("call", 95.0, 100.0, 0.5, 0.03, 0.09, 0.4), 150),
+        (("put", 110.0, 100.0, 3.0, 0.11, 0.10, 0.56), 150),
+    ],
+)
+def test_prices_agree_with_a_march_through_time(case, nodes):
+    assert american(*case) == pytest.approx(marched_american.price(*case, nodes=nodes), abs=2e-8)

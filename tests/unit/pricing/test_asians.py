@@ -123,3 +123,16 @@ def test_shape_and_type_follow_the_arguments():
 def test_bad_input_is_one_sentence(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+@pytest.mark.parametrize("carry", [0.0, 0.05, -0.04])
+def test_an_average_watched_always_is_the_limit_of_many_fixings(carry):
+    """Two densities of fixings, extrapolated: the sum over midpoints errs by 1 / n^2."""
+    terms = (0.04, 0.04 - carry, 0.3)
+
+    def watched(n):
+        return asian("call", 100.0, 95.0, (np.arange(n) + 0.5) / n * 0.8, *terms) * np.exp(0.04 * -0.4 / n)
+
+    limit = (4.0 * watched(2000) - watched(1000)) / 3.0
+    got = asian_continuous("call", 100.0, 95.0, 0.8, *terms, average="arithmetic")
+    assert got == pytest.approx(limit, abs=1e-7)
