@@ -223,8 +223,8 @@ def given(inputs: Mapping[str, Any]) -> dict[str, Any]:
     Examples
     --------
     >>> from qflib.cli.verify_pricing import given
-    >>> given({"type": "C", "r": 0.05, "b": 0.02, "price": None})
-    {'type': 'call', 'r': 0.05, 'b': 0.02, 'price': nan, 'q': 0.03}
+    >>> given({"type": "C", "r": 0.75, "b": 0.25, "price": None})
+    {'type': 'call', 'r': 0.75, 'b': 0.25, 'price': nan, 'q': 0.5}
     """
     i = {name: math.nan if value is None else value for name, value in inputs.items()}
     if "type" in i:

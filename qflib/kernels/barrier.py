@@ -23,7 +23,7 @@ from qflib.kernels.special import INV_SQRT_2PI
 Floats = NDArray[np.float64]
 
 #: -zeta(1/2) / sqrt(2 pi): how far a barrier watched at times lies beyond one that is always watched
-_BEYOND = 0.5825971579390106
+BEYOND = 0.5825971579390106
 #: Gauss-Legendre on (0, 1)
 _NODES, _MASSES = 0.5 * np.polynomial.legendre.leggauss(48)[0] + 0.5, 0.5 * np.polynomial.legendre.leggauss(48)[1]
 
@@ -143,7 +143,7 @@ def barrier_batch(
 ) -> None:
     """`barrier_price` of arrays of one length into `out`, watched every `interval` years (0: always); O(n)."""
     for i in range(out.size):
-        moved = math.exp((1.0 if up else -1.0) * _BEYOND * vol[i] * math.sqrt(interval))
+        moved = math.exp((1.0 if up else -1.0) * BEYOND * vol[i] * math.sqrt(interval))
         already = barrier[i] <= spot[i] if up else barrier[i] >= spot[i]
         out[i] = barrier_price(
             sign[i],

@@ -114,6 +114,7 @@ def to_trader(greeks_: Mapping[str, Floats], price: Floats) -> None:
     columns = dict(greeks_)
     columns["theta"] /= 365.0
     for name in ("vega", "rho", "dividend_rho"):
-        columns[name] /= 100.0
+        if name in columns:
+            columns[name] /= 100.0
     columns["delta"] *= price
     columns["gamma"] *= price * price / 100.0

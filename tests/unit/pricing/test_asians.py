@@ -91,7 +91,7 @@ def test_the_simulation_agrees_within_its_error(right):
     assert again == found
     other = asian_monte_carlo(right, 100.0, 100.0, WEEKLY, 0.05, 0.0, 0.15, paths=100_000, seed=4)
     assert 0 < abs(other.price - found.price) < 6 * found.se
-    assert found.to_frame().shape == (1, 5)
+    assert found.to_frame().shape == (1, 9)
 
 
 def test_a_single_fixing_shows_the_error_is_honest():
