@@ -64,6 +64,7 @@ def american_implied_vol(
     Notes
     -----
     O(n); Newton steps inside a bracket from the European vol, 4 to 8 prices with vega an option.
+    Sources: as `american`; Jäckel 2015, "Let's be rational" (the European vol).
 
     Examples
     --------
