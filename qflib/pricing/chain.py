@@ -46,12 +46,12 @@ def chain_implied_vol(
         If a column is missing or by the policy, as `implied_vol`.
     """
     chain = checked_chain(frame, price)
-    paid = chain[price].to_numpy(np.float64)
+    paid = chain[price].to_numpy(np.float64, na_value=np.nan)
     forward = chain["forward"].to_numpy(np.float64)
     if "inverse" in chain:
         paid = np.where(chain["inverse"].to_numpy(bool), paid * forward, paid)
     iv, status = implied_vol(
-        paid,
+        pd.Series(paid, index=chain.index),  # errors name the chain's own rows
         chain["right"].to_numpy(),
         chain["strike"].to_numpy(),
         chain["years"].to_numpy(),
@@ -60,7 +60,7 @@ def chain_implied_vol(
         model=model,
         policy=policy,
     )
-    return pd.DataFrame({"iv": iv, "iv_status": status}, index=frame.index)
+    return pd.DataFrame({"iv": iv.to_numpy(), "iv_status": status.to_numpy()}, index=frame.index)
 
 
 def chain_greeks(frame: pd.DataFrame, units: Units = "natural") -> pd.DataFrame:
