@@ -97,7 +97,8 @@ def _min_variance(i: dict[str, Any]) -> Figures:
 
 
 def _neutral(i: dict[str, Any]) -> Figures:
-    greeks = (i["target"],) if "target" in i else ("gamma", "vega")
+    target = i.get("target", ("gamma", "vega"))
+    greeks = (target,) if isinstance(target, str) else tuple(target)
     quantities, underlying = neutral_quantities(i["portfolio"], i["instruments"], greeks)
     return {"quantities": quantities.tolist(), "underlying": underlying}
 

@@ -243,6 +243,7 @@ def _vector(**changes: object) -> dict[str, object]:
     [
         ({}, "passed"),
         ({"expected": 2.1}, "failed"),
+        ({"tol_type": "ulp"}, "failed"),
         ({"expected": None, "tolerance": None}, "computed"),
         ({"tolerance": None}, "not_covered"),
         ({"group": "weather"}, "not_covered"),
