@@ -92,3 +92,23 @@ def test_what_may_be_left_out_or_spelled_otherwise():
         verify_hedging.figures(
             {"group": "hedge_costs_mc", "inputs": bsm | {"strategy": "martingale", "steps": 2, "one_way_cost": 0.0}}
         )
+
+
+def test_lists_of_inputs_give_lists_of_figures():
+    bsm = {"type": ["call", "put"], "S": 100.0, "K": [90.0, 105.0], "T": 0.5, "r": 0.03, "q": 0.01, "sigma": 0.25}
+    model = {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5}
+    more = {
+        "american": {}, "european_haug": {}, "barrier_haug": {"kind": "UpOut", "barrier": 130.0},
+        "digital": {"kind": "asset_or_nothing"}, "asian": {"avg": "geometric", "fixings": [0.25, 0.5]},
+        "heston": model, "implied_vol_status": {"price": [None, 7.0]}, "implied_vol_itm": {"price": [14.0, 9.0]},
+    }  # fmt: skip
+    for group, added in more.items():
+        both = figures({"group": group, "inputs": bsm | added, "expected": None})
+        for n in range(2):
+            one = {k: v[n] if isinstance(v, list) and k != "fixings" else v for k, v in (bsm | added).items()}
+            alone = figures({"group": group, "inputs": one, "expected": None})
+            assert both[n] == (alone if isinstance(alone, str) else pytest.approx(alone, rel=1e-13)), group
+    table = figures({"group": "greeks_all", "inputs": bsm, "expected": {"delta": None, "theta": None}})
+    assert [len(x) for x in table.values()] == [2, 2]
+    smile = {"F": 1.0, "K": [0.9, 1.1], "T": 1.0, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}
+    assert len(figures({"group": "sabr_hagan", "inputs": smile, "expected": None})) == 2
