@@ -47,7 +47,8 @@ def _all_greeks(i: dict[str, Any]) -> dict[str, Any]:
 
 
 def _greek(i: dict[str, Any], _: Any) -> Figures:
-    return _all_greeks(i)[i["greek"]]
+    figure: Figures = _all_greeks(i)[i["greek"]]
+    return figure
 
 
 def _greeks(i: dict[str, Any], expected: Any) -> Figures:
@@ -65,11 +66,13 @@ def _implied_vol(i: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _vol(i: dict[str, Any], _: Any) -> Figures:
-    return _implied_vol(i)[0]
+    vol: Figures = _implied_vol(i)[0]
+    return vol
 
 
 def _status(i: dict[str, Any], _: Any) -> Figures:
-    return _implied_vol(i)[1]
+    status: Figures = _implied_vol(i)[1]
+    return status
 
 
 def _black76(i: dict[str, Any], _: Any) -> Figures:
