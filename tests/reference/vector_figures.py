@@ -34,7 +34,7 @@ def digital(kind, sign, spot, strike, years, rate, q, vol, paid):
 
 
 def barrier(kind, sign, spot, strike, level, rebate, years, rate, q, vol):
-    """The parts A to F of Reiner and Rubinstein as Haug prints them (2007, section 4.17), for rates from 0."""
+    """Parts A to F of Reiner and Rubinstein as in Haug 2007, section 4.17; at rates well below 0 lam is imaginary."""
     s, k, h, x, t, r, q, v = (mp.mpf(y) for y in (spot, strike, level, rebate, years, rate, q, vol))
     root, eta, n = v * mp.sqrt(t), 1 if kind.startswith("Down") else -1, exact.cdf
     mu, lam = (r - q) / v**2 - mp.mpf(1) / 2, mp.sqrt(((r - q) / v**2 - mp.mpf(1) / 2) ** 2 + 2 * r / v**2)
@@ -52,7 +52,7 @@ def barrier(kind, sign, spot, strike, level, rebate, years, rate, q, vol):
     out, back = mp.log(s / h) / root + mu * root, mp.log(h / s) / root + mu * root
     e = x * mp.exp(-r * t) * (n(eta * out) - up ** (2 * mu) * n(eta * back))
     z = mp.log(h / s) / root + lam * root
-    f = x * (up ** (mu + lam) * n(eta * z) + up ** (mu - lam) * n(eta * (z - 2 * lam * root)))
+    f = x * mp.re(up ** (mu + lam) * n(eta * z) + up ** (mu - lam) * n(eta * (z - 2 * lam * root)))
     beyond = sign * (k - h) > 0
     if (sign > 0) == (eta > 0):
         return {True: (c if beyond else a - b + d) + e, False: (a - c if beyond else b - d) + f}[kind.endswith("In")]
