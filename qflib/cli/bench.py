@@ -48,13 +48,14 @@ _REFERENCE_STEPS = 1_000_000
 
 
 class Row(NamedTuple):
-    """One figure: median and least of the runs, in its unit; peers by name in the same unit."""
+    """One figure: median and least of the runs, in its unit; peers by name in the same unit; what it holds for."""
 
     row: str
     value: float
     min: float
     unit: str
     peers: Mapping[str, float] = MappingProxyType({})
+    note: str = ""
 
 
 def command(

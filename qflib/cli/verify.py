@@ -148,6 +148,8 @@ def _limit(v: Mapping[str, Any], top: str, want: float) -> float | None:
     """The greatest difference allowed: a call's own tolerance, else the vector's."""
     tolerance = v["tolerance"]
     if "tol_type" in v:
+        if v["tol_type"] not in ("abs", "rel", "status"):  # never passed by a guess
+            return None
         one = tolerance.get(top) if isinstance(tolerance, dict) else tolerance
         return None if one is None else float(one * abs(want) if v["tol_type"] == "rel" else one)
     own = [c["tolerance"][top] for c in v.get("calls", []) if top in c.get("tolerance", {})]

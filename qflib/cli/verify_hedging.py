@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from qflib.errors import DataError, QflibError
+from qflib.cli.verify_pricing import given
+from qflib.errors import DataError, InputError, QflibError
 from qflib.hedging import rules
 from qflib.hedging.attribution import STEPS, TERMS, explain_by_greeks, explain_by_steps
 from qflib.hedging.diary import hedge_diary
@@ -19,12 +20,17 @@ from qflib.pricing import black_scholes, greeks
 
 Figures = dict[str, Any] | float | None
 _PATHS = 200_000
+_NEVER = rules.FixedBand(2.0)  # no delta is 2 away from nothing
+
+
+def _is_long(i: dict[str, Any]) -> bool:
+    return str(i.get("position", "short")).startswith("long")
 
 
 def _costs(i: dict[str, Any]) -> Figures:
-    if "position" in i:
-        return rules.leland_vol(i["sigma"], i["one_way_cost"], i["dt"], short=i["position"] == "short")
-    g = greeks("call", i["K"], i["T"], i["sigma"], spot=i["S"], rate=i["r"])
+    if "dt" in i:
+        return rules.leland_vol(i["sigma"], i["one_way_cost"], i["dt"], short=not _is_long(i))
+    g = greeks(i.get("type", "call"), i["K"], i["T"], i["sigma"], spot=i["S"], rate=i["r"], dividend_yield=i["q"])
     width = band_halfwidth(
         g["gamma"], i["S"], i["one_way_cost"] * i["S"], i["risk_aversion"], math.exp(-i["r"] * i["T"])
     )
@@ -32,23 +38,30 @@ def _costs(i: dict[str, Any]) -> Figures:
 
 
 def _rule(name: str) -> rules.Rule:
+    """A rule by its name: how often it looks is told beside it."""
     kind, _, figure = name.rpartition("_")
-    if kind == "fixed_band":
-        return rules.FixedBand(float(figure))
-    if kind == "ww_lambda":
-        return rules.WhalleyWilmott(float(figure))
-    made: rules.Rule = rules.Leland() if kind == "leland" else rules.Delta()
-    return made
+    bands: dict[str, Callable[[float], rules.Rule]] = {
+        "fixed_band": rules.FixedBand, "ww_lambda": rules.WhalleyWilmott, "zakamouline_lambda": rules.Zakamouline
+    }  # fmt: skip
+    if kind in bands:
+        return bands[kind](float(figure))
+    if kind in ("delta", "leland"):
+        return rules.Leland() if kind == "leland" else rules.Delta()
+    if name in ("unhedged", "none"):
+        return _NEVER
+    raise InputError(f"strategy {name!r} is unknown; give delta_, leland_, fixed_band_, ww_lambda_ or unhedged")
 
 
 def _simulated(i: dict[str, Any], rule: rules.Rule, looks: int, years: float, cost: float = 0.0) -> HedgeSimulation:
     return simulate_hedges(
         [rule], GBM(i["sigma"], i["mu"]), spot=i["S"], strike=i["K"], years=years, rate=i["r"], vol=i["sigma"],
-        cost=cost, looks=looks, paths=_PATHS,
+        cost=cost, looks=looks, paths=_PATHS, right=i.get("type", "call"),
     )  # fmt: skip
 
 
 def _costs_simulated(i: dict[str, Any]) -> Figures:
+    if _is_long(i):
+        raise InputError(f"position {i['position']!r} is not simulated; options are sold")
     made = _simulated(i, _rule(i["strategy"]), i["steps"], i["T"], i["one_way_cost"])
     row, now = made.to_frame().iloc[0], math.exp(-i["r"] * i["T"])  # the vectors tell present values
     figures = {"mean_pnl": row["mean_pnl"], "std": row["std"], "es97_5": row["es"]}
@@ -57,9 +70,9 @@ def _costs_simulated(i: dict[str, Any]) -> Figures:
 
 def _performance(i: dict[str, Any]) -> Figures:
     years = i["T"] if "T" in i else i["T_weeks"] / 52.0
-    looks = i["trades"] if "trades" in i else int(i["T_weeks"] / i.get("rebalance_weeks", i["T_weeks"]))
+    looks = i["trades"] if "trades" in i else round(i["T_weeks"] / i.get("rebalance_weeks", i["T_weeks"]))
     unhedged = "trades" not in i and "rebalance_weeks" not in i
-    rule = rules.FixedBand(2.0) if unhedged else rules.Delta()  # no delta is 2 away from nothing
+    rule = _NEVER if unhedged else rules.Delta()
     made = _simulated(i, rule, looks, years)
     deviation = float(made.pnl.std()) * math.exp(-i["r"] * years)
     price = float(black_scholes("call", i["S"], i["K"], years, i["r"], 0.0, i["sigma"]))
@@ -84,7 +97,8 @@ def _min_variance(i: dict[str, Any]) -> Figures:
 
 
 def _neutral(i: dict[str, Any]) -> Figures:
-    greeks = (i["target"],) if "target" in i else ("gamma", "vega")
+    target = i.get("target", ("gamma", "vega"))
+    greeks = (target,) if isinstance(target, str) else tuple(target)
     quantities, underlying = neutral_quantities(i["portfolio"], i["instruments"], greeks)
     return {"quantities": quantities.tolist(), "underlying": underlying}
 
@@ -155,7 +169,7 @@ def figures(vector: dict[str, Any]) -> Figures:
     if compute is None:
         return None
     try:
-        return compute(vector["inputs"])
-    except (KeyError, TypeError, QflibError) as e:
+        return compute(given(vector["inputs"]))
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, QflibError) as e:
         name = f"{vector.get('group')}/{vector.get('name')}"
         raise DataError(f"vector {name} cannot be computed ({e}); give the inputs of its group") from e

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from qflib.errors import DataError, InputError, QflibError
 from qflib.pricing import (
@@ -23,74 +26,81 @@ from qflib.pricing import (
     sabr_vol,
 )
 from qflib.pricing.svi import svi_durrleman, svi_jump_wings, svi_total_variance
+from qflib.pricing.svi_forms import svi_from_jump_wings
 
-Figures = dict[str, Any] | float | str | None
+Figures = dict[str, Any] | float | str | list[Any] | None
+
+
+def _figure(x: Any) -> float | list[Any]:
+    """A number, or a list of them where inputs are lists."""
+    return float(x) if np.ndim(x) == 0 else list(np.asarray(x).tolist())
 
 
 def _european(i: dict[str, Any], _: Any) -> Figures:
-    return float(black_scholes(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"]))
+    return _figure(black_scholes(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"]))
 
 
-def _all_greeks(i: dict[str, Any]) -> dict[str, float]:
-    g: dict[str, float] = greeks(i["type"], i["K"], i["T"], i["sigma"], spot=i["S"], rate=i["r"], dividend_yield=i["q"])
-    return g | {f"{k}_per_day_365": g[k] / 365.0 for k in ("theta", "charm", "veta", "color")}
+def _all_greeks(i: dict[str, Any]) -> dict[str, Any]:
+    g = greeks(i["type"], i["K"], i["T"], i["sigma"], spot=i["S"], rate=i["r"], dividend_yield=i["q"])
+    a_day = {f"{k}_per_day_365": _figure(g[k] / 365.0) for k in ("theta", "charm", "veta", "color")}
+    return {name: _figure(g[name]) for name in g} | a_day
 
 
 def _greek(i: dict[str, Any], _: Any) -> Figures:
-    return _all_greeks(i)[i["greek"]]
+    figure: Figures = _all_greeks(i)[i["greek"]]
+    return figure
 
 
 def _greeks(i: dict[str, Any], expected: Any) -> Figures:
     return _shaped(_all_greeks(i), expected)
 
 
-def _implied_vol(i: dict[str, Any]) -> tuple[float, str]:
-    price = float("nan") if i["price"] is None else i["price"]
+def _implied_vol(i: dict[str, Any]) -> tuple[Any, Any]:
+    price = np.asarray(i["price"], np.float64)
     if "S" in i:
         on: dict[str, Any] = {"spot": i["S"], "rate": i["r"], "dividend_yield": i["q"]}
     else:
-        price, on = price / i.get("df", 1.0), {"forward": i["F"]}
+        price, on = price / np.asarray(i.get("df", 1.0)), {"forward": i["F"]}
     vol, status = implied_vol(price, i["type"], i["K"], i["T"], **on)
-    return float(vol), str(status)
+    return _figure(vol), status if isinstance(status, str) else status.tolist()
 
 
 def _vol(i: dict[str, Any], _: Any) -> Figures:
-    return _implied_vol(i)[0]
+    vol: Figures = _implied_vol(i)[0]
+    return vol
 
 
 def _status(i: dict[str, Any], _: Any) -> Figures:
-    return _implied_vol(i)[1]
+    status: Figures = _implied_vol(i)[1]
+    return status
 
 
 def _black76(i: dict[str, Any], _: Any) -> Figures:
-    return float(i.get("df", 1.0) * black76(i["type"], i["F"], i["K"], i["T"], i["sigma"]))
+    return _figure(np.asarray(i.get("df", 1.0)) * black76(i["type"], i["F"], i["K"], i["T"], i["sigma"]))
 
 
 def _bachelier(i: dict[str, Any], _: Any) -> Figures:
-    return float(i.get("df", 1.0) * bachelier(i["type"], i["F"], i["K"], i["T"], i["sigma_n"]))
+    return _figure(np.asarray(i.get("df", 1.0)) * bachelier(i["type"], i["F"], i["K"], i["T"], i["sigma_n"]))
 
 
 def _digital(i: dict[str, Any], _: Any) -> Figures:
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
-    if i["kind"] == "cash_or_nothing":
-        return float(digital(*terms, kind="cash", amount=i["cash"]))
-    if i["kind"] == "asset_or_nothing":
-        return float(digital(*terms, kind="asset"))
-    return float(digital(*terms, kind="gap", payoff_strike=i["payoff_strike"]))
+    kind: Any = i["kind"].removesuffix("_or_nothing")
+    return _figure(digital(*terms, kind=kind, amount=i.get("cash", 1.0), payoff_strike=i.get("payoff_strike")))
 
 
 def _american(i: dict[str, Any], expected: Any) -> Figures:
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"])
-    price = float(american(*terms))
+    price = american(*terms)
     if not isinstance(expected, dict):
-        return price
-    return _shaped({"american": price, "premium": price - float(black_scholes(*terms))}, expected)
+        return _figure(price)
+    return _shaped({"american": _figure(price), "premium": _figure(price - black_scholes(*terms))}, expected)
 
 
 def _barrier(i: dict[str, Any], _: Any) -> Figures:
-    kind: Any = {"DownIn": "down_in", "DownOut": "down_out", "UpIn": "up_in", "UpOut": "up_out"}[i["kind"]]
+    kind: Any = re.sub(r"[ _-]?(and[ _-]?)?(in|out)$", r"_\2", i["kind"].lower())
     terms: tuple[Any, ...] = (i["type"], i["S"], i["K"], i["barrier"], i["T"], i["r"], i["q"], i["sigma"])
-    return float(barrier_option(kind, *terms, rebate=i.get("rebate", 0.0)))
+    return _figure(barrier_option(kind, *terms, rebate=i.get("rebate", 0.0)))
 
 
 _EVENLY = re.compile(r"(\d+) equally spaced ([\d.]+)(?:/([\d.]+))?\.\.([\d.]+)(?:/([\d.]+))?")
@@ -109,38 +119,41 @@ def _fixings(told: Any) -> list[float]:
 
 
 def _asian(i: dict[str, Any], _: Any) -> Figures:
-    average: Any = "geometric" if i["avg"].startswith("geometric") else "arithmetic"
-    dividend_yield = i["q"] if "q" in i else i["r"] - i["b"]
-    if i["avg"] == "geometric_continuous":
-        return float(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], dividend_yield, i["sigma"]))
+    average: Any = i["avg"].split("_")[0]
+    if i["avg"].endswith("continuous"):
+        return _figure(asian_continuous(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], i["sigma"], average=average))
     times = _fixings(i["fixings"])
-    return float(asian(i["type"], i["S"], i["K"], times, i["r"], dividend_yield, i["sigma"], average=average))
+    # an average is paid at its last fixing
+    late = math.exp(-i["r"] * max(i["T"] - times[-1], 0.0)) if "T" in i else 1.0
+    return _figure(late * asian(i["type"], i["S"], i["K"], times, i["r"], i["q"], i["sigma"], average=average))
 
 
 def _heston(i: dict[str, Any], _: Any) -> Figures:
     model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"])
-    return float(heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+    return _figure(heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
 
 
 def _rough_heston(i: dict[str, Any], _: Any) -> Figures:
     model: tuple[Any, ...] = (i["v0"], i["kappa"], i["theta"], i["sigma"], i["rho"], i["H"])
-    return float(rough_heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
+    return _figure(rough_heston(i["type"], i["S"], i["K"], i["T"], i["r"], i["q"], *model))
 
 
 def _sabr(i: dict[str, Any], _: Any) -> Figures:
-    return float(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
+    return _figure(sabr_vol(i["K"], i["F"], i["T"], i["alpha"], i["beta"], i["rho"], i["nu"]))
 
 
 def _svi_raw(i: dict[str, Any], expected: Any) -> Figures:
     terms = (i["k"], i["a"], i["b"], i["rho"], i["m"], i["sigma"])
-    return _shaped({"w": float(svi_total_variance(*terms)), "durrleman_g": float(svi_durrleman(*terms))}, expected)
+    return _shaped({"w": _figure(svi_total_variance(*terms)), "durrleman_g": _figure(svi_durrleman(*terms))}, expected)
 
 
 def _svi_jump_wings(i: dict[str, Any], expected: Any) -> Figures:
+    if "vtilde" in i:  # the other way
+        return _shaped(svi_from_jump_wings(i["v"], i["psi"], i["p"], i["c"], i["vtilde"], i["T"]), expected)
     return _shaped(svi_jump_wings(i["a"], i["b"], i["rho"], i["m"], i["sigma"], i["T"]), expected)
 
 
-def _shaped(figures: dict[str, float], expected: Any) -> Figures:
+def _shaped(figures: Mapping[str, Any], expected: Any) -> Figures:
     """Those of the keys asked for; all where the shape is not told."""
     return {k: figures[k] for k in expected if k in figures} if isinstance(expected, dict) else dict(figures)
 
@@ -205,7 +218,27 @@ def figures(vector: dict[str, Any]) -> Figures:
     if compute is None:
         return None
     try:
-        return compute(vector["inputs"], vector.get("expected"))
-    except (KeyError, TypeError, QflibError) as e:
+        return compute(given(vector["inputs"]), vector.get("expected"))
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, QflibError) as e:
         name = f"{vector.get('group')}/{vector.get('name')}"
         raise DataError(f"vector {name} cannot be computed ({e}); give the inputs of its group") from e
+
+
+_RIGHTS = {"call": "call", "c": "call", "1": "call", "put": "put", "p": "put", "-1": "put"}
+
+
+def given(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs with what may be left out: null is not a number, a yield 0 or the rate less the carry `b`, a rate 0.
+
+    Examples
+    --------
+    >>> from qflib.cli.verify_pricing import given
+    >>> given({"type": "C", "r": 0.75, "b": 0.25, "price": None})
+    {'type': 'call', 'r': 0.75, 'b': 0.25, 'price': nan, 'q': 0.5}
+    """
+    i = {name: math.nan if value is None else value for name, value in inputs.items()}
+    if "type" in i:
+        i["type"] = _RIGHTS.get(str(i["type"]).lower(), i["type"])
+    i.setdefault("r", 0.0)
+    i.setdefault("q", i["r"] - i["b"] if "b" in i else 0.0)
+    return i

@@ -43,6 +43,7 @@ def explain_by_greeks(
     -----
     Second order in spot and vol, first in rate and time, and time's cross terms with both: delta dS + gamma dS^2 / 2 +
     vega dv + volga dv^2 / 2 + vanna dS dv + theta dt + charm dS dt + veta dv dt + rho dr. O(n).
+    Sources: Hull, "Options, Futures, and Other Derivatives", ch. 19 (the expansion); Haug 2007, ch. 2 (the Greeks).
 
     Examples
     --------

@@ -94,13 +94,29 @@ def what_if(pf: Portfolio, trades: pd.DataFrame, market: Market, scen: ScenarioS
 
     Parameters
     ----------
+    pf, market, scen
+        What is held, at which market, against which scenarios.
     trades
         Columns instrument and qty; `cost`, in the portfolio's currency, lowers P&L after in every scenario.
+    level
+        Confidence of ES and VaR.
 
     Raises
     ------
     InputError, DataError, UnknownInstrumentError
         If trades lack a column or hold a NaN; or as `Portfolio.scenario_pnl`.
+
+    Examples
+    --------
+    >>> import pandas as pd, qflib as qf
+    >>> from qflib.hedging import what_if
+    >>> feed = qf.datasets.load("sim", seed=7, duration="2s")
+    >>> held = pd.DataFrame({"instrument": ["ACME.F"], "qty": [-20.0], "avg_price": [100.0]})
+    >>> scen = qf.scenarios.historical(feed.history, n=500)
+    >>> trades = pd.DataFrame({"instrument": ["ACME.F"], "qty": [15.0]})
+    >>> told = what_if(qf.Portfolio.from_frame(held), trades, feed.market(), scen)
+    >>> round(told.es_after / told.es_before, 6)
+    0.25
     """
     after = pf.traded(trades)
     cost = float(np.sum(trades["cost"].to_numpy(np.float64))) if "cost" in trades else 0.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.hedging.lot_search import along
 from qflib.hedging.portfolio import Portfolio
-from qflib.hedging.sizing import HedgeBook
+from qflib.hedging.quoted_book import HedgeBook
 from qflib.kernels.expected_shortfall import es_var
 from qflib.records.schema import frozen
 from qflib.shortfall.inputs import levels_of

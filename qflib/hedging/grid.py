@@ -106,6 +106,7 @@ def cost_grid(
     Notes
     -----
     O(paths): five minutes for 400,000 on two cores.
+    Sources: the rule's; Heston 1993 and Merton 1976 (the worlds).
 
     Examples
     --------

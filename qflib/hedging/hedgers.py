@@ -35,6 +35,10 @@ class Band:
     InputError
         If risk_aversion is not a positive number or a bound is negative.
 
+    Notes
+    -----
+    Source: Whalley and Wilmott 1997, Mathematical Finance 7(3).
+
     Examples
     --------
     >>> from qflib.hedging import hedgers
@@ -264,7 +268,7 @@ def band_halfwidth(gamma: float, mid: float, half_spread: float, risk_aversion: 
 
     Notes
     -----
-    Whalley and Wilmott (1997), with λ for the cost that they call k.
+    Source: Whalley and Wilmott 1997, Mathematical Finance 7(3), equation 4.10, with λ for the cost that they call k.
 
     Examples
     --------
@@ -326,6 +330,11 @@ def decide(
     ------
     InputError
         If unit_delta is not positive, or net_delta or gamma is not finite.
+
+    Notes
+    -----
+    Sources: Whalley and Wilmott 1997, Mathematical Finance 7(3); Davis, Panas and Zariphopoulou 1993, SIAM J. Control
+    and Optimization 31 (trading to the edge).
 
     Examples
     --------

@@ -54,7 +54,19 @@ def _refuse(model: object, *positive: str) -> None:
 
 @dataclass(frozen=True)
 class GBM(Model):
-    """Geometric Brownian motion: `vol` and `drift` a year."""
+    """Geometric Brownian motion: `vol` and `drift` a year.
+
+    Notes
+    -----
+    Source: Black and Scholes 1973; Samuelson 1965, Industrial Management Review 6.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qflib.hedging.paths import GBM
+    >>> GBM(0.2).paths(100.0, years=0.5, steps=10, n=4, rng=np.random.default_rng(1)).shape
+    (11, 4)
+    """
 
     vol: float
     drift: float = 0.0
@@ -79,6 +91,14 @@ class HestonModel(Model):
     -----
     Full-truncation Euler in the log price (Lord, Koekkoek and van Dijk 2010, Quantitative Finance 10(2)), four steps a
     look. Source: Heston 1993.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qflib.hedging.paths import HestonModel
+    >>> made = HestonModel(0.2, long_vol=0.25).paths(100.0, 0.5, 10, 4, np.random.default_rng(1))
+    >>> made.shape, bool((made > 0.0).all())
+    ((11, 4), True)
     """
 
     vol: float
@@ -115,6 +135,14 @@ class JumpModel(Model):
     Notes
     -----
     Exact at the steps: the number of jumps of a step is Poisson, their sum normal. Source: Merton 1976.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qflib.hedging.paths import JumpModel
+    >>> made = JumpModel(0.2, intensity=2.0).paths(100.0, 0.5, 10, 20_000, np.random.default_rng(1))
+    >>> bool(abs(made[-1].mean() - 100.0) < 0.5)
+    True
     """
 
     vol: float
@@ -147,6 +175,13 @@ class RoughModel(Model):
     -----
     The joint law of that process and its Brownian motion is exact at the steps (Cholesky), the price is Euler's.
     Source: Bayer, Friz and Gatheral 2016, "Pricing under rough volatility", Quantitative Finance 16(6).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qflib.hedging.paths import RoughModel
+    >>> RoughModel(0.2).paths(100.0, 0.5, 10, 4, np.random.default_rng(1)).shape
+    (11, 4)
     """
 
     vol: float

@@ -154,6 +154,8 @@ def simulate_hedges(
     Notes
     -----
     O(paths * looks * rules), on all cores.
+    Sources: Boyle and Emanuel 1980, J. Financial Economics 8 (hedging at times); Leland 1985, J. Finance 40 (costs);
+    those of the rules and models.
 
     Examples
     --------

@@ -47,7 +47,7 @@ def hedge(
 ) -> HedgePlan:
     """Whole lots of futures, spot or options that minimise ES after the trades plus the cost of making them now.
 
-    Both are convex: ES in the quantities (Rockafellar and Uryasev 2000, Optimization of conditional value-at-risk), the
+    Both are convex: ES in the quantities (Rockafellar and Uryasev 2000), the
     cost since a book's levels get worse. ES is exact on the scenario vectors, never approximated by Greeks.
 
     Parameters
@@ -88,6 +88,7 @@ def hedge(
     Notes
     -----
     One revaluation, then O(n) an evaluation and some 2 log2(lots) evaluations a line search.
+    Source: Rockafellar and Uryasev 2000, "Optimization of conditional value-at-risk", Journal of Risk 2(3).
 
     Examples
     --------

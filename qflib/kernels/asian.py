@@ -44,35 +44,50 @@ def arithmetic_moments(times: Floats, carry: float, vol: float) -> tuple[float, 
 def asian_simulation(
     sign: float, spot: float, strike: float, times: Floats, carry: float, vol: float, paths: int, seed: int, out: Floats
 ) -> None:
-    """Sums over pairs of mirrored paths of payoffs of the arithmetic (x) and geometric (y) average: x, y, xx, xy, yy.
+    """Sums over pairs of mirrored paths of what the arithmetic (x) and geometric (y) average give: x, y, xx, xy, yy.
 
-    O(paths n). The numbers are those of the seed's own stream, in order.
+    Rows of `out`: the payoff, and its pathwise derivatives in spot and vol. O(paths n). The numbers are those of the
+    seed's own stream, in order.
     """
     n = times.size
     rng = np.empty(1, np.int64)
     rng[0] = np.int64(mixed(np.uint64(seed)))
-    normals = np.empty(n + 1)
+    normals, pair = np.empty(n + 1), np.empty((3, 2))
     out[:] = 0.0
     for _ in range((paths + 1) // 2):
         for j in range(0, n, 2):
             normals[j], normals[j + 1] = normal_pair(next_uniform(rng), next_uniform(rng))
-        x = y = 0.0
+        pair[:] = 0.0
         for mirror in range(2):
             log, total, mean, before = 0.0, 0.0, 0.0, 0.0
+            brownian, slopes, mean_slope = 0.0, 0.0, 0.0
             for j in range(n):
                 step = times[j] - before
                 before = times[j]
                 z = normals[j] if mirror == 0 else -normals[j]
                 log += (carry - 0.5 * vol * vol) * step + vol * math.sqrt(step) * z
-                total += math.exp(log)
+                brownian += math.sqrt(step) * z
+                grown, slope = math.exp(log), brownian - vol * times[j]  # of ln S in vol
+                total += grown
                 mean += log
-            x += 0.5 * max(sign * (spot * total / n - strike), 0.0)
-            y += 0.5 * max(sign * (spot * math.exp(mean / n) - strike), 0.0)
-        out[0] += x
-        out[1] += y
-        out[2] += x * x
-        out[3] += x * y
-        out[4] += y * y
+                slopes += grown * slope
+                mean_slope += slope
+            if sign * (spot * total / n - strike) > 0.0:
+                pair[0, 0] += 0.5 * (sign * (spot * total / n - strike))
+                pair[1, 0] += 0.5 * sign * total / n
+                pair[2, 0] += 0.5 * sign * spot * slopes / n
+            level = math.exp(mean / n)
+            if sign * (spot * level - strike) > 0.0:
+                pair[0, 1] += 0.5 * (sign * (spot * level - strike))
+                pair[1, 1] += 0.5 * sign * level
+                pair[2, 1] += 0.5 * sign * spot * level * mean_slope / n
+        for i in range(3):
+            x, y = pair[i, 0], pair[i, 1]
+            out[i, 0] += x
+            out[i, 1] += y
+            out[i, 2] += x * x
+            out[i, 3] += x * y
+            out[i, 4] += y * y
 
 
 @kernel

@@ -54,8 +54,8 @@ def log_phi(
     first: Floats,
     inner: Floats,
     flow: Complexes,
-) -> complex:
-    """Ln phi(u - i/2) by so many steps; `flow` (steps + 1) is written. O(steps^2)."""
+) -> tuple[complex, complex, complex]:
+    """Ln phi(u - i/2) by so many steps, its slopes in v0 and years; `flow` (steps + 1) is written. O(steps^2)."""
     constant = -0.5 * (u * u + 0.25)
     linear = rho * sigma * complex(0.5, u) - kappa
     dt = years / steps
@@ -73,8 +73,7 @@ def log_phi(
         share = 1.0 if k < steps - 1 else 0.5
         area += share * h
         swept += share * flow[k + 1]
-    log: complex = (kappa * theta * area + v0 * swept) * dt
-    return log
+    return (kappa * theta * area + v0 * swept) * dt, swept * dt, kappa * theta * h + v0 * flow[steps]
 
 
 @kernel
@@ -90,7 +89,10 @@ def rough_heston_slice(
     steps: int,
     out: Floats,
 ) -> None:
-    """Lewis' integral over pi at each ln(forward / strike): the call is asset - cash times it. O(places steps^2)."""
+    """Lewis' integral over pi at each ln(forward / strike): the call is asset - cash times it. O(places steps^2).
+
+    Rows of `out`: it, its first and second slope in k, and its slopes in v0 and years.
+    """
     a = hurst + 0.5
     few = steps // 2
     first, inner = np.empty(steps), np.empty(steps)
@@ -107,7 +109,7 @@ def rough_heston_slice(
     start, width = 0.0, 0.5
     for _ in range(_DOUBLINGS):
         if start > 0.0:
-            edge = log_phi(start, years, a, v0, kappa, theta, sigma, rho, few, first, inner, flow)
+            edge, _, _ = log_phi(start, years, a, v0, kappa, theta, sigma, rho, few, first, inner, flow)
             if edge.real < _NOTHING:
                 break
         pieces = 1 + int(width * turning / _TURN)
@@ -115,11 +117,18 @@ def rough_heston_slice(
         for j in range(pieces):
             for i in range(_NODES.size):
                 u = start + (j + _NODES[i]) * step
-                coarse = log_phi(u, years, a, v0, kappa, theta, sigma, rho, few, first, inner, flow)
-                fine = log_phi(u, years, a, v0, kappa, theta, sigma, rho, 2 * few, first, inner, flow)
-                log = fine + gain * (fine - coarse)
+                log0, v0_, t0 = log_phi(u, years, a, v0, kappa, theta, sigma, rho, few, first, inner, flow)
+                log1, v1_, t1 = log_phi(u, years, a, v0, kappa, theta, sigma, rho, 2 * few, first, inner, flow)
+                log = log1 + gain * (log1 - log0)
+                in_v0, in_years = v1_ + gain * (v1_ - v0_), t1 + gain * (t1 - t0)
                 weight = _MASSES[i] * step / (u * u + 0.25) / math.pi
+                place = complex(0.5, u)
                 for m in range(k.size):
-                    out[m] += (np.exp(complex(0.5, u) * k[m] + log) * weight).real
+                    part = np.exp(place * k[m] + log) * weight
+                    out[0, m] += part.real
+                    out[1, m] += (part * place).real
+                    out[2, m] += (part * place * place).real
+                    out[3, m] += (part * in_v0).real
+                    out[4, m] += (part * in_years).real
         start += width
         width = start

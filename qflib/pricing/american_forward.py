@@ -100,7 +100,7 @@ def implied_vol_on_forward(
 
 def implied_vol_by_style(
     early: NDArray[np.bool_],
-    price: Floats,
+    price: pd.Series[float],
     right: NDArray[Any],
     strike: Floats,
     years: Floats,
@@ -116,7 +116,9 @@ def implied_vol_by_style(
     ----------
     early
         bool (n,).
-    price, right, strike, years, forward, rate, dividend_yield
+    price
+        (n,): errors name its rows.
+    right, strike, years, forward, rate, dividend_yield
         (n,): as in `implied_vol_on_forward`.
     model, policy
         As in `implied_vol`; American options are lognormal.
@@ -127,15 +129,16 @@ def implied_vol_by_style(
         As `implied_vol`; or if American options meet the normal model.
     """
     if not early.any():
-        return implied_vol(price, right, strike, years, forward=forward, rate=rate, model=model, policy=policy)
+        iv, status = implied_vol(price, right, strike, years, forward=forward, rate=rate, model=model, policy=policy)
+        return iv.to_numpy(), status.to_numpy()
     if model != "lognormal":
         raise InputError(f"model {model!r} has no American options; take 'lognormal', or the European rows alone")
-    iv, status = np.full(len(price), np.nan), np.full(len(price), "", object)
+    vols, statuses = np.full(len(price), np.nan), np.full(len(price), "", object)
     for american_rows in (False, True):
         at = np.flatnonzero(early == american_rows)
         if not len(at):
             continue
-        own = pd.Series(price[at], index=at)  # an error names the row by its number in the chain
+        own = price.iloc[at]
         more: Any = {"forward": forward[at], "rate": rate[at], "policy": policy}
         if american_rows:
             found = implied_vol_on_forward(
@@ -143,8 +146,8 @@ def implied_vol_by_style(
             )
         else:
             found = implied_vol(own, right[at], strike[at], years[at], **more)
-        iv[at], status[at] = (x.to_numpy() for x in found)
-    return iv, status
+        vols[at], statuses[at] = (x.to_numpy() for x in found)
+    return vols, statuses
 
 
 def greeks_on_forward(

@@ -84,7 +84,7 @@ def american(
     """
     a = _given(right, spot, strike, years, rate, dividend_yield, vol)
     if method == "leisen_reimer":
-        return a.restore(_by_tree(a, steps, dividends), "price")
+        return a.restore(by_tree(a, steps, dividends), "price")
     if method != "boundary":
         raise InputError(f"method {method!r} is unknown; expected 'boundary' or 'leisen_reimer'")
     if len(dividends):
@@ -252,7 +252,8 @@ def _given(right: RightLike, spot: NumberLike, strike: NumberLike, years: Number
     )
 
 
-def _by_tree(a: Arguments, steps: int, dividends: Sequence[tuple[float, float]]) -> Floats:
+def by_tree(a: Arguments, steps: int, dividends: Sequence[tuple[float, float]]) -> Floats:
+    """Prices of flat arguments sign, spot, strike, years, rate, yield, vol by the tree; checked: see `american`."""
     if not 3 <= steps <= _MOST_STEPS:
         raise InputError(f"steps {steps} are out of range; a tree takes 3 to {_MOST_STEPS}")
     try:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.kernels.asian import asian_simulation, moments_batch
+from qflib.kernels.asian import moments_batch
 from qflib.kernels.lognormal_blocks import black_scholes_batch
-from qflib.pricing.inputs import Floats, NumberLike, RightLike, arguments, frozen
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments, frozen
 
 Average = Literal["arithmetic", "geometric"]
 
@@ -68,12 +66,8 @@ def asian(
     >>> round(asian("call", 100, 100, np.arange(1, 27) / 52, 0.05, 0.05, 0.2), 6)
     3.270035
     """
-    if average not in ("arithmetic", "geometric"):
-        raise InputError(f"average {average!r} is unknown; expected 'arithmetic' or 'geometric'")
-    times = _times(fixings)
-    a = arguments(right, spot=spot, strike=strike, rate=rate, dividend_yield=dividend_yield, vol=vol)
+    a, times, (count, known) = asian_arguments(right, spot, strike, fixings, rate, dividend_yield, vol, average, fixed)
     sign, price, strikes, rates, yields, vols = a.values
-    count, known = _fixed(fixed)
     share = times.size / (times.size + count)
     first, second = np.empty(a.size), np.empty(a.size)
     moments_batch(times, frozen(rates - yields), vols, average == "geometric", first, second)
@@ -101,13 +95,17 @@ def asian_continuous(
     rate: NumberLike,
     dividend_yield: NumberLike,
     vol: NumberLike,
+    *,
+    average: Average = "geometric",
 ) -> Any:
-    """Price of European options on the geometric average from now to expiry, watched always.
+    """Price of European options on the average from now to expiry, watched always.
 
     Parameters
     ----------
     right, spot, strike, years, rate, dividend_yield, vol
         As in `black_scholes`.
+    average
+        As in `asian`.
 
     Returns
     -------
@@ -117,126 +115,82 @@ def asian_continuous(
     Raises
     ------
     InputError
-        If a value is out of range, or shapes do not fit.
+        If a value is out of range, the average is unknown, or shapes do not fit.
 
     Notes
     -----
-    O(n), exact. Source: Kemna and Vorst 1990; Haug 2007, section 4.20.1.
+    O(n). "geometric" is exact; "arithmetic" errs as in `asian`.
+    Sources: Kemna and Vorst 1990; Turnbull and Wakeman 1991; Haug 2007, sections 4.20.1 and 4.20.2.
 
     Examples
     --------
     >>> from qflib.pricing import asian_continuous
     >>> round(asian_continuous("put", 80, 85, 0.25, rate=0.05, dividend_yield=-0.03, vol=0.2), 4)
     4.6922
+    >>> round(asian_continuous("call", 100, 100, 0.5, 0.05, 0.05, 0.2, average="arithmetic"), 4)
+    3.1787
     """
+    known_average(average)
     a = arguments(right, spot=spot, strike=strike, years=years, rate=rate, dividend_yield=dividend_yield, vol=vol)
     sign, price, strikes, times, rates, yields, vols = a.values
-    # the mean of ln S has half the drift and a third of the variance
-    variance = vols * vols * times / 3.0
-    forward = price * np.exp(0.5 * ((rates - yields) - 0.5 * vols * vols) * times + 0.5 * variance)
+    carry = rates - yields
+    if average == "geometric":  # the mean of ln S has half the drift and a third of the variance
+        variance = vols * vols * times / 3.0
+        forward = price * np.exp(0.5 * (carry - 0.5 * vols * vols) * times + 0.5 * variance)
+    else:
+        first, variance = _continuous_moments(times, carry, vols)
+        forward = price * first
     out, ones = np.empty(a.size), frozen(np.ones(a.size))
     paid = frozen(rates * times)
     black_scholes_batch(sign, frozen(forward), strikes, ones, paid, paid, frozen(np.sqrt(variance)), out)
     return a.restore(out, "price")
 
 
-@dataclass(frozen=True)
-class MonteCarloPrice:
-    """A simulated price.
-
-    Parameters
-    ----------
-    price
-        With the control.
-    se
-        Its standard error.
-    plain_se
-        The standard error without the control.
-    paths, seed
-        What it was simulated with.
-    """
-
-    price: float
-    se: float
-    plain_se: float
-    paths: int
-    seed: int
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row."""
-        return pd.DataFrame([vars(self)])
+#: Gauss-Legendre on (0, 1): places and masses
+CONTINUOUS_NODES = [
+    (0.5 * float(x) + 0.5, 0.5 * float(m)) for x, m in zip(*np.polynomial.legendre.leggauss(48), strict=True)
+]
 
 
-def asian_monte_carlo(
+def _continuous_moments(years: Floats, carry: Floats, vol: Floats) -> tuple[Floats, Floats]:
+    """First moment of the mean of S_t / S_0 up to each of `years`, and ln(second / first^2)."""
+    first = _grown(carry * years)
+    excess = np.zeros_like(years)
+    for x, mass in CONTINUOUS_NODES:  # of pairs whose earlier time is x
+        t = x * years
+        excess += (
+            2.0 * mass * (1.0 - x) * np.exp(2.0 * carry * t) * np.expm1(vol * vol * t) * _grown(carry * (years - t))
+        )
+    return first, np.log1p(excess / (first * first))
+
+
+def _grown(x: Floats) -> Floats:
+    """Mean of e^(x u) over u in (0, 1)."""
+    return np.where(x == 0.0, 1.0, np.expm1(x) / np.where(x == 0.0, 1.0, x))
+
+
+def asian_arguments(
     right: RightLike,
-    spot: float,
-    strike: float,
+    spot: NumberLike,
+    strike: NumberLike,
     fixings: Sequence[float] | NDArray[Any],
-    rate: float,
-    dividend_yield: float,
-    vol: float,
-    *,
-    paths: int = 100_000,
-    seed: int = 1,
-) -> MonteCarloPrice:
-    """Price of one option on an arithmetic average by simulation, with the geometric average as control.
-
-    Parameters
-    ----------
-    right, spot, strike, fixings, rate, dividend_yield, vol
-        As in `asian`, scalars beside the fixings.
-    paths
-        Half of them mirror the others.
-    seed
-        Of the random numbers: the same seed gives the same bits.
-
-    Returns
-    -------
-    MonteCarloPrice
-        Frozen; `price`, `se`, `plain_se`, `to_frame`.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range or not a scalar.
-
-    Notes
-    -----
-    O(paths fixings), some 15 ns each. The coefficient of the control is the regression's, estimated on the same paths:
-    a bias of order 1 / paths.
-    Sources: Kemna and Vorst 1990; Glasserman 2004, section 4.1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from qflib.pricing import asian_monte_carlo
-    >>> found = asian_monte_carlo("call", 100, 100, np.arange(1, 27) / 52, 0.05, 0.05, 0.2, paths=20_000)
-    >>> abs(found.price - 3.2700) < 0.01, found.se < found.plain_se / 10
-    (True, True)
-    """
-    if not 100 <= paths <= 1_000_000_000:
-        raise InputError(f"paths {paths} are out of range; give 100 to 1,000,000,000")
+    rate: NumberLike,
+    dividend_yield: NumberLike,
+    vol: NumberLike,
+    average: Average,
+    fixed: tuple[int, float],
+) -> tuple[Arguments, Floats, tuple[int, float]]:
+    """Arguments of `asian`, checked: sign, spot, strike, rate, yield, vol; times; what has been fixed."""
+    known_average(average)
     times = _times(fixings)
     a = arguments(right, spot=spot, strike=strike, rate=rate, dividend_yield=dividend_yield, vol=vol)
-    if a.shape:
-        raise InputError(f"asian_monte_carlo takes one option, and the arguments have shape {a.shape}; give scalars")
-    sign, price, k, r, q, v = (float(x[0]) for x in a.values)
-    sums = np.empty(5)
-    asian_simulation(sign, price, k, times, r - q, v, paths, seed, sums)
-    pairs = (paths + 1) // 2
-    x, y, xx, xy, yy = (float(m) for m in sums / pairs)
-    discount = float(np.exp(-r * times[-1]))
-    exact = asian(right, price, k, times, r, q, v, average="geometric") / discount
-    variance = max(yy - y * y, 0.0)
-    slope = (xy - x * y) / variance if variance > 0.0 else 0.0
-    rest = max(xx - x * x - slope * (xy - x * y), 0.0)
-    return MonteCarloPrice(
-        discount * (x - slope * (y - exact)),
-        discount * float(np.sqrt(rest / pairs)),
-        discount * float(np.sqrt(max(xx - x * x, 0.0) / pairs)),
-        paths,
-        seed,
-    )
+    return a, times, _fixed(fixed)
+
+
+def known_average(average: str) -> None:
+    """Raise an InputError at another average."""
+    if average not in ("arithmetic", "geometric"):
+        raise InputError(f"average {average!r} is unknown; expected 'arithmetic' or 'geometric'")
 
 
 def _times(fixings: Sequence[float] | NDArray[Any]) -> Floats:

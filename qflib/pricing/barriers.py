@@ -8,7 +8,7 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.kernels.barrier import barrier_batch
-from qflib.pricing.inputs import NumberLike, RightLike, arguments
+from qflib.pricing.inputs import Arguments, NumberLike, RightLike, arguments
 
 BarrierKind = Literal["down_in", "down_out", "up_in", "up_out"]
 _KINDS = ("down_in", "down_out", "up_in", "up_out")
@@ -64,6 +64,31 @@ def barrier_option(
     >>> round(barrier_option("down_out", "call", 100, 90, 95, 0.5, 0.08, 0.04, 0.25, rebate=3), 4)
     9.0246
     """
+    a = barrier_arguments(
+        kind, right, spot, strike, barrier, years, rate, dividend_yield, vol, rebate=rebate, interval=interval
+    )
+    sign, price, strikes, times, rates, yields, vols, levels, rebates = a.values
+    up, knock_in = kind.startswith("up"), kind.endswith("in")
+    out = np.empty(a.size)
+    barrier_batch(sign, up, knock_in, price, strikes, levels, rebates, times, rates, yields, vols, float(interval), out)
+    return a.restore(out, "price")
+
+
+def barrier_arguments(
+    kind: BarrierKind,
+    right: RightLike,
+    spot: NumberLike,
+    strike: NumberLike,
+    barrier: NumberLike,
+    years: NumberLike,
+    rate: NumberLike,
+    dividend_yield: NumberLike,
+    vol: NumberLike,
+    *,
+    rebate: NumberLike,
+    interval: float,
+) -> Arguments:
+    """Arguments of `barrier_option`, checked: sign, spot, strike, years, rate, yield, vol, barrier, rebate."""
     if kind not in _KINDS:
         raise InputError(f"kind {kind!r} is unknown; expected one of {', '.join(_KINDS)}")
     if not (np.isfinite(interval) and interval >= 0.0):
@@ -79,12 +104,9 @@ def barrier_option(
         barrier=barrier,
         rebate=rebate,
     )
-    sign, price, strikes, times, rates, yields, vols, levels, rebates = a.values
+    levels, rebates = a.values[-2:]
     for name, x, right_ in (("barrier", levels, levels > 0.0), ("rebate", rebates, rebates >= 0.0)):
         if not right_.all():
             wanted = "positive" if name == "barrier" else "at least 0"
             raise InputError(f"{name} {x[~right_][0]} is out of range; it must be {wanted}")
-    up, knock_in = kind.startswith("up"), kind.endswith("in")
-    out = np.empty(a.size)
-    barrier_batch(sign, up, knock_in, price, strikes, levels, rebates, times, rates, yields, vols, float(interval), out)
-    return a.restore(out, "price")
+    return a

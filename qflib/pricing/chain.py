@@ -50,14 +50,13 @@ def chain_implied_vol(
         If a column is missing or by the policy, as `implied_vol`.
     """
     chain = checked_chain(frame, price)
-    paid = chain[price].to_numpy(np.float64)
+    paid = chain[price].to_numpy(np.float64, na_value=np.nan)
     forward = chain["forward"].to_numpy(np.float64)
     if "inverse" in chain:
         paid = np.where(chain["inverse"].to_numpy(bool), paid * forward, paid)
-    early = _american(chain)
     iv, status = implied_vol_by_style(
-        early,
-        paid,
+        _american(chain),
+        pd.Series(paid, index=chain.index),  # errors name the chain's own rows
         chain["right"].to_numpy(),
         chain["strike"].to_numpy(),
         chain["years"].to_numpy(),

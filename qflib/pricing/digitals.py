@@ -8,7 +8,7 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.kernels.black_scholes import digital_batch
-from qflib.pricing.inputs import NumberLike, RightLike, arguments
+from qflib.pricing.inputs import Arguments, NumberLike, RightLike, arguments
 
 
 def digital(
@@ -57,12 +57,33 @@ def digital(
     >>> round(digital("put", 100, 80, 0.75, 0.06, 0.06, 0.35, amount=10), 4)
     2.671
     """
+    a = digital_arguments(right, spot, strike, years, rate, dividend_yield, vol, kind, amount, payoff_strike)
+    sign, price, strikes, times, rates, yields, vols, amounts = a.values
+    asset, cash = np.empty(a.size), np.empty(a.size)
+    digital_batch(sign, price, strikes, times, rates, yields, vols, asset, cash)
+    priced = {"cash": cash * amounts, "asset": asset, "gap": sign * (asset - cash * amounts)}
+    return a.restore(priced[kind], "price")
+
+
+def digital_arguments(
+    right: RightLike,
+    spot: NumberLike,
+    strike: NumberLike,
+    years: NumberLike,
+    rate: NumberLike,
+    dividend_yield: NumberLike,
+    vol: NumberLike,
+    kind: str,
+    amount: NumberLike,
+    payoff_strike: NumberLike | None,
+) -> Arguments:
+    """Arguments of `digital`, checked: sign, spot, strike, years, rate, yield, vol, amount or payoff strike."""
     if kind not in ("cash", "asset", "gap"):
         raise InputError(f"kind {kind!r} is unknown; expected 'cash', 'asset' or 'gap'")
     if kind == "gap" and payoff_strike is None:
         raise InputError("a gap option pays against a second strike; give payoff_strike=")
     paid = amount if kind == "cash" else (0.0 if payoff_strike is None else payoff_strike)
-    a = arguments(
+    return arguments(
         right,
         spot=spot,
         strike=strike,
@@ -72,8 +93,3 @@ def digital(
         vol=vol,
         amount=paid,
     )
-    sign, price, strikes, times, rates, yields, vols, amounts = a.values
-    asset, cash = np.empty(a.size), np.empty(a.size)
-    digital_batch(sign, price, strikes, times, rates, yields, vols, asset, cash)
-    priced = {"cash": cash * amounts, "asset": asset, "gap": sign * (asset - cash * amounts)}
-    return a.restore(priced[kind], "price")

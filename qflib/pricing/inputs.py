@@ -103,7 +103,7 @@ def _positive(a: Floats) -> NDArray[np.bool_]:
 
 
 #: what a name must be beside finite; with a prefix `any_` or `normal_` an argument is free of it, with `zero_` it may
-#: be 0
+#: be 0; with `missing_` before all it may be NaN
 _RANGE: dict[str, tuple[Callable[[Floats], NDArray[np.bool_]], str]] = {
     "spot": (_positive, "a positive price"),
     "forward": (_positive, "a positive price; for others use the normal model"),
@@ -118,12 +118,14 @@ _MAY_BE_MISSING = frozenset({"spot", "forward", "vol", "price"})
 
 
 def _checked(name: str, value: NumberLike) -> Floats:
+    missing, name = name.startswith("missing_"), name.removeprefix("missing_")
     kind = name.removeprefix("normal_").removeprefix("any_").removeprefix("zero_")
     try:
         a = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{kind} {value!r} is not a number or an array of numbers; give floats") from None
-    bad = np.isinf(a) if kind in _MAY_BE_MISSING or name.startswith("any_") else ~np.isfinite(a)
+    free = missing or kind in _MAY_BE_MISSING or name.startswith("any_")
+    bad = np.isinf(a) if free else ~np.isfinite(a)
     if bad.any():
         raise InputError(f"{kind} {a[bad].flat[0]} is not finite; give a finite number")
     in_range, expected = _RANGE.get(name, (None, ""))

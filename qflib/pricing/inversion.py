@@ -18,7 +18,7 @@ from qflib.kernels.implied_vol import (
     normal_implied_vol_batch,
 )
 from qflib.kernels.implied_vol_blocks import lognormal_implied_vol_batch
-from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments, frozen
 from qflib.pricing.sensitivities import spot_or_forward
 
 Policy = Literal["nan", "raise", "clip"]
@@ -44,7 +44,7 @@ def implied_vol(
     Parameters
     ----------
     price
-        Premiums, discounted; NaN where there is no quote.
+        Premiums, discounted; NaN where there is no quote. A NaN in any other number is nan_input as well.
     right
         "call" or "put", or an array of them.
     strike, years, rate, dividend_yield
@@ -84,16 +84,32 @@ def implied_vol(
     """
     checked(policy)
     if model == "lognormal":
-        a, _ = spot_or_forward(right, spot, forward, rate, dividend_yield, any_years=years, strike=strike, price=price)
-        vol, status = _lognormal(a)
+        a, _ = spot_or_forward(
+            right, spot, forward, rate, dividend_yield, missing=True, any_years=years, missing_strike=strike,
+            price=price,
+        )  # fmt: skip
+        vol, status = _lognormal(known(a))
     elif model == "normal":
         if forward is None or spot is not None:
             raise InputError("the normal model is on the forward; give forward= instead of spot=")
-        a = arguments(right, any_years=years, normal_strike=strike, price=price, normal_forward=forward, rate=rate)
-        vol, status = _normal(a)
+        a = arguments(
+            right, any_years=years, missing_normal_strike=strike, price=price, missing_normal_forward=forward,
+            missing_rate=rate,
+        )  # fmt: skip
+        vol, status = _normal(known(a))
     else:
         raise InputError(f"model {model!r} is unknown; expected 'lognormal' or 'normal'")
     return answered(a, a.values[3], vol, status, policy)
+
+
+def known(a: Arguments, price: int = 3) -> Arguments:
+    """The arguments with no price where another number is missing, and a number in its place."""
+    if not any(np.isnan(x.sum()) for i, x in enumerate(a.values) if i != price):
+        return a
+    missing = np.isnan(np.sum(a.values, axis=0))
+    values = [frozen(np.where(np.isnan(x), np.nan if i == price else 1.0, x)) for i, x in enumerate(a.values)]
+    values[price] = frozen(np.where(missing, np.nan, a.values[price]))
+    return Arguments(tuple(values), a.shape, a.index)
 
 
 def checked(policy: Policy) -> None:

@@ -368,6 +368,6 @@ def _vols(market: Market) -> tuple[dict[str, float], dict[str, str]]:
     early = np.array([r.style == "american" for r in rows], bool)
     q = np.array([market.dividend_yield(r.underlying) for r in rows])
     rate = np.full(len(rows), market.rate)
-    iv, status = implied_vol_by_style(early, price, right, strike, years, forward, rate, q)
+    iv, status = implied_vol_by_style(early, pd.Series(price), right, strike, years, forward, rate, q)
     symbols = [r.symbol for r in rows]
     return dict(zip(symbols, iv.tolist(), strict=True)), dict(zip(symbols, map(str, status), strict=True))

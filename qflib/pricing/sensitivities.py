@@ -95,17 +95,24 @@ def spot_or_forward(
     forward: NumberLike | None,
     rate: NumberLike,
     dividend_yield: NumberLike,
+    *,
+    missing: bool = False,
     **terms: NumberLike,
 ) -> tuple[Arguments, bool]:
-    """Arguments right, terms, price, rate, yield for a model on the spot; a forward is a spot that yields the rate."""
+    """Arguments right, terms, price, rate, yield for a model on the spot; a forward is a spot that yields the rate.
+
+    Rates may be NaN where they may be `missing`.
+    """
+    on = "missing_" if missing else ""
     if (spot is None) == (forward is None):
         raise InputError(f"spot is {spot!r} and forward is {forward!r}; give exactly one of them")
     if spot is not None:
-        return arguments(right, **terms, spot=spot, rate=rate, dividend_yield=dividend_yield), False
+        rates = {f"{on}rate": rate, f"{on}dividend_yield": dividend_yield}
+        return arguments(right, **terms, spot=spot, **rates), False
     if not np.array_equal(np.asarray(dividend_yield), 0.0):
         raise InputError(f"dividend_yield {dividend_yield!r} goes with spot; a forward holds it already: leave it out")
     assert forward is not None
-    a = arguments(right, **terms, forward=forward, rate=rate)
+    a = arguments(right, **terms, forward=forward, **{f"{on}rate": rate})
     return Arguments((*a.values, a.values[-1]), a.shape, a.index), True
 
 
@@ -114,6 +121,7 @@ def to_trader(greeks_: Mapping[str, Floats], price: Floats) -> None:
     columns = dict(greeks_)
     columns["theta"] /= 365.0
     for name in ("vega", "rho", "dividend_rho"):
-        columns[name] /= 100.0
+        if name in columns:
+            columns[name] /= 100.0
     columns["delta"] *= price
     columns["gamma"] *= price * price / 100.0

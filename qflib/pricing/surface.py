@@ -39,6 +39,16 @@ class Surface:
     Between expiries theta is linear in time; before the first it falls to zero with time, beyond the last the
     vol at the money stays.
     Source: Gatheral and Jacquier 2014, "Arbitrage-free SVI volatility surfaces", section 4.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from qflib.pricing import Surface
+    >>> ends, at = np.array([0.5, 1.0]), pd.Timestamp("2026-01-02", tz="UTC")
+    >>> terms = dict(forwards=np.array([100.0, 101.0]), theta=np.array([0.02, 0.04]), rho=-0.4, eta=0.8, gamma=0.4)
+    >>> surface = Surface("ACME", at, ends, quotes=pd.DataFrame(), rmse=0.0, max_error=0.0, **terms)
+    >>> surface.butterfly_free
+    True
     """
 
     underlying: str

@@ -173,6 +173,20 @@ class SviSlice:
         What it was fitted to: columns k, variance, fitted.
     rmse
         Of fitted minus quoted total variance.
+
+    Notes
+    -----
+    Source: Gatheral and Jacquier 2014, section 3.1; Gatheral 2004, "A parsimonious arbitrage-free implied volatility
+    parameterization".
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from qflib.pricing.svi_forms import SviSlice
+    >>> quotes = pd.DataFrame({"k": [-1.5, 1.5], "variance": [0.1, 0.1], "fitted": [0.1, 0.1]})
+    >>> vogt = SviSlice(-0.041, 0.1331, 0.306, 0.3586, 0.4153, quotes, rmse=0.0)
+    >>> vogt.butterfly_free, round(vogt.total_variance(0.0), 6)
+    (False, 0.017426)
     """
 
     a: float

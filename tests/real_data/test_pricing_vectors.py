@@ -23,8 +23,9 @@ GROUPS = {
     "rough_heston": 5,
     "sabr_hagan": 36,
 }
-#: ju_41 is off by 1.67e-7: QdFp with 256 nodes and this library agree to 4e-9 there, its tolerance is 1.48e-7; edge_19
-#: holds that an American option at T = 0 is worth nothing any more; here it may still be exercised, and pays 20
+#: ju_41's figure is 1.67e-7 above the option's value, 24.7913141213 (a test of American options computes it by another
+#: method), and its tolerance is 1.48e-7; edge_19, the file's one price at T = 0, holds that an American option is worth
+#: nothing then: here it may still be exercised, as `black_scholes` pays at 0 years, and as edge_18 a day before, 20
 KNOWN_WRONG = {("american", "ju_41"), ("american_edge", "edge_19")}
 
 

@@ -1,6 +1,7 @@
 """Walls that import-linter can't see: what kernels import, what `import qflib` loads, what the face says of itself."""
 
 import ast
+import importlib
 import inspect
 import re
 import subprocess
@@ -153,3 +154,56 @@ def test_what_a_room_offers_is_told(room: str) -> None:
             if not all(told):
                 short.append(name)
     assert not short
+
+
+#: modules of pricing and hedging that users import beside the rooms themselves
+_OFFERED = ("pricing.svi", "pricing.svi_forms", "hedging.hedgers", "hedging.paths", "hedging.rules")
+#: public, and no paper's formula: why
+_NO_FORMULA = {
+    "pricing.Market": "holds quotes and curves",
+    "hedging.CostGrid": "a result of cost_grid",
+    "hedging.HedgeEffectiveness": "a result of hedge_effectiveness",
+    "hedging.HedgePlan": "a result of hedge",
+    "hedging.HedgeSimulation": "a result of simulate_hedges",
+    "hedging.Ladder": "a result of Portfolio.ladder",
+    "hedging.Portfolio": "holds positions",
+    "hedging.WhatIf": "a result of what_if",
+    "hedging.explain_by_steps": "revaluation by black_scholes",
+    "hedging.what_if": "revaluation, and expected_shortfall",
+    "hedging.paths.Model": "abstract",
+    "hedging.rules.Rule": "abstract",
+    "hedging.rules.Terms": "holds what a rule may look at",
+}
+#: shown where they are made
+_NO_EXAMPLE = {
+    "hedging.CostGrid", "hedging.HedgeEffectiveness", "hedging.Ladder", "hedging.WhatIf", "hedging.paths.Model",
+    "hedging.rules.Rule", "hedging.rules.Terms",
+}  # fmt: skip
+
+
+def offered() -> dict[str, object]:
+    """Callables of pricing and hedging by name."""
+    found: dict[str, object] = {}
+    for room in ("pricing", "hedging"):
+        module = importlib.import_module(f"qflib.{room}")
+        found |= {f"{room}.{name}": getattr(module, name) for name in module.__all__}
+    for name in _OFFERED:
+        module = importlib.import_module(f"qflib.{name}")
+        found |= {
+            f"{name}.{k}": v
+            for k, v in vars(module).items()
+            if not k.startswith("_") and callable(v) and getattr(v, "__module__", "") == module.__name__
+        }
+    return found
+
+
+def test_every_formula_has_its_source_and_an_example() -> None:
+    things = offered()
+    assert len(things) > 70
+    docs = {name: inspect.getdoc(v) or "" for name, v in things.items()}
+    unsourced = {name for name, doc in docs.items() if not re.search(r"\bSources?: \S", doc)}
+    # an exception that is not needed any more goes
+    assert unsourced == set(_NO_FORMULA)
+    assert {name for name, doc in docs.items() if ">>>" not in doc} == _NO_EXAMPLE
+    unnoted = {n for n, doc in docs.items() if n not in unsourced and not re.search(r"^Notes\n-+$", doc, re.MULTILINE)}
+    assert not unnoted

@@ -1,4 +1,4 @@
-"""American options in a batch, with Greeks: microseconds an option and the largest error; peer: QuantLib's QdFp.
+"""American options in a batch, with Greeks: microseconds an option, the largest error; peers: QuantLib, FinancePy.
 
 The box: S = 100, strikes 70 to 130, a month to a year, rates 2 to 10 %, yields of 0, 4, 8, 12 % and of the rate
 itself, vols 10 to 60 %, calls and puts; drawn at random, so that no two options share a boundary.
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from qflib.cli.bench import RUNS, Row, timed
+from qflib.cli.benches.options import Options, beside
 from qflib.kernels.american_values import VALUES, Grids, american_batch
 from qflib.kernels.exercise_grid import grid_pair
 from qflib.pricing.american_options import values
@@ -53,11 +54,15 @@ def rows(peers: bool) -> Iterator[Row]:
     """Time on all cores, then the error against 40 nodes of 48 angles, which QdFp with 128 nodes agrees with."""
     options = box(_OPTIONS)
     row = timed("batch_with_greeks", lambda: values(options, slopes=True), per=_OPTIONS, unit="us", of="option")
-    yield row._replace(peers=_peers(options)) if peers else row
-    yield timed("batch_price", lambda: values(options, slopes=False), per=_OPTIONS, unit="us", of="option")
+    note = f"{_OPTIONS} options with delta, gamma, vega, theta, rho, dividend_rho, to a fresh array; peers: price alone"
+    yield row._replace(peers=_peers(options) if peers else {}, note=note)
+    row = timed("batch_price", lambda: values(options, slopes=False), per=_OPTIONS, unit="us", of="option")
+    yield row._replace(note="to a fresh array")
     few = Arguments(tuple(x[:_CHECKED] for x in options.values), (_CHECKED,), None)
     error = float(np.abs(values(few, slopes=False)[0] - _converged(few)).max())
-    yield Row("max_error", error, error, "price")
+    yield Row(
+        "max_error", error, error, "price", note=f"{_CHECKED} options against 40 nodes of 48 angles, strikes of 100"
+    )
 
 
 def _converged(a: Arguments) -> Any:
@@ -70,16 +75,25 @@ def _converged(a: Arguments) -> Any:
 
 def _peers(a: Arguments) -> dict[str, float]:
     """Microseconds an option of QuantLib's engines on one core, price alone."""
+    few = Options(*(x[:_PEER_OPTIONS] for x in a.values))
+
+    def whaley(library: Any) -> Callable[[], object]:
+        columns = (few.spot, few.years, few.strike, few.rate, few.dividend_yield, few.vol, few.sign.astype(int))
+        listed = list(zip(*(c.tolist() for c in columns), strict=True))
+        return lambda: [library.baw_value(*row) for row in listed]
+
+    module = "financepy.models.black_scholes_analytic"
+    found = {name: x / 1e3 for name, x in beside({"FinancePy BAW": (module, whaley, _PEER_OPTIONS)}).items()}
     try:
         import QuantLib as ql
     except ImportError:
         print("qflib: peer QuantLib is left out: pip install quantlib", file=sys.stderr)
-        return {}
+        return found
     schemes = {
         "QuantLib QdFp fast": ql.QdFpAmericanEngine.fastScheme(),
         "QuantLib QdFp accurate": ql.QdFpAmericanEngine.accurateScheme(),
     }
-    return {name: _timed_peer(ql, scheme, a) for name, scheme in schemes.items()}
+    return found | {name: _timed_peer(ql, scheme, a) for name, scheme in schemes.items()}
 
 
 def _timed_peer(ql: Any, scheme: Any, a: Arguments) -> float:

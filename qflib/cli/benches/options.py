@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +68,38 @@ def exact_prices(o: Options) -> list[Any]:
     return made
 
 
+#: orders of derivative in spot, vol, years, rate, yield and strike, and the sign
+_ORDERS = {
+    "delta": ((1, 0, 0, 0, 0, 0), 1), "gamma": ((2, 0, 0, 0, 0, 0), 1), "vega": ((0, 1, 0, 0, 0, 0), 1),
+    "theta": ((0, 0, 1, 0, 0, 0), -1), "rho": ((0, 0, 0, 1, 0, 0), 1), "dividend_rho": ((0, 0, 0, 0, 1, 0), 1),
+    "vanna": ((1, 1, 0, 0, 0, 0), 1), "volga": ((0, 2, 0, 0, 0, 0), 1), "charm": ((1, 0, 1, 0, 0, 0), -1),
+    "veta": ((0, 1, 1, 0, 0, 0), -1), "speed": ((3, 0, 0, 0, 0, 0), 1), "zomma": ((2, 1, 0, 0, 0, 0), 1),
+    "color": ((2, 0, 1, 0, 0, 0), -1), "ultima": ((0, 3, 0, 0, 0, 0), 1), "dual_delta": ((0, 0, 0, 0, 0, 1), 1),
+    "dual_gamma": ((0, 0, 0, 0, 0, 2), 1),
+}  # fmt: skip
+
+
+def exact_greeks(o: Options) -> dict[str, F]:
+    """Greeks by name: differences of the textbook's price in 40 digits."""
+    import mpmath as mp
+
+    found: dict[str, list[float]] = {name: [] for name in _ORDERS}
+    with mp.workdps(40):
+        for row in zip(*o, strict=True):
+            c, s, k, t, r, q, v = (mp.mpf(float(x)) for x in row)
+
+            def price(s: Any, v: Any, t: Any, r: Any, q: Any, k: Any, c: Any = c) -> Any:
+                root = v * mp.sqrt(t)
+                d1 = (mp.log(s / k) + (r - q) * t) / root + root / 2
+                asset, cash = s * mp.exp(-q * t), k * mp.exp(-r * t)
+                return c * (asset * mp.ncdf(c * d1) - cash * mp.ncdf(c * (d1 - root)))
+
+            for name, (orders, sign) in _ORDERS.items():
+                step = mp.mpf(10) ** -9
+                found[name].append(float(sign * mp.diff(price, (s, v, t, r, q, k), orders, h=step)))
+    return {name: np.array(column) for name, column in found.items()}
+
+
 def beside(peers: dict[str, tuple[str, Callable[[Any], Callable[[], object]], int]]) -> dict[str, float]:
     """Nanoseconds an option of what is installed.
 
@@ -77,12 +111,23 @@ def beside(peers: dict[str, tuple[str, Callable[[Any], Callable[[], object]], in
     found = {}
     for name, (module, made, per) in peers.items():
         try:
-            library = importlib.import_module(module)
-        except ImportError:
-            print(f"qflib: peer {name} is left out: pip install {module}", file=sys.stderr)
+            with redirect_stdout(sys.stderr):  # some greet whoever imports them
+                library = importlib.import_module(module)
+        except ImportError as e:
+            print(f"qflib: peer {name} is left out ({e}): pip install {module.split('.')[0]}", file=sys.stderr)
             continue
-        found[name] = timed("", made(library), per=per, unit="ns").value
+        try:
+            with redirect_stdout(sys.stderr), np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                found[name] = timed("", made(library), per=per, unit="ns").value
+        except Exception as e:  # a peer that fails is told, and ends nothing
+            print(f"qflib: peer {name} fails: {type(e).__name__}: {e}", file=sys.stderr)
     return found
+
+
+def financepy_kinds(sign: F) -> NDArray[np.int64]:
+    """FinancePy's numbers of calls and puts."""
+    kinds = importlib.import_module("financepy.utils.global_types").OptionTypes
+    return np.asarray(np.where(sign > 0, kinds.EUROPEAN_CALL.value, kinds.EUROPEAN_PUT.value), np.int64)
 
 
 def _frozen(*columns: F) -> Options:

@@ -1,17 +1,20 @@
-"""Black-Scholes-Merton prices and Greeks, one core; peers: NumPy with SciPy, QuantLib, py_vollib, PyFENG, FinancePy."""
+"""Black-Scholes-Merton prices and Greeks, one core; peers: SciPy, QuantLib, py_vollib and kin, PyFENG, FinancePy."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from qflib.cli.bench import Row, timed
-from qflib.cli.benches.options import PEER_ROWS, Options, beside, exact_prices, options
+from qflib.cli.benches.greek_peers import differentiated, quantlib
+from qflib.cli.benches.options import PEER_ROWS, Options, beside, exact_greeks, exact_prices, financepy_kinds, options
+from qflib.kernels.black_scholes_greeks import GREEKS
 from qflib.kernels.lognormal_blocks import black_scholes_batch, greeks_batch
 
-_N, _TILE, _EXACT = 1_000_000, 2_000, 2_000
+_N, _TILE, _EXACT, _DIFFERENTIATED = 1_000_000, 2_000, 2_000, 60
 _GREEKS = 17  # the price and sixteen Greeks
 
 
@@ -25,12 +28,17 @@ def rows(peers: bool) -> Iterator[Row]:
         return timed(row, work, unit="ns", of="option", **how)
 
     row = each("price", lambda: black_scholes_batch(*o, price), per=_N)
-    yield row._replace(peers=_priced(o, few) if peers else {})
-    yield each("price_greeks16_tiled", lambda: greeks_batch(*part, tile), per=_TILE, times=100)
+    yield row._replace(peers=_priced(o, few) if peers else {}, note="written to a given array")
+    row = each("price_greeks16_tiled", lambda: greeks_batch(*part, tile), per=_TILE, times=100)
+    yield row._replace(note=f"{_TILE} rows in cache, written to the same (17, {_TILE}) array again")
     row = each("price_greeks16", lambda: greeks_batch(*o, table), per=_N)
-    yield row._replace(peers=_differentiated(few) if peers else {})
+    peers_found = differentiated(o.rows(_N // 10), few) if peers else {}
+    yield row._replace(peers=peers_found, note="written to a given (17, 1,000,000) array; peers allocate their own")
     error = _error(o.rows(_EXACT))
-    yield Row("price_max_error", error, error, "relative to the underlying")
+    yield Row("price_max_error", error, error, "relative to the underlying", note=f"{_EXACT} rows against 40 digits")
+    error = _greeks_error(o.rows(_DIFFERENTIATED))
+    note = f"{_DIFFERENTIATED} rows against derivatives of the price in 40 digits"
+    yield Row("greeks16_max_error", error, error, "relative to the greatest of its kind", note=note)
 
 
 def _error(o: Options) -> float:
@@ -39,6 +47,15 @@ def _error(o: Options) -> float:
     black_scholes_batch(*o, got)
     exact = exact_prices(o)
     return float(max(float(abs(g - e)) / s for g, e, s in zip(got.tolist(), exact, o.spot.tolist(), strict=True)))
+
+
+def _greeks_error(o: Options) -> float:
+    """The greatest of all Greeks, each over the greatest of its kind on the sample."""
+    got = np.empty((_GREEKS, len(o.sign)))
+    greeks_batch(*o, got)
+    exact = exact_greeks(o)
+    rows = [i for i, name in enumerate(GREEKS) if name in exact]
+    return max(float(np.max(np.abs(got[i] - exact[GREEKS[i]])) / np.max(np.abs(exact[GREEKS[i]]))) for i in rows)
 
 
 def _priced(o: Options, few: Options) -> dict[str, float]:
@@ -63,7 +80,18 @@ def _priced(o: Options, few: Options) -> dict[str, float]:
             flag, o.spot, o.strike, o.years, o.rate, o.vol, o.dividend_yield, return_as="numpy"
         )
 
+    def fast(library: Any) -> Callable[[], object]:
+        flag = np.where(o.sign > 0, "c", "p")
+        return lambda: library.fast_black_scholes_merton(
+            flag, o.spot, o.strike, o.years, o.rate, o.vol, o.dividend_yield, return_as="numpy", backend="numpy"
+        )
+
+    def financepy(library: Any) -> Callable[[], object]:
+        kinds = financepy_kinds(o.sign)
+        return lambda: library.value(o.spot, o.years, o.strike, o.rate, o.dividend_yield, o.vol, kinds)
+
     def vollib(library: Any) -> Callable[[], object]:
+        library = importlib.reload(library)  # its vectorised kin puts its own functions in its place
         columns = (
             ["c" if c > 0 else "p" for c in few.sign],
             *(c.tolist() for c in (few.spot, few.strike, few.years, few.rate, few.vol, few.dividend_yield)),
@@ -75,33 +103,9 @@ def _priced(o: Options, few: Options) -> dict[str, float]:
             "numpy + scipy ndtr": ("scipy.special", scipy, len(o.sign)),
             "PyFENG": ("pyfeng", pyfeng, len(o.sign)),
             "py_vollib_vectorized": ("py_vollib_vectorized", vectorized, len(o.sign)),
+            "fast-vollib": ("fast_vollib", fast, len(o.sign)),
+            "FinancePy": ("financepy.models.black_scholes_analytic", financepy, len(o.sign)),
             "py_vollib": ("py_vollib.black_scholes_merton", vollib, len(few.sign)),
-            "QuantLib": ("QuantLib", lambda ql: _quantlib(ql, few), len(few.sign)),
+            "QuantLib": ("QuantLib", lambda ql: quantlib(ql, few), len(few.sign)),
         }
     )
-
-
-def _differentiated(few: Options) -> dict[str, float]:
-    """What a price with Greeks costs elsewhere; how many of them is said."""
-    return beside({"QuantLib (6 Greeks)": ("QuantLib", lambda ql: _quantlib(ql, few, greeks=True), len(few.sign))})
-
-
-def _quantlib(ql: Any, few: Options, greeks: bool = False) -> Callable[[], object]:
-    """QuantLib's Black formula on forward and deviation, an option a call."""
-    discount = np.exp(-few.rate * few.years)
-    forward, root = few.spot * np.exp((few.rate - few.dividend_yield) * few.years), few.vol * np.sqrt(few.years)
-    kinds = [ql.Option.Call if c > 0 else ql.Option.Put for c in few.sign]
-    columns = [c.tolist() for c in (few.strike, forward, root, discount, few.spot, few.years)]
-    listed = list(zip(kinds, *columns, strict=True))
-    if not greeks:
-        return lambda: [ql.blackFormula(kind, k, f, s, d) for kind, k, f, s, d, _, _ in listed]
-
-    def work() -> object:
-        total = 0.0
-        for kind, k, f, s, d, spot, t in listed:
-            b = ql.BlackCalculator(ql.PlainVanillaPayoff(kind, k), f, s, d)
-            total += b.value() + b.delta(spot) + b.gamma(spot) + b.vega(t) + b.theta(spot, t) + b.rho(t)
-            total += b.dividendRho(t)
-        return total
-
-    return work

@@ -130,7 +130,7 @@ def test_bench_rows_have_the_shape_that_is_checked() -> None:
     document = json.loads(shown.stdout)
     assert document["machine"]["runs"] >= 5
     for row in document["rows"]:
-        assert set(row) == {"bench", "row", "value", "min", "unit", "over_reference", "peers"}
+        assert set(row) == {"bench", "row", "value", "min", "unit", "over_reference", "peers", "note"}
         assert 0 < row["min"] <= row["value"]
         assert row["over_reference"] > 0
 
@@ -243,6 +243,7 @@ def _vector(**changes: object) -> dict[str, object]:
     [
         ({}, "passed"),
         ({"expected": 2.1}, "failed"),
+        ({"tol_type": "ulp"}, "failed"),
         ({"expected": None, "tolerance": None}, "computed"),
         ({"tolerance": None}, "not_covered"),
         ({"group": "weather"}, "not_covered"),

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from qflib.cli import verify_hedging, verify_pricing
 from qflib.cli.verify_pricing import GROUPS, figures
 from qflib.errors import DataError
 
@@ -58,3 +59,56 @@ def test_what_is_not_built_or_wrong():
         figures({"group": "asian", "name": "x", "inputs": words, "expected": None})
     with pytest.raises(DataError, match="vector black76/x cannot be computed"):
         figures({"group": "black76", "name": "x", "inputs": {}, "expected": None})
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"type": "call"}, {"type": "call", "S": "x"}, {"S_path": [], "type": 3}, {"T": []}]
+)
+@pytest.mark.parametrize("module", [verify_pricing, verify_hedging])
+def test_no_inputs_stop_the_command(module, inputs):
+    for group in module.GROUPS:
+        with pytest.raises(DataError, match=f"vector {group}/x cannot be computed"):
+            module.figures({"group": group, "name": "x", "inputs": inputs, "expected": None})
+
+
+def test_what_may_be_left_out_or_spelled_otherwise():
+    bsm = {"type": "put", "S": 100, "K": 90, "T": 0.5, "r": 0.03, "q": 0.0, "sigma": 0.25}
+    short = {k: v for k, v in bsm.items() if k != "q"} | {"type": "PUT"}
+
+    def figure(group, inputs):
+        return figures({"group": group, "name": "x", "inputs": inputs, "expected": None})
+
+    for group in ("european_haug", "american"):
+        assert figure(group, short) == figure(group, bsm)
+        assert figure(group, short | {"b": 0.03}) == pytest.approx(figure(group, bsm), rel=1e-14)
+    barrier = bsm | {"barrier": 80.0}
+    assert figure("barrier_haug", barrier | {"kind": "Down-and-Out"}) == figure(
+        "barrier_haug", barrier | {"kind": "DownOut"}
+    )
+    late = {"avg": "geometric", "fixings": [0.25, 0.5]}
+    paid = figure("asian", bsm | late | {"T": 0.75})
+    assert paid == pytest.approx(math.exp(-0.03 * 0.25) * figure("asian", bsm | late | {"T": 0.5}), rel=1e-14)
+    with pytest.raises(DataError, match="strategy 'martingale' is unknown"):
+        verify_hedging.figures(
+            {"group": "hedge_costs_mc", "inputs": bsm | {"strategy": "martingale", "steps": 2, "one_way_cost": 0.0}}
+        )
+
+
+def test_lists_of_inputs_give_lists_of_figures():
+    bsm = {"type": ["call", "put"], "S": 100.0, "K": [90.0, 105.0], "T": 0.5, "r": 0.03, "q": 0.01, "sigma": 0.25}
+    model = {"v0": 0.04, "kappa": 1.0, "theta": 0.05, "sigma": 0.5, "rho": -0.5}
+    more = {
+        "american": {}, "european_haug": {}, "barrier_haug": {"kind": "UpOut", "barrier": 130.0},
+        "digital": {"kind": "asset_or_nothing"}, "asian": {"avg": "geometric", "fixings": [0.25, 0.5]},
+        "heston": model, "implied_vol_status": {"price": [None, 7.0]}, "implied_vol_itm": {"price": [14.0, 9.0]},
+    }  # fmt: skip
+    for group, added in more.items():
+        both = figures({"group": group, "inputs": bsm | added, "expected": None})
+        for n in range(2):
+            one = {k: v[n] if isinstance(v, list) and k != "fixings" else v for k, v in (bsm | added).items()}
+            alone = figures({"group": group, "inputs": one, "expected": None})
+            assert both[n] == (alone if isinstance(alone, str) else pytest.approx(alone, rel=1e-13)), group
+    table = figures({"group": "greeks_all", "inputs": bsm, "expected": {"delta": None, "theta": None}})
+    assert [len(x) for x in table.values()] == [2, 2]
+    smile = {"F": 1.0, "K": [0.9, 1.1], "T": 1.0, "alpha": 0.2, "beta": 0.5, "rho": -0.3, "nu": 0.4}
+    assert len(figures({"group": "sabr_hagan", "inputs": smile, "expected": None})) == 2

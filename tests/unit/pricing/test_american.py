@@ -16,6 +16,7 @@ from qflib.pricing import (
     exercise_boundary,
     greeks,
 )
+from tests.reference import marched_american
 
 _spec = importlib.util.spec_from_file_location(
     "plain_american", Path(__file__).parents[2] / "reference/plain_american.py"
@@ -275,3 +276,64 @@ def test_small_systems_are_solved():
         substitute(n, rows, x)
         assert x == pytest.approx(want, rel=1e-10)
     assert not factor(2, np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("case", "nodes"),
+    [
+        (("call", 120.0, 100.0, 3.0, 1e-5, 0.07, 0.3), 400),  # Ju 1999; public figures of it differ by 1.7e-7
+        (("put", 103.0, 100.0, 1.0, 0.05, 0.0, 0.2), 150),
+        (("call", 95.0, 100.0, 0.5, 0.03, 0.09, 0.4), 150),
+        (("put", 110.0, 100.0, 3.0, 0.11, 0.10, 0.56), 150),
+    ],
+)
+def test_prices_agree_with_a_march_through_time(case, nodes):
+    assert american(*case) == pytest.approx(marched_american.price(*case, nodes=nodes), abs=2e-8)
+
+
+DIVIDENDS = [(0.1, 1.5), (0.6, 2.0), (1.1, 2.0)]
+
+
+def test_vols_come_back_from_prices_with_dividends():
+    rng = np.random.default_rng(2)
+    n = 60
+    right = np.where(rng.random(n) < 0.5, "call", "put")
+    strike, years, vol = rng.uniform(75, 125, n), rng.uniform(0.05, 1.5, n), rng.uniform(0.15, 0.8, n)
+    tree = {"method": "leisen_reimer", "steps": 101, "dividends": DIVIDENDS}
+    price = american(right, 100.0, strike, years, 0.03, 0.01, vol, **tree)
+    got, status = american_implied_vol(
+        price, right, strike, years, spot=100.0, rate=0.03, dividend_yield=0.01, dividends=DIVIDENDS, steps=101
+    )
+    ok = status == "ok"
+    assert ok.sum() > 0.8 * n
+    assert set(status[~ok]) <= {"at_intrinsic"}
+    again = american(right[ok], 100.0, strike[ok], years[ok], 0.03, 0.01, got[ok], **tree)
+    assert np.abs(again - price[ok]).max() < 1e-9
+    assert np.abs(got - vol)[ok].max() < 1e-5
+    # the vol of the whole spot is another: a part of it does not move
+    plain, _ = american_implied_vol(price[ok], right[ok], strike[ok], years[ok], spot=100.0, rate=0.03)
+    assert np.nanmax(np.abs(plain - vol[ok])) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("price", "right", "strike", "years", "status"),
+    [
+        (49.0, "put", 150.0, 0.05, "below_intrinsic"),
+        (50.0, "put", 150.0, 0.05, "at_intrinsic"),
+        (-1.0, "call", 150.0, 1.0, "below_intrinsic"),
+        (0.0, "call", 150.0, 0.5, "at_intrinsic"),
+        (100.0, "call", 100.0, 1.0, "above_maximum"),
+        (100.0, "put", 100.0, 1.0, "above_maximum"),
+        (5.0, "call", 100.0, 0.0, "expired"),
+        (np.nan, "call", 100.0, 1.0, "nan_input"),
+        (5.0, "call", np.nan, 1.0, "nan_input"),
+        (9.0, "call", 100.0, 1.0, "ok"),
+    ],
+)
+@pytest.mark.parametrize("dividends", [(), DIVIDENDS])
+def test_statuses_with_and_without_dividends(price, right, strike, years, status, dividends):
+    vol, got = american_implied_vol(price, right, strike, years, spot=100.0, rate=0.03, dividends=dividends, steps=51)
+    assert got == status
+    assert np.isfinite(vol) == (status == "ok")
+    with pytest.raises(InputError, match="take the whole spot"):
+        american_implied_vol(9.0, "call", 100.0, 1.0, spot=100.0, dividends=[(0.5, 120.0)])

@@ -91,7 +91,7 @@ def test_the_simulation_agrees_within_its_error(right):
     assert again == found
     other = asian_monte_carlo(right, 100.0, 100.0, WEEKLY, 0.05, 0.0, 0.15, paths=100_000, seed=4)
     assert 0 < abs(other.price - found.price) < 6 * found.se
-    assert found.to_frame().shape == (1, 5)
+    assert found.to_frame().shape == (1, 9)
 
 
 def test_a_single_fixing_shows_the_error_is_honest():
@@ -123,3 +123,16 @@ def test_shape_and_type_follow_the_arguments():
 def test_bad_input_is_one_sentence(call, said):
     with pytest.raises(InputError, match=said):
         call()
+
+
+@pytest.mark.parametrize("carry", [0.0, 0.05, -0.04])
+def test_an_average_watched_always_is_the_limit_of_many_fixings(carry):
+    """Two densities of fixings, extrapolated: the sum over midpoints errs by 1 / n^2."""
+    terms = (0.04, 0.04 - carry, 0.3)
+
+    def watched(n):
+        return asian("call", 100.0, 95.0, (np.arange(n) + 0.5) / n * 0.8, *terms) * np.exp(0.04 * -0.4 / n)
+
+    limit = (4.0 * watched(2000) - watched(1000)) / 3.0
+    got = asian_continuous("call", 100.0, 95.0, 0.8, *terms, average="arithmetic")
+    assert got == pytest.approx(limit, abs=1e-7)

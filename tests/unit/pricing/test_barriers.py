@@ -1,3 +1,4 @@
+import mpmath as mp
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,3 +115,22 @@ def test_bad_input_is_one_sentence(change, said):
     terms = {"kind": "up_in", "right": "call", "spot": 100, "strike": 100, "barrier": 110, "years": 1, "rate": 0}
     with pytest.raises(InputError, match=said):
         barrier_option(**(terms | {"dividend_yield": 0, "vol": 0.2} | change))
+
+
+@pytest.mark.parametrize("barrier", [99.99, 92.511555, 60.0, 101.0, 170.0])
+@pytest.mark.parametrize(("rate", "q", "vol"), [(-0.1117, -0.0119, 0.36), (-0.117, -0.034, 0.71), (-0.03, 0.02, 0.9)])
+def test_rebates_at_rates_well_below_zero(barrier, rate, q, vol):
+    """Where the rebate's exponents are imaginary: 1 paid when the barrier is hit, over the density of the time."""
+    with mp.workdps(30):
+        away, drift = mp.log(mp.mpf(barrier) / 100), mp.mpf(rate) - mp.mpf(q) - mp.mpf(vol) ** 2 / 2
+
+        def density(w):  # of w = 1 / sqrt(time)
+            t = 1 / w**2
+            return 2 * abs(away) / vol * mp.npdf((away - drift * t) * w / vol) * mp.exp(-rate * t)
+
+        first = 1 / mp.sqrt(7)
+        want = 10 * mp.quad(density, [first * 2**j for j in range(20)])
+    kind = "up_out" if barrier > 100 else "down_out"
+    terms = (kind, "call", 100.0, 100.0, barrier, 7.0, rate, q, vol)
+    got = barrier_option(*terms, rebate=10.0) - barrier_option(*terms)
+    assert got == pytest.approx(float(want), abs=1e-11)
