@@ -40,6 +40,7 @@ def record(
     path: str | Path,
     duration: float,
     *,
+    frames: int | None = None,
     url: str | None = None,
     rest: str | None = None,
     heartbeat_s: float | None = None,
@@ -60,6 +61,8 @@ def record(
         A new file; gzipped where its name ends with ``.gz``. `qflib.read` reads it.
     duration
         Seconds of wall time.
+    frames
+        End earlier, with so many of them; None: by time alone.
     url, rest, heartbeat_s
         Instead of the venue's own.
     back_off_s
@@ -74,7 +77,7 @@ def record(
     UnknownVenueError
         If the venue is unknown or cannot be listened to.
     InputError
-        If there are no symbols, the duration is not positive, or the file exists or cannot be written.
+        If there are no symbols, duration or frames is not positive, or the file exists or cannot be written.
     DataError
         If no connection could be made in all the time.
 
@@ -88,12 +91,14 @@ def record(
         raise InputError(f"no symbols to record; give the venue's own, as {list(row.usual)}")
     if not duration > 0:
         raise InputError(f"duration {duration} must be positive seconds")
+    if frames is not None and not frames > 0:
+        raise InputError(f"frames {frames} must be a positive number, or None")
     if file.exists():
         raise InputError(f"file {file} exists; a recording never overwrites one, give another name")
     made = row.elsewhere(url, rest, heartbeat_s)
     watch = _Watch(venue, made, symbols)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(_record(watch, file, duration, back_off_s))).result()
+        return thread.submit(lambda: asyncio.run(_record(watch, file, duration, frames, back_off_s))).result()
 
 
 class _Watch:
@@ -138,7 +143,9 @@ class _Watch:
         return ""
 
 
-async def _record(watch: _Watch, path: Path, duration: float, back_off_s: tuple[float, float]) -> Captured:
+async def _record(
+    watch: _Watch, path: Path, duration: float, frames: int | None, back_off_s: tuple[float, float]
+) -> Captured:
     venue = watch.row
     session = Session(venue, watch.symbols, back_off_s)
     with _opened(path) as out:
@@ -148,6 +155,8 @@ async def _record(watch: _Watch, path: Path, duration: float, back_off_s: tuple[
                     out.write(_line(venue.url, one))
                     if why := watch.hear(one):
                         session.reconnect(why)
+                    if frames is not None and session.frames >= frames:
+                        break
         except TimeoutError:
             pass  # the time is over
     if not session.connections:

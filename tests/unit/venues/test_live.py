@@ -6,8 +6,8 @@ import asyncio
 import importlib.util
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,43 @@ _spec.loader.exec_module(slow_kraken)  # type: ignore[union-attr]
 
 
 @contextmanager
-def server(play: Callable[[ServerConnection, int], Any]) -> Iterator[str]:
-    """A websocket server in a thread; `play` gets each connection with its number."""
-    started, stop, loop, place = threading.Event(), asyncio.Event(), asyncio.new_event_loop(), []
+def in_a_thread(serving: AbstractAsyncContextManager[str]) -> Iterator[str]:
+    """A server in a thread, with what it gives; all that it still does is ended with it."""
+    started, told = threading.Event(), []
+
+    async def run() -> None:
+        async with serving as place:
+            stop = asyncio.Event()
+            told.extend((place, asyncio.get_running_loop(), stop))
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert started.wait(10)
+    place, loop, stop = told
+    try:
+        yield place
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+@asynccontextmanager
+async def _kraken(play: Callable[[ServerConnection, int], Any]) -> AsyncIterator[str]:
     number = iter(range(1000))
 
     async def handle(socket: ServerConnection) -> None:
         assert json.loads(await socket.recv())["pair"] == ["XBT/USD"]
         await play(socket, next(number))
 
-    async def run() -> None:
-        async with serve(handle, "127.0.0.1", 0) as s:
-            place.append(s.sockets[0].getsockname()[1])
-            started.set()
-            await stop.wait()
+    async with serve(handle, "127.0.0.1", 0) as s:
+        yield f"ws://127.0.0.1:{s.sockets[0].getsockname()[1]}"
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield f"ws://127.0.0.1:{place[0]}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+
+def server(play: Callable[[ServerConnection, int], Any]) -> AbstractContextManager[str]:
+    """A websocket server; `play` gets each connection with its number."""
+    return in_a_thread(_kraken(play))
 
 
 @pytest.mark.parametrize("name", ["live.gz", "live.txt"])
@@ -64,7 +77,7 @@ def test_what_was_recorded_is_read_and_every_checksum_is_right(tmp_path: Path, n
         await socket.wait_closed()
 
     with server(play) as url:
-        made = record("kraken", ["XBT/USD"], tmp_path / name, 1.5, url=url)
+        made = record("kraken", ["XBT/USD"], tmp_path / name, 60.0, frames=41, url=url)
     assert (made.frames, made.connections) == (41, 1)
     figures = replay(tmp_path / name, "kraken")
     assert figures["checksums"] == {"right": 40, "wrong": 0}
@@ -82,7 +95,8 @@ def test_a_silent_or_broken_connection_is_made_again(tmp_path: Path) -> None:
         await socket.wait_closed()  # says nothing more
 
     with server(play) as url:
-        made = record("kraken", ["XBT/USD"], tmp_path / "x.gz", 2.0, url=url, heartbeat_s=0.4, back_off_s=(0.05, 0.2))
+        made = record("kraken", ["XBT/USD"], tmp_path / "x.gz", 60.0, frames=6, url=url, heartbeat_s=0.4,
+                      back_off_s=(0.05, 0.2))  # fmt: skip
     assert made.connections >= 3
     figures = replay(tmp_path / "x.gz", "kraken")
     assert figures["checksums"]["right"] == made.connections
@@ -97,6 +111,8 @@ def test_wrong_use_is_told_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="positive"):
         record("kraken", ["XBT/USD"], tmp_path / "a", 0)
     (tmp_path / "there").write_text("")
+    with pytest.raises(InputError, match="frames 0 must be a positive number"):
+        record("kraken", ["XBT/USD"], tmp_path / "a", 1, frames=0)
     with pytest.raises(InputError, match="never overwrites"):
         record("kraken", ["XBT/USD"], tmp_path / "there", 1)
     with pytest.raises(InputError, match=r"x\.gz cannot be written \(No such file or directory\)"):
@@ -115,36 +131,21 @@ def _reference(name: str) -> Any:
 slow_levels, live_venues = _reference("slow_levels"), _reference("live_venues")
 
 
-@contextmanager
-def playing(book: Any) -> Iterator[str]:
-    """A twin's venue in a thread; its address without the scheme."""
-    stop, loop, place, started = asyncio.Event(), asyncio.new_event_loop(), [], threading.Event()
-
-    async def run() -> None:
-        async with live_venues.LiveVenueServer(book).serving() as address:
-            place.append(address)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield place[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+def playing(book: Any) -> AbstractContextManager[str]:
+    """A twin's venue; its address without the scheme."""
+    return in_a_thread(live_venues.LiveVenueServer(book).serving())
 
 
-@pytest.mark.parametrize("twin", [slow_levels.Binance, slow_levels.CoinbaseAdvanced, slow_levels.Deribit])
-def test_a_venue_that_was_recorded_is_replayed_into_its_book(tmp_path: Path, twin: Any) -> None:
+@pytest.mark.parametrize(
+    ("twin", "frames"), [(slow_levels.Binance, 18), (slow_levels.CoinbaseAdvanced, 13), (slow_levels.Deribit, 13)]
+)
+def test_a_venue_that_was_recorded_is_replayed_into_its_book(tmp_path: Path, twin: Any, frames: int) -> None:
     book = twin(4)
     file = tmp_path / "live.gz"
     with playing(book) as place:
-        made = record(book.venue, [book.symbol], file, 4.0, url=f"ws://{place}", rest=f"http://{place}")
-    assert made.connections == 1
-    assert made.frames >= 13
+        made = record(book.venue, [book.symbol], file, 60.0, frames=frames, url=f"ws://{place}",
+                      rest=f"http://{place}")  # fmt: skip
+    assert (made.connections, made.frames) == (1, frames)
     figures = replay(file, book.venue, book.table())
     assert (figures["gaps"], figures["dead_letters"]) == (0, 0)
     best = max(book.sides["bid"], key=float)
@@ -164,6 +165,6 @@ def test_instruments_come_from_what_a_venue_tells() -> None:
 
 def test_rest_that_does_not_answer_ends_the_connection(tmp_path: Path) -> None:
     with playing(slow_levels.Binance(4)) as place:
-        made = record("binance", ["ETHUSDT"], tmp_path / "x", 1.5, url=f"ws://{place}", rest="http://127.0.0.1:9",
-                      back_off_s=(0.02, 0.1))  # fmt: skip
-    assert made.connections >= 2
+        made = record("binance", ["ETHUSDT"], tmp_path / "x", 60.0, frames=6, url=f"ws://{place}",
+                      rest="http://127.0.0.1:9", back_off_s=(0.02, 0.1))  # fmt: skip
+    assert made.connections >= 2, "one has four frames before REST is missed"
