@@ -1,13 +1,14 @@
 """Backtests by regression: what quantile and expected shortfall of P&L are, given their forecasts.
 
-Both are fitted at once by the loss of Fissler and Ziegel with G1 = 0 and G2(z) = -1/z, of P&L less its greatest value, so
-that expected shortfalls are negative (Dimitriadis and Bayer 2019, A joint quantile and expected shortfall regression
+Both are fitted at once by the loss of Fissler and Ziegel with G1 = 0 and G2(z) = -1/z, of P&L less its greatest value,
+so that expected shortfalls are negative (Dimitriadis and Bayer 2019, A joint quantile and expected shortfall regression
 framework, Electronic Journal of Statistics 13, equation 2.4).
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +101,9 @@ def quantile_regression(y: F8, x: F8, alpha: float) -> F8:
     n, k = x.shape
     cost = np.concatenate([np.zeros(k), np.full(n, alpha), np.full(n, 1.0 - alpha)])
     one = eye(n, format="csc")
-    bounds = [(None, None)] * k + [(0.0, None)] * (2 * n)
-    told = optimize.linprog(cost, A_eq=hstack([csc_matrix(x), one, -one]), b_eq=y, bounds=bounds, method="highs")
+    bounds: Any = [(None, None)] * k + [(0.0, None)] * (2 * n)
+    a: Any = hstack([csc_matrix(x), one, -one])
+    told = optimize.linprog(cost, A_eq=a, b_eq=y, bounds=bounds, method="highs")
     return np.asarray(told.x[:k], np.float64)
 
 
@@ -144,8 +146,9 @@ def _tail_variance(u: F8, x: F8) -> F8:
         s = x @ b[k:]
         return math.inf if (s <= 0.0).any() else float(np.sum(np.log(s) + 0.5 * ((u - x @ b[:k]) / s) ** 2))
 
-    options = {"maxiter": 4_000, "xatol": 1e-8, "fatol": 1e-8}
-    found = optimize.minimize(loss, np.concatenate([mean, scale]), method="Nelder-Mead", options=options).x
+    start: F8 = np.concatenate([mean, scale])
+    options: Any = {"maxiter": 4_000, "xatol": 1e-8, "fatol": 1e-8}
+    found = optimize.minimize(loss, start, method="Nelder-Mead", options=options).x
     place, width = x @ found[:k], x @ found[k:]
     z = np.sort((u - place) / width)
     below = np.maximum(np.searchsorted(z, -place / width, side="right"), 2)

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from qflib.shortfall.coverage import Outcome
+from qflib.shortfall.scores import fz0, laplace, tick
 
 F8 = NDArray[np.float64]
+
+_NO_SCORE = Outcome(math.nan, math.nan, "needs es above 0 throughout")
 
 
 def acerbi_szekely_z1(x: F8, var: F8, es: F8) -> Outcome:
@@ -50,27 +53,22 @@ def minimally_biased(x: F8, var: F8, es: F8, alpha: float, *, relative: bool) ->
 
 
 def fissler_ziegel(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
-    """FZ0 loss, lower is better: (−var − x)₊ / (α es) + var / es + log es − 1.
-
-    Patton, Ziegel and Chen (2019), Dynamic semiparametric models for expected shortfall, equation 6.
-    """
-    if not (es > 0).all():
-        return Outcome(math.nan, math.nan, "needs es above 0 throughout")
-    loss = np.maximum(-var - x, 0.0) / (alpha * es) + var / es + np.log(es) - 1.0
-    return Outcome(float(np.mean(loss)), math.nan, "a score: lower is better")
+    """Mean FZ0 loss, lower is better (`scores.fz0`)."""
+    return _score(fz0(x, var, es, alpha)) if (es > 0).all() else _NO_SCORE
 
 
 def asymmetric_laplace(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
-    """Asymmetric Laplace loss, lower is better (Taylor 2019, Forecasting value at risk and ES, equation 8)."""
-    if not (es > 0).all():
-        return Outcome(math.nan, math.nan, "needs es above 0 throughout")
-    loss = -np.log((1.0 - alpha) / es) + (x + var) * (alpha - (x < -var)) / (alpha * es)
-    return Outcome(float(np.mean(loss)), math.nan, "a score: lower is better")
+    """Mean asymmetric Laplace loss, lower is better (`scores.laplace`)."""
+    return _score(laplace(x, var, es, alpha)) if (es > 0).all() else _NO_SCORE
 
 
 def tick_loss(x: F8, var: F8, alpha: float) -> Outcome:
-    """Quantile score of the VaR, lower is better (Koenker and Bassett 1978)."""
-    return Outcome(float(np.mean((alpha - (x < -var)) * (x + var))), math.nan, "a score: lower is better")
+    """Mean quantile score of the VaR, lower is better (`scores.tick`)."""
+    return _score(tick(x, var, alpha))
+
+
+def _score(losses: F8) -> Outcome:
+    return Outcome(float(np.mean(losses)), math.nan, "a score: lower is better")
 
 
 def mcneil_frey(x: F8, var: F8, es: F8, sigma: F8 | None = None) -> Outcome:
