@@ -103,7 +103,7 @@ def quantile_regression(y: F8, x: F8, alpha: float) -> F8:
     one = eye(n, format="csc")
     bounds: Any = [(None, None)] * k + [(0.0, None)] * (2 * n)
     a: Any = hstack([csc_matrix(x), one, -one])
-    told = optimize.linprog(cost, A_eq=a, b_eq=y, bounds=bounds, method="highs")
+    told: Any = optimize.linprog(cost, A_eq=a, b_eq=y, bounds=bounds, method="highs")
     return np.asarray(told.x[:k], np.float64)
 
 
