@@ -63,11 +63,11 @@ def test_bootstrapped_residuals_of_recorded_forecasts(table: pd.DataFrame) -> No
 def test_the_regression_finds_what_it_was_made_from() -> None:
     """P&L of known scale: its quantile and ES are lines through the scale."""
     rng = np.random.default_rng(3)
-    scale = rng.uniform(0.5, 2.0, 20_000)
-    x, given = scale * rng.normal(size=20_000), np.column_stack([np.ones(20_000), scale])
+    scale = rng.uniform(0.5, 2.0, 8_000)
+    x, given = scale * rng.normal(size=8_000), np.column_stack([np.ones(8_000), scale])
     q, e = fit_es_regression(x, given, given, A)
-    np.testing.assert_allclose(q, [0.0, -VAR], atol=0.12)
-    np.testing.assert_allclose(e, [0.0, -ES], atol=0.2)
+    np.testing.assert_allclose(q, [0.0, -VAR], atol=0.2)
+    np.testing.assert_allclose(e, [0.0, -ES], atol=0.3)
 
 
 def test_a_quantile_regression_on_one_is_the_quantile() -> None:
@@ -78,12 +78,12 @@ def test_a_quantile_regression_on_one_is_the_quantile() -> None:
 def test_the_strict_regression_has_its_size_and_power() -> None:
     rng = np.random.default_rng(5)
     true, false = [], []
-    for _ in range(12):
+    for _ in range(6):
         scale = rng.uniform(0.5, 2.0, 1_000)
         x = scale * rng.normal(size=1_000)
         true.append(strict_esr(x, VAR * scale, ES * scale, A).p_value)
         false.append(strict_esr(x, 0.6 * VAR * scale, 0.6 * ES * scale, A).p_value)
-    assert np.mean(np.array(true) < 0.05) < 0.35  # asymptotic: it rejects too often with 25 exceedances
+    assert np.mean(np.array(true) < 0.05) <= 0.5  # asymptotic: it rejects too often with 25 exceedances
     assert np.mean(np.array(false) < 0.05) > 0.9
 
 
@@ -122,11 +122,11 @@ def test_durations_have_their_size_and_see_clusters() -> None:
 
 
 def test_tests_of_ranks_have_their_size() -> None:
-    u = np.random.default_rng(8).random((1_500, 250))
+    u = np.random.default_rng(8).random((600, 250))
     for test in (du_escanciano, costanzino_curran):
         p = np.array([test(row, A).p_value for row in u])
-        assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.025)
-        assert p.mean() == pytest.approx(0.5, abs=0.04)
+        assert np.mean(p < 0.05) == pytest.approx(0.05, abs=0.035)
+        assert p.mean() == pytest.approx(0.5, abs=0.05)
     z = np.array([acerbi_szekely_z3(row, A).statistic for row in u])
     assert abs(z.mean()) < 4 * z.std() / math.sqrt(len(z))
     long = np.random.default_rng(9).random((400, 4_000))
