@@ -9,6 +9,7 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.shortfall.backtesting import BacktestResult, backtest
     from qflib.shortfall.closed_forms import DistributionES, distribution_es, pot_es
+    from qflib.shortfall.comparison import Comparison, compare_forecasts
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
@@ -21,12 +22,14 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "BacktestResult": "backtesting",
+        "Comparison": "comparison",
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
         "ESResult": "result",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
         "backtest": "backtesting",
+        "compare_forecasts": "comparison",
         "component_es": "decomposition",
         "cornish_fisher_var": "delta_gamma",
         "delta_gamma_es": "delta_gamma",
@@ -41,12 +44,14 @@ __getattr__, __dir__ = lazy(
 
 __all__ = [
     "BacktestResult",
+    "Comparison",
     "ComponentES",
     "DistributionES",
     "ESResult",
     "RollingES",
     "ScenarioSet",
     "backtest",
+    "compare_forecasts",
     "component_es",
     "cornish_fisher_var",
     "delta_gamma_es",

@@ -11,8 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.shortfall import es_tests
-from qflib.shortfall.coverage import Outcome, christoffersen, dynamic_quantile, kupiec, traffic_light
+from qflib.shortfall import es_regression, es_tests, pit_tests
+from qflib.shortfall.coverage import (
+    Outcome,
+    christoffersen,
+    durations,
+    dynamic_quantile,
+    kupiec,
+    traffic_light,
+)
 from qflib.shortfall.horizon import horizon_ns
 from qflib.shortfall.inputs import levels_of
 
@@ -95,19 +102,23 @@ def backtest(
     level: float = 0.975,
     betting: float = 0.025,
     dq_lags: int = 4,
+    regressions: bool = True,
 ) -> BacktestResult:
     """Every VaR and ES test on forecasts and what came after them.
 
-    Kupiec, Christoffersen, dynamic quantile (Engle–Manganelli), Basel's traffic light, Acerbi–Szekely Z1 and Z2, the
-    minimally biased test, McNeil–Frey, Nolde–Ziegel, the e-backtest (Wang, Wang and Ziegel), and the scores FZ0,
-    asymmetric Laplace and tick loss: each with its source in `qflib.shortfall.coverage` and `qflib.shortfall.es_tests`.
+    Kupiec, Christoffersen (independence, conditional coverage), durations, dynamic quantile (Engle–Manganelli), Basel's
+    traffic light, Acerbi–Szekely Z1 and Z2, the minimally biased test, McNeil–Frey (also by bootstrap), Nolde–Ziegel,
+    regressions on the forecasts (Bayer–Dimitriadis), the e-backtest (Wang, Wang and Ziegel), and the scores FZ0,
+    asymmetric Laplace and tick loss; with a column `pit`, Z3, Costanzino–Curran and Du–Escanciano too. Each has its
+    source in `qflib.shortfall.coverage`, `es_tests`, `es_regression` and `pit_tests`.
 
     Parameters
     ----------
     forecasts
         Columns `time` (when the forecast was made, tz-aware, rising), `outcome` (P&L over the horizon, gains positive),
-        `var`, `es` (positive losses), and where there are, `sigma` and `level`. Rows without an outcome, without
-        a forecast (NaN) or without a position (outcome, var and es are 0) are left out.
+        `var`, `es` (positive losses), and where there are, `sigma`, `level`, and `pit` (the forecast's probability of
+        the outcome or a worse one). Rows without an outcome, without a forecast (NaN) or without a position (outcome,
+        var and es are 0) are left out.
     horizon
         Of each forecast, such as "1min": forecasts closer than this share part of their outcomes and are refused.
     level
@@ -116,6 +127,8 @@ def backtest(
         λ of the e-process, constant, in [0, 1).
     dq_lags
         Lags of the exceedances in the dynamic quantile test.
+    regressions
+        Whether to make the tests by regression, which take a second for some thousand forecasts.
 
     Returns
     -------
@@ -129,7 +142,7 @@ def backtest(
 
     Notes
     -----
-    With few or no exceedances a test that needs them gives NaN and its reason. O(n).
+    With few or no exceedances a test that needs them gives NaN and its reason. O(n), but for the regressions.
 
     Examples
     --------
@@ -153,6 +166,10 @@ def backtest(
         x, var, es = (rows[name].to_numpy(np.float64) for name in ("outcome", "var", "es"))
         sigma = rows["sigma"].to_numpy(np.float64) if "sigma" in rows else None
         tests = figures(x, var, es, confidence, sigma=sigma, betting=betting, dq_lags=dq_lags)
+        if regressions:
+            tests |= by_regression(x, var, es, 1.0 - confidence)
+        if "pit" in rows:
+            tests |= by_rank(rows["pit"].to_numpy(np.float64), 1.0 - confidence)
         tables.append(
             pd.DataFrame(
                 [(o.statistic, o.p_value, o.note) for o in tests.values()],
@@ -183,6 +200,7 @@ def figures(
         "traffic_light": Outcome(light.cum_pct, math.nan, f"{light.zone}: cumulative probability, per cent"),
         "kupiec": pof,
         "christoffersen_ind": independence,
+        "durations": durations(hits),
         "christoffersen_cc": Outcome(both, math.exp(-0.5 * both), independence.note),  # χ²(2)
         "dynamic_quantile": dynamic_quantile(hits, var, level, dq_lags),
         "dynamic_quantile_squared": dynamic_quantile(hits, var, level, dq_lags, x),
@@ -191,7 +209,9 @@ def figures(
         "minimally_biased_abs": es_tests.minimally_biased(x, var, es, a, relative=False),
         "minimally_biased_rel": es_tests.minimally_biased(x, var, es, a, relative=True),
         "mcneil_frey": es_tests.mcneil_frey(x, var, es),
+        "mcneil_frey_bootstrap": es_tests.mcneil_frey_bootstrap(x, var, es),
         "nolde_ziegel": es_tests.nolde_ziegel(x, var, es, a),
+        "nolde_ziegel_one_sided": es_tests.nolde_ziegel_one_sided(x, var, es, a),
         "e_backtest_log": Outcome(float(log_e[-1]), math.nan, "log of the e-process at the end"),
         "e_backtest_log_max": Outcome(float(log_e.max()), math.nan, _alarm(float(log_e.max()))),
         "fz0": es_tests.fissler_ziegel(x, var, es, a),
@@ -200,7 +220,29 @@ def figures(
     }
     if sigma is not None:
         made["mcneil_frey_standardised"] = es_tests.mcneil_frey(x, var, es, sigma)
+        made["mcneil_frey_standardised_bootstrap"] = es_tests.mcneil_frey_bootstrap(x, var, es, sigma)
+        made["nolde_ziegel_general"] = es_tests.nolde_ziegel_general(x, var, es, a, sigma)
+        made["nolde_ziegel_general_one_sided"] = es_tests.nolde_ziegel_one_sided(x, var, es, a, sigma)
     return made
+
+
+def by_regression(x: F8, var: F8, es: F8, alpha: float) -> dict[str, Outcome]:
+    """The tests that regress P&L on its forecasts, by name."""
+    return {
+        "esr_strict": es_regression.strict_esr(x, var, es, alpha),
+        "esr_auxiliary": es_regression.auxiliary_esr(x, var, es, alpha),
+        "esr_intercept": es_regression.intercept_esr(x, var, es, alpha),
+    }
+
+
+def by_rank(u: F8, alpha: float) -> dict[str, Outcome]:
+    """The tests that need the outcomes' probabilities in their forecasts, by name."""
+    return {
+        "acerbi_szekely_z3": pit_tests.acerbi_szekely_z3(u, alpha),
+        "costanzino_curran": pit_tests.costanzino_curran(u, alpha),
+        "du_escanciano": pit_tests.du_escanciano(u, alpha),
+        "du_escanciano_conditional": pit_tests.du_escanciano_conditional(u, alpha),
+    }
 
 
 def _alarm(log_e: float) -> str:
@@ -218,9 +260,12 @@ def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tup
     known = forecasts[three.notna().all(axis=1) & (three != 0).any(axis=1)]
     if known.empty:
         raise InputError("no forecast of a position has an outcome yet; wait for the first horizon to end")
-    for name in ("outcome", "var", "es", *(c for c in ("sigma", "level") if c in known)):
+    for name in ("outcome", "var", "es", *(c for c in ("sigma", "level", "pit") if c in known)):
         values = known[name].to_numpy(np.float64)
-        if not np.isfinite(values).all() or (name == "sigma" and not (values > 0).all()):
+        outside = (name == "sigma" and not (values > 0).all()) or (
+            name == "pit" and not ((values >= 0) & (values <= 1)).all()
+        )
+        if not np.isfinite(values).all() or outside:
             raise InputError(f"column {name!r} holds values that are NaN, infinite or out of range; mend or drop them")
     if not (wrong := known[known["es"] < known["var"]]).empty:
         raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")

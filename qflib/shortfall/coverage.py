@@ -1,4 +1,4 @@
-"""Tests of how often the VaR was exceeded: Kupiec, Christoffersen, dynamic quantile, traffic light."""
+"""Tests of how often, and how long after another, the VaR was exceeded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from qflib.errors import InputError
 from qflib.shortfall.inputs import levels_of
@@ -70,6 +70,41 @@ def christoffersen(hits: NDArray[np.bool_]) -> Outcome:
     lr = -2.0 * _log_likelihood(pooled, n[0][0] + n[1][0], n[0][1] + n[1][1])
     lr += 2.0 * sum(_log_likelihood(rates[i], n[i][0], n[i][1]) for i in (0, 1))
     return Outcome(lr, float(special.chdtrc(1, max(lr, 0.0))), "" if n[1][1] else "no two exceedances in a row")
+
+
+def durations(hits: NDArray[np.bool_]) -> Outcome:
+    """Time between exceedances against one without memory, in Weibull's law; χ²(1).
+
+    Christoffersen and Pelletier (2004), Backtesting value-at-risk: a duration-based approach, section 3; the first and
+    the last duration are censored where no exceedance bounds them. NaN where there are fewer than three durations.
+
+    Parameters
+    ----------
+    hits
+        (n,) True where the loss exceeded the VaR, in time order.
+    """
+    at = np.flatnonzero(hits) + 1.0
+    if len(at) < 2:
+        return Outcome(math.nan, math.nan, f"{len(at)} exceedances: no time between them")
+    ends = np.concatenate([[0.0], at, [float(len(hits))]])
+    lengths = np.diff(ends)
+    whole = np.ones(len(lengths), np.bool_)
+    whole[0], whole[-1] = at[0] == 1.0, at[-1] == len(hits)
+    kept = lengths > 0
+    lengths, whole = lengths[kept], whole[kept]
+    seen = float(np.count_nonzero(whole))
+    if seen < 2 or len(lengths) < 3:
+        return Outcome(math.nan, math.nan, f"{len(at)} exceedances: too few times between them")
+
+    def likelihood(shape: float) -> float:
+        total = float(np.sum(lengths**shape))
+        # at the best scale, (scale)^shape = seen / total
+        logs = float(np.sum(np.log(lengths[whole])))
+        return seen * (math.log(seen / total) + math.log(shape) - 1.0) + (shape - 1.0) * logs
+
+    found = optimize.minimize_scalar(lambda b: -likelihood(b), bounds=(0.01, 20.0), method="bounded")
+    lr = 2.0 * (float(-found.fun) - likelihood(1.0))
+    return Outcome(max(lr, 0.0), float(special.chdtrc(1, max(lr, 0.0))), f"Weibull shape {float(found.x):.3f}; 1: none")
 
 
 def dynamic_quantile(
