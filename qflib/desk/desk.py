@@ -80,7 +80,7 @@ class Desk:
     portfolio
         Opening positions (default: the feed's own; None of either: no risk).
     hedger
-        A band of `qf.hedgers`; None: no hedging.
+        A band of `qf.hedgers`, which may rest orders inside it (`LimitMarket`); None: no hedging.
     scenarios
         The scenario set (default: 1,000 historical and 9,000 simulated from the feed's history).
     strategy
