@@ -219,7 +219,7 @@ def _greeks(
         near, far = weight * (even + half), weight * (even - half)  # what the likelier and the other side get
         # of the option that is out of the money: a call on the asset for x <= 0, a put on the cash beyond
         below = x <= 0.0
-        out_of = c * x <= 0.0
+        out_of = (c > 0.0) == below  # at the money the call is the one out of it, and the put has what it leaves
         asset_leg, cash_leg = near if below else far, far if below else near
         asset_leg = asset_leg if out_of else asset - asset_leg
         cash_leg = cash_leg if out_of else cash - cash_leg
