@@ -29,7 +29,7 @@ _SIZES = ((65, 9), (129, 9), (129, 17), (257, 17))  # nodes of forwards, of vol 
 _DRIFT = 0.02  # log move of the forward beyond which a grid is made anew around it
 _SHORT_YEARS = 2 / 365
 _STALE_YEARS = 10 / (365 * 86_400)
-_ROUNDS = 64
+_ROUNDS = 96
 
 
 class _Nodes(NamedTuple):
