@@ -54,6 +54,7 @@ class DeskSettings(_Part):
     n_historical: Annotated[int, Field(gt=0)] = 1_000
     n_simulated: Annotated[int, Field(ge=0)] = 9_000
     risk_aversion: _Positive = 1.0
+    min_variance: bool = False  # hedge the delta of least variance where the one fitted online gains
     maker_fee: _Finite = 0.0  # settlement currency a contract; negative: a rebate
     taker_fee: _Finite = 0.0
     fee_tiers: tuple[tuple[_Positive, _Finite, _Finite], ...] = ()  # contracts in 30 days, then maker and taker fee

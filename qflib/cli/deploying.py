@@ -189,7 +189,9 @@ def deployment(
     return Deployment(
         told.instruments,
         config,
-        qf.hedgers.Band(chosen.risk_aversion, max_order=limits.order_qty) if wanted.hedge else None,
+        qf.hedgers.Band(chosen.risk_aversion, max_order=limits.order_qty, min_variance=chosen.min_variance)
+        if wanted.hedge
+        else None,
         _strategy(wanted, settings),
         risk=told.positions is not None and told.history is not None,
         portfolio=PORTFOLIO,

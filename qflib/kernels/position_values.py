@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.black_scholes_greeks import GREEKS, greeks
+from qflib.kernels.black_scholes_greeks import GREEKS
 from qflib.kernels.jit import kernel
+from qflib.kernels.lognormal_blocks import greeks_batch
 from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
 
 F = NDArray[np.float64]
@@ -44,7 +45,7 @@ _UNIT_PRICE, _DIVIDEND_RHO = GREEKS.index("price"), GREEKS.index("dividend_rho")
 _DELTA, _GAMMA, _VEGA, _THETA, _RHO, _VANNA, _VOLGA = (GREEKS.index(name) for name in SUMMED)
 _CHARM, _VETA = GREEKS.index("charm"), GREEKS.index("veta")
 
-_NO_GREEKS = (0.0,) * len(GREEKS)
+_TOLD = len(GREEKS) - 1  # all but elasticity
 
 
 class Terms(NamedTuple):
@@ -107,25 +108,37 @@ def value_positions(
     O(n). Black (1976), which is Black–Scholes–Merton on a forward that pays the rate.
     """
     sums[:] = 0.0
-    missing = 0
-    for i in range(len(entries)):
+    missing, n = 0, len(entries)
+    asked, told = np.empty((6, n)), np.empty((_TOLD, n))
+    for i in range(n):
+        at, sigma = entries[i].instrument, vol[i]
+        carrier = terms.carrier[at]
+        asked[4, i] = rate
+        if terms.right[at] != 0.0:
+            asked[0, i], asked[2, i] = terms.right[at], terms.strike[at]
+            asked[1, i] = mid[carrier] if carrier >= 0 and math.isfinite(mid[carrier]) else forward
+            asked[3, i] = max(terms.expiry_ns[at] - time_ns, 0) / YEAR_NS
+            asked[5, i] = 0.0 if math.isnan(sigma) else sigma
+        else:  # any option: what is told of it is not looked at
+            asked[0, i], asked[1, i], asked[2, i], asked[3, i], asked[5, i] = 1.0, 1.0, 1.0, 1.0, 0.2
+    greeks_batch(asked[0], asked[1], asked[2], asked[3], asked[4], asked[4], asked[5], told)
+    for i in range(n):
         entry = entries[i]
         at, qty = entry.instrument, float(entry.qty)
         option, coin, coins = terms.right[at] != 0.0, terms.inverse[at], terms.inverse_future[at]
-        carrier = terms.carrier[at]
-        years = max(terms.expiry_ns[at] - time_ns, 0) / YEAR_NS
         sigma, quote_fx, units = vol[i], terms.fx[at], terms.units[at]
-        unknown = (option and years > 0.0 and math.isnan(sigma)) or terms.unpriced[at] or math.isnan(quote_fx)
+        unknown = (
+            (option and terms.expiry_ns[at] > time_ns and math.isnan(sigma))
+            or terms.unpriced[at]
+            or math.isnan(quote_fx)
+        )
         weight = 0.0 if unknown else qty
         missing += unknown and qty != 0.0
         if math.isnan(quote_fx):
             quote_fx = 0.0
-        row = _NO_GREEKS
+        row = told[:, i]
         if option:
-            own = mid[carrier] if carrier >= 0 and math.isfinite(mid[carrier]) else forward
-            known = 0.0 if math.isnan(sigma) else sigma
-            row = greeks(terms.right[at], own, terms.strike[at], years, rate, rate, known)
-            price = row[_UNIT_PRICE]
+            own, price = asked[1, i], row[_UNIT_PRICE]
         else:
             price = mid[at] if math.isfinite(mid[at]) else forward
             own = price

@@ -195,9 +195,10 @@ def frozen(a: NDArray[Any]) -> NDArray[Any]:
 def _as_column(table: str, column: Column, dtype: np.dtype[Any], value: Any) -> NDArray[Any]:
     if type(value) is np.ndarray and value.dtype == dtype and value.ndim == 1:
         return value
-    if (type(value) is int and -(2**63) <= value < 2**63 and column.type in ("i64", "f64")) or (
-        type(value) is float and column.type == "f64"
-    ):
+    if type(value) is int and column.type not in ("text", "blob"):
+        if 0 <= value < 2**31 or (-(2**63) <= value < 2**63 and column.type in ("i64", "f64")):
+            return np.array(value, dtype)
+    elif type(value) is float and column.type == "f64":
         return np.array(value, dtype)
     if column.type == "text":
         return _as_text(table, column, value)

@@ -228,7 +228,7 @@ class Exposures:
                 "explain": self._explain(u, p, v, cause),
                 "min_variance": self._min_variance.row(u, v, *self._names(u, p, 1)),
             }
-            tables |= self._hedge_instruments(u, portfolio, v)
+            tables |= self._hedge_instruments(u, p, v)
             if mine.time_ns // self._config.outcome_ns != sent.forecast:
                 sent.forecast = mine.time_ns // self._config.outcome_ns
                 tables["forecast"] = self._forecast(v, shocks)
@@ -293,18 +293,17 @@ class Exposures:
             **{name: getattr(v, name) for name in _OF_POSITIONS},
         )
 
-    def _hedge_instruments(self, u: int, portfolio: str, v: Valued) -> dict[str, Any]:
+    def _hedge_instruments(self, u: int, p: int, v: Valued) -> dict[str, Any]:
         at = self._quotes.hedge_instrument(u, v.time_ns)
         if at < 0:
             return {}
         bid, bid_qty, ask, ask_qty = self._quotes.tops[at, :4].tolist()
-        last_no, rejected, working = self._hedges.of(portfolio.encode(), at)
-        held = v.entries["qty"][(v.entries["instrument"] == at) & (v.entries["book"] == Book.HEDGE)]
+        last_no, rejected, working = self._hedges.of(self._ledger.portfolios[p].encode(), at)
         unit = self._revaluation.unit_delta(at, v.forward)
         return {
             "hedge_instruments": HEDGE_INSTRUMENTS.make(
                 instrument=[at],
-                position=int(held.sum()),
+                position=self._ledger.held(p, at, int(Book.HEDGE)),
                 working=working,
                 last_hedge_no=last_no,
                 last_rejected=rejected,

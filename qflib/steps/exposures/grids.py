@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ _SIZES = ((65, 9), (129, 9), (129, 17), (257, 17))  # nodes of forwards, of vol 
 _DRIFT = 0.02  # log move of the forward beyond which a grid is made anew around it
 _SHORT_YEARS = 2 / 365
 _STALE_YEARS = 10 / (365 * 86_400)
-_ROUNDS = 64
+_ROUNDS = 96
 
 
 class _Nodes(NamedTuple):
@@ -68,6 +68,7 @@ class Grids:
         self._least = many  # options times scenarios
         self._grids: dict[tuple[int, int, int], _Grid] = {}
         self._work = np.zeros((7, 0))
+        self._seen: dict[int, tuple[NDArray[Any], NDArray[np.bool_]]] = {}  # the last rows of each book, looked up
 
     def vector(self, portfolio: int, underlying: int, book: int, v: Valued, shocks: Shocks) -> F8:
         """Scenario P&L of one book's positions, gains positive.
@@ -93,9 +94,17 @@ class Grids:
 
     def _many(self, book: int, v: Valued, shocks: Shocks) -> NDArray[np.bool_] | None:
         """Which positions are options of the book; None where a grid would not pay."""
-        options = (v.entries["book"] == book) & (self._terms.right[v.entries["instrument"]] != 0.0) & (v.cash_qty != 0)
+        options = self._options(book, v.entries) & (v.cash_qty != 0.0)
         few = np.count_nonzero(options) * len(shocks.spot_return) < self._least
         return None if few or np.ptp(shocks.log_growth) == 0.0 else options
+
+    def _options(self, book: int, entries: NDArray[Any]) -> NDArray[np.bool_]:
+        """Of the book; looked up once, for the ledger gives the same rows until a trade."""
+        known = self._seen.get(book)
+        if known is None or known[0] is not entries:
+            found = (entries["book"] == book) & (self._terms.right[entries["instrument"]] != 0.0)
+            known = self._seen[book] = (entries, found)
+        return known[1]
 
     def _read(self, grid: _Grid, book: int, options: NDArray[np.bool_], v: Valued, shocks: Shocks) -> F8:
         n = len(v.entries)

@@ -88,6 +88,11 @@ class Ledger:
         self._sorted[portfolio, underlying] = found
         return found
 
+    def held(self, portfolio: int, instrument: int, book: int) -> int:
+        """Signed lots of one position. O(1)."""
+        at = self._index.get((portfolio, instrument, book))
+        return 0 if at is None else int(self._entries["qty"][at])
+
     def state(self) -> State:
         """The entries and the portfolios' names."""
         return {

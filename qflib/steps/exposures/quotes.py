@@ -125,6 +125,22 @@ class Quotes:
         )
         return int(quoted[away[0]])
 
+    def _offer(self, new: list[int]) -> None:
+        """Options quoted for the first time lend to those they are nearest to."""
+        for instrument, lender in self._lender.items() if new else ():
+            near = new if lender < 0 else [lender, *new]
+            same = [
+                i
+                for i in near
+                if self._instruments.underlying_index[i] == self._instruments.underlying_index[instrument]
+            ]
+            if same:
+                self._lender[instrument] = min(same, key=lambda i: self._away(instrument, i))
+
+    def _away(self, instrument: int, lender: int) -> tuple[int, float, int]:
+        expiry = abs(int(self.expiry_ns[lender]) - int(self.expiry_ns[instrument]))
+        return expiry, abs(float(self.strike[lender]) - float(self.strike[instrument])), lender
+
     def state(self) -> State:
         """Everything folded so far."""
         rows = [self.depth[i] for i in sorted(self.depth)]
@@ -164,7 +180,7 @@ class Quotes:
             price, self.right[options], own, self.strike[options], years, rate, rate, vol, status
         )
         good = status == OK
-        if np.isnan(self.vol[options[good]]).any():
-            self._lender.clear()
+        new = options[good][np.isnan(self.vol[options[good]])]
         self.vol[options[good]] = vol[good]
+        self._offer(new.tolist())
         self.own[options[good]], self.implied_ns[options[good]] = own[good], time_ns[good]

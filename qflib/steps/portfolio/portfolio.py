@@ -159,7 +159,8 @@ class Portfolio:
         out = []
         for row in book.hedger.orders(hedges, name, self._config.account):
             request = hashlib.sha256(repr(sorted(row.items())).encode()).digest()
-            orders = ORDERS.make(**row, sent_ns=time_ns, request_hash=int.from_bytes(request[:8], "little"))
+            plain = {k: int(v) if isinstance(v, int) else v for k, v in row.items()}  # codes too
+            orders = ORDERS.make(**plain, sent_ns=time_ns, request_hash=int.from_bytes(request[:8], "little"))
             key = self._instruments.rows[row["instrument"]].underlying
             out.append(self._out.make(ORDERS_INCOMING, key, "order", orders=orders))
         return out

@@ -87,7 +87,9 @@ def tables(
         ),
         "positions": POSITIONS.concat([b.positions for b in parts]),
         "greeks": GREEKS.concat([b.greeks for b in parts]),
-        "limits": LIMITS.make(
+        "limits": LIMITS.empty
+        if not known
+        else LIMITS.make(
             portfolio=[portfolio] * len(known),
             name=list(known),
             value=np.array([values[n] for n in known], np.float64),
@@ -101,6 +103,8 @@ def tables(
 
 
 def _hedge_rows(portfolio: str, hedges: list[Hedge]) -> Any:
+    if not hedges:
+        return HEDGES.empty
     return HEDGES.make(
         portfolio=[portfolio] * len(hedges),
         instrument=np.array([h.instrument for h in hedges], np.uint32),

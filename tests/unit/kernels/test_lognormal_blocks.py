@@ -201,3 +201,14 @@ def test_vols_of_prices_known_to_fifty_digits() -> None:
     got, status = np.empty(n), np.empty(n, np.int8)
     assert lognormal_implied_vol_batch(price, *columns[:6], got, status) == 0
     assert (np.abs(got / vol - 1) <= 4 * EPS * condition(*columns)).all()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("rate", [0.0, 0.03])
+def test_greeks_where_the_forward_is_the_strike_exactly(sign: float, rate: float) -> None:
+    """Neither side is in the money there: each is still its own, the put's delta what the call's leaves."""
+    n = 9
+    columns = [np.full(n, x) for x in (sign, 100.0, 100.0, 0.25, rate, rate, 0.3)]
+    got = np.empty((len(GREEKS), n))
+    greeks_batch(*columns, got)
+    np.testing.assert_allclose(got, np.tile(np.array(greeks(*(c[0] for c in columns)))[:, None], n), rtol=1e-12)

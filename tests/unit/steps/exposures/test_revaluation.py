@@ -127,3 +127,38 @@ def test_the_volatility_of_an_unquoted_strike_is_its_neighbours() -> None:
     quotes.vol[1] = 0.37
     assert quotes.vol_of(2) == 0.37
     assert np.isnan(Quotes(t, rate=0.0).vol_of(2))
+
+
+def test_an_unquoted_option_borrows_from_the_nearest_as_quotes_come_in() -> None:
+    rows = [
+        Instrument(f"{u}-{k}-{d}", kind="option", right="call", style="european", strike=float(k), underlying=u,
+                   expiry=EXPIRY + pd.Timedelta(days=d), tick_schedule=TICKS)
+        for u in "UV" for d in (0, 30, 60) for k in range(90, 111, 5)
+    ]  # fmt: skip
+    futures = [
+        Instrument(f"{u}.F", kind="future", underlying=u, expiry=EXPIRY + pd.Timedelta(days=90), tick_schedule=TICKS)
+        for u in "UV"
+    ]
+    t = Instruments((*rows, *futures))
+    quotes, rng = Quotes(t, rate=0.0), np.random.default_rng(1)
+
+    def quoted(at: list[int], mids: list[float]) -> None:
+        ticks = [round(m * 10_000) for m in mids]
+        n = len(at)
+        tops = TOPS.make(instrument=at, bid_ticks=[x - 1 for x in ticks], bid_qty=[1] * n,
+                         ask_ticks=[x + 1 for x in ticks], ask_qty=[1] * n, time_ns=[NOW] * n)  # fmt: skip
+        quotes.update(tops, DEPTH.empty)
+
+    for k in (0, 1):
+        quoted([len(rows) + k], [100.0])
+    borrowed = 0
+    for i in rng.permutation(len(rows)).tolist():
+        years = (rows[i].expiry.value - NOW) / YEAR_NS
+        quoted([i], [float(black76("call", 100.0, rows[i].strike, years, float(rng.uniform(0.2, 0.6))))])
+        for j in range(len(rows)):
+            if np.isnan(quotes.vol[j]):
+                lender = quotes._nearest(j)
+                told = quotes.vol_of(j)
+                assert np.isnan(told) if lender < 0 else told == quotes.vol[lender]
+                borrowed += lender >= 0
+    assert borrowed > 300
