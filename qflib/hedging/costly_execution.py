@@ -42,6 +42,12 @@ class ExecutionCost:
     -----
     Source: Guéant and Pu 2017, section 2; phi near 0.6 after Almgren, Thum, Hauptmann and Li 2005, "Direct estimation
     of equity market impact", Risk 18.
+
+    Examples
+    --------
+    >>> from qflib.hedging import ExecutionCost
+    >>> float(ExecutionCost(eta=0.1, volume=1e9, phi=1.0).a_year(1e8))
+    1000000.0
     """
 
     eta: float

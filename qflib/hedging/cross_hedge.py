@@ -117,6 +117,10 @@ def beta_of(returns: ArrayLike, index_returns: ArrayLike) -> tuple[float, float]
     InputError
         If lengths differ, there are fewer than three, a figure is not finite, or the index never moves.
 
+    Notes
+    -----
+    Source: Hull, "Options, Futures, and Other Derivatives", ch. 3.
+
     Examples
     --------
     >>> beta, error = beta_of([0.011, -0.019, 0.031], [0.01, -0.02, 0.03])

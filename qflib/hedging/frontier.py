@@ -103,8 +103,8 @@ def hedge_frontier(
 ) -> HedgeFrontier:
     """Expected shortfall and cost of every size of a hedge, from none to over-hedged.
 
-    ES of a linear hedge is convex in its size (Rockafellar and Uryasev 2000), and so is the cost of walking a book: the
-    best size is found exactly. ES is of the scenario vectors, never approximated by Greeks.
+    ES of a linear hedge is convex in its size, and so is the cost of walking a book: the best size is found exactly. ES
+    is of the scenario vectors, never approximated by Greeks.
 
     Parameters
     ----------
@@ -140,7 +140,8 @@ def hedge_frontier(
 
     Notes
     -----
-    One revaluation, then O(n) a size.
+    One revaluation, then O(n) a size. Source: Rockafellar and Uryasev 2000, "Optimization of conditional
+    value-at-risk", Journal of Risk 2.
 
     Examples
     --------

@@ -76,8 +76,8 @@ def hedge_inverse(
 
     Notes
     -----
-    O(n log n). The option's coin value has the slope delta / F; so many coins of the future have it too. Source:
-    Alexander and Imeraj 2021, "Inverse options in a Black-Scholes world".
+    O(n log n). The option's coin value has the slope delta / F; so many coins of the future have it too.
+    Source: Alexander and Imeraj 2021, "Inverse options in a Black-Scholes world".
 
     Examples
     --------

@@ -121,8 +121,8 @@ def neutral_hedge(
     The programme over fractions is a convex quadratic one (`qflib.kernels.neutral_programme`); its optimum is where
     slopes say so (the conditions of Karush, Kuhn and Tucker). Without bounds and costs it is `neutral_quantities`, but
     that instruments nearly alike are not traded against one another in quantities without end: a ridge of 1e-11 of the
-    diagonal holds them. Whole lots: all corners around the optimum, then best-first branch and bound (Land and Doig
-    1960, "An automatic method of solving discrete programming problems", Econometrica 28).
+    diagonal holds them. Whole lots: all corners around the optimum, then best-first branch and bound. Source: Land and
+    Doig 1960, "An automatic method of solving discrete programming problems", Econometrica 28.
 
     Examples
     --------

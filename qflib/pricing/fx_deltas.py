@@ -52,8 +52,8 @@ def fx_delta(
 
     Notes
     -----
-    O(n). Reiswich and Wystup 2010, "FX volatility smile construction", CPQF working paper 20, section 1.3: phi
-    e^(-rf t) N(phi d+), phi N(phi d+), phi e^(-rf t) (K / f) N(phi d-), phi (K / f) N(phi d-), f the forward.
+    O(n). phi e^(-rf t) N(phi d+), phi N(phi d+), phi e^(-rf t) (K / f) N(phi d-), phi (K / f) N(phi d-), f the forward.
+    Source: Reiswich and Wystup 2010, "FX volatility smile construction", CPQF working paper 20, section 1.3.
 
     Examples
     --------
@@ -107,8 +107,8 @@ def fx_strike(
 
     Notes
     -----
-    O(n). Closed form for spot and forward; bisection in d- for the adjusted ones. Reiswich and Wystup 2010, section
-    1.4: a call's adjusted delta is greatest where sigma sqrt(t) N(d-) = n(d-).
+    O(n). Closed form for spot and forward; bisection in d- for the adjusted ones: a call's adjusted delta is greatest
+    where sigma sqrt(t) N(d-) = n(d-). Source: Reiswich and Wystup 2010, section 1.4.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def atm_strike(
 
     Notes
     -----
-    Reiswich and Wystup 2010, section 1.5: f e^(s^2 / 2), adjusted f e^(-s^2 / 2), s the total vol.
+    f e^(s^2 / 2), adjusted f e^(-s^2 / 2), s the total vol. Source: Reiswich and Wystup 2010, section 1.5.
 
     Examples
     --------

@@ -85,8 +85,8 @@ def deribit_funding_rate(mark: NumberLike, index: NumberLike, cap: float = 0.005
 
     Notes
     -----
-    O(n). min(cap, max(−cap, max(damper, p) + min(−damper, p))), p = (mark − index) / index: Deribit, "Funding
-    specifications".
+    O(n). min(cap, max(−cap, max(damper, p) + min(−damper, p))), p = (mark − index) / index. Source:
+    Deribit, "Funding specifications".
 
     Examples
     --------
@@ -129,7 +129,7 @@ def binance_funding_rate(
 
     Notes
     -----
-    O(n). (P + clamp(I − P, −0.05 %, 0.05 %)) · hours / 8: Binance, "Introduction to funding rates".
+    O(n). (P + clamp(I − P, −0.05 %, 0.05 %)) · hours / 8. Source: Binance, "Introduction to funding rates".
 
     Examples
     --------
@@ -161,7 +161,7 @@ def premium_index(impact_bid: NumberLike, impact_ask: NumberLike, index: NumberL
 
     Notes
     -----
-    O(n). (max(0, bid − index) − max(0, index − ask)) / index: Binance, "Introduction to funding rates".
+    O(n). (max(0, bid − index) − max(0, index − ask)) / index. Source: Binance, "Introduction to funding rates".
 
     Examples
     --------
@@ -182,6 +182,10 @@ def average_premium(premiums: NumberLike) -> float:
     ------
     InputError
         If there is none, or one is not finite.
+
+    Notes
+    -----
+    O(n). Source: Binance, "Introduction to funding rates".
 
     Examples
     --------

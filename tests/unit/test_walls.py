@@ -161,7 +161,14 @@ _OFFERED = ("pricing.svi", "pricing.svi_forms", "hedging.hedgers", "hedging.path
 #: public, and no paper's formula: why
 _NO_FORMULA = {
     "pricing.Market": "holds quotes and curves",
+    "pricing.Smiles": "a result of fit_smiles",
     "hedging.CostGrid": "a result of cost_grid",
+    "hedging.ExecutionHedge": "a result of execution_hedge",
+    "hedging.HedgeFrontier": "a result of hedge_frontier",
+    "hedging.NeutralHedge": "a result of neutral_hedge",
+    "hedging.QuotedBook": "holds a quote",
+    "hedging.backtest_hedges": "rules on recorded prices",
+    "hedging.quoted_books": "holds quotes",
     "hedging.HedgeEffectiveness": "a result of hedge_effectiveness",
     "hedging.HedgePlan": "a result of hedge",
     "hedging.HedgeSimulation": "a result of simulate_hedges",
@@ -176,6 +183,7 @@ _NO_FORMULA = {
 }
 #: shown where they are made
 _NO_EXAMPLE = {
+    "pricing.Smiles", "hedging.ExecutionHedge", "hedging.NeutralHedge",
     "hedging.CostGrid", "hedging.HedgeEffectiveness", "hedging.Ladder", "hedging.WhatIf", "hedging.paths.Model",
     "hedging.rules.Rule", "hedging.rules.Terms",
 }  # fmt: skip
