@@ -46,7 +46,7 @@ class ExecutionCost:
     Examples
     --------
     >>> from qflib.hedging import ExecutionCost
-    >>> float(ExecutionCost(eta=0.1, volume=1e9, phi=1.0).a_year(1e8))
+    >>> round(float(ExecutionCost(eta=0.1, volume=1e9, phi=1.0).a_year(1e8)), 3)
     1000000.0
     """
 

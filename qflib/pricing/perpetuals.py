@@ -85,8 +85,8 @@ def deribit_funding_rate(mark: NumberLike, index: NumberLike, cap: float = 0.005
 
     Notes
     -----
-    O(n). min(cap, max(−cap, max(damper, p) + min(−damper, p))), p = (mark − index) / index. Source:
-    Deribit, "Funding specifications".
+    O(n). min(cap, max(−cap, max(damper, p) + min(−damper, p))), p = (mark − index) / index.
+    Source: Deribit, "Funding specifications".
 
     Examples
     --------
