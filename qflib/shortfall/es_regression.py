@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 from scipy.sparse import csc_matrix, eye, hstack
 
+from qflib.errors import DataError
 from qflib.shortfall.coverage import Outcome
 
 F8 = NDArray[np.float64]
@@ -44,7 +45,8 @@ def auxiliary_esr(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
 def intercept_esr(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
     """Whether what P&L leaves of the forecast has an expected shortfall of 0; one-sided: ES too small. Section 2.4."""
     constant = np.ones((len(x), 1))
-    return _wald(x + es, _with_one(-es), constant, x < -var, alpha, np.zeros(1))
+    given = _with_one(-es) if np.ptp(es) > 0.0 else constant
+    return _wald(x + es, given, constant, x < -var, alpha, np.zeros(1))
 
 
 def fit_es_regression(y: F8, xq: F8, xe: F8, alpha: float) -> tuple[F8, F8]:
@@ -97,6 +99,11 @@ def quantile_regression(y: F8, x: F8, alpha: float) -> F8:
     """Coefficients of the conditional quantile, (k,), exact.
 
     Koenker and Bassett (1978), Regression quantiles; the linear programme of its section 3, by HiGHS.
+
+    Raises
+    ------
+    DataError
+        If the programme does not end.
     """
     n, k = x.shape
     cost = np.concatenate([np.zeros(k), np.full(n, alpha), np.full(n, 1.0 - alpha)])
@@ -104,6 +111,8 @@ def quantile_regression(y: F8, x: F8, alpha: float) -> F8:
     bounds: Any = [(None, None)] * k + [(0.0, None)] * (2 * n)
     a: Any = hstack([csc_matrix(x), one, -one])
     told: Any = optimize.linprog(cost, A_eq=a, b_eq=y, bounds=bounds, method="highs")
+    if told.x is None:
+        raise DataError(f"the quantile regression did not end: {told.message}")
     return np.asarray(told.x[:k], np.float64)
 
 
@@ -111,9 +120,12 @@ def _wald(y: F8, xq: F8, xe: F8, hits: NDArray[np.bool_], alpha: float, wanted: 
     count = int(np.count_nonzero(hits))
     if count < LEAST_HITS:
         return Outcome(math.nan, math.nan, f"{count} exceedances; {LEAST_HITS} are needed for a regression")
-    if min(np.linalg.matrix_rank(xq), np.linalg.matrix_rank(xe) + (xe.shape[1] < xq.shape[1])) < xq.shape[1]:
+    if any(np.linalg.matrix_rank(x) < x.shape[1] for x in (xq, xe)):
         return Outcome(math.nan, math.nan, "the forecasts do not vary: a slope cannot be seen")
-    quantile, shortfall = fit_es_regression(y, xq, xe, alpha)
+    try:
+        quantile, shortfall = fit_es_regression(y, xq, xe, alpha)
+    except DataError as e:
+        return Outcome(math.nan, math.nan, str(e))
     off = shortfall - wanted
     spread = _covariance(y, xq, xe, quantile, shortfall, alpha)
     if len(off) == 1:

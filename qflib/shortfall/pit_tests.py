@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,8 @@ def costanzino_curran(u: F8, alpha: float) -> Outcome:
     z = (total - more / 2) / np.sqrt(more / 12)
     below += float(np.sum(stats.binom.pmf(more, n, alpha) * special.ndtr(z)))
     zone = "red" if below >= 0.9999 else "yellow" if below >= 0.95 else "green"
-    return Outcome(total / n, max(0.0, 1.0 - below), f"{zone}; {alpha / 2:.4g} expected")
+    p = 1.0 if total == 0.0 else max(0.0, 1.0 - below)  # the law has no other atom
+    return Outcome(total / n, p, f"{zone}; {alpha / 2:.4g} expected")
 
 
 def acerbi_szekely_z3(u: F8, alpha: float) -> Outcome:
@@ -97,8 +99,16 @@ def acerbi_szekely_z3(u: F8, alpha: float) -> Outcome:
 @lru_cache
 def _of_ranks(n: int, k: int) -> float:
     """Mean of the k least of n normal draws: each rank has a beta law, whose first k sum to an incomplete beta."""
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    z = _FAR * nodes
-    density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    below = special.betainc(n - k, k, special.ndtr(-z)) if k < n else np.ones(len(z))
-    return n / k * _FAR * float(np.sum(weights * below * z * density))
+    nodes, weights = np.polynomial.legendre.leggauss(48)
+    # the incomplete beta falls from 1 to 0 around k / n, the faster the greater k is
+    step = special.ndtri(min(k, n - 0.5) / n)
+    width = 12.0 / math.sqrt(k)
+    near = step + width * np.array([-1.0, -1 / 3, 0.0, 1 / 3, 1.0])
+    edges = np.unique(np.clip(np.concatenate([[-_FAR], near, [_FAR]]), -_FAR, _FAR))
+    total = 0.0
+    for low, high in pairwise(edges.tolist()):
+        z = 0.5 * (low + high) + 0.5 * (high - low) * nodes
+        density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+        below = special.betainc(n - k, k, special.ndtr(-z)) if k < n else np.ones(len(z))
+        total += 0.5 * (high - low) * float(np.sum(weights * below * z * density))
+    return n / k * total
