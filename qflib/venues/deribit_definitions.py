@@ -94,7 +94,7 @@ def instrument_of(told: dict[str, Any]) -> Instrument | None:
         option = {"right": told["option_type"], "style": "european", "strike": float(told["strike"])}
     return Instrument(
         name, kind="perpetual" if perpetual else kind, underlying=name.split("-")[0],
-        expiry=None if perpetual else pd.Timestamp(told["expiration_timestamp"], unit="ms", tz="UTC"),
+        expiry=None if perpetual else pd.Timestamp(int(told["expiration_timestamp"]), unit="ms", tz="UTC"),
         multiplier=1.0 if inverse_future else float(size), contract_value=float(size) if inverse_future else 0.0,
         inverse=not linear, quote_currency=told.get("counter_currency", "USD"),
         settlement_currency=told.get("settlement_currency", told["base_currency"]), settlement_type="cash",

@@ -35,6 +35,8 @@ LIVE = LiveVenue("wss://ws.kraken.com", _subscribe, 10.0, SOURCE, discover, usua
 _SIDES = (("a", Side.ASK), ("b", Side.BID))
 #: Digits after a point that a table's tick may need; a frame of millions of them is not worth its power of ten.
 _MOST_PLACES = 40
+#: Levels a side of the deepest subscription.
+_DEEPEST = 1_000
 #: The taker's side of a trade.
 _TAKERS = {"b": Side.BID, "s": Side.ASK}
 
@@ -139,7 +141,7 @@ class Decoder:
         if channel == "trade":
             self._trades(book, at, [t for told in message[1:-2] for t in told], receipt_ns, rows)
             return
-        book.depth = book.depth or int(channel[5:])
+        book.depth = book.depth or _depth(int(channel[5:]))
         parts: dict[str, Any] = {}
         for part in message[1:-2]:
             parts |= part
@@ -158,8 +160,8 @@ class Decoder:
             if not isinstance(told, dict):
                 raise Refused(DeadReason.UNPARSABLE, "a subscription that is no object")
             pair, depth = str(message["pair"]), told.get("depth", 10)
-            if ("kraken", pair) in self.instruments.by_venue_symbol and isinstance(depth, int) and depth > 0:
-                self.books.setdefault(pair, PairBook()).depth = depth
+            if told.get("name", "book") == "book" and ("kraken", pair) in self.instruments.by_venue_symbol:
+                self.books.setdefault(pair, PairBook()).depth = _depth(depth)
 
     def _snapshot(self, book: PairBook, at: int, parts: dict[str, Any], receipt_ns: int, rows: list[Row]) -> None:
         if set(parts) - {"as", "bs", "c"}:
@@ -253,6 +255,12 @@ class Decoder:
             return (EventKind.LEVEL, flags, at, side, ticks, lots, venue_ns, receipt_ns)
 
         return row
+
+
+def _depth(told: object) -> int:
+    if not isinstance(told, int) or isinstance(told, bool) or not 0 < told <= _DEEPEST:
+        raise Refused(DeadReason.UNPARSABLE, f"a depth of {told!r:.40}; books have 1 to {_DEEPEST} levels a side")
+    return told
 
 
 def _kill(at: int, book: PairBook, receipt_ns: int, rows: list[Row]) -> None:

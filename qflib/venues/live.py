@@ -98,7 +98,7 @@ def record(
     made = row.elsewhere(url, rest, heartbeat_s)
     watch = _Watch(venue, made, symbols)
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(_record(watch, file, duration, frames, back_off_s))).result()
+        return thread.submit(lambda: asyncio.run(_record(watch, file, duration, back_off_s, frames))).result()
 
 
 class _Watch:
@@ -144,7 +144,7 @@ class _Watch:
 
 
 async def _record(
-    watch: _Watch, path: Path, duration: float, frames: int | None, back_off_s: tuple[float, float]
+    watch: _Watch, path: Path, duration: float, back_off_s: tuple[float, float], frames: int | None = None
 ) -> Captured:
     venue = watch.row
     session = Session(venue, watch.symbols, back_off_s)

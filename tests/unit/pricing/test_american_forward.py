@@ -184,7 +184,7 @@ def test_chains_by_style(q: float | None) -> None:
         assert table.loc["A", "price"] == pytest.approx(frame.loc["A", "mid"])
     broken = frame.assign(mid=[0.01, *frame["mid"][1:]])
     assert broken.qf.implied_vol(price="mid")["iv_status"].tolist() == ["below_intrinsic", "ok", "ok"]
-    with pytest.raises(InputError, match=r"price 0.01 of row 0 has no implied vol \(below_intrinsic\)"):
+    with pytest.raises(InputError, match=r"price 0.01 of row A has no implied vol \(below_intrinsic\)"):
         broken.qf.implied_vol(price="mid", policy="raise")
     with pytest.raises(InputError, match="model 'normal' has no American options"):
         frame.qf.implied_vol(price="mid", model="normal")

@@ -281,3 +281,22 @@ def test_decimal_strings_are_read_exactly() -> None:
         exact("12.55", 1)
     with pytest.raises(ValueError, match="not a decimal"):
         exact("１２", 1)
+
+
+def test_a_subscription_to_trades_leaves_a_books_depth_alone() -> None:
+    pair = slow_kraken.SlowPair("XBT/USD", 12, 1)
+    status = {"event": "subscriptionStatus", "status": "subscribed", "pair": "XBT/USD"}
+    book = json.dumps(status | {"channelName": "book-25", "subscription": {"name": "book", "depth": 25}}).encode()
+    trades = json.dumps(status | {"channelName": "trade", "subscription": {"name": "trade"}}).encode()
+    decoder = Decoder(TABLE, "kraken:0")
+    decode(decoder, [book, trades, pair.snapshot()])
+    assert decoder.books["XBT/USD"].depth == 25
+
+
+@pytest.mark.parametrize("depth", [0, -5, 10**30, 1.5, "10", True])
+def test_a_depth_that_no_book_has_is_refused(depth: object) -> None:
+    status = {"event": "subscriptionStatus", "status": "subscribed", "pair": "XBT/USD"}
+    told = decode(
+        Decoder(TABLE, "kraken:0"), [json.dumps(status | {"subscription": {"name": "book", "depth": depth}}).encode()]
+    )
+    assert [r.reason for r in told.refused] == [DeadReason.UNPARSABLE]
