@@ -11,6 +11,7 @@ import pandas as pd
 from qflib.errors import InputError
 from qflib.kernels.ssvi import ssvi_variance_batch
 from qflib.pricing.inputs import Floats
+from qflib.pricing.svi import svi_durrleman
 
 YEAR = pd.Timedelta(days=365)  # ACT/365
 
@@ -130,6 +131,43 @@ class Surface:
         out = np.sqrt(self.total_variance(np.log(strikes / f), t) / t)
         return float(out) if np.ndim(out) == 0 else out
 
+    def density(self, strike: Any, expiry: Any, forward: Any = None) -> Any:
+        """Density of the underlying at an expiry, under the forward measure: a butterfly's worth per strike squared.
+
+        Parameters
+        ----------
+        strike, expiry, forward
+            As in `vol`.
+
+        Returns
+        -------
+        float or ndarray
+            Per unit of strike; below 0 where the surface has butterfly arbitrage. O(n).
+
+        Raises
+        ------
+        InputError
+            As `vol`.
+
+        Notes
+        -----
+        g(k) n(d2) / (K sqrt(w)), g Durrleman's function of the slice, an SVI one. Source: Gatheral and Jacquier 2014,
+        "Arbitrage-free SVI volatility surfaces", equation 2.3; Breeden and Litzenberger 1978, Journal of Business 51.
+        """
+        vol = np.asarray(self.vol(strike, expiry, forward), np.float64)
+        t = self._years(expiry)
+        f = self.forward(t) if forward is None else np.asarray(forward, np.float64)
+        strikes = np.asarray(strike, np.float64)
+        k, theta, w = np.log(strikes / f), np.asarray(self.total_variance(0.0, t), np.float64), vol * vol * t
+        phi = self.eta / (theta**self.gamma * (1.0 + theta) ** (1.0 - self.gamma))
+        root = np.sqrt(1.0 - self.rho**2)
+        g = svi_durrleman(
+            k, a=theta / 2.0 * root**2, b=theta * phi / 2.0, rho=self.rho, m=-self.rho / phi, sigma=root / phi
+        )
+        d2 = -k / np.sqrt(w) - np.sqrt(w) / 2.0
+        out = g * np.exp(-0.5 * d2 * d2) / (strikes * np.sqrt(2.0 * np.pi * w))
+        return float(out) if np.ndim(out) == 0 else out
+
     def to_frame(self) -> pd.DataFrame:
         """One row a fitted expiry: years, forward, atm_vol, theta, n_quotes, rmse."""
         error = (self.quotes["fitted"] - self.quotes["iv"]) ** 2
@@ -165,6 +203,39 @@ class Surface:
             title=title, xlabel="ln(strike / forward)", ylabel="implied vol, points (1 is 0.01)",
             legend_position="right", show_grid=True,
             width=900, height=400,
+        )  # fmt: skip
+
+    def plot_density(self) -> Any:
+        """The density of the underlying at each fitted expiry, over strikes."""
+        import holoviews as hv
+        import hvplot.pandas  # noqa: F401  (loads HoloViews' Bokeh backend)
+
+        overlay, colors = [], hv.Cycle("Category10").values
+        for j, (years, forward) in enumerate(zip(self.years.tolist(), self.forwards.tolist(), strict=True)):
+            wide = 4.0 * np.sqrt(self.theta[j])
+            strikes = forward * np.exp(np.linspace(-wide, wide, 241))
+            day = f"{self.at + pd.Timedelta(years * YEAR):%Y-%m-%d}"
+            line = hv.Curve((strikes, self.density(strikes, years)), "strike", "density", label=day)
+            overlay.append(line.opts(color=colors[j % len(colors)], line_width=2))
+        return hv.Overlay(overlay).opts(
+            title=f"{self.underlying} density at expiry".strip(), xlabel="strike", ylabel="density",
+            legend_position="right", show_grid=True, width=900, height=400,
+        )  # fmt: skip
+
+    def plot_surface(self) -> Any:
+        """Vols in points over ln(strike / forward), in deviations at the money, and time to expiry."""
+        import holoviews as hv
+        import hvplot.pandas  # noqa: F401  (loads HoloViews' Bokeh backend)
+
+        sizes, years = np.linspace(-3.0, 3.0, 61), np.linspace(self.years[0], self.years[-1], 40)
+        if len(self.years) == 1:
+            raise InputError("the surface has one expiry; `plot` shows its smile")
+        at_money = np.sqrt(self.total_variance(0.0, years))
+        vols = 100 * np.sqrt(self.total_variance(sizes[None, :] * at_money[:, None], years[:, None]) / years[:, None])
+        image = hv.QuadMesh((sizes, 365 * years, vols), ["moneyness", "days"], "vol")
+        return image.opts(
+            title=f"{self.underlying} implied vol, points".strip(), xlabel="ln(strike / forward), deviations",
+            ylabel="days to expiry", cmap="viridis", colorbar=True, tools=["hover"], width=900, height=400,
         )  # fmt: skip
 
     def __repr__(self) -> str:

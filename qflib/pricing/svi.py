@@ -135,7 +135,7 @@ def _both(*given: NumberLike) -> tuple[Any, Any]:
     ):
         if not holds.all():
             raise InputError(f"SVI {name} {arrays[at][~holds].flat[0]} is out of range; it must be {expected}")
-    k, a, b, rho, m, sigma = (frozen(x).reshape(-1) for x in arrays)
+    k, a, b, rho, m, sigma = (frozen(np.array(x)).reshape(-1) for x in arrays)
     variance, factor = np.empty(k.size), np.empty(k.size)
     svi_batch(k, a, b, rho, m, sigma, variance, factor)
     shape = arrays[0].shape

@@ -39,6 +39,37 @@ def test_fit_finds_the_surface_that_made_the_chain():
     assert surface.vol(100.0, 2.0) == pytest.approx(np.sqrt(0.045), rel=1e-5)  # flat beyond
 
 
+@pytest.mark.parametrize("years", [0.05, 0.6, 1.0])
+def test_the_density_is_what_butterflies_are_worth(years: float) -> None:
+    """Second differences of call prices, which sum to one and to the forward."""
+    surface = fit_surface(chain())
+    strikes, h = np.linspace(60.0, 160.0, 21), 0.01
+    up, mid, down = (
+        black76("call", 100.0, s, years, surface.vol(s, years), 0.0) for s in (strikes + h, strikes, strikes - h)
+    )
+    np.testing.assert_allclose(surface.density(strikes, years), (up - 2 * mid + down) / h**2, atol=2e-8, rtol=2e-4)
+    fine = np.linspace(1.0, 600.0, 200_001)
+    density = surface.density(fine, years)
+    assert density.min() >= 0
+    assert np.trapezoid(density, fine) == pytest.approx(1.0, abs=1e-3)
+    assert np.trapezoid(density * fine, fine) == pytest.approx(100.0, rel=1e-3)
+    assert surface.density(100.0, years) == pytest.approx(surface.density([100.0], years)[0])
+
+
+def test_pictures_of_density_and_surface() -> None:
+    surface = fit_surface(chain())
+    lines = surface.plot_density()
+    assert len(lines) == len(YEARS)
+    assert all(float(np.nanmin(line.dimension_values("density"))) >= 0 for line in lines)
+    vols = surface.plot_surface()
+    assert vols.dimension_values("vol").size == 61 * 40
+    assert hv.render(lines)
+    assert hv.render(vols)
+    one = fit_surface(chain().query("years == 1.0"))
+    with pytest.raises(InputError, match="one expiry"):
+        one.plot_surface()
+
+
 def test_noisy_fit_is_free_of_arbitrage():
     surface = fit_surface(chain(noise=0.02))
     assert surface.butterfly_free
