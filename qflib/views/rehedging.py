@@ -45,7 +45,8 @@ class HedgeState:
     Parameters
     ----------
     underlying, instrument
-        Which, and what is traded; "" where no future or perpetual is alive.
+        Which, and what is traded; "" where no future or perpetual is alive, or its currency has no rate of exchange:
+        then figures of a trade are NaN.
     client_delta, hedge_delta, correction, gamma
         Reporting currency per 1.00 of the price: deltas of Black and Scholes, what the least-variance fit that is in
         use adds to the clients' (0: none is), and gamma of clients and hedges together.
@@ -56,9 +57,9 @@ class HedgeState:
     net, position, working, neutral
         Contracts: net delta, the hedge held, sent and not yet in it, and the hedge of neutral delta.
     halfwidth
-        Of the no-trade band, contracts; NaN: nothing is hedged, or the book has one side.
+        Of the no-trade band, contracts; NaN: nothing is hedged, or the book has one side or is crossed.
     mid, half_spread
-        Of the live book.
+        Of the live book; NaN likewise.
     next_below, next_above
         Prices at which the next hedge order falls, gamma and band as they are now; NaN: at none.
     to_neutral, to_edge
@@ -114,15 +115,16 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
     net += correction
     ratio = -hedge / (net - hedge) if net != hedge else _NAN
     deltas = client, hedge, correction, gamma, ratio
-    if at < 0:
+    forward = float(g.forward[mine][0])
+    unit = _NAN if at < 0 else float(views.hedging.unit_delta(at, forward))
+    if not math.isfinite(unit):
         none = Rehedge(0.0, 0.0, _NAN, _NAN, _NAN)
         return HedgeState(underlying, "", *deltas, *(_NAN,) * 10, none, none, -1, 0)
     p, lot, told = report.batch.positions, float(table.to_qty(at, 1)), views.books.latest(at)
-    unit = float(views.hedging.unit_delta(at, float(g.forward[mine][0])))
     position = int(p.qty[(p.instrument == at) & (p.book == int(Book.HEDGE))].sum())
     working = int(hedges.qty[hedges.instrument == at].sum())  # alive, or decided on in this report
-    fx = views.deployment.config.fx.get(table[at].quote_currency, 1.0)
-    book, band = ShownBook(told, table, at, fx), views.deployment.hedger
+    fee = views.deployment.config.taker_fee * views.hedging.settlement_rate(at, forward)
+    book, band = ShownBook(told, table, at, float(views.hedging.rates[at])), views.deployment.hedger
     halfwidth, due, below, above = _NAN, 0, _NAN, _NAN
     if band is not None and math.isfinite(book.mid) and unit > 0:
         halfwidth = band_halfwidth(gamma / unit, book.mid, book.half_spread, band.risk_aversion)
@@ -134,8 +136,7 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
         if not lots:
             return Rehedge(0.0, 0.0, _NAN, 0.0, 0.0)
         cost = book.cost_to_trade("buy" if lots > 0 else "sell", abs(lots) * lot)
-        fees = views.deployment.config.taker_fee * fx * cost.filled
-        return Rehedge(lots * lot, math.copysign(cost.filled, lots), cost.avg_price, cost.cost, fees)
+        return Rehedge(lots * lot, math.copysign(cost.filled, lots), cost.avg_price, cost.cost, fee * cost.filled)
 
     stamp = (-1, 0) if told is None else (told.stamp.seq, told.stamp.append_ns)
     return HedgeState(
@@ -236,12 +237,22 @@ class Frontiers:
         closing = closing_of(report, config.currency, views.books)
         if closing.portfolio is None:
             raise DataError(f"{portfolio} holds nothing that is revalued; there is nothing to hedge")
-        fx = config.fx.get(table[at].quote_currency, 1.0)
+        fx = float(views.hedging.rates[at])
+        if not math.isfinite(fx):
+            quoted = table[at].quote_currency
+            raise DataError(f"{underlying} is hedged in {quoted}, of which the desk knows no rate; give it in `fx`")
+        book = ShownBook(told, table, at, fx)
+        if not math.isfinite(book.mid):
+            raise DataError(
+                f"the book of {book.symbol} has one side or is crossed; wait until it has a bid below an ask"
+            )
+        g = report.batch.greeks
+        forward = float(g.forward[g.underlying == underlying.encode()][0])
         try:
             frontier = hedge_frontier(
                 closing.portfolio, closing.market, scenarios, instrument=table[at].symbol,
-                book=ShownBook(told, table, at, fx), held=held, level=float(report.batch.risk.level[0]),
-                fee=config.taker_fee * fx,
+                book=book, held=held, level=float(report.batch.risk.level[0]),
+                fee=config.taker_fee * views.hedging.settlement_rate(at, forward),
             )  # fmt: skip
         except InputError as e:
             raise DataError(f"the hedge of {underlying} cannot be revalued: {e}") from None

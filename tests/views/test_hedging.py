@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 from qflib.errors import DataError, UnknownInstrumentError
 from qflib.hedging import hedge_effectiveness
 from qflib.hedging.hedgers import Band, band_halfwidth
-from qflib.records import MIN_VARIANCE
+from qflib.records import MIN_VARIANCE, Instruments
 from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
 from qflib.views.rehedging import Frontiers, hedge_fees, hedge_states
@@ -203,3 +204,73 @@ def test_a_book_that_is_not_there_costs_nothing_and_fills_nothing(views: Views) 
     told = views.books.latest(at)
     double, single = (ShownBook(told, views.instruments, at, fx).cost_to_trade("buy", 60.0).cost for fx in (2.0, 1.0))
     assert double == 2.0 * single > 0
+
+
+def _told_of(changed: str, config: dict[str, Any] | None = None, **row: Any) -> Views:
+    """The same records, read by a desk whose table has another row of one instrument."""
+    whole = recorded().deployment
+    table = Instruments(tuple(replace(r, **row) if r.symbol == changed else r for r in whole.instruments))
+    views = Views(replace(whole, instruments=table, config=replace(whole.config, **config or {})))
+    for seen in recorded().seen:
+        views.take(seen)
+    return views
+
+
+def test_fees_of_an_inverse_hedge_are_coin_as_the_ledger_charges_them(views: Views, report: Report) -> None:
+    fees = {"taker_fee": 0.25}
+    linear = hedge_states(_told_of("ACME.F", fees), _short(report, "ACME"))[0]
+    coin = _told_of("ACME.F", fees, inverse=True, contract_value=1e4)
+    inverse = hedge_states(coin, _short(report, "ACME"))[0]
+    forward = float(report.batch.greeks.forward[report.batch.greeks.underlying == b"ACME"][0])
+    assert linear.to_neutral.fees == pytest.approx(0.25 * abs(linear.to_neutral.filled))
+    assert inverse.to_neutral.fees == pytest.approx(0.25 * forward * abs(inverse.to_neutral.filled))
+    assert abs(inverse.to_neutral.filled) > 0
+    paid, free = (Frontiers(_told_of("ACME.F", f, inverse=True, contract_value=1e4)).get("DESK1", "ACME").frontier
+                  for f in (fees, {}))  # fmt: skip
+    both = paid.points.merge(free.points, on="qty").dropna()
+    assert len(both) > 3
+    np.testing.assert_allclose(both["cost_x"] - both["cost_y"], 0.25 * forward * both["qty"].abs(), rtol=1e-9)
+
+
+def test_an_underlying_without_a_rate_takes_nothing_else_down(views: Views, report: Report) -> None:
+    own = _told_of("BETA.F", quote_currency="EUR")
+    before, now = ({s.underlying: s for s in hedge_states(v, report)} for v in (views, own))
+    assert list(now) == list(before)
+    assert all(repr(now[u]) == repr(before[u]) for u in now if u != "BETA")
+    there = now["BETA"]
+    assert (there.instrument, there.to_neutral.qty, there.to_edge.qty) == ("", 0.0, 0.0)
+    assert all(math.isnan(v) for v in (there.unit_delta, there.to_neutral.cost, there.to_neutral.fees, there.halfwidth))
+    assert Frontiers(own).get("DESK1", "ACME").underlying == "ACME"
+    with pytest.raises(DataError, match="hedged in EUR, of which the desk knows no rate"):
+        Frontiers(own).get("DESK1", "BETA")
+    known = _told_of("BETA.F", {"fx": {"EUR": 2.0}}, quote_currency="EUR")
+    there = next(s for s in hedge_states(known, report) if s.underlying == "BETA")
+    assert there.unit_delta == 2.0 * before["BETA"].unit_delta
+
+
+@pytest.mark.parametrize("ticks", [0, 1])
+def test_a_crossed_book_is_no_better_than_one_side(views: Views, report: Report, ticks: int) -> None:
+    own = _told_of("ACME.F")
+    at = own.instruments.id("ACME.F")
+    told = own.books.latest(at)
+    assert told is not None
+    bids = told.bids.copy()
+    bids[0, 0] = told.asks[0, 0] + ticks
+    own.books._latest[at] = replace(told, bids=bids)
+    rest, now = (hedge_states(v, report) for v in (views, own))
+    assert repr(now[1:]) == repr(rest[1:])
+    assert all(math.isnan(v) for v in (now[0].mid, now[0].half_spread, now[0].halfwidth, now[0].next_above))
+    assert now[0].to_edge.qty == 0.0
+    assert now[0].net == rest[0].net
+    with pytest.raises(DataError, match=r"the book of ACME\.F has one side or is crossed"):
+        Frontiers(own).get("DESK1", "ACME")
+
+
+def _short(report: Report, underlying: str, lots: int = 300) -> Report:
+    """The report with so many lots of a hedge gone."""
+    g, name = report.batch.greeks, underlying.encode()
+    delta = g.delta.copy()
+    delta[(g.underlying == name) & (g.book == 2)] -= 100.0 * lots
+    batch = type(report.batch)(report.batch.kind, report.batch.tables | {"greeks": g._replace(delta=delta)},
+                               report.batch.header)  # fmt: skip
+    return Report("DESK1", report.stamp, batch, report.instruments)
