@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dashboards.recomputed import Recomputed
 from qflib.errors import QflibError
-from qflib.views.rehedging import Frontiers, HedgeState, MadeFrontier, hedge_fees, hedge_states
+from qflib.views.rehedging import Frontiers, HedgeState, MadeFrontier, hedge_states
 
 if TYPE_CHECKING:
     from qflib.views import Views
@@ -63,7 +63,8 @@ class SharedHedges:
         states = {s.underlying: s for s in hedge_states(self._views, report)}
         told = self._views.hedging.effectiveness
         effectiveness = {u: told(self._portfolio, u, self.period_ns) for u in ("", *states)}
-        return Hedges(report, states, effectiveness, self._views.risk.hedge_counts()["cost"], hedge_fees(report))
+        counts = self._views.risk.hedge_counts(self._portfolio)
+        return Hedges(report, states, effectiveness, counts["cost"], counts["fees"])
 
     def _draw(self, underlying: str) -> MadeFrontier | str:
         try:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.hedging.hedgers import band_halfwidth
 from qflib.records import Book
@@ -272,9 +270,3 @@ def realised_cut(report: Report, cost: float) -> float:
     """
     cut = report.figure("es_unhedged") - report.figure("es_current")
     return cut / cost if cost > 0 else _NAN
-
-
-def hedge_fees(report: Report) -> float:
-    """Fees of the hedges' trades so far, reporting currency."""
-    p = report.batch.positions
-    return float(np.sum(p.fees[p.book == int(Book.HEDGE)]))

@@ -16,7 +16,7 @@ from qflib.hedging.hedgers import Band, band_halfwidth
 from qflib.records import MIN_VARIANCE, Instruments
 from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
-from qflib.views.rehedging import Frontiers, hedge_fees, hedge_states
+from qflib.views.rehedging import Frontiers, hedge_states
 from qflib.views.report import Report
 from qflib.views.shown_book import ShownBook
 from qflib.views.views import Views
@@ -193,7 +193,6 @@ def test_a_desk_without_hedger_has_no_band(views: Views, report: Report) -> None
     assert s.to_edge.qty == 0.0
     assert s.net == hedge_states(views, report)[0].net
     assert np.isnan(plain.hedging.in_band("DESK1", "ACME")["halfwidth"]).all()
-    assert hedge_fees(report) == 0.0
 
 
 def test_a_book_that_is_not_there_costs_nothing_and_fills_nothing(views: Views) -> None:
