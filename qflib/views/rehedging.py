@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from qflib.errors import DataError, InputError, UnknownInstrumentError
-from qflib.hedging.hedgers import band_halfwidth
+from qflib.hedging.hedgers import LimitMarket, band_halfwidth
 from qflib.records import Book
 from qflib.views.hedging import correction_of
 from qflib.views.report import Report
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from qflib.views import Views
 
 _NAN = float("nan")
+_KEPT_NS = 60_000_000_000  # after it was computed last
 
 
 class Rehedge(NamedTuple):
@@ -53,7 +56,7 @@ class HedgeState:
     unit_delta
         Reporting currency per 1.00 of the price, of one contract of the hedge.
     net, position, working, neutral
-        Contracts: net delta, the hedge held, sent and not yet in it, and the hedge of neutral delta.
+        Contracts: net delta, the hedge held, sent to fill at once and not yet in it, and the hedge of neutral delta.
     halfwidth
         Of the no-trade band, contracts; NaN: nothing is hedged, or the book has one side or is crossed.
     mid, half_spread
@@ -120,7 +123,9 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
         return HedgeState(underlying, "", *deltas, *(_NAN,) * 10, none, none, -1, 0)
     p, lot, told = report.batch.positions, float(table.to_qty(at, 1)), views.books.latest(at)
     position = int(p.qty[(p.instrument == at) & (p.book == int(Book.HEDGE))].sum())
-    working = int(hedges.qty[hedges.instrument == at].sum())  # alive, or decided on in this report
+    # alive, or decided on in this report; one that rests, which costs nothing or less, makes way for one that takes
+    takes = hedges.cost > 0 if isinstance(views.deployment.hedger, LimitMarket) else np.True_
+    working = int(hedges.qty[(hedges.instrument == at) & takes].sum())
     fee = views.deployment.config.taker_fee * views.hedging.settlement_rate(at, forward)
     book, band = ShownBook(told, table, at, float(views.hedging.rates[at])), views.deployment.hedger
     halfwidth, due, below, above = _NAN, 0, _NAN, _NAN
@@ -167,8 +172,15 @@ class MadeFrontier:
 
 
 @dataclass
+class _Slot:
+    lock: Lock = field(default_factory=Lock)
+    made: MadeFrontier | Exception | None = None
+    at_ns: int = 0
+
+
+@dataclass
 class Frontiers:
-    """Frontiers on request; each is computed at most once in a while, whoever asks.
+    """Frontiers on request; each is computed at most once in a while, whoever asks, and whether or not that succeeds.
 
     Parameters
     ----------
@@ -190,8 +202,8 @@ class Frontiers:
     views: Views
     least_s: float = 1.0
     now_ns: Callable[[], int] = time.time_ns
-    _made: dict[tuple[str, str], MadeFrontier] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _slots: dict[tuple[str, str], _Slot] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)  # over the slots, never while one is computed
 
     def get(self, portfolio: str, underlying: str) -> MadeFrontier:
         """The frontier of one underlying's hedge, at the report's first confidence.
@@ -203,26 +215,38 @@ class Frontiers:
         DataError
             If there is no report or scenario set yet, or nothing of it can be hedged or revalued.
         """
-        with self._lock:  # who asks for the same while it is computed gets the same
-            there = self._made.get((portfolio, underlying))
-            if there is not None and self.now_ns() - there.at_ns < self.least_s * 1e9:
-                return there
-            made = self._compute(portfolio, underlying)
-            self._made = {k: m for k, m in self._made.items() if self.now_ns() - m.at_ns < 60e9}
-            self._made[portfolio, underlying] = made
-            return made
+        report = self._report(portfolio, underlying)
+        with self._lock:
+            now_ns = self.now_ns()
+            # one that is computed, or waited for, is young or locked
+            self._slots = {k: s for k, s in self._slots.items() if now_ns - s.at_ns < _KEPT_NS or s.lock.locked()}
+            slot = self._slots.setdefault((portfolio, underlying), _Slot(at_ns=now_ns))
+        with slot.lock:  # who asks for the same while it is computed gets the same, or the same error
+            if slot.made is None or self.now_ns() - slot.at_ns >= self.least_s * 1e9:
+                try:
+                    slot.made = self._compute(report, underlying)
+                except Exception as e:
+                    slot.made = e
+                slot.at_ns = self.now_ns()
+            made = slot.made
+        if isinstance(made, Exception):
+            raise made.with_traceback(None)
+        return made
 
-    def _compute(self, portfolio: str, underlying: str) -> MadeFrontier:
-        from qflib.hedging.frontier import hedge_frontier
-        from qflib.views.valuation import closing_of
-
-        begun, views = time.perf_counter(), self.views
-        report = views.risk.latest(portfolio)
+    def _report(self, portfolio: str, underlying: str) -> Report:
+        report = self.views.risk.latest(portfolio)
         if report is None:
             raise DataError(f"the desk has reported nothing on {portfolio!r} yet; wait for its first report")
         names = list(dict.fromkeys(n.decode() for n in report.batch.greeks.underlying.tolist()))
         if underlying not in names:
             raise UnknownInstrumentError(f"{portfolio} holds nothing on {underlying!r}; it holds {', '.join(names)}")
+        return report
+
+    def _compute(self, report: Report, underlying: str) -> MadeFrontier:
+        from qflib.hedging.frontier import hedge_frontier
+        from qflib.views.valuation import closing_of
+
+        begun, views, portfolio = time.perf_counter(), self.views, report.portfolio
         at = views.hedging.instrument(underlying, report.stamp.time_ns)
         set_id, config = report.batch.risk.set_id[0].decode(), views.deployment.config
         scenarios = views.shortfall.scenario_set(set_id) or views.shortfall.scenarios

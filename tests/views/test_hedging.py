@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from qflib.errors import DataError, UnknownInstrumentError
+import qflib.hedging.frontier
+from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.hedging import hedge_effectiveness
-from qflib.hedging.hedgers import Band, band_halfwidth
-from qflib.records import MIN_VARIANCE, Instruments
+from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth
+from qflib.records import BY_KIND, MIN_VARIANCE, Instruments
 from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
 from qflib.views.rehedging import Frontiers, hedge_states
@@ -181,6 +183,75 @@ def test_a_frontier_is_the_reports_and_is_kept_a_while(views: Views, report: Rep
         frontiers.get("DESK1", "OMEG")
     with pytest.raises(DataError, match="reported nothing on 'NONE'"):
         frontiers.get("NONE", "ACME")
+
+
+def test_a_frontier_that_fails_is_tried_once_a_second_too(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, now = [0], [10**18]
+
+    def fail(*_: object, **__: object) -> None:
+        tries[0] += 1
+        raise InputError(f"try {tries[0]}")
+
+    monkeypatch.setattr(qflib.hedging.frontier, "hedge_frontier", fail)
+    frontiers = Frontiers(views, 1.0, lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(DataError, match="the hedge of ACME cannot be revalued: try 1"):
+            frontiers.get("DESK1", "ACME")
+    now[0] += 10**9
+    with pytest.raises(DataError, match="try 2"):
+        frontiers.get("DESK1", "ACME")
+    now[0] += 61 * 10**9
+    with pytest.raises(DataError, match="try 3"):
+        frontiers.get("DESK1", "BETA")
+    assert list(frontiers._slots) == [("DESK1", "BETA")], "what nobody asks for goes"
+
+
+def test_frontiers_of_two_underlyings_do_not_wait_for_each_other(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, begun, go = qflib.hedging.frontier.hedge_frontier, Event(), Event()
+
+    def waits(*args: Any, instrument: str, **named: Any) -> Any:
+        if instrument == "ACME.F":
+            begun.set()
+            assert go.wait(60.0)
+        return own(*args, instrument=instrument, **named)
+
+    monkeypatch.setattr(qflib.hedging.frontier, "hedge_frontier", waits)
+    frontiers, slow = Frontiers(views), []
+    threads = [Thread(target=lambda: slow.append(frontiers.get("DESK1", "ACME")), daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(60.0)
+    quick: list[Any] = []
+    other = Thread(target=lambda: quick.append(frontiers.get("DESK1", "BETA")), daemon=True)
+    other.start()
+    other.join(30.0)
+    assert [q.underlying for q in quick] == ["BETA"]
+    go.set()
+    for thread in threads:
+        thread.join(60.0)
+    assert slow[0] is slow[1], "who asks for the same waits for it"
+
+
+@pytest.mark.parametrize(("costs", "working"), [(-2.5, 0), (0.0, 0), (2.5, 7)])
+def test_an_order_that_rests_is_not_on_its_way(report: Report, costs: float, working: int) -> None:
+    """The step decides as if it were not there, and cancels it."""
+    own = Views(replace(recorded().deployment, hedger=LimitMarket(1.0)))
+    for seen in recorded().seen:
+        own.take(seen)
+    short = _short(report, "ACME")
+    hedges = (
+        BY_KIND["risk"]
+        .by_name["hedges"]
+        .make(portfolio=["DESK1"], instrument=[own.instruments.id("ACME.F")], qty=[7], cost=[costs], hedge_no=[3])
+    )
+    batch = type(short.batch)(short.batch.kind, short.batch.tables | {"hedges": hedges}, short.batch.header)
+    s = hedge_states(own, Report("DESK1", short.stamp, batch, short.instruments))[0]
+    assert s.working == working
+    due = LimitMarket(1.0).decide(
+        net_delta=s.net * s.unit_delta, gamma=s.gamma, mid=s.mid, half_spread=s.half_spread, unit_delta=s.unit_delta,
+        position=int(s.position), working=working,
+    )  # fmt: skip
+    assert s.to_edge.qty == due != 0
 
 
 def test_a_desk_without_hedger_has_no_band(views: Views, report: Report) -> None:
