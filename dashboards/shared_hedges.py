@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dashboards.recomputed import Made, Recomputed
+from qflib.views.hedging import period_of
 from qflib.views.rehedging import Frontiers, HedgeState, hedge_states
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from qflib.views.report import Report
 
 _LEAST_S, _FRONTIER_S = 0.45, 1.0
-PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 
 
 class Hedges(NamedTuple):
@@ -43,7 +43,7 @@ class SharedHedges:
         self._views, self._portfolio = views, portfolio
         self._frontiers = Frontiers(views, _FRONTIER_S)
         self._states, self._drawn = Recomputed(submit, _LEAST_S), Recomputed(submit, _FRONTIER_S)
-        self.period_ns = min(PERIOD_NS, views.deployment.config.outcome_ns)
+        self.period_ns = period_of(views.deployment.config.outcome_ns)
 
     def now(self) -> Made:
         """The newest `Hedges` there are, and why there are no newer ones."""

@@ -9,13 +9,12 @@ from msgspec import Struct
 
 from qflib.api.shapes import age_ms, rfc3339
 from qflib.records.decimals import decimal_text
+from qflib.views.hedging import period_of
 from qflib.views.rehedging import Frontiers, HedgeState, Rehedge, hedge_states, realised_cut
 
 if TYPE_CHECKING:
     from qflib.views import Views
     from qflib.views.report import Report
-
-PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 
 
 class RehedgeForm(Struct, frozen=True):
@@ -132,11 +131,6 @@ class FrontierForm(Struct, frozen=True):
     points: list[FrontierPoint]
 
 
-def period_ns(views: Views) -> int:
-    """Of the periods over which effectiveness is told."""
-    return min(PERIOD_NS, views.deployment.config.outcome_ns)
-
-
 def hedge_form(views: Views, report: Report, now_ns: int) -> HedgeForm:
     """The hedges of a report as JSON shows them; O(positions + reports remembered)."""
     stamp, config, band = report.stamp, views.deployment.config, views.deployment.hedger
@@ -153,7 +147,7 @@ def hedge_form(views: Views, report: Report, now_ns: int) -> HedgeForm:
         config.currency, None if band is None else band.risk_aversion, report.figure("es_unhedged"),
         report.figure("es_current"), rfc3339(since) if since else None,
         counts["cost"] if known else None, counts["fees"] if known else None,
-        realised_cut(report, counts["cost"] + counts["fees"]), period_ns(views),
+        realised_cut(report, counts["cost"] + counts["fees"]), period_of(config.outcome_ns),
         [_row(views, s, now_ns) for s in states], told,
     )  # fmt: skip
 
@@ -183,7 +177,7 @@ def _trade(t: Rehedge) -> RehedgeForm:
 
 
 def _effectiveness(views: Views, portfolio: str, underlying: str) -> EffectivenessForm | None:
-    e = views.hedging.effectiveness(portfolio, underlying, period_ns(views))
+    e = views.hedging.effectiveness(portfolio, underlying, period_of(views.deployment.config.outcome_ns))
     if e is None:
         return None
     figures = (e.effectiveness, e.es_before, e.es_after, e.slope, e.slope_se, e.r2)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 _REPORTS = 20_000  # an underlying's
+PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 WHOLE = ""  # all underlyings together; of them P&L alone adds up
 #: A report on one underlying: deltas (of Black and Scholes, and what the least-variance fit that is in use adds) and
 #: gamma in reporting currency, position in contracts of the hedge.
@@ -125,7 +126,7 @@ class HedgingView:
         return made
 
     def effectiveness(
-        self, portfolio: str, underlying: str = WHOLE, period_ns: int = 10_000_000_000, cost: float = 0.0
+        self, portfolio: str, underlying: str = WHOLE, period_ns: int = PERIOD_NS, cost: float = 0.0
     ) -> HedgeEffectiveness | None:
         """How much of the clients' P&L the hedges took away, over the periods that are remembered.
 
@@ -198,6 +199,11 @@ class HedgingView:
     def _ring(self, portfolio: str, underlying: str) -> Ring:
         with self._lock:
             return self._rings.setdefault((portfolio, underlying), Ring(HEDGE_ROW, _REPORTS))
+
+
+def period_of(outcome_ns: int) -> int:
+    """Nanoseconds of the periods over which a desk's effectiveness is told, by its outcomes'."""
+    return min(PERIOD_NS, outcome_ns)
 
 
 def correction_of(report: Report, underlying: str, band: Band | None) -> float:

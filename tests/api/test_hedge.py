@@ -67,7 +67,7 @@ def test_another_portfolio_has_nothing_of_the_desks_cost(api: Served) -> None:
 def test_effectiveness_needs_some_periods(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     with api.client("read") as client:
         assert client.get(HEDGE).json()["effectiveness"] == [], "20 s have two periods"
-        monkeypatch.setattr("qflib.api.hedge.PERIOD_NS", 10**9)
+        monkeypatch.setattr("qflib.views.hedging.PERIOD_NS", 10**9)
         rows = client.get(HEDGE).json()["effectiveness"]
     assert [r["underlying"] for r in rows] == [None, "ACME", "BETA", "GAMA", "DELT"]
     own = api.state.views.hedging.effectiveness("DESK1", "ACME", 10**9)
