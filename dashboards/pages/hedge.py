@@ -12,7 +12,7 @@ from dashboards.components.tabs import Tabs
 from dashboards.components.waterfall import Waterfall
 from dashboards.components.wire import Message
 from dashboards.pages.hedge_pictures import Bands
-from dashboards.pages.hedge_tables import REHEDGE, effect_figures, explain_rows, rehedge_rows, tab_rows
+from dashboards.pages.hedge_tables import REHEDGE, effect_figures, explain_note, explain_rows, rehedge_rows, tab_rows
 from dashboards.pages.page import Page
 from dashboards.recomputed import Made
 from dashboards.tile import Age, Tile
@@ -137,5 +137,4 @@ class HedgePage(Page):
 
     def _explain_age(self) -> Age:
         """Of the report that explains."""
-        begun = [] if self._hedges is None else self._hedges.report.explain["from"].tolist()
-        return self._noted(f"since {min(begun):%H:%M:%S}" if begun else "")
+        return self._noted("" if self._hedges is None else explain_note(self._hedges.report, self.underlying))
