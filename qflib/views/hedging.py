@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.records import Book, Instruments, TradingStatus
+from qflib.records.lots import is_inverse_future, lot_units
 from qflib.views.report import Report
 from qflib.views.ring import Ring
 
@@ -68,8 +69,6 @@ class HedgingView:
     """
 
     def __init__(self, instruments: Instruments, books: BookView, band: Band | None, fx: dict[str, float]) -> None:
-        from qflib.steps.exposures.ledger import is_inverse_future, lot_units
-
         self.instruments, self.books, self.band = instruments, books, band
         lots = lot_units(instruments) if len(instruments) else np.zeros(0)
         #: reporting currency a unit of each instrument's quote currency; NaN: none is known
