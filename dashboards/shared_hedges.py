@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dashboards.recomputed import Recomputed
-from qflib.errors import QflibError
-from qflib.views.rehedging import Frontiers, HedgeState, MadeFrontier, hedge_fees, hedge_states
+from dashboards.recomputed import Made, Recomputed
+from qflib.views.hedging import period_of
+from qflib.views.rehedging import Frontiers, HedgeState, hedge_states
 
 if TYPE_CHECKING:
     from qflib.views import Views
     from qflib.views.report import Report
 
 _LEAST_S, _FRONTIER_S = 0.45, 1.0
-PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 
 
 class Hedges(NamedTuple):
@@ -44,17 +43,15 @@ class SharedHedges:
         self._views, self._portfolio = views, portfolio
         self._frontiers = Frontiers(views, _FRONTIER_S)
         self._states, self._drawn = Recomputed(submit, _LEAST_S), Recomputed(submit, _FRONTIER_S)
-        self.period_ns = min(PERIOD_NS, views.deployment.config.outcome_ns)
+        self.period_ns = period_of(views.deployment.config.outcome_ns)
 
-    def now(self) -> Hedges | None:
-        """The newest there is; None while nothing is reported."""
-        made: Hedges | None = self._states.get("", self._make)
-        return made
+    def now(self) -> Made:
+        """The newest `Hedges` there are, and why there are no newer ones."""
+        return self._states.get("", self._make)
 
-    def frontier(self, underlying: str) -> MadeFrontier | str | None:
-        """The newest frontier of an underlying's hedge, or why there is none; None while it is computed first."""
-        made: MadeFrontier | str | None = self._drawn.get(underlying, lambda: self._draw(underlying))
-        return made
+    def frontier(self, underlying: str) -> Made:
+        """The newest frontier of an underlying's hedge (`MadeFrontier`), and why there is no newer one."""
+        return self._drawn.get(underlying, lambda: self._frontiers.get(self._portfolio, underlying))
 
     def _make(self) -> Hedges | None:
         report = self._views.risk.latest(self._portfolio)
@@ -63,10 +60,5 @@ class SharedHedges:
         states = {s.underlying: s for s in hedge_states(self._views, report)}
         told = self._views.hedging.effectiveness
         effectiveness = {u: told(self._portfolio, u, self.period_ns) for u in ("", *states)}
-        return Hedges(report, states, effectiveness, self._views.risk.hedge_counts()["cost"], hedge_fees(report))
-
-    def _draw(self, underlying: str) -> MadeFrontier | str:
-        try:
-            return self._frontiers.get(self._portfolio, underlying)
-        except QflibError as e:
-            return str(e)
+        counts = self._views.risk.hedge_counts(self._portfolio)
+        return Hedges(report, states, effectiveness, counts["cost"], counts["fees"])

@@ -109,6 +109,25 @@ def risk() -> None:
         exposures._min_variance.correction(0, valued)
 
 
+def frontier() -> None:
+    """What the API and the Hedge page compute on request: full revaluation, and ES of every size of a hedge."""
+    import pandas as pd
+
+    import qflib as qf
+    from qflib.hedging import Portfolio, QuotedBook
+    from qflib.hedging.frontier import hedge_frontier
+    from qflib.shortfall import scenarios
+
+    feed = qf.datasets.load("sim", seed=1, duration="100ms")
+    assert feed.history is not None
+    option = next(r.symbol for r in feed.instruments if r.kind == "option")
+    hedge = next(r.symbol for r in feed.instruments if r.kind == "future")
+    held = pd.DataFrame({"instrument": [option, hedge], "qty": [-10.0, 1.0], "avg_price": [1.0, 100.0]})
+    scen = scenarios.default(feed.history, n_historical=50, n_simulated=50)
+    book = QuotedBook(hedge, 99.99, 100.01, 50.0, 50.0)
+    hedge_frontier(Portfolio.from_frame(held), feed.market(), scen, instrument=hedge, book=book, held=1.0)
+
+
 def notebooks() -> None:
     """Book replay with features, prices, surfaces; a book row by row, and resynchronised."""
     import qflib as qf
@@ -178,7 +197,7 @@ def reference_work() -> None:
 
 
 #: what a desk needs, longest first; and what notebooks need beside it
-DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data)
+DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data, frontier)
 NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, hedges, recordings, reference_work)
 
 

@@ -91,6 +91,10 @@ export function render({model, el}) {
         if (!qf.isNum(v)) continue;
         g.strokeStyle = out ? ink.bad : c; g.beginPath(); g.moveTo(at - wide, y); g.lineTo(at + wide, y); g.stroke();
       }
+      if (out) {  // a cross above it: not by colour alone
+        const y = Math.min(a, b) - 9;
+        g.strokeStyle = ink.bad; g.beginPath(); g.moveTo(at - 3, y - 3); g.lineTo(at + 3, y + 3); g.moveTo(at - 3, y + 3); g.lineTo(at + 3, y - 3); g.stroke();
+      }
     }),
   };
 

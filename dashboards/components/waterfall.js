@@ -18,12 +18,14 @@ export function render({model, el}) {
       sum = to; low = Math.min(low, from, to); high = Math.max(high, from, to);
       return [from, to];
     });
+    // three digits that tell, of the largest: a desk may count in coin
+    const most = Math.max(0, ...rows.map(([, v]) => Math.abs(v))), digits = most > 0 ? Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(most)))) : 0;
     const wide = high - low || 1, pc = (v) => (100 * (v - low) / wide).toFixed(2) + "%";
     rows.forEach(([name, v, kind], k) => {
       const row = box.children[k], [label, track, text] = row.children, [zero, bar, link] = track.children, [from, to] = spans[k];
-      const tone = Math.abs(v) < 0.5 ? "nil" : v > 0 ? "gain" : "loss";
+      const tone = Math.abs(v) < 0.5 * 10 ** -digits ? "nil" : v > 0 ? "gain" : "loss";
       dress(row, `${kind} ${tone}`); row.dataset.name = name; row.dataset.value = v;
-      write(label, name); write(text, qf.signed(v));
+      write(label, name); write(text, qf.signed(v, digits));
       place(zero, "left", pc(0)); place(bar, "left", pc(Math.min(from, to)));
       place(bar, "width", (100 * Math.abs(to - from) / wide).toFixed(2) + "%");
       place(link, "left", pc(to)); link.hidden = k + 1 >= rows.length;

@@ -12,15 +12,16 @@ from dashboards.components.tabs import Tabs
 from dashboards.components.waterfall import Waterfall
 from dashboards.components.wire import Message
 from dashboards.pages.hedge_pictures import Bands
-from dashboards.pages.hedge_tables import REHEDGE, effect_figures, explain_rows, rehedge_rows, tab_rows
+from dashboards.pages.hedge_tables import REHEDGE, effect_figures, explain_note, explain_rows, rehedge_rows, tab_rows
 from dashboards.pages.page import Page
+from dashboards.recomputed import Made
 from dashboards.tile import Age, Tile
-from qflib.views.rehedging import MadeFrontier
 
 if TYPE_CHECKING:
     from dashboards.access import Login
     from dashboards.desk import SharedDesk
     from dashboards.shared_hedges import Hedges
+    from qflib.views.report import Report
 
 _FIRST = ("future", "perpetual")
 
@@ -41,7 +42,7 @@ class HedgePage(Page):
         self.effect = Figures(ready=self._restart)
         self._told: dict[str, Any] = {}
         self._hedges: Hedges | None = None  # what is shown
-        self._frontier: MadeFrontier | None = None
+        self._made = self._drawn = Made()  # of the hedges, of the frontier
         self.tiles = [
             Tile("underlyings", "", self.tabs, self._drawn_age),
             Tile("rehedge", "Re-hedging now", self.rehedge, self._rehedge_age),
@@ -55,7 +56,8 @@ class HedgePage(Page):
     def slow(self) -> None:
         """All of it is read rather than watched."""
         self.bands.extend()
-        self._hedges = hedges = self.desk.hedges.now()
+        self._made = self.desk.hedges.now()
+        self._hedges = hedges = self._made.value
         if hedges is None:
             return
         if self.underlying not in hedges.states and hedges.states:
@@ -70,12 +72,12 @@ class HedgePage(Page):
         self._tell_frontier()
 
     def _tell_frontier(self) -> None:
-        made = self.desk.hedges.frontier(self.underlying)
-        if isinstance(made, str):
-            self._frontier = None
-            self._tell(self.frontier, {"text": made})
-        elif made is not None:
-            self._frontier, f = made, made.frontier
+        self._drawn = self.desk.hedges.frontier(self.underlying)
+        if self._drawn.value is None:
+            if self._drawn.error:
+                self._tell(self.frontier, {"text": self._drawn.error})
+        else:
+            f = self._drawn.value.frontier
             points = [[v if math.isfinite(v) else None for v in row] for row in f.points.to_numpy().tolist()]
             told = {"held": f.held, "neutral": f.neutral, "best": f.best, "currency": f.currency}
             self._tell(self.frontier, told | {"points": points})
@@ -93,7 +95,7 @@ class HedgePage(Page):
 
     def _choose(self, underlying: str) -> None:
         self.underlying = underlying
-        self._frontier = None
+        self._drawn = Made()
         self.bands.choose(underlying)
 
     def _restart(self) -> None:
@@ -102,9 +104,17 @@ class HedgePage(Page):
         self.slow()
 
     def _drawn_age(self) -> Age:
-        """Of the report that is shown: the newest is up to a second ahead of it."""
-        alive_ns = self.report_age().alive_ns
-        return Age(-1, 0, alive_ns) if self._hedges is None else self.aged(self._hedges.report, alive_ns)
+        """Of the report that is shown, up to a second behind the newest; alive while reports come and are computed."""
+        return self._aged(self._made, None if self._hedges is None else self._hedges.report)
+
+    def _aged(self, made: Made, report: Report | None) -> Age:
+        alive_ns, note = self.report_age().alive_ns, made.error or None
+        return Age(-1, 0, alive_ns, note) if report is None else self.aged(report, min(alive_ns, made.at_ns), note)
+
+    def _noted(self, note: str) -> Age:
+        """With a note, where there is no error to tell."""
+        age = self._drawn_age()
+        return age if age.note else age._replace(note=note)
 
     def _rehedge_age(self) -> Age:
         """As old as the report; what is walked is the book of now."""
@@ -112,21 +122,19 @@ class HedgePage(Page):
         band = self.views.deployment.hedger
         rule = "nothing is hedged" if band is None else f"risk aversion {band.risk_aversion:g}"
         told = "" if s is None or not s.working else f"; {s.working:+g} {s.instrument} on their way"
-        return self._drawn_age()._replace(note=f"contracts off the live book, cost against the mid; {rule}{told}")
+        return self._noted(f"contracts off the live book, cost against the mid; {rule}{told}")
 
     def _chosen_age(self) -> Age:
-        return self._drawn_age()._replace(note=self.underlying)
+        return self._noted(self.underlying)
 
     def _frontier_age(self) -> Age:
         """Of the report whose positions and scenarios it is of."""
-        alive_ns = self.report_age().alive_ns
-        if self._frontier is None:
-            return Age(-1, 0, alive_ns, self.underlying)
-        f = self._frontier.frontier
-        note = f"{f.instrument}, ES {100 * f.level:g} %"
-        return self.aged(self._frontier.report, alive_ns, note)
+        drawn = self._drawn.value
+        age = self._aged(self._drawn, None if drawn is None else drawn.report)
+        if drawn is None or age.note:
+            return age if age.note else age._replace(note=self.underlying)
+        return age._replace(note=f"{drawn.frontier.instrument}, ES {100 * drawn.frontier.level:g} %")
 
     def _explain_age(self) -> Age:
         """Of the report that explains."""
-        begun = [] if self._hedges is None else self._hedges.report.explain["from"].tolist()
-        return self._drawn_age()._replace(note=f"since {min(begun):%H:%M:%S}" if begun else "")
+        return self._noted("" if self._hedges is None else explain_note(self._hedges.report, self.underlying))

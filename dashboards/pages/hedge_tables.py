@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from dashboards.components.heatmap import digits
 from qflib.desk.explain import COLUMNS
@@ -25,10 +27,10 @@ REHEDGE = [
     {"k": "above", "label": "next above", "f": "each", "title": "price at which the next hedge order falls"},
     {"k": "qty", "label": "to neutral", "f": "signed", "title": "contracts, off the live book"},
     {"k": "price", "label": "at", "f": "each", "title": "average price of the levels that would be taken"},
-    {"k": "cost", "label": "cost", "f": "num", "d": 1, "title": "against the mid"},
-    {"k": "fees", "label": "fees", "f": "num", "d": 1, "cls": "mid"},
+    {"k": "cost", "label": "cost", "f": "each", "title": "against the mid"},
+    {"k": "fees", "label": "fees", "f": "each", "cls": "mid"},
     {"k": "due", "label": "to the edge", "f": "signed", "title": "contracts that the hedger's rule asks for now"},
-    {"k": "due_cost", "label": "cost", "f": "num", "d": 1, "title": "against the mid, fees in it"},
+    {"k": "due_cost", "label": "cost", "f": "each", "title": "against the mid, fees in it"},
 ]
 
 
@@ -40,7 +42,7 @@ def rehedge_rows(hedges: Hedges, table: Instruments, chosen: str) -> list[dict[s
 def tab_rows(hedges: Hedges) -> list[list[str]]:
     """Name, hedged share and tone of each underlying."""
     return [
-        [u, f"{100 * s.ratio:.0f}%" if np.isfinite(s.ratio) else "–", "warn" if s.to_edge.qty else ""]
+        [u, f"{_percent(s.ratio)} due" if s.to_edge.qty else _percent(s.ratio), "warn" if s.to_edge.qty else ""]
         for u, s in hedges.states.items()
     ]
 
@@ -74,6 +76,17 @@ def explain_rows(report: Report, underlying: str) -> list[list[Any]]:
     return [[n, float(mine[n].sum()), kinds.get(n, "part")] for n in COLUMNS]
 
 
+def explain_note(report: Report, underlying: str) -> str:
+    """Since when an underlying's P&L is explained: with the date, where that is another than the report's."""
+    e = report.explain
+    begun = e["from"][e["underlying"] == underlying].tolist()
+    if not begun:
+        return ""
+    first = min(begun)
+    same = first.date() == pd.Timestamp(report.stamp.time_ns, unit="ns", tz="UTC").date()
+    return f"since {first:%H:%M:%S}" if same else f"since {first:%Y-%m-%d %H:%M:%S}"
+
+
 def _row(s: HedgeState, table: Instruments, chosen: str) -> dict[str, Any]:
     d = digits(table.to_price(table.id(s.instrument), 1)) if s.instrument else 2
     edge = max(s.halfwidth, 1.0)  # a contract or less is left alone
@@ -89,10 +102,10 @@ def _row(s: HedgeState, table: Instruments, chosen: str) -> dict[str, Any]:
         "above": _price(s.next_above, d),
         "qty": s.to_neutral.qty,
         "price": _price(s.to_neutral.avg_price, d + 1),
-        "cost": _known(s.to_neutral.cost),
-        "fees": _known(s.to_neutral.fees),
+        "cost": _money(s.to_neutral.cost),
+        "fees": _money(s.to_neutral.fees),
         "due": s.to_edge.qty,
-        "due_cost": _known(s.to_edge.cost + s.to_edge.fees),
+        "due_cost": _money(s.to_edge.cost + s.to_edge.fees),
     }
 
 
@@ -104,9 +117,22 @@ def _price(v: float, d: int) -> list[float] | None:
     return [float(v), d] if np.isfinite(v) else None
 
 
+def _percent(v: float) -> str:
+    return f"{100 * v:.0f}%" if np.isfinite(v) else "–"
+
+
 def _share(e: Any) -> str:
     return "–" if e is None else f"{e.effectiveness:.1%}".replace("-", "−")
 
 
 def _num(v: float) -> str:
-    return f"{v:,.0f}".replace("-", "−") if np.isfinite(v) else "–"
+    return f"{v:,.{places(v)}f}".replace("-", "−") if np.isfinite(v) else "–"
+
+
+def _money(v: float) -> list[float] | None:
+    return _price(v, max(places(v), 1)) if np.isfinite(v) else None
+
+
+def places(v: float) -> int:
+    """Decimals of a figure with three digits that tell, 0 from 100 on; 8 at most: a desk may count in coin."""
+    return min(max(2 - math.floor(math.log10(abs(v))), 0), 8) if v else 0

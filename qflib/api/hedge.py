@@ -9,13 +9,12 @@ from msgspec import Struct
 
 from qflib.api.shapes import age_ms, rfc3339
 from qflib.records.decimals import decimal_text
-from qflib.views.rehedging import Frontiers, HedgeState, Rehedge, hedge_fees, hedge_states, realised_cut
+from qflib.views.hedging import period_of
+from qflib.views.rehedging import Frontiers, HedgeState, Rehedge, hedge_states, realised_cut
 
 if TYPE_CHECKING:
     from qflib.views import Views
     from qflib.views.report import Report
-
-PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 
 
 class RehedgeForm(Struct, frozen=True):
@@ -76,8 +75,9 @@ class EffectivenessForm(Struct, frozen=True):
 class HedgeForm(Struct, frozen=True):
     """The hedges of a portfolio.
 
-    `cost` is what fills have cost against the mid since `since`, `fees` those of all hedges; `es_cut_per_cost` is what
-    they take off the report's ES now, a unit of both. `effectiveness` has the whole first, then each underlying.
+    `cost` is what this portfolio's fills have cost against the mid since `since`, `fees` theirs; null: none is known.
+    `es_cut_per_cost` is what hedges take off the report's ES now, a unit of both. `effectiveness` has the whole first,
+    then each underlying.
     """
 
     portfolio: str
@@ -131,15 +131,11 @@ class FrontierForm(Struct, frozen=True):
     points: list[FrontierPoint]
 
 
-def period_ns(views: Views) -> int:
-    """Of the periods over which effectiveness is told."""
-    return min(PERIOD_NS, views.deployment.config.outcome_ns)
-
-
 def hedge_form(views: Views, report: Report, now_ns: int) -> HedgeForm:
     """The hedges of a report as JSON shows them; O(positions + reports remembered)."""
     stamp, config, band = report.stamp, views.deployment.config, views.deployment.hedger
-    counts, fees, since = views.risk.hedge_counts(), hedge_fees(report), views.risk.hedges_since_ns
+    counts = views.risk.hedge_counts(report.portfolio)
+    since, known = int(counts["since_ns"]), bool(counts["fills"])
     states = hedge_states(views, report)
     told = [
         made
@@ -149,8 +145,9 @@ def hedge_form(views: Views, report: Report, now_ns: int) -> HedgeForm:
     return HedgeForm(
         report.portfolio, stamp.seq, rfc3339(stamp.time_ns), stamp.time_ns, age_ms(stamp.append_ns, now_ns),
         config.currency, None if band is None else band.risk_aversion, report.figure("es_unhedged"),
-        report.figure("es_current"), rfc3339(since) if since else None, counts["cost"], fees,
-        realised_cut(report, counts["cost"] + fees), period_ns(views),
+        report.figure("es_current"), rfc3339(since) if since else None,
+        counts["cost"] if known else None, counts["fees"] if known else None,
+        realised_cut(report, counts["cost"] + counts["fees"]), period_of(config.outcome_ns),
         [_row(views, s, now_ns) for s in states], told,
     )  # fmt: skip
 
@@ -180,7 +177,7 @@ def _trade(t: Rehedge) -> RehedgeForm:
 
 
 def _effectiveness(views: Views, portfolio: str, underlying: str) -> EffectivenessForm | None:
-    e = views.hedging.effectiveness(portfolio, underlying, period_ns(views))
+    e = views.hedging.effectiveness(portfolio, underlying, period_of(views.deployment.config.outcome_ns))
     if e is None:
         return None
     figures = (e.effectiveness, e.es_before, e.es_after, e.slope, e.slope_se, e.r2)

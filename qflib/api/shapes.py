@@ -324,7 +324,7 @@ def execution_form(x: Execution, instruments: Instruments) -> ExecutionForm:
 def report_form(report: Report, view: RiskView, now_ns: int | None = None) -> RiskForm:
     """A risk report as JSON shows it; O(positions)."""
     r, g, limits, stamp = report.batch.risk, report.batch.greeks, report.batch.limits, report.stamp
-    counts = view.hedge_counts()
+    counts = view.hedge_counts(report.portfolio)
     names = [n.decode() for n in g.underlying.tolist()]
     books = [BOOKS.get(b, "both") for b in g.book.tolist()]
     horizons = [_horizon(h) for h in r.horizon_ns.tolist()]

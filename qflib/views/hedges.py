@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ class _Order:
 
 
 class HedgeLedger:
-    """What the hedger did.
+    """What the hedger did for a portfolio; hedge orders are numbered a portfolio and instrument.
 
     Three topics tell of a hedge order: the decision, the order itself, its executions; they are read side by side, and
     each from its own beginning. Only orders whose decision was read are counted, so that orders, fills, rejects and
@@ -39,6 +40,8 @@ class HedgeLedger:
     ----------
     instruments
         The instrument table.
+    portfolio
+        Whose; rows of others are passed over.
     kept
         How many orders are remembered; of older ones the figures stay in the sums.
 
@@ -47,7 +50,7 @@ class HedgeLedger:
     trades
         The last fills, oldest first; one whose decision was not read costs NaN.
     orders, fills, rejects, cost
-        Of the orders whose decision was read; cost in reporting currency.
+        Of the orders whose decision was read; cost against the mid, in reporting currency.
     since_ns
         Market time of the first of them; 0: there is none.
 
@@ -58,28 +61,35 @@ class HedgeLedger:
     0.0
     """
 
-    def __init__(self, instruments: Instruments, kept: int = _ORDERS) -> None:
-        self.instruments, self._kept = instruments, kept
+    def __init__(self, instruments: Instruments, portfolio: str = "", kept: int = _ORDERS) -> None:
+        self.instruments, self._kept, self._mine = instruments, kept, portfolio.encode()
         self.trades: deque[HedgeFill] = deque(maxlen=_FILLS)
         self.orders = self.fills = self.rejects = self.since_ns = 0
         self.cost = 0.0
         self._of: dict[tuple[int, int], _Order] = {}
         self._fx: dict[int, float] = {}
+        self._fees: dict[int, float] = {}  # settlement currency, by instrument
+
+    @property
+    def fees(self) -> float:
+        """Fees of the fills that are counted, reporting currency at the rates of now; NaN where one is not known."""
+        return math.fsum(fee * self._fx.get(i, math.nan) for i, fee in self._fees.items() if fee)
 
     def take_orders(self, o: Any) -> None:
         """Orders; O(rows)."""
-        for k in np.flatnonzero(o.hedge_no > 0).tolist():
+        for k in np.flatnonzero((o.hedge_no > 0) & (o.portfolio == self._mine)).tolist():
             made = self._order(int(o.instrument[k]), int(o.hedge_no[k]), int(o.sent_ns[k]))
             made.orders += 1
             self._count(made, orders=1)
 
     def take_executions(self, x: Any) -> None:
         """Executions, of which fills and refusals count; O(rows)."""
-        for k in np.flatnonzero((x.exec_type == ExecType.REJECTED) & (x.hedge_no > 0)).tolist():
+        mine = (x.hedge_no > 0) & (x.portfolio == self._mine)
+        for k in np.flatnonzero(mine & (x.exec_type == ExecType.REJECTED)).tolist():
             made = self._order(int(x.instrument[k]), int(x.hedge_no[k]), int(x.time_ns[k]))
             made.rejects += 1
             self._count(made, rejects=1)
-        for k in np.flatnonzero((x.exec_type == ExecType.FILL) & (x.hedge_no > 0)).tolist():
+        for k in np.flatnonzero(mine & (x.exec_type == ExecType.FILL)).tolist():
             i, lots, at = int(x.instrument[k]), int(x.qty[k]), int(x.time_ns[k])
             made = self._order(i, int(x.hedge_no[k]), at)
             fill = HedgeFill(at, i, lots if x.side[k] == Side.BID else -lots, int(x.price_ticks[k]), float(x.fee[k]))
@@ -94,7 +104,7 @@ class HedgeLedger:
         """Decisions, of which the first of an order counts; positions tell the rates of exchange. O(rows)."""
         if positions is not None:
             self._fx |= rates_of(positions)
-        for k in np.flatnonzero((h.price > 0) & (h.hedge_no > 0)).tolist():
+        for k in np.flatnonzero((h.price > 0) & (h.hedge_no > 0) & (h.portfolio == self._mine)).tolist():
             made = self._order(int(h.instrument[k]), int(h.hedge_no[k]), 0)
             if made.decided is not None:
                 continue
@@ -122,6 +132,7 @@ class HedgeLedger:
 
     def _pay(self, decided: _Decision, fill: HedgeFill) -> None:
         i, lots = fill.instrument, abs(fill.qty)
+        self._fees[i] = self._fees.get(i, 0.0) + fill.fee
         if decided[0] and 0 <= i < len(self.instruments):
             one = value_of_one(self.instruments[i], self._fx.get(i, 1.0), decided[1]) * self.instruments.to_qty(i, lots)
             price = self.instruments.to_price(i, fill.price_ticks)

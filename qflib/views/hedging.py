@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.records import Book, Instruments, TradingStatus
+from qflib.records.lots import is_inverse_future, lot_units
 from qflib.views.report import Report
 from qflib.views.ring import Ring
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 F8 = NDArray[np.float64]
 _REPORTS = 20_000  # an underlying's
+PERIOD_NS = 10_000_000_000  # of the P&L that effectiveness compares, where outcomes have no shorter one
 WHOLE = ""  # all underlyings together; of them P&L alone adds up
 #: A report on one underlying: deltas (of Black and Scholes, and what the least-variance fit that is in use adds) and
 #: gamma in reporting currency, position in contracts of the hedge.
@@ -67,14 +69,13 @@ class HedgingView:
     """
 
     def __init__(self, instruments: Instruments, books: BookView, band: Band | None, fx: dict[str, float]) -> None:
-        from qflib.steps.exposures.ledger import is_inverse_future, lot_units
-
         self.instruments, self.books, self.band = instruments, books, band
         lots = lot_units(instruments) if len(instruments) else np.zeros(0)
-        rates = np.array([fx.get(r.quote_currency, np.nan) for r in instruments], np.float64)
+        #: reporting currency a unit of each instrument's quote currency; NaN: none is known
+        self.rates = np.array([fx.get(r.quote_currency, np.nan) for r in instruments], np.float64)
         self._inverse = [is_inverse_future(r) for r in instruments]
         #: reporting currency that a 1.00 of price is worth of a lot; of an inverse one times the price
-        self._unit = lots * rates
+        self._unit = lots * self.rates
         self._hedges: dict[str, list[int]] = {}
         for i in sorted(range(len(instruments)), key=lambda i: instruments.expiry_ns[i] or np.iinfo(np.int64).max):
             if instruments[i].kind in ("future", "perpetual"):
@@ -94,6 +95,11 @@ class HedgingView:
         """Reporting-currency delta of one lot, at a forward or at many."""
         unit = self._unit[instrument]
         return unit / forward if self._inverse[instrument] else unit + 0.0 * np.asarray(forward)
+
+    def settlement_rate(self, instrument: int, forward: float) -> float:
+        """Reporting currency a unit of what a contract settles and pays fees in: of an inverse one, coin."""
+        rate = float(self.rates[instrument])
+        return rate * forward if self._inverse[instrument] else rate
 
     def series(self, portfolio: str, underlying: str = WHOLE, n: int | None = None) -> NDArray[Any]:
         """The newest reports (`HEDGE_ROW`) on one underlying's hedge, or on P&L of all, oldest first."""
@@ -119,7 +125,7 @@ class HedgingView:
         return made
 
     def effectiveness(
-        self, portfolio: str, underlying: str = WHOLE, period_ns: int = 10_000_000_000, cost: float = 0.0
+        self, portfolio: str, underlying: str = WHOLE, period_ns: int = PERIOD_NS, cost: float = 0.0
     ) -> HedgeEffectiveness | None:
         """How much of the clients' P&L the hedges took away, over the periods that are remembered.
 
@@ -180,7 +186,7 @@ class HedgingView:
     def _halfwidths(self, i: int, rows: NDArray[Any], unit: F8) -> F8:
         """(3/2 · half-spread · gamma² / aversion)^(1/3), as `qflib.hedging.hedgers.band_halfwidth`, of many reports."""
         tops = self.books.tops(i)
-        tops = tops[(tops["bid_qty"] > 0) & (tops["ask_qty"] > 0)]
+        tops = tops[(tops["bid_qty"] > 0) & (tops["ask_qty"] > 0) & (tops["bid_ticks"] < tops["ask_ticks"])]
         if self.band is None or not len(tops):
             return np.full(len(rows), np.nan)
         at = np.searchsorted(tops["time_ns"], rows["time_ns"], side="right") - 1
@@ -192,6 +198,11 @@ class HedgingView:
     def _ring(self, portfolio: str, underlying: str) -> Ring:
         with self._lock:
             return self._rings.setdefault((portfolio, underlying), Ring(HEDGE_ROW, _REPORTS))
+
+
+def period_of(outcome_ns: int) -> int:
+    """Nanoseconds of the periods over which a desk's effectiveness is told, by its outcomes'."""
+    return min(PERIOD_NS, outcome_ns)
 
 
 def correction_of(report: Report, underlying: str, band: Band | None) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
-from qflib.hedging.hedgers import band_halfwidth
+from qflib.hedging.hedgers import LimitMarket, band_halfwidth
 from qflib.records import Book
 from qflib.views.hedging import correction_of
 from qflib.views.report import Report
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qflib.views import Views
 
 _NAN = float("nan")
+_KEPT_NS = 60_000_000_000  # after it was computed last
 
 
 class Rehedge(NamedTuple):
@@ -45,7 +46,8 @@ class HedgeState:
     Parameters
     ----------
     underlying, instrument
-        Which, and what is traded; "" where no future or perpetual is alive.
+        Which, and what is traded; "" where no future or perpetual is alive, or its currency has no rate of exchange:
+        then figures of a trade are NaN.
     client_delta, hedge_delta, correction, gamma
         Reporting currency per 1.00 of the price: deltas of Black and Scholes, what the least-variance fit that is in
         use adds to the clients' (0: none is), and gamma of clients and hedges together.
@@ -54,11 +56,11 @@ class HedgeState:
     unit_delta
         Reporting currency per 1.00 of the price, of one contract of the hedge.
     net, position, working, neutral
-        Contracts: net delta, the hedge held, sent and not yet in it, and the hedge of neutral delta.
+        Contracts: net delta, the hedge held, sent to fill at once and not yet in it, and the hedge of neutral delta.
     halfwidth
-        Of the no-trade band, contracts; NaN: nothing is hedged, or the book has one side.
+        Of the no-trade band, contracts; NaN: nothing is hedged, or the book has one side or is crossed.
     mid, half_spread
-        Of the live book.
+        Of the live book; NaN likewise.
     next_below, next_above
         Prices at which the next hedge order falls, gamma and band as they are now; NaN: at none.
     to_neutral, to_edge
@@ -114,15 +116,18 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
     net += correction
     ratio = -hedge / (net - hedge) if net != hedge else _NAN
     deltas = client, hedge, correction, gamma, ratio
-    if at < 0:
+    forward = float(g.forward[mine][0])
+    unit = _NAN if at < 0 else float(views.hedging.unit_delta(at, forward))
+    if not math.isfinite(unit):
         none = Rehedge(0.0, 0.0, _NAN, _NAN, _NAN)
         return HedgeState(underlying, "", *deltas, *(_NAN,) * 10, none, none, -1, 0)
     p, lot, told = report.batch.positions, float(table.to_qty(at, 1)), views.books.latest(at)
-    unit = float(views.hedging.unit_delta(at, float(g.forward[mine][0])))
     position = int(p.qty[(p.instrument == at) & (p.book == int(Book.HEDGE))].sum())
-    working = int(hedges.qty[hedges.instrument == at].sum())  # alive, or decided on in this report
-    fx = views.deployment.config.fx.get(table[at].quote_currency, 1.0)
-    book, band = ShownBook(told, table, at, fx), views.deployment.hedger
+    # alive, or decided on in this report; one that rests, which costs nothing or less, makes way for one that takes
+    takes = hedges.cost > 0 if isinstance(views.deployment.hedger, LimitMarket) else np.True_
+    working = int(hedges.qty[(hedges.instrument == at) & takes].sum())
+    fee = views.deployment.config.taker_fee * views.hedging.settlement_rate(at, forward)
+    book, band = ShownBook(told, table, at, float(views.hedging.rates[at])), views.deployment.hedger
     halfwidth, due, below, above = _NAN, 0, _NAN, _NAN
     if band is not None and math.isfinite(book.mid) and unit > 0:
         halfwidth = band_halfwidth(gamma / unit, book.mid, book.half_spread, band.risk_aversion)
@@ -134,8 +139,7 @@ def _state(views: Views, report: Report, underlying: str) -> HedgeState:
         if not lots:
             return Rehedge(0.0, 0.0, _NAN, 0.0, 0.0)
         cost = book.cost_to_trade("buy" if lots > 0 else "sell", abs(lots) * lot)
-        fees = views.deployment.config.taker_fee * fx * cost.filled
-        return Rehedge(lots * lot, math.copysign(cost.filled, lots), cost.avg_price, cost.cost, fees)
+        return Rehedge(lots * lot, math.copysign(cost.filled, lots), cost.avg_price, cost.cost, fee * cost.filled)
 
     stamp = (-1, 0) if told is None else (told.stamp.seq, told.stamp.append_ns)
     return HedgeState(
@@ -168,8 +172,15 @@ class MadeFrontier:
 
 
 @dataclass
+class _Slot:
+    lock: Lock = field(default_factory=Lock)
+    made: MadeFrontier | Exception | None = None
+    at_ns: int = 0
+
+
+@dataclass
 class Frontiers:
-    """Frontiers on request; each is computed at most once in a while, whoever asks.
+    """Frontiers on request; each is computed at most once in a while, whoever asks, and whether or not that succeeds.
 
     Parameters
     ----------
@@ -191,8 +202,8 @@ class Frontiers:
     views: Views
     least_s: float = 1.0
     now_ns: Callable[[], int] = time.time_ns
-    _made: dict[tuple[str, str], MadeFrontier] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _slots: dict[tuple[str, str], _Slot] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)  # over the slots, never while one is computed
 
     def get(self, portfolio: str, underlying: str) -> MadeFrontier:
         """The frontier of one underlying's hedge, at the report's first confidence.
@@ -204,26 +215,38 @@ class Frontiers:
         DataError
             If there is no report or scenario set yet, or nothing of it can be hedged or revalued.
         """
-        with self._lock:  # who asks for the same while it is computed gets the same
-            there = self._made.get((portfolio, underlying))
-            if there is not None and self.now_ns() - there.at_ns < self.least_s * 1e9:
-                return there
-            made = self._compute(portfolio, underlying)
-            self._made = {k: m for k, m in self._made.items() if self.now_ns() - m.at_ns < 60e9}
-            self._made[portfolio, underlying] = made
-            return made
+        report = self._report(portfolio, underlying)
+        with self._lock:
+            now_ns = self.now_ns()
+            # one that is computed, or waited for, is young or locked
+            self._slots = {k: s for k, s in self._slots.items() if now_ns - s.at_ns < _KEPT_NS or s.lock.locked()}
+            slot = self._slots.setdefault((portfolio, underlying), _Slot(at_ns=now_ns))
+        with slot.lock:  # who asks for the same while it is computed gets the same, or the same error
+            if slot.made is None or self.now_ns() - slot.at_ns >= self.least_s * 1e9:
+                try:
+                    slot.made = self._compute(report, underlying)
+                except Exception as e:
+                    slot.made = e
+                slot.at_ns = self.now_ns()
+            made = slot.made
+        if isinstance(made, Exception):
+            raise made.with_traceback(None)
+        return made
 
-    def _compute(self, portfolio: str, underlying: str) -> MadeFrontier:
-        from qflib.hedging.frontier import hedge_frontier
-        from qflib.views.valuation import closing_of
-
-        begun, views = time.perf_counter(), self.views
-        report = views.risk.latest(portfolio)
+    def _report(self, portfolio: str, underlying: str) -> Report:
+        report = self.views.risk.latest(portfolio)
         if report is None:
             raise DataError(f"the desk has reported nothing on {portfolio!r} yet; wait for its first report")
         names = list(dict.fromkeys(n.decode() for n in report.batch.greeks.underlying.tolist()))
         if underlying not in names:
             raise UnknownInstrumentError(f"{portfolio} holds nothing on {underlying!r}; it holds {', '.join(names)}")
+        return report
+
+    def _compute(self, report: Report, underlying: str) -> MadeFrontier:
+        from qflib.hedging.frontier import hedge_frontier
+        from qflib.views.valuation import closing_of
+
+        begun, views, portfolio = time.perf_counter(), self.views, report.portfolio
         at = views.hedging.instrument(underlying, report.stamp.time_ns)
         set_id, config = report.batch.risk.set_id[0].decode(), views.deployment.config
         scenarios = views.shortfall.scenario_set(set_id) or views.shortfall.scenarios
@@ -236,12 +259,22 @@ class Frontiers:
         closing = closing_of(report, config.currency, views.books)
         if closing.portfolio is None:
             raise DataError(f"{portfolio} holds nothing that is revalued; there is nothing to hedge")
-        fx = config.fx.get(table[at].quote_currency, 1.0)
+        fx = float(views.hedging.rates[at])
+        if not math.isfinite(fx):
+            quoted = table[at].quote_currency
+            raise DataError(f"{underlying} is hedged in {quoted}, of which the desk knows no rate; give it in `fx`")
+        book = ShownBook(told, table, at, fx)
+        if not math.isfinite(book.mid):
+            raise DataError(
+                f"the book of {book.symbol} has one side or is crossed; wait until it has a bid below an ask"
+            )
+        g = report.batch.greeks
+        forward = float(g.forward[g.underlying == underlying.encode()][0])
         try:
             frontier = hedge_frontier(
                 closing.portfolio, closing.market, scenarios, instrument=table[at].symbol,
-                book=ShownBook(told, table, at, fx), held=held, level=float(report.batch.risk.level[0]),
-                fee=config.taker_fee * fx,
+                book=book, held=held, level=float(report.batch.risk.level[0]),
+                fee=config.taker_fee * views.hedging.settlement_rate(at, forward),
             )  # fmt: skip
         except InputError as e:
             raise DataError(f"the hedge of {underlying} cannot be revalued: {e}") from None
@@ -261,9 +294,3 @@ def realised_cut(report: Report, cost: float) -> float:
     """
     cut = report.figure("es_unhedged") - report.figure("es_current")
     return cut / cost if cost > 0 else _NAN
-
-
-def hedge_fees(report: Report) -> float:
-    """Fees of the hedges' trades so far, reporting currency."""
-    p = report.batch.positions
-    return float(np.sum(p.fees[p.book == int(Book.HEDGE)]))

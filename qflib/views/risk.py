@@ -33,7 +33,7 @@ class RiskView:
     instruments
         The instrument table.
     portfolio
-        The desk's own, whose hedges are followed.
+        The desk's own: hedges that are asked for without a name are its.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class RiskView:
         self.instruments, self.portfolio = instruments, portfolio
         self._latest: dict[str, Report] = {}
         self._series: dict[tuple[str, float], Ring] = {}
-        self._hedging = HedgeLedger(instruments)
+        self._hedging = {portfolio: HedgeLedger(instruments, portfolio)}
         self._lock = Lock()  # over the hedging
 
     def portfolios(self) -> list[str]:
@@ -69,26 +69,32 @@ class RiskView:
         index = pd.DatetimeIndex(rows["time_ns"].astype("M8[ns]"), tz="UTC", name="time")
         return pd.DataFrame({n: rows[n] for n in ("level", "pnl", "cash_delta", *_FIGURES)}, index=index)
 
-    def hedge_fills(self, n: int = 100) -> list[HedgeFill]:
+    def hedge_fills(self, n: int = 100, portfolio: str | None = None) -> list[HedgeFill]:
         """The hedger's last fills, newest first, with what each cost against the mid; NaN: not known."""
         with self._lock:
-            return list(self._hedging.trades)[: -n - 1 : -1]
+            return list(self._ledger(portfolio).trades)[: -n - 1 : -1]
 
-    def hedge_counts(self) -> dict[str, float]:
-        """Orders, fills, rejects and realised cost, all of the hedge orders decided on since `hedges_since_ns`."""
+    def hedge_counts(self, portfolio: str | None = None) -> dict[str, float]:
+        """Orders, fills, rejects, realised cost and fees, of a portfolio's hedge orders decided on since `since_ns`.
+
+        Cost is against the mid, fees come on top, both in reporting currency; `since_ns` is market time, 0: none was
+        decided on.
+        """
         with self._lock:
-            h = self._hedging
-            return {"orders": h.orders, "fills": h.fills, "rejects": h.rejects, "cost": h.cost}
+            h = self._ledger(portfolio)
+            return {"orders": h.orders, "fills": h.fills, "rejects": h.rejects, "cost": h.cost, "fees": h.fees,
+                    "since_ns": h.since_ns}  # fmt: skip
 
     @property
     def hedges_since_ns(self) -> int:
-        """Market time of the first hedge order that `hedge_counts` counts; 0: there is none."""
-        return self._hedging.since_ns
+        """Market time of the first hedge order of the desk's own portfolio that is counted; 0: there is none."""
+        return self._ledger(None).since_ns
 
     def take(self, batch: Batch, portfolio: str, offset: int, append_ms: int) -> Report | None:
         """Fold a RiskReport in; the report, if it measures risk. The reader alone calls it."""
         with self._lock:
-            self._hedging.take_hedges(batch.hedges, batch.positions)
+            for ledger in self._ledgers(batch.hedges, portfolio):
+                ledger.take_hedges(batch.hedges, batch.positions)
         r = batch.risk
         if not len(r.level):
             return None
@@ -112,19 +118,35 @@ class RiskView:
     def take_executions(self, executions: Any) -> None:
         """Note the hedger's fills and rejects. The reader alone calls it."""
         with self._lock:
-            self._hedging.take_executions(executions)
+            for ledger in self._ledgers(executions):
+                ledger.take_executions(executions)
 
     def take_orders(self, orders: Any) -> None:
         """Count the hedger's orders. The reader alone calls it."""
         with self._lock:
-            self._hedging.take_orders(orders)
+            for ledger in self._ledgers(orders):
+                ledger.take_orders(orders)
 
     def take_older(self, hedges: Any, orders: Any, executions: Any) -> None:
         """Note decisions, orders and executions of hedges of before the beginning. The reader alone calls it."""
         with self._lock:
-            self._hedging.take_hedges(hedges)
-            self._hedging.take_orders(orders)
-            self._hedging.take_executions(executions)
+            for ledger in self._ledgers(hedges):
+                ledger.take_hedges(hedges)
+        self.take_orders(orders)
+        self.take_executions(executions)
+
+    def _ledger(self, portfolio: str | None) -> HedgeLedger:
+        """A portfolio's; an empty one where it never hedged."""
+        name = self.portfolio if portfolio is None else portfolio
+        return self._hedging.get(name) or HedgeLedger(self.instruments, name)
+
+    def _ledgers(self, rows: Any, *named: str) -> list[HedgeLedger]:
+        """Of the portfolios that rows are of, and of those named where they have one."""
+        mine = rows.hedge_no > 0
+        names = {p.decode() for p in np.unique(rows.portfolio[mine]).tolist()} if mine.any() else set()
+        for name in names - self._hedging.keys():
+            self._hedging[name] = HedgeLedger(self.instruments, name)
+        return [self._hedging[n] for n in sorted(names | (set(named) & self._hedging.keys()))]
 
     def _ring(self, portfolio: str, level: float | None) -> Ring | None:
         report = self._latest.get(portfolio)

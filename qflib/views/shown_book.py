@@ -24,6 +24,11 @@ class ShownBook:
     fx
         Reporting currency a unit of quote currency: costs are in it.
 
+    Attributes
+    ----------
+    bid, ask, mid, half_spread
+        Of the best levels; NaN where a side is empty, mid and half-spread also where bid and ask meet or cross.
+
     Examples
     --------
     >>> from qflib.records import Instrument, Instruments
@@ -41,6 +46,8 @@ class ShownBook:
             self._levels[side] = price, np.asarray(instruments.to_qty(instrument, told[:, 1]), np.float64)
         best = [float(self._levels[s][0][0]) if len(self._levels[s][0]) else np.nan for s in ("sell", "buy")]
         self.bid, self.ask = best
+        if not best[0] < best[1]:  # crossed or locked, as in an auction: no more a market than one side alone
+            best = [np.nan, np.nan]
         self.mid, self.half_spread = 0.5 * (best[0] + best[1]), 0.5 * (best[1] - best[0])
 
     def cost_to_trade(self, side: Literal["buy", "sell"], qty: float) -> TradeCost:

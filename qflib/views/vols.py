@@ -51,6 +51,7 @@ class VolState:
 class _Slot:
     lock: Lock = field(default_factory=Lock)
     state: VolState | None = None
+    error: Exception | None = None  # of the last try, if it failed
     at: float = float("-inf")
 
 
@@ -96,7 +97,7 @@ class VolView:
     def fit(self, underlying: str) -> VolState:
         """The smiles of now: computed here where a quote has changed and the last are a second old, else the last.
 
-        Who asks while another thread computes waits for what that gives.
+        Who asks while another thread computes waits for what that gives; what failed is told again for a second.
 
         Raises
         ------
@@ -114,22 +115,29 @@ class VolView:
             has = ", ".join(self.underlyings[:8]) or "none has"
             raise InputError(f"underlying {underlying[:64]!r} has no options in the table; these have: {has}")
         with slot.lock:
-            newest = self._newest(underlying)
-            if slot.state is not None:
-                fresh = slot.state.stamp.seq == newest.seq
-                if fresh or self._clock() - slot.at < _LEAST_S:
-                    return slot.state
+            newest, young = self._newest(underlying), self._clock() - slot.at < _LEAST_S
+            if slot.error is not None:
+                if young:
+                    raise slot.error.with_traceback(None)
+            elif slot.state is not None and (young or slot.state.stamp.seq == newest.seq):
+                return slot.state
+            quoted = self.quoted(underlying)
+            if quoted.seq < 0:
+                raise DataError(
+                    f"nothing has been told of the options of {underlying} yet; ask again when they are quoted"
+                )
             slot.at = self._clock()
-            slot.state = self._fit(underlying, newest)
+            try:
+                slot.state, slot.error = self._fit(underlying, newest, quoted), None
+            except Exception as e:
+                slot.error = e
+                raise
             return slot.state
 
-    def _fit(self, underlying: str, newest: Stamp) -> VolState:
+    def _fit(self, underlying: str, newest: Stamp, quoted: Stamp) -> VolState:
         from qflib.desk.chains import chain_of
         from qflib.pricing import fit_smiles
 
-        quoted = self.quoted(underlying)
-        if quoted.seq < 0:
-            raise DataError(f"nothing has been told of the options of {underlying} yet; ask again when they are quoted")
         begun = time.perf_counter()
         table, when = self._books.instruments, pd.Timestamp(newest.time_ns, unit="ns", tz="UTC")
         tops = self._books.tops_frame(underlying)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from qflib.api.hedge import hedge_form
 from qflib.views import ShortfallView
 from qflib.views.rehedging import hedge_states, realised_cut
+from qflib.views.report import Report
 from tests.api.served import NOW_NS, Served, served
 
 HEDGE, FRONTIER = "/v1/portfolios/DESK1/hedge", "/v1/portfolios/DESK1/hedge/frontier"
@@ -53,10 +55,19 @@ def test_hedges_are_the_views(api: Served) -> None:
     assert told["period_ns"] == 10_000_000_000
 
 
+def test_another_portfolio_has_nothing_of_the_desks_cost(api: Served) -> None:
+    views = api.state.views
+    report = views.risk.latest("DESK1")
+    assert report is not None
+    told = hedge_form(views, Report("DESK2", report.stamp, report.batch, report.instruments), NOW_NS)
+    assert (told.since, told.cost, told.fees) == (None, None, None)
+    assert math.isnan(told.es_cut_per_cost or math.nan)
+
+
 def test_effectiveness_needs_some_periods(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     with api.client("read") as client:
         assert client.get(HEDGE).json()["effectiveness"] == [], "20 s have two periods"
-        monkeypatch.setattr("qflib.api.hedge.PERIOD_NS", 10**9)
+        monkeypatch.setattr("qflib.views.hedging.PERIOD_NS", 10**9)
         rows = client.get(HEDGE).json()["effectiveness"]
     assert [r["underlying"] for r in rows] == [None, "ACME", "BETA", "GAMA", "DELT"]
     own = api.state.views.hedging.effectiveness("DESK1", "ACME", 10**9)

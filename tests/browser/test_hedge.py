@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from dashboards.access import Login
+from dashboards.desk import SharedDesk
+from dashboards.pages.hedge import HedgePage
+from dashboards.tile import Age
 from qflib.records.topics import ANALYTICS_RESULTS, RISK_METRICS
 from tests.api.served import Served, served
 from tests.browser.conftest import Visit, turn
 from tests.browser.desk_up import wait
-from tests.browser.running import TICKET, Running
+from tests.browser.running import KEYS, READER, TICKET, Running
 from tests.browser.test_pages import PAGES
 
 COLUMNS = (
@@ -174,6 +178,33 @@ def test_it_greys_out_with_the_portfolio_stage(visit: Visit, running: Running) -
     expect(visit.tile("band")).to_have_attribute("data-stale", "false")
     running.player.mute()
     assert visit.faults == []
+
+
+def test_hedges_that_cannot_be_computed_grey_out_and_say_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports come, and nothing is made of them: what is shown is as old as it is."""
+    views = running.player.views
+    desk = SharedDesk(views)
+    try:
+        page = HedgePage(desk, Login(KEYS[READER], READER, float("inf")))
+        ages = {t.name: t.age for t in page.tiles}
+
+        def told(name: str) -> Age:
+            page.slow()
+            made = ages[name]
+            assert made is not None
+            return made()
+
+        wait(lambda: min(told("rehedge").seq, told("frontier").seq) >= 0 or None)
+        assert "cost against the mid" in (told("rehedge").note or "")
+        monkeypatch.setattr("dashboards.shared_hedges.hedge_states", lambda *_: 1 // 0)
+        monkeypatch.setattr("qflib.hedging.frontier.hedge_frontier", lambda *_, **__: 1 // 0)
+        for name in ("underlyings", "rehedge", "band", "held", "effect", "explain", "frontier"):
+            wait(lambda name=name: "(ZeroDivisionError)" in (told(name).note or "") or None)
+        was = told("rehedge"), told("frontier")
+        wait(lambda: page.report_age().alive_ns > max(a.alive_ns for a in was))
+        assert (told("rehedge"), told("frontier")) == was
+    finally:
+        desk.stop()
 
 
 def test_a_phone_has_it_all_below_one_another(running: Running, browser: Browser) -> None:

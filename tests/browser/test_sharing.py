@@ -10,7 +10,8 @@ from dashboards.desk import SharedDesk
 from dashboards.newest import Newest
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.what_if import WhatIfPage
-from dashboards.recomputed import Recomputed
+from dashboards.recomputed import Made, Recomputed
+from qflib.errors import DataError
 from tests.browser.desk_up import wait
 from tests.browser.running import KEYS, READER, TRADER, Running, Taken
 
@@ -66,13 +67,25 @@ def test_what_waits_is_the_newest_and_can_be_dropped() -> None:
 def test_what_is_recomputed_is_the_newest_that_could_be() -> None:
     jobs: list[Callable[[], None]] = []
     results = Recomputed(jobs.append, 0.0)
-    assert results.get("a", lambda: 1) is None
-    assert results.get("a", lambda: 2) is None, "one runs"
+    assert results.get("a", lambda: 1) == Made()
+    assert results.get("a", lambda: 2) == Made(), "one runs"
     assert len(jobs) == 1
     jobs.pop()()
-    assert results.get("a", lambda: 1 // 0) == 1
+    first = results.get("a", lambda: 1 // 0)
+    assert first.value == 1
     jobs.pop()()
-    assert results.get("a", lambda: 3) == 1, "what failed leaves what was there"
+    failed = results.get("a", refuse)
+    assert (failed.value, failed.at_ns) == (1, first.at_ns), "what failed leaves what was there, and its age"
+    assert failed.error == "this could not be computed (ZeroDivisionError); see the dashboard's log"
     jobs.pop()()
-    assert results.get("a", lambda: 4) == 3
-    assert results.get("b", lambda: 5) is None, "each key has its own"
+    refused = results.get("a", lambda: 3)
+    assert refused == Made(1, first.at_ns, "there is no book yet")
+    jobs.pop()()
+    third = results.get("a", lambda: 4)
+    assert (third.value, third.error) == (3, "")
+    assert third.at_ns > first.at_ns
+    assert results.get("b", lambda: 5) == Made(), "each key has its own"
+
+
+def refuse() -> None:
+    raise DataError("there is no book yet")

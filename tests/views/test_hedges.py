@@ -13,7 +13,7 @@ from qflib.desk.run import Run
 from qflib.records import BY_KIND, EXECUTIONS, ORDERS, Batch, ExecType, Instrument, Instruments, Side
 from qflib.records.codec import decode
 from qflib.records.topics import ORDERS_EXECUTED, RISK_METRICS
-from qflib.views import Views
+from qflib.views import RiskView, Views
 from qflib.views.hedges import HedgeLedger
 from tests.views.recorded import Recorded, recorded
 
@@ -105,7 +105,7 @@ def test_one_rule_for_linear_inverse_and_foreign_contracts() -> None:
     assert recorder.realised_cost == pytest.approx(sum(want[:3]))
     assert run.hedges["realised_cost"].sum() == pytest.approx(sum(want[:3]))
     for order in ((report, done), (done, report)):
-        ledger = HedgeLedger(TABLE)
+        ledger = HedgeLedger(TABLE, "DESK1")
         for batch in order:
             if batch is report:
                 ledger.take_hedges(batch.hedges, batch.positions)
@@ -113,6 +113,40 @@ def test_one_rule_for_linear_inverse_and_foreign_contracts() -> None:
                 ledger.take_executions(batch.executions)
         np.testing.assert_allclose([f.cost for f in ledger.trades], want)
         assert (ledger.fills, ledger.cost) == (3, pytest.approx(sum(want[:3])))
+
+
+def test_portfolios_of_the_same_numbers_are_kept_apart() -> None:
+    view = RiskView(TABLE, "DESK1")
+    for portfolio, cost, fee in (("DESK1", 2.0, 0.5), ("DESK2", 30.0, 0.25)):
+        view.take_orders(ORDERS.make(instrument=[1], hedge_no=[1], portfolio=[portfolio], sent_ns=[NS + int(cost)]))
+        view.take_executions(EXECUTIONS.make(
+            exec_type=[int(ExecType.FILL)], instrument=[1], side=[int(Side.BID)], qty=[1], hedge_no=[1], fee=[fee],
+            price_ticks=[TABLE.to_ticks(1, 50_000.0)], time_ns=[NS], portfolio=[portfolio]))  # fmt: skip
+        hedges = RISK["hedges"].make(
+            instrument=[1], qty=[1], price=[50_000.0], cost=[cost], hedge_no=[1], portfolio=[portfolio]
+        )
+        positions = RISK["positions"].make(instrument=[1], book=[2], fx=[50_000.0], portfolio=[portfolio])
+        view.take(
+            Batch.of("risk", topic=RISK_METRICS, key=portfolio, hedges=hedges, positions=positions), portfolio, 0, 0
+        )
+    one = {"orders": 1, "fills": 1, "rejects": 0}
+    assert view.hedge_counts() == one | {"cost": 2.0, "fees": 25_000.0, "since_ns": NS}, "fees were paid in coin"
+    assert view.hedge_counts("DESK2") == one | {"cost": 30.0, "fees": 12_500.0, "since_ns": NS}
+    assert view.hedge_counts("DESK3")["fills"] == 0
+    assert [f.cost for f in view.hedge_fills(9, "DESK2")] == [30.0]
+
+
+def test_fees_are_of_the_fills_that_are_counted() -> None:
+    ledger = HedgeLedger(TABLE)
+    for no in (1, 2):
+        ledger.take_executions(EXECUTIONS.make(
+            exec_type=[int(ExecType.FILL)], instrument=[2], side=[int(Side.BID)], qty=[1], hedge_no=[no], fee=[3.0],
+            price_ticks=[TABLE.to_ticks(2, 100.0)], time_ns=[NS]))  # fmt: skip
+    assert ledger.fees == 0.0
+    ledger.take_hedges(RISK["hedges"].make(instrument=[2], qty=[1], price=[100.0], cost=[1.0], hedge_no=[2]))
+    assert np.isnan(ledger.fees), "no rate is known yet"
+    ledger.take_hedges(RISK["hedges"].make(), RISK["positions"].make(instrument=[2], book=[2], fx=[1.2]))
+    assert ledger.fees == pytest.approx(3.0 * 1.2)
 
 
 def test_what_is_remembered_is_bounded_and_sums_stay() -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from threading import Event, Thread
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from qflib.errors import DataError, UnknownInstrumentError
+import qflib.hedging.frontier
+from qflib.errors import DataError, InputError, UnknownInstrumentError
 from qflib.hedging import hedge_effectiveness
-from qflib.hedging.hedgers import Band, band_halfwidth
-from qflib.records import MIN_VARIANCE
+from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth
+from qflib.records import BY_KIND, MIN_VARIANCE, Instruments
 from qflib.records.codec import decode
 from qflib.records.topics import RISK_METRICS
-from qflib.views.rehedging import Frontiers, hedge_fees, hedge_states
+from qflib.views.rehedging import Frontiers, hedge_states
 from qflib.views.report import Report
 from qflib.views.shown_book import ShownBook
 from qflib.views.views import Views
@@ -182,6 +185,75 @@ def test_a_frontier_is_the_reports_and_is_kept_a_while(views: Views, report: Rep
         frontiers.get("NONE", "ACME")
 
 
+def test_a_frontier_that_fails_is_tried_once_a_second_too(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, now = [0], [10**18]
+
+    def fail(*_: object, **__: object) -> None:
+        tries[0] += 1
+        raise InputError(f"try {tries[0]}")
+
+    monkeypatch.setattr(qflib.hedging.frontier, "hedge_frontier", fail)
+    frontiers = Frontiers(views, 1.0, lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(DataError, match="the hedge of ACME cannot be revalued: try 1"):
+            frontiers.get("DESK1", "ACME")
+    now[0] += 10**9
+    with pytest.raises(DataError, match="try 2"):
+        frontiers.get("DESK1", "ACME")
+    now[0] += 61 * 10**9
+    with pytest.raises(DataError, match="try 3"):
+        frontiers.get("DESK1", "BETA")
+    assert list(frontiers._slots) == [("DESK1", "BETA")], "what nobody asks for goes"
+
+
+def test_frontiers_of_two_underlyings_do_not_wait_for_each_other(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, begun, go = qflib.hedging.frontier.hedge_frontier, Event(), Event()
+
+    def waits(*args: Any, instrument: str, **named: Any) -> Any:
+        if instrument == "ACME.F":
+            begun.set()
+            assert go.wait(60.0)
+        return own(*args, instrument=instrument, **named)
+
+    monkeypatch.setattr(qflib.hedging.frontier, "hedge_frontier", waits)
+    frontiers, slow = Frontiers(views), []
+    threads = [Thread(target=lambda: slow.append(frontiers.get("DESK1", "ACME")), daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(60.0)
+    quick: list[Any] = []
+    other = Thread(target=lambda: quick.append(frontiers.get("DESK1", "BETA")), daemon=True)
+    other.start()
+    other.join(30.0)
+    assert [q.underlying for q in quick] == ["BETA"]
+    go.set()
+    for thread in threads:
+        thread.join(60.0)
+    assert slow[0] is slow[1], "who asks for the same waits for it"
+
+
+@pytest.mark.parametrize(("costs", "working"), [(-2.5, 0), (0.0, 0), (2.5, 7)])
+def test_an_order_that_rests_is_not_on_its_way(report: Report, costs: float, working: int) -> None:
+    """The step decides as if it were not there, and cancels it."""
+    own = Views(replace(recorded().deployment, hedger=LimitMarket(1.0)))
+    for seen in recorded().seen:
+        own.take(seen)
+    short = _short(report, "ACME")
+    hedges = (
+        BY_KIND["risk"]
+        .by_name["hedges"]
+        .make(portfolio=["DESK1"], instrument=[own.instruments.id("ACME.F")], qty=[7], cost=[costs], hedge_no=[3])
+    )
+    batch = type(short.batch)(short.batch.kind, short.batch.tables | {"hedges": hedges}, short.batch.header)
+    s = hedge_states(own, Report("DESK1", short.stamp, batch, short.instruments))[0]
+    assert s.working == working
+    due = LimitMarket(1.0).decide(
+        net_delta=s.net * s.unit_delta, gamma=s.gamma, mid=s.mid, half_spread=s.half_spread, unit_delta=s.unit_delta,
+        position=int(s.position), working=working,
+    )  # fmt: skip
+    assert s.to_edge.qty == due != 0
+
+
 def test_a_desk_without_hedger_has_no_band(views: Views, report: Report) -> None:
     plain = Views(replace(recorded().deployment, hedger=None))
     for seen in recorded().seen:
@@ -192,7 +264,6 @@ def test_a_desk_without_hedger_has_no_band(views: Views, report: Report) -> None
     assert s.to_edge.qty == 0.0
     assert s.net == hedge_states(views, report)[0].net
     assert np.isnan(plain.hedging.in_band("DESK1", "ACME")["halfwidth"]).all()
-    assert hedge_fees(report) == 0.0
 
 
 def test_a_book_that_is_not_there_costs_nothing_and_fills_nothing(views: Views) -> None:
@@ -203,3 +274,73 @@ def test_a_book_that_is_not_there_costs_nothing_and_fills_nothing(views: Views) 
     told = views.books.latest(at)
     double, single = (ShownBook(told, views.instruments, at, fx).cost_to_trade("buy", 60.0).cost for fx in (2.0, 1.0))
     assert double == 2.0 * single > 0
+
+
+def _told_of(changed: str, config: dict[str, Any] | None = None, **row: Any) -> Views:
+    """The same records, read by a desk whose table has another row of one instrument."""
+    whole = recorded().deployment
+    table = Instruments(tuple(replace(r, **row) if r.symbol == changed else r for r in whole.instruments))
+    views = Views(replace(whole, instruments=table, config=replace(whole.config, **config or {})))
+    for seen in recorded().seen:
+        views.take(seen)
+    return views
+
+
+def test_fees_of_an_inverse_hedge_are_coin_as_the_ledger_charges_them(views: Views, report: Report) -> None:
+    fees = {"taker_fee": 0.25}
+    linear = hedge_states(_told_of("ACME.F", fees), _short(report, "ACME"))[0]
+    coin = _told_of("ACME.F", fees, inverse=True, contract_value=1e4)
+    inverse = hedge_states(coin, _short(report, "ACME"))[0]
+    forward = float(report.batch.greeks.forward[report.batch.greeks.underlying == b"ACME"][0])
+    assert linear.to_neutral.fees == pytest.approx(0.25 * abs(linear.to_neutral.filled))
+    assert inverse.to_neutral.fees == pytest.approx(0.25 * forward * abs(inverse.to_neutral.filled))
+    assert abs(inverse.to_neutral.filled) > 0
+    paid, free = (Frontiers(_told_of("ACME.F", f, inverse=True, contract_value=1e4)).get("DESK1", "ACME").frontier
+                  for f in (fees, {}))  # fmt: skip
+    both = paid.points.merge(free.points, on="qty").dropna()
+    assert len(both) > 3
+    np.testing.assert_allclose(both["cost_x"] - both["cost_y"], 0.25 * forward * both["qty"].abs(), rtol=1e-9)
+
+
+def test_an_underlying_without_a_rate_takes_nothing_else_down(views: Views, report: Report) -> None:
+    own = _told_of("BETA.F", quote_currency="EUR")
+    before, now = ({s.underlying: s for s in hedge_states(v, report)} for v in (views, own))
+    assert list(now) == list(before)
+    assert all(repr(now[u]) == repr(before[u]) for u in now if u != "BETA")
+    there = now["BETA"]
+    assert (there.instrument, there.to_neutral.qty, there.to_edge.qty) == ("", 0.0, 0.0)
+    assert all(math.isnan(v) for v in (there.unit_delta, there.to_neutral.cost, there.to_neutral.fees, there.halfwidth))
+    assert Frontiers(own).get("DESK1", "ACME").underlying == "ACME"
+    with pytest.raises(DataError, match="hedged in EUR, of which the desk knows no rate"):
+        Frontiers(own).get("DESK1", "BETA")
+    known = _told_of("BETA.F", {"fx": {"EUR": 2.0}}, quote_currency="EUR")
+    there = next(s for s in hedge_states(known, report) if s.underlying == "BETA")
+    assert there.unit_delta == 2.0 * before["BETA"].unit_delta
+
+
+@pytest.mark.parametrize("ticks", [0, 1])
+def test_a_crossed_book_is_no_better_than_one_side(views: Views, report: Report, ticks: int) -> None:
+    own = _told_of("ACME.F")
+    at = own.instruments.id("ACME.F")
+    told = own.books.latest(at)
+    assert told is not None
+    bids = told.bids.copy()
+    bids[0, 0] = told.asks[0, 0] + ticks
+    own.books._latest[at] = replace(told, bids=bids)
+    rest, now = (hedge_states(v, report) for v in (views, own))
+    assert repr(now[1:]) == repr(rest[1:])
+    assert all(math.isnan(v) for v in (now[0].mid, now[0].half_spread, now[0].halfwidth, now[0].next_above))
+    assert now[0].to_edge.qty == 0.0
+    assert now[0].net == rest[0].net
+    with pytest.raises(DataError, match=r"the book of ACME\.F has one side or is crossed"):
+        Frontiers(own).get("DESK1", "ACME")
+
+
+def _short(report: Report, underlying: str, lots: int = 300) -> Report:
+    """The report with so many lots of a hedge gone."""
+    g, name = report.batch.greeks, underlying.encode()
+    delta = g.delta.copy()
+    delta[(g.underlying == name) & (g.book == 2)] -= 100.0 * lots
+    batch = type(report.batch)(report.batch.kind, report.batch.tables | {"greeks": g._replace(delta=delta)},
+                               report.batch.header)  # fmt: skip
+    return Report("DESK1", report.stamp, batch, report.instruments)

@@ -123,6 +123,8 @@ def test_hedges_cost_what_the_run_says(told: Recorded, views: Views) -> None:
         "fills": told.run.recorder.hedge_fills,
         "rejects": told.run.recorder.hedge_rejects,
         "cost": pytest.approx(told.run.recorder.realised_cost),
+        "fees": 0.0,
+        "since_ns": views.risk.hedges_since_ns,
     }
     fills = views.risk.hedge_fills(10_000)
     assert sum(f.cost for f in fills) == pytest.approx(told.run.recorder.realised_cost)

@@ -61,6 +61,27 @@ def test_at_most_once_a_second_and_only_of_what_is_new(fits: list[object]) -> No
     assert len(fits) == 3, "a second an underlying"
 
 
+def test_what_fails_is_tried_once_a_second_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries, now = [0], [100.0]
+
+    def fail(chain: object) -> Smiles:
+        tries[0] += 1
+        raise DataError(f"try {tries[0]} finds no vol")
+
+    own = qflib.pricing.fit_smiles
+    monkeypatch.setattr(qflib.pricing, "fit_smiles", fail)
+    view = VolView(recorded().views().books, lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(DataError, match="try 1 finds no vol"):
+            view.fit("ACME")
+    now[0] += 1.0
+    with pytest.raises(DataError, match="try 2 finds no vol"):
+        view.fit("ACME")
+    monkeypatch.setattr(qflib.pricing, "fit_smiles", own)
+    now[0] += 1.0
+    assert view.fit("ACME") is view.latest("ACME") is not None
+
+
 def test_who_asks_meanwhile_gets_the_same(fits: list[object]) -> None:
     view, got = recorded().views().vols, list[VolState]()
     threads = [Thread(target=lambda: got.append(view.fit("ACME"))) for _ in range(4)]

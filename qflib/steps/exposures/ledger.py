@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.records import Book, ExecType, Instruments, Side
+from qflib.records.lots import is_inverse_future, lot_units
 from qflib.steps.state import State
 
 #: A position: quantity, average cost, realised P&L and fees, of an instrument in one book of a portfolio.
@@ -144,18 +145,6 @@ class Ledger:
         entry["realised"][at] += (value - entry["avg_value"][at]) * entry["qty"][at]
         entry["avg_value"][at] = value if entry["qty"][at] else 0.0
         return at
-
-
-def lot_units(instruments: Instruments) -> NDArray[np.float64]:
-    """Units of the underlying (or quote currency, inverse) that one lot stands for."""
-    lots = instruments.lot_num / instruments.lot_den
-    per_contract = [r.contract_value if is_inverse_future(r) else r.multiplier for r in instruments]
-    return np.asarray(lots * np.array(per_contract), np.float64)
-
-
-def is_inverse_future(instrument: Any) -> bool:
-    """Whether P&L is in coin while the price is in quote currency."""
-    return bool(instrument.inverse and instrument.kind in ("future", "perpetual"))
 
 
 def lot_value(instruments: Instruments, units: NDArray[np.float64], instrument: int, price: float) -> float:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from qflib.kernels.position_values import FIGURES, SUMS, Terms, positions_pnl, value_positions
 from qflib.records import Instruments
+from qflib.records.lots import is_inverse_future, lot_units
 from qflib.records.schema import frozen
-from qflib.steps.exposures.ledger import is_inverse_future, lot_units
 from qflib.steps.exposures.quotes import Quotes
 
 F8 = NDArray[np.float64]
