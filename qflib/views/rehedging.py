@@ -240,7 +240,7 @@ class Frontiers:
         try:
             frontier = hedge_frontier(
                 closing.portfolio, closing.market, scenarios, instrument=table[at].symbol,
-                book=ShownBook(told, table, at, fx), held=held, level=float(report.batch.risk.level[0]),
+                book=ShownBook(told, table, at), held=held, level=float(report.batch.risk.level[0]),
                 fee=config.taker_fee * fx,
             )  # fmt: skip
         except InputError as e:
