@@ -53,8 +53,8 @@ def explain_by_greeks(
     >>> bool(abs(made.drop(columns="total").sum(axis=1) - made["total"]).max() < 1e-14)
     True
     """
-    spot, years, rate, vol = map(_array, (spot, years, rate, vol))
-    s, v, r, t = map(_array, (spot_change, vol_change, rate_change, years_passed))
+    spot, years, rate, vol = map(array_of, (spot, years, rate, vol))
+    s, v, r, t = map(array_of, (spot_change, vol_change, rate_change, years_passed))
     before = black_scholes(right, spot, strike, years, rate, dividend_yield, vol)
     after = black_scholes(right, spot + s, strike, years - t, rate + r, dividend_yield, vol + v)
     g = greeks(right, strike, years, vol, spot=spot, rate=rate, dividend_yield=dividend_yield)
@@ -154,11 +154,11 @@ def step_by_step(
     """
     if sorted(order) != sorted(before):
         raise InputError(f"order {order!r} must hold each of {', '.join(before)} once")
-    now = {name: _array(x) for name, x in before.items()}
+    now = {name: array_of(x) for name, x in before.items()}
     first = last = value(now)
     made = {}
     for step in order:
-        now[step] = now[step] + _array(changes[step]) * (-1.0 if step == "time" else 1.0)
+        now[step] = now[step] + array_of(changes[step]) * (-1.0 if step == "time" else 1.0)
         here = value(now)
         made[step], last = here - last, here
     frame = frame_of(made)
@@ -166,7 +166,7 @@ def step_by_step(
     return frame
 
 
-def _array(value: Any) -> Any:
+def array_of(value: Any) -> Any:
     """A list as an array; numbers, arrays and Series as they are."""
     return np.asarray(value, np.float64) if isinstance(value, list | tuple) else value
 

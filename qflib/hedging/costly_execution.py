@@ -114,14 +114,18 @@ class ExecutionHedge:
         InputError
             If the time is not between today and expiry.
         """
-        if not 0 <= years < self.years:
-            raise InputError(f"years is {years}; expected a time from 0 to before expiry in {self.years}")
-        k = min(int(years / self.years * len(self.speeds) + 1e-9), len(self.speeds) - 1)
+        k = self._step(years)
         return _bilinear(self.speeds[k], self.prices, self.holdings, price, holding)
 
     def target(self, years: float = 0.0) -> pd.Series[float]:
-        """By price, the holding at which nothing is to be traded: what plays the part of delta."""
-        k = min(int(years / self.years * len(self.speeds) + 1e-9), len(self.speeds) - 1)
+        """By price, the holding at which nothing is to be traded, `years` from today: what plays the part of delta.
+
+        Raises
+        ------
+        InputError
+            If the time is not between today and expiry.
+        """
+        k = self._step(years)
         still = [float(np.interp(0.0, -row, self.holdings)) for row in self.speeds[k]]
         return pd.Series(still, pd.Index(self.prices, name="price"), name="holding")
 
@@ -152,6 +156,11 @@ class ExecutionHedge:
             q = q + v * dt
         held[steps] = q
         return pnl - _bilinear(self.owed, self.prices, self.holdings, paths[steps], q), held
+
+    def _step(self, years: float) -> int:
+        if not 0 <= years < self.years:
+            raise InputError(f"years is {years}; expected a time from 0 to before expiry in {self.years}")
+        return min(int(years / self.years * len(self.speeds) + 1e-9), len(self.speeds) - 1)
 
     def to_frame(self) -> pd.DataFrame:
         """Today's speeds: a row a price, a column a holding."""

@@ -69,12 +69,13 @@ class DecayingImpact(ABC):
         Raises
         ------
         InputError
-            If there is no time, times do not rise, or a figure is not finite.
+            If there is no time, times do not rise, or a figure is not finite; if the impact decays so little between
+            the times that no schedule is the cheapest.
 
         Notes
         -----
         q G^-1 1 / (1' G^-1 1): Alfonsi, Schied and Slynko 2012, equation 10. With exponential decay Obizhaeva and
-        Wang's: a block at either end, and a constant rate between.
+        Wang's: a block at either end, and a constant rate between. Even where there is no impact (size 0).
 
         Examples
         --------
@@ -88,6 +89,10 @@ class DecayingImpact(ABC):
                 f"times {t.tolist()[:5]} and quantity {qty}: give rising times, one at least, and a number"
             )
         apart = self.left(np.abs(t[:, None] - t[None, :]))
+        if not apart.any():
+            return np.full(len(t), qty / len(t))
+        if np.linalg.matrix_rank(apart) < len(t):
+            raise InputError(f"{self} tells {len(t)} times from {t[0]} to {t[-1]} not apart; give them further apart")
         even = np.linalg.solve(apart, np.ones(len(t)))
         return np.asarray(qty * even / even.sum())
 

@@ -113,7 +113,7 @@ def hedge_frontier(
     instrument
         A future, perpetual or spot.
     book
-        Its live book, with `cost_to_trade` in the portfolio's currency.
+        Its live book, with `cost_to_trade` in quote currency.
     held
         Contracts of it that are the hedge.
     over
@@ -168,6 +168,7 @@ def hedge_frontier(
     now, here = np.asarray(pf.scenario_pnl(market, scen), np.float64), round(held / lot)
     net = float(pf.greeks(market)["delta"].get(row.underlying, 0.0))
     neutral = here - net / float(one.greeks(market)["delta"].iloc[0])
+    fx = market.fx_rate(row.quote_currency, pf.currency)
     work, out = np.empty(scen.n), np.empty((1, 2))
 
     def es(lots: int) -> float:
@@ -179,7 +180,7 @@ def hedge_frontier(
             return 0.0
         qty = abs(lots) * lot
         told = book.cost_to_trade("buy" if lots > 0 else "sell", qty)
-        return float(told.cost) + fee * qty if told.filled > qty * (1 - 1e-12) else math.inf
+        return float(told.cost) * fx + fee * qty if told.filled > qty * (1 - 1e-12) else math.inf
 
     best = here + along(lambda t: es(here + t) + cost(t))
     spread = np.rint(np.linspace(0.0, over * neutral, points)).astype(np.int64)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from qflib.hedging.attribution import frame_of, step_by_step
+from qflib.hedging.attribution import array_of, frame_of, step_by_step
 from qflib.pricing.inverse import inverse_black76, inverse_greeks
 
 #: Terms of the expansion, in the order of their columns.
@@ -55,14 +54,14 @@ def explain_inverse_by_greeks(
     >>> bool(abs(made.drop(columns="total").sum(axis=1) - made["total"]).max() < 1e-15)
     True
     """
-    forward, vol, years = map(_array, (forward, vol, years))
-    r, v, t = _array(forward_change) / forward, _array(vol_change), _array(years_passed)
+    forward, vol, years = map(array_of, (forward, vol, years))
+    r, v, t = array_of(forward_change) / forward, array_of(vol_change), array_of(years_passed)
     g = inverse_greeks(right, forward, strike, years, vol)
     if price_change is None:
         after = inverse_black76(right, forward * (1.0 + r), strike, years - t, vol + v)
         total = after - inverse_black76(right, forward, strike, years, vol)
     else:
-        total = _array(price_change)
+        total = array_of(price_change)
     terms = {
         "delta": g["delta"] * r, "gamma": 0.5 * (forward * g["gamma"] - g["delta"]) * r * r, "vega": g["vega"] * v,
         "theta": g["theta"] * t, "vanna": g["vanna"] * r * v, "volga": 0.5 * g["volga"] * v * v,
@@ -116,8 +115,3 @@ def explain_inverse_by_steps(
         return inverse_black76(right, now["forward"], strike, now["time"], now["vol"])
 
     return step_by_step(value, {"time": years, "forward": forward, "vol": vol}, changes, order)
-
-
-def _array(value: Any) -> Any:
-    """A list as an array; numbers, arrays and Series as they are."""
-    return np.asarray(value, np.float64) if isinstance(value, list | tuple) else value

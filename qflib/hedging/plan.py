@@ -23,7 +23,7 @@ class HedgePlan:
         One row an instrument traded: instrument, qty (signed contracts, whole lots), avg_price, and cost against the
         mid in the portfolio's currency. What `Portfolio.what_if` takes.
     es_current, es_target
-        Before; and after the trades, with their cost.
+        Before; and after the trades, with their cost and impact_cost.
     delta_before, delta_after
         By underlying: P&L per 1.00 of the forward.
     level
@@ -39,6 +39,8 @@ class HedgePlan:
         By instrument, the quantities of that optimum.
     lots
         By instrument, contracts of one lot.
+    impact_cost
+        What the trades' own impact costs as it decays (`qflib.hedging.hedge`), not in `cost`.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class HedgePlan:
     gap: float = 0.0
     ideal: pd.Series[float] = field(default_factory=lambda: pd.Series(dtype=np.float64))
     lots: pd.Series[float] = field(default_factory=lambda: pd.Series(dtype=np.float64))
+    impact_cost: float = 0.0
 
     @property
     def cost(self) -> float:
@@ -111,7 +114,7 @@ class HedgePlan:
         deltas = pd.DataFrame({"delta before": self.delta_before, "delta after": self.delta_after})
         return (
             f"<p>ES {self.level:.1%}: {self.es_current:,.2f} now, {self.es_target:,.2f} {self.currency} after the "
-            f"trades and their cost of {self.cost:,.2f}</p>"
+            f"trades and their cost of {self.cost + self.impact_cost:,.2f}</p>"
             + str(self.trades.to_html(index=False))
             + str(deltas.to_html())
         )

@@ -134,7 +134,7 @@ class Portfolio:
         missing = [c for c in ("instrument", "qty") if c not in trades]
         if missing:
             raise InputError(
-                f"trades have no column {missing[0]!r}; give instrument and qty, and cost where it is known"
+                f"trades have no column {missing[0]!r}; give instrument and qty, and avg_price where known"
             )
         paid = trades["avg_price"] if "avg_price" in trades else np.zeros(len(trades))
         more = pd.DataFrame({"instrument": trades["instrument"], "qty": trades["qty"], "avg_price": paid})

@@ -19,7 +19,7 @@ class TradeCost(Protocol):
 
     @property
     def cost(self) -> float:
-        """Against the mid, in quote currency, multiplier in."""
+        """Against the mid, in quote currency, multiplier in; an `OrderBook` of a coin's options tells it in coin."""
 
     @property
     def avg_price(self) -> float:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.hedging.decaying_impact import DecayingImpact
-from qflib.hedging.legs import Leg, legs_of
+from qflib.hedging.legs import Leg, decay_of, legs_of
 from qflib.hedging.lot_search import Lots, descend
 from qflib.hedging.plan import HedgePlan
 from qflib.hedging.portfolio import Portfolio
@@ -66,10 +66,13 @@ def hedge(
     cost_weight
         lambda: what is minimised is ES + lambda * cost.
     impact
-        By symbol, how the impact of own trades decays (`qflib.hedging.decaying_impact`).
+        By symbol, how the impact G of own trades decays (`qflib.hedging.decaying_impact`). A trade of q contracts pays
+        q^2 (G(0) - G(horizon)) / 2 beside the walk, `plan.impact_cost`. A `size` fitted to all that the price moves by,
+        the walk in it, would count that twice.
     recent
         Own trades whose impact still stands in today's mid: instrument, seconds_ago, qty. What of it decays over the
-        scenarios' horizon is lost to who buys now after having bought, and is part of the cost.
+        scenarios' horizon is lost by all that is held of the instrument after the trade: it is in every ES, and no
+        cost.
 
     Returns
     -------
@@ -88,6 +91,10 @@ def hedge(
     Notes
     -----
     One revaluation, then O(n) an evaluation and some 2 log2(lots) evaluations a line search.
+
+    A trade of q and its unwinding at the horizon h pay q^2 G(0) / 2 each for their own impact, less q^2 G(h) that still
+    stands when unwinding (`DecayingImpact.cost`): q^2 (G(0) - G(h)), of which each trade bears half. So who has just
+    sold, and would gain by the price's recovery, is not led to buy more than back.
     Source: Rockafellar and Uryasev 2000, "Optimization of conditional value-at-risk", Journal of Risk 2(3).
 
     Examples
@@ -108,14 +115,14 @@ def hedge(
         raise InputError(f"cost_weight is {cost_weight}; expected a number from 0")
     confidence = frozen(levels_of(level)[:1])
     legs = legs_of(pf, market, scen, instruments, books, impact, recent)
-    base: F8 = np.asarray(pf.scenario_pnl(market, scen), np.float64)
+    base: F8 = np.asarray(pf.scenario_pnl(market, scen), np.float64) - decay_of(pf, market, scen, impact, recent)
     work, out = np.empty(scen.n), np.empty((1, 2))
 
     def parts(lots: Lots) -> tuple[float, float]:
         cost = 0.0
         pnl = base.copy()
         for leg, n in zip(legs, lots, strict=True):
-            cost += leg.trade(n)[0]
+            cost += leg.cost(n)
             if n:
                 pnl += n * leg.pnl
         if not math.isfinite(cost):
@@ -154,6 +161,7 @@ def hedge(
         gap=max(target(best) - bound, 0.0),
         ideal=pd.Series([y * leg.lot for leg, y in zip(legs, ideal, strict=True)], list(instruments), name="qty"),
         lots=pd.Series([leg.lot for leg in legs], list(instruments), name="lot"),
+        impact_cost=sum(leg.cost(n) - leg.trade(n)[0] for leg, n in zip(legs, best, strict=True)),
     )
 
 

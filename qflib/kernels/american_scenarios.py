@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qflib.kernels import special
 from qflib.kernels.jit import inlined, kernel
+from qflib.kernels.lagrange import cubic_weights
 
 F = NDArray[np.float64]
 
@@ -38,13 +39,6 @@ class PremiumTable(NamedTuple):
     first_s: float
     step_s: float
     step_z: float
-
-
-@inlined
-def _weights(t: float) -> tuple[float, float, float, float]:
-    """Of Lagrange's cubic through nodes -1, 0, 1 and 2."""
-    u, v = t - 1.0, t - 2.0
-    return -t * u * v / 6.0, (t + 1.0) * u * v / 2.0, -(t + 1.0) * t * v / 2.0, (t + 1.0) * t * u / 6.0
 
 
 @kernel
@@ -101,7 +95,7 @@ def american_pnl(
             unit, x = (spot, k / spot) if sign > 0.0 else (k, spot / k)
             place = (special.log(s) - table.first_s) / table.step_s
             b = min(max(int(place), 1), ns - 3)
-            q0, q1, q2, q3 = _weights(place - b)
+            q0, q1, q2, q3 = cubic_weights(place - b)
             log_b = q0 * boundary[b - 1] + q1 * boundary[b] + q2 * boundary[b + 1] + q3 * boundary[b + 2]
             z = (special.log(x) - log_b) / s
             if z <= 0.0:
@@ -111,7 +105,7 @@ def american_pnl(
                 european = sign * (after * _cdf(sign * d1) - k * _cdf(sign * (d1 - s)))
                 at = min(z, last) / table.step_z
                 a = min(max(int(at), 1), nz - 3)
-                p0, p1, p2, p3 = _weights(at - a)
+                p0, p1, p2, p3 = cubic_weights(at - a)
                 r0, r1, r2, r3 = premiums[b - 1], premiums[b], premiums[b + 1], premiums[b + 2]
                 premium = (
                     q0 * (p0 * r0[a - 1] + p1 * r0[a] + p2 * r0[a + 1] + p3 * r0[a + 2])

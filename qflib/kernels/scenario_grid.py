@@ -5,16 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.jit import inlined, simd_kernel
+from qflib.kernels.jit import simd_kernel
+from qflib.kernels.lagrange import cubic_weights
 
 F = NDArray[np.float64]
-
-
-@inlined
-def _weights(t: float) -> tuple[float, float, float, float]:
-    """Of Lagrange's cubic through nodes -1, 0, 1 and 2, at t in [0, 1]."""
-    u, v = t - 1.0, t - 2.0
-    return -t * u * v / 6.0, (t + 1.0) * u * v / 2.0, -(t + 1.0) * t * v / 2.0, (t + 1.0) * t * u / 6.0
 
 
 @simd_kernel
@@ -44,8 +38,8 @@ def grid_pnl(
         x, v = (log_growth[j] - first_x) * per_x, (vol_shift[j] - first_v) * per_v
         a = min(max(int(x), 1), nx - 3)
         b = min(max(int(v), 1), nv - 3)
-        p0, p1, p2, p3 = _weights(x - a)
-        q0, q1, q2, q3 = _weights(v - b)
+        p0, p1, p2, p3 = cubic_weights(x - a)
+        q0, q1, q2, q3 = cubic_weights(v - b)
         r0, r1, r2, r3 = table[a - 1], table[a], table[a + 1], table[a + 2]
         out[j] += (
             p0 * (q0 * r0[b - 1] + q1 * r0[b] + q2 * r0[b + 1] + q3 * r0[b + 2])

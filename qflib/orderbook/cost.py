@@ -29,6 +29,7 @@ class TradeCost:
         Mean of best bid and ask; NaN where a side is empty.
     cost
         Paid above the mid (buy) or received below it (sell), in quote currency, multiplier in; positive is a cost.
+        Of an option quoted in coin, in coin.
     levels
         Price levels touched.
     """

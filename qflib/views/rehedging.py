@@ -259,11 +259,10 @@ class Frontiers:
         closing = closing_of(report, config.currency, views.books)
         if closing.portfolio is None:
             raise DataError(f"{portfolio} holds nothing that is revalued; there is nothing to hedge")
-        fx = float(views.hedging.rates[at])
-        if not math.isfinite(fx):
+        if not math.isfinite(float(views.hedging.rates[at])):
             quoted = table[at].quote_currency
             raise DataError(f"{underlying} is hedged in {quoted}, of which the desk knows no rate; give it in `fx`")
-        book = ShownBook(told, table, at, fx)
+        book = ShownBook(told, table, at)
         if not math.isfinite(book.mid):
             raise DataError(
                 f"the book of {book.symbol} has one side or is crossed; wait until it has a bid below an ask"

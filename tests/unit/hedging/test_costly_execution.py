@@ -223,5 +223,8 @@ def test_bad_input_is_named() -> None:
     made = execution_hedge(SHARES, cost=cost, steps=10, nodes=21, **DEAL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="before expiry"):
         made.speed(0.25, 45.0, 0.0)
+    for years in (-0.1, 0.25, math.nan):
+        with pytest.raises(InputError, match=r"before expiry in 0\.25"):
+            made.target(years)
     with pytest.raises(InputError, match="paths have shape"):
         made.run(np.zeros((3, 2)))

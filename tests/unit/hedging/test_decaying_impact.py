@@ -60,6 +60,18 @@ def test_no_other_schedule_is_cheaper(impact: DecayingImpact) -> None:
     assert least < impact.cost(times, np.full(5, 10.0))
 
 
+@pytest.mark.parametrize("impact", [ExponentialDecay(0.0, 40.0), PowerDecay(0.0)], ids=str)
+def test_without_impact_trades_are_even(impact: DecayingImpact) -> None:
+    assert impact.schedule([0.0, 1.0, 5.0], -30.0).tolist() == [-10.0, -10.0, -10.0]
+
+
+@pytest.mark.parametrize("impact", [ExponentialDecay(0.3, 1e20), PowerDecay(0.3, scale=1e20)], ids=str)
+def test_impact_that_does_not_decay_has_no_schedule(impact: DecayingImpact) -> None:
+    with pytest.raises(InputError, match=r"tells 3 times from 0\.0 to 5\.0 not apart"):
+        impact.schedule([0.0, 1.0, 5.0], 30.0)
+    assert impact.schedule([2.0], 30.0).tolist() == [30.0]
+
+
 def test_bad_input_is_named() -> None:
     impact = ExponentialDecay(1.0, 1.0)
     with pytest.raises(InputError, match="times fall"):

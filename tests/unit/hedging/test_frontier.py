@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,19 @@ def test_what_the_book_has_not_is_no_cost() -> None:
     assert p["cost"].isna().any()
     assert np.isfinite(p["es"]).all()
     assert made.best <= 71.0
+
+
+def test_costs_are_in_the_portfolios_currency() -> None:
+    pf, market, scen, book = case()
+    euros = replace(pf, currency="EUR"), replace(market, fx={"EUR": 1.25}), scen.with_fx({"EUR": 0.0}), book
+    one, two = (
+        hedge_frontier(p, m, s, instrument="ACME.F", book=b, held=40.0, fee=fee)
+        for (p, m, s, b), fee in (((pf, market, scen, book), 1.5), (euros, 1.5 / 1.25))
+    )
+    assert one.best == two.best
+    assert one.points["cost"].max() > 0
+    for column in ("es", "cost", "cost_now"):
+        np.testing.assert_allclose(two.points[column], one.points[column] / 1.25, rtol=1e-9, err_msg=column)
 
 
 def test_it_shows_itself() -> None:

@@ -1,9 +1,10 @@
-"""Hedges with options as legs: the programme's optimum, whole lots beside it, and impact that decays."""
+"""Hedges with options as legs: the programme's optimum, whole lots beside it, and books of options."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,10 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from qflib.errors import DataError, InputError
-from qflib.hedging import ExponentialDecay, Portfolio, QuotedBook, hedge, quoted_books
+from qflib.hedging import Portfolio, QuotedBook, hedge, quoted_books
 from qflib.hedging.legs import Leg
 from qflib.hedging.shortfall_programme import least_shortfall
+from qflib.orderbook import OrderBook
 from qflib.pricing import Market
 from qflib.shortfall import ScenarioSet, expected_shortfall
 
@@ -160,19 +162,6 @@ def test_a_weight_on_cost_trades_less(sold: Portfolio, market: Market, scen: Sce
     assert plans[-1].trades.empty
 
 
-def test_impact_that_is_about_to_decay_is_paid_for(sold: Portfolio, market: Market, scen: ScenarioSet) -> None:
-    impact = {"ACME.F": ExponentialDecay(size=0.5, half_life=600.0)}
-    ask = {"instruments": ["ACME.F"], "books": BOOKS, "impact": impact}
-    bought = pd.DataFrame({"instrument": ["ACME.F"], "seconds_ago": [600.0], "qty": [80.0]})
-    plain, dear = hedge(sold, market, scen, **ask), hedge(sold, market, scen, **ask, recent=bought)
-    qty = dear.trades["qty"].iloc[0]
-    assert 0 < qty <= plain.trades["qty"].iloc[0]
-    # 80 lots moved the price by 40, half of that is left, and all of it goes within a day
-    assert dear.cost == pytest.approx(qty * (1.0 + 20.0))
-    gone = hedge(sold, market, scen, **ask, recent=bought.assign(seconds_ago=1e7))
-    pd.testing.assert_frame_equal(gone.trades, plain.trades)
-
-
 def test_scenarios_that_are_too_good_are_told() -> None:
     free = Leg("X", QuotedBook("X", 1.0, 1.0), 1.0, np.ones(50))
     with pytest.raises(DataError, match="give books with sizes"):
@@ -203,3 +192,19 @@ def test_a_chain_is_books() -> None:
     assert plain.cost_to_trade("sell", 9).filled == 5
     with pytest.raises(InputError, match="no column 'ask_qty'"):
         quoted_books(chain.drop(columns="ask_qty"))
+
+
+def test_an_order_book_in_coin_costs_what_a_quote_in_coin_costs(market: Market, scen: ScenarioSet) -> None:
+    name = "COIN-J-80K-C"
+    book = OrderBook(name, market.instruments)
+    sides = {"kind": "add", "side": ["buy", "sell"], "order_id": [1, 2], "price": [0.15, 0.17], "qty": [10, 10]}
+    book.apply(pd.DataFrame(sides))
+    quote = QuotedBook(name, 0.15, 0.17, 10, 10, unit=79_000.0)
+    for currency, fx in (("USD", 1.0), ("EUR", 1.25), ("COIN", 79_000.0)):
+        pf = Portfolio("C", currency, (name,), np.array([-10.0]), np.zeros(1))
+        told = replace(market, fx={"EUR": 1.25})
+        set_ = scen.with_fx({"EUR": 0.0})
+        one, two = (hedge(pf, told, set_, instruments=[name], books=[b]) for b in (book, quote))
+        assert one.trades["qty"].tolist() == [10.0]
+        assert one.cost == pytest.approx(10 * 0.01 * 79_000 / fx)
+        pd.testing.assert_frame_equal(one.trades, two.trades)
