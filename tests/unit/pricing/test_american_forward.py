@@ -229,3 +229,14 @@ def test_one_expiry_has_the_bits_it_had() -> None:
     assert m.spot("A-P") == carried_spot(101.0, years, 0.06, 0.01)
     # a forward without an expiry told is each option's own
     assert Market(AT, TABLE, {"A": 101.0}, {}, {}, rate=0.06, dividend_yields={"A": 0.01}).own_forward("A-P") == 101.0
+
+
+@pytest.mark.parametrize(
+    ("right", "sign"), [("call", 1.0), ("c", 1.0), ("C", 1.0), ("put", -1.0), ("p", -1.0), ("P", -1.0)]
+)
+def test_rights_are_spelt_in_every_way(right: str, sign: float) -> None:
+    terms = {"right": right, "strike": 100.0, "expiry": JUNE, "years": 0.5, "forward": 102.0, "rate": 0.05}
+    frame = pd.DataFrame({**terms, "style": "american", "iv": 0.3}, index=["A"])
+    g = frame.qf.greeks().loc["A"]
+    assert g["price"] == pytest.approx(american_on_forward(sign, 102.0, 100.0, 0.5, 0.3, 0.05, 0.05), rel=1e-12)
+    assert np.sign(g["delta"]) == sign
