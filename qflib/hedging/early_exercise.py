@@ -86,7 +86,7 @@ def add_american_pnl(v: Valued, moves: Moves, e: Exercise, which: NDArray[np.boo
             out += v.cash_qty[i] * (_prices(v, i, e.years, spot, vol) - v.price[i])
         return
     american_pnl(
-        v.forward, moves.spot_return, moves.vol_shift, e.years, v.rate, v.rate - v.dividend_yield,
+        float(v.own_forward[at[0]]), moves.spot_return, moves.vol_shift, e.years, v.rate, v.rate - v.dividend_yield,
         float(v.right[at[0]]), frozen(v.strike[at]), frozen(v.vol[at]), frozen(v.cash_qty[at]), frozen(v.price[at]),
         floor, e.table, out,
     )  # fmt: skip
@@ -114,7 +114,8 @@ def _table(
     j = np.concatenate([j, np.array([*ends, np.argmax(moves.vol_shift)])])
     i = at[np.arange(len(j)) % len(at)]
     call = v.right[at[0]] > 0.0
-    spot = v.forward * (1.0 + moves.spot_return[j]) * math.exp((v.dividend_yield - v.rate) * years)
+    forward = float(v.own_forward[at[0]])  # theirs: options of one expiry
+    spot = forward * (1.0 + moves.spot_return[j]) * math.exp((v.dividend_yield - v.rate) * years)
     vol = np.maximum(v.vol[i] + moves.vol_shift[j], floor)
     exact = _prices(v, i, years, spot, vol)
     unit = spot if call else v.strike[i]
@@ -128,7 +129,7 @@ def _table(
         for m in range(len(j)):
             one = got[m : m + 1]
             american_pnl(
-                v.forward, frozen(moves.spot_return[j[m : m + 1]]), frozen(moves.vol_shift[j[m : m + 1]]), years,
+                forward, frozen(moves.spot_return[j[m : m + 1]]), frozen(moves.vol_shift[j[m : m + 1]]), years,
                 v.rate, v.rate - v.dividend_yield, float(v.right[i[m]]), frozen(v.strike[i[m : m + 1]]),
                 frozen(v.vol[i[m : m + 1]]), frozen(np.ones(1)), frozen(np.zeros(1)), floor,
                 made, one,
@@ -164,7 +165,7 @@ def _european(x: F8, a: float, b: float, s: F8) -> F8:
 
 
 def _shocked(v: Valued, moves: Moves, i: int, years: float, floor: float) -> tuple[F8, F8]:
-    spot = v.forward * (1.0 + moves.spot_return) * math.exp((v.dividend_yield - v.rate) * years)
+    spot = v.own_forward[i] * (1.0 + moves.spot_return) * math.exp((v.dividend_yield - v.rate) * years)
     return spot, np.maximum(v.vol[i] + moves.vol_shift, floor)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 Units = Literal["natural", "trader"]
 
+#: orders in the forward
+_ORDERS = {"delta": 1, "vanna": 1, "charm": 1, "gamma": 2, "zomma": 2, "color": 2, "speed": 3}
 #: those that add up over strikes and expiries
 ADDITIVE = (
     "delta",
@@ -106,11 +108,15 @@ def _of_underlying(v: Valued, units: Units, in_coin: bool) -> dict[str, F8]:
 
 
 def _of_american(v: Valued, units: Units, out: dict[str, F8]) -> None:
+    """In the market's forward, a fixed share of their own but for rho; theta and charm at fixed forwards."""
     a = np.flatnonzero(v.american)
-    one = np.ones(len(a))
-    each = greeks_on_forward(
-        v.right[a], v.forward * one, v.strike[a], v.years[a], v.vol[a], v.rate * one, v.dividend_yield * one
-    )
+    one, own, carry = np.ones(len(a)), v.own_forward[a], v.rate - v.dividend_yield
+    each = greeks_on_forward(v.right[a], own, v.strike[a], v.years[a], v.vol[a], v.rate * one, v.dividend_yield * one)
+    share = own / v.forward
+    if carry != 0.0:
+        each["rho"] += each["delta"] * own * np.log(share) / carry
+    for name, order in _ORDERS.items():
+        each[name] *= share**order
     if units == "trader":
         to_trader(each, v.forward * one)
     for name in ADDITIVE:

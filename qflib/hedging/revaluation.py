@@ -14,7 +14,7 @@ from qflib.errors import DataError, InputError
 from qflib.hedging.early_exercise import Exercise, add_american_pnl, exercises
 from qflib.kernels.scenario_pnl import linear_pnl, option_pnl
 from qflib.pricing import black76
-from qflib.pricing.american_forward import american_on_forward
+from qflib.pricing.american_forward import american_on_forward, carried_forward
 from qflib.pricing.fx import settlement_of
 from qflib.records.instrument import Instrument
 from qflib.records.schema import frozen
@@ -72,7 +72,7 @@ class Valued:
     relative move of what is linear in it. A premium held in coin moves with the coin, so inverse options have a linear
     part: minus their value. `held` is the value in reporting currency of what has one (options, spot), `quote` what it
     is quoted in, `coin` what an inverse one settles in, "" of others. `american` ones are exercised into the spot that
-    carries to the forward at `rate` less `dividend_yield`.
+    carries to `own_forward`, that of their own expiry, at `rate` less `dividend_yield`; left out, it is `forward`.
     """
 
     underlying: str
@@ -93,10 +93,13 @@ class Valued:
     coin: tuple[str, ...] = ()
     american: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     dividend_yield: float = 0.0
+    own_forward: F8 = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         if len(self.american) != len(self.option):
             object.__setattr__(self, "american", np.zeros(len(self.option), bool))
+        if len(self.own_forward) != len(self.option):
+            object.__setattr__(self, "own_forward", np.full(len(self.option), self.forward))
 
     def prepared(self, moves: Moves) -> Moves:
         """The moves with what American options need of them, made once."""
@@ -222,9 +225,11 @@ def _valued(
         o = option
         price[o] = black76(right[o], forward, strike[o], years[o], vol[o], market.rate)
     early, dividend_yield = np.array([r.style == "american" for r in mine], bool), market.dividend_yield(underlying)
+    own = np.full(n, forward)
     if early.any():
-        e = early
-        price[e] = american_on_forward(right[e], forward, strike[e], years[e], vol[e], market.rate, dividend_yield)
+        e, rate_and_yield = early, (market.rate, dividend_yield)
+        own[e] = carried_forward(forward, market.forward_years(underlying), years[e], *rate_and_yield)
+        price[e] = american_on_forward(right[e], own[e], strike[e], years[e], vol[e], *rate_and_yield)
     rate = np.array([_rate(name, r, currency, market, forward) for r in mine])
     cash_qty = qty[at] * np.array([_unit_quantity(r, forward) for r in mine]) * rate
     inverse = np.array([r.inverse for r in mine], bool)
@@ -234,7 +239,7 @@ def _valued(
         underlying, forward, market.rate, at, option, spot, right, strike, years, vol, price, cash_qty,
         cash_qty * slope, held,
         tuple(r.quote_currency for r in mine), tuple(settlement_of(r) if r.inverse else "" for r in mine),
-        early, dividend_yield,
+        early, dividend_yield, own,
     )  # fmt: skip
 
 

@@ -30,6 +30,25 @@ def carried_spot(forward: Any, years: Any, rate: Any, dividend_yield: Any) -> An
     return forward * np.exp((np.asarray(dividend_yield) - rate) * years)
 
 
+def carried_forward(forward: Any, forward_years: Any, years: Any, rate: Any, dividend_yield: Any) -> Any:
+    """The forward of `years` from the one of `forward_years`, a spot's 0: F e^((r - q) (T - T_F)).
+
+    Parameters
+    ----------
+    forward, forward_years
+        What is known and when it expires; NaN: with the option, so that the forward stands.
+    years, rate, dividend_yield
+        As in `american_on_forward`.
+
+    Examples
+    --------
+    >>> float(carried_forward(100.0, 0.0, 1.0, 0.05, 0.01).round(6)), float(carried_forward(100.0, 1.0, 1.0, 0.05, 0.0))
+    (104.081077, 100.0)
+    """
+    later = np.where(np.isnan(forward_years), 0.0, np.asarray(years) - forward_years)
+    return forward * np.exp((rate - np.asarray(dividend_yield)) * later)
+
+
 def american_on_forward(
     right: Any, forward: Any, strike: Any, years: Any, vol: Any, rate: Any, dividend_yield: Any
 ) -> Any:

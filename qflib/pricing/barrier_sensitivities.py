@@ -61,7 +61,7 @@ def barrier_greeks(
     -----
     O(n). The formulas of `barrier_option`, differentiated exactly (second-order forward mode): first derivatives err
     by some 1e-12 of the spot, second ones by 1e-12 of what they are in units of spot and total vol. On the barrier
-    they are those of the side that still lives.
+    it has been hit: they are those beyond it.
     Sources: Reiner and Rubinstein 1991; Haug 2007, section 4.17; Griewank and Walther 2008, ch. 13.
 
     Examples
@@ -184,4 +184,8 @@ class _Terms:
             near, far = select(self.beyond, c, a - b + e), select(self.beyond, a, b - c + e)
             return select(worthless, near, far) + (missed - back) * self.rebate
         near, far = select(self.beyond, a - c, b - e), select(self.beyond, a * 0.0, a - b + c - e)
-        return select(worthless, near, far) + self.at_hit(by_parts) * self.rebate
+        out = select(worthless, near, far)
+        if not self.rebate.any():
+            return out
+        # without a rebate its exponents may be imaginary: NaN that no 0 takes away
+        return select(self.rebate != 0.0, out + self.at_hit(by_parts) * self.rebate, out)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.pricing.american_forward import greeks_on_forward, implied_vol_by_style
+from qflib.pricing.inputs import signs
 from qflib.pricing.inversion import Model, Policy
 from qflib.pricing.sensitivities import Units, greeks, to_trader
 
@@ -108,7 +109,7 @@ def chain_greeks(frame: pd.DataFrame, units: Units = "natural") -> pd.DataFrame:
     if early.any():
         part, forward = chain[early], chain.loc[early, "forward"].to_numpy(np.float64)
         each = greeks_on_forward(
-            np.where(part["right"] == "call", 1.0, -1.0),
+            signs(part["right"].to_numpy()),
             forward,
             part["strike"].to_numpy(np.float64),
             np.maximum(part["years"].to_numpy(np.float64), 0.0),

@@ -15,6 +15,8 @@ from qflib.pricing.european import black76
 from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments, frozen
 from qflib.pricing.sensitivities import greeks
 
+_TERMS = ("spot", "strike", "years", "rate", "dividend_yield", "v0", "kappa", "theta", "sigma", "rho")
+
 
 def heston(
     right: RightLike,
@@ -65,7 +67,7 @@ def heston(
     >>> round(heston("call", 100, 100, 1.0, 0.01, 0.02, v0=0.04, kappa=4.0, theta=0.25, sigma=1.0, rho=-0.5), 9)
     16.070154917
     """
-    a = _given(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
+    a = heston_arguments(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
     return a.restore(_values(a)[0], "price")
 
 
@@ -113,7 +115,7 @@ def heston_greeks(
     >>> round(g["delta"], 6), round(g["vega"], 4)
     (0.599471, 4.0717)
     """
-    a = _given(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
+    a = heston_arguments(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
     found = dict(zip(HESTON_VALUES, _values(a), strict=True))
     found["vega"] = 2.0 * np.sqrt(a.values[6]) * found["variance_delta"]
     if not a.shape:
@@ -252,47 +254,25 @@ def _values(a: Arguments) -> Floats:
     return out
 
 
-def _given(
-    right: RightLike,
-    spot: NumberLike,
-    strike: NumberLike,
-    years: NumberLike,
-    rate: NumberLike,
-    dividend_yield: NumberLike,
-    v0: NumberLike,
-    kappa: NumberLike,
-    theta: NumberLike,
-    sigma: NumberLike,
-    rho: NumberLike,
-) -> Arguments:
-    a = arguments(
-        right,
-        spot=spot,
-        strike=strike,
-        years=years,
-        rate=rate,
-        dividend_yield=dividend_yield,
-        v0=v0,
-        kappa=kappa,
-        theta=theta,
-        sigma=sigma,
-        rho=rho,
-    )
-    check_heston(a)
-    return a
-
-
-def check_heston(a: Arguments) -> None:
-    """Hold the last five of the arguments, v0, kappa, theta, sigma and rho, to their ranges.
+def heston_arguments(right: RightLike, *terms: NumberLike, **more: NumberLike) -> Arguments:
+    """A model's arguments, checked and broadcast: `terms` are spot to rho in their order, `more` those that follow.
 
     Raises
     ------
     InputError
-        If one is out of it.
+        As `arguments`, or if v0, kappa, theta, sigma or rho is out of its range.
+
+    Examples
+    --------
+    >>> from qflib.pricing.heston_model import heston_arguments
+    >>> heston_arguments("put", 100.0, [90.0, 95.0], 1.0, 0.02, 0.0, 0.04, 1.5, 0.06, 0.6, -0.7, hurst=0.1).shape
+    (2,)
     """
+    a = arguments(right, **dict(zip(_TERMS, terms, strict=True)), **more)
     for name, x in zip(("v0", "kappa", "theta", "sigma"), a.values[6:10], strict=True):
         if not (x >= 0.0).all():
             raise InputError(f"Heston {name} {x[x < 0.0][0]} is out of range; it must be at least 0")
     rho = a.values[10]
     if not (np.abs(rho) < 1.0).all():
         raise InputError(f"Heston rho {rho[np.abs(rho) >= 1.0][0]} is out of range; it must be within -1 and 1")
+    return a

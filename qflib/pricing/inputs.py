@@ -54,7 +54,7 @@ def arguments(right: RightLike, **given: NumberLike) -> Arguments:
             if index is not None and not index.equals(value.index):
                 raise InputError(f"the Series {name} has another index than those before it; align them first")
             index = value.index
-    arrays = [_signs(right)] + [_checked(name, value) for name, value in given.items()]
+    arrays = [signs(right)] + [_checked(name, value) for name, value in given.items()]
     try:
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
     except ValueError:
@@ -78,7 +78,19 @@ def _flat(a: Floats, shape: tuple[int, ...]) -> Floats:
     return frozen(np.broadcast_to(a, shape)).reshape(-1)
 
 
-def _signs(right: RightLike) -> Floats:
+def signs(right: RightLike) -> Floats:
+    """+1 of calls, -1 of puts, in the shape given.
+
+    Raises
+    ------
+    InputError
+        If a right is neither.
+
+    Examples
+    --------
+    >>> signs(["call", "P"]).tolist()
+    [1.0, -1.0]
+    """
     if np.ndim(right) == 0:
         return np.array(_sign(right))
     given = np.asarray(right, dtype=object)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from qflib.errors import DataError, InputError, UnknownInstrumentError
-from qflib.pricing.american_forward import american_on_forward, carried_spot, implied_vol_by_style
+from qflib.pricing.american_forward import american_on_forward, carried_forward, carried_spot, implied_vol_by_style
 from qflib.pricing.european import black76
 from qflib.pricing.fx import checked_fx, coins, worth
+from qflib.pricing.nearest_forward import nearest_forwards
 from qflib.pricing.surface import YEAR, Surface
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Market:
         One without has the rate: they are exercised into the forward, as options on a future are.
     vol_status
         Option's symbol -> why it has a vol of its own, or none: see `implied_vol`.
+    forward_expiries
+        Underlying -> when its forward expires, None for a spot or perpetual: American options are priced on the forward
+        carried from there to their own expiry. Of one that is not here the forward is taken to be each option's own.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class Market:
     base: str = "USD"
     dividend_yields: Mapping[str, float] = field(default_factory=dict)
     vol_status: Mapping[str, str] = field(default_factory=dict)
+    forward_expiries: Mapping[str, pd.Timestamp | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_instant(self.at)
@@ -121,7 +126,7 @@ class Market:
         Market
             Marks are mids of two-sided quotes. An underlying's forward is the mid of the future that expires next, else
             of its perpetual, else of its spot. Vols are implied from the options' mids by Black-76 on that forward, of
-            American ones by `american`.
+            American ones by `american` on the spot that carries to it.
 
         Raises
         ------
@@ -166,9 +171,9 @@ class Market:
         marks = {str(s): float(p) for s, p in mid.items()}
         surfaces = {} if surfaces is None else dict(surfaces)
         more = (surfaces, dynamics, rate, fx or {}, base, dividend_yields or {})
-        bare = cls(at, instruments, _forwards(instruments, marks, at), marks, {}, *more)
-        vols, status = _vols(bare)
-        return cls(at, instruments, bare.forwards, marks, vols, *more, status)
+        forwards, expiries = nearest_forwards(instruments, marks, at)
+        vols, status = _vols(cls(at, instruments, forwards, marks, {}, *more, {}, expiries))
+        return cls(at, instruments, forwards, marks, vols, *more, status, expiries)
 
     def years(self, symbol: str) -> float:
         """ACT/365 years to the expiry instant, at least 0; NaN where it has none."""
@@ -194,7 +199,7 @@ class Market:
         return self.dividend_yields.get(underlying, self.rate)
 
     def spot(self, symbol: str) -> float:
-        """What an American option is exercised into: the spot that carries to the forward at its expiry.
+        """What an American option is exercised into: the spot that carries to the forward, over the forward's years.
 
         Raises
         ------
@@ -202,7 +207,38 @@ class Market:
             If there is no forward.
         """
         q = self.dividend_yield(self.instruments[symbol].underlying)
-        return float(carried_spot(self.forward(symbol), self.years(symbol), self.rate, q))
+        return float(carried_spot(self.own_forward(symbol), self.years(symbol), self.rate, q))
+
+    def own_forward(self, symbol: str) -> float:
+        """The underlying's forward, carried at the rate less the yield to the expiry of the instrument.
+
+        Raises
+        ------
+        DataError
+            If there is no forward.
+
+        Examples
+        --------
+        >>> import pandas as pd, qflib as qf
+        >>> put = qf.Instrument("A-P", kind="option", underlying="A", right="put", style="american", strike=100.0,
+        ...                     expiry=pd.Timestamp("2027-01-05T14:30Z"))
+        >>> table = qf.Instruments((qf.Instrument("A", kind="spot", underlying="A"), put))
+        >>> tops = pd.DataFrame({"bid": [100.0], "ask": [100.0]}, index=["A"])
+        >>> market = qf.Market.from_quotes(table, tops, pd.Timestamp("2026-01-05T14:30Z"), rate=0.05,
+        ...                                dividend_yields={"A": 0.0})
+        >>> round(market.own_forward("A-P"), 4), round(market.spot("A-P"), 4)
+        (105.1271, 100.0)
+        """
+        row = self.instruments[symbol]
+        from_years, q = self.forward_years(row.underlying), self.dividend_yield(row.underlying)
+        return float(carried_forward(self.forward(symbol), from_years, self.years(symbol), self.rate, q))
+
+    def forward_years(self, underlying: str) -> float:
+        """ACT/365 years to the expiry of an underlying's forward; NaN where that is each option's own."""
+        if underlying not in self.forward_expiries:
+            return float("nan")
+        expiry = self.forward_expiries[underlying]
+        return 0.0 if expiry is None else max(float((expiry - self.at) / YEAR), 0.0)
 
     @cached_property
     def coins(self) -> Mapping[str, tuple[str, str]]:
@@ -270,10 +306,11 @@ class Market:
         forward = self.forward(symbol)
         if row.kind != "option":
             return forward
-        terms = (row.right, forward, row.strike, self.years(symbol), self.vol(symbol), self.rate)
+        terms = (row.strike, self.years(symbol), self.vol(symbol), self.rate)
         if row.style == "american":
-            return float(american_on_forward(*terms, self.dividend_yield(row.underlying)))
-        value = float(black76(*terms))
+            q = self.dividend_yield(row.underlying)
+            return float(american_on_forward(row.right, self.own_forward(symbol), *terms, q))
+        value = float(black76(row.right, forward, *terms))
         return value / forward if row.inverse else value
 
     def to_frame(self) -> pd.DataFrame:
@@ -341,20 +378,6 @@ def _check_instant(at: pd.Timestamp) -> None:
         raise InputError(f"at={at} has no time zone; give an instant as 2026-01-05T14:30Z")
 
 
-def _forwards(instruments: Instruments, marks: Mapping[str, float], at: pd.Timestamp) -> dict[str, float]:
-    best: dict[str, tuple[tuple[int, int], float]] = {}
-    for r in instruments:
-        mark = marks.get(r.symbol, float("nan"))
-        expired = r.expiry is not None and r.expiry <= at
-        if r.kind == "option" or expired or not np.isfinite(mark):
-            continue
-        when = 0 if r.expiry is None else r.expiry.as_unit("ns").value
-        rank = ({"future": 0, "perpetual": 1, "spot": 2}[r.kind], when)
-        if r.underlying not in best or rank < best[r.underlying][0]:
-            best[r.underlying] = (rank, mark)
-    return {u: best[u][1] if u in best else float("nan") for u in instruments.underlyings}
-
-
 def _vols(market: Market) -> tuple[dict[str, float], dict[str, str]]:
     rows = [r for r in market.instruments if r.kind == "option"]
     if not rows:
@@ -368,6 +391,8 @@ def _vols(market: Market) -> tuple[dict[str, float], dict[str, str]]:
     early = np.array([r.style == "american" for r in rows], bool)
     q = np.array([market.dividend_yield(r.underlying) for r in rows])
     rate = np.full(len(rows), market.rate)
+    from_years = np.array([market.forward_years(r.underlying) for r in rows])
+    forward = np.where(early, carried_forward(forward, from_years, years, market.rate, q), forward)
     iv, status = implied_vol_by_style(early, pd.Series(price), right, strike, years, forward, rate, q)
     symbols = [r.symbol for r in rows]
     return dict(zip(symbols, iv.tolist(), strict=True)), dict(zip(symbols, map(str, status), strict=True))

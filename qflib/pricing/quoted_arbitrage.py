@@ -56,7 +56,8 @@ def quoted_calendars(chain: pd.DataFrame) -> pd.Series[int]:
     ----------
     chain
         A chain frame, as `quoted_butterflies` takes it, with years and rate. A strike's neighbouring expiries are
-        compared where they have the same forward: neither right then loses value with time.
+        compared where they have the same forward: neither right then loses value with time. Where a column `style`
+        says american, rows are compared with each other, as they are paid: the right to wait is never worth less.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def quoted_calendars(chain: pd.DataFrame) -> pd.Series[int]:
 
     Notes
     -----
-    Prices are compared undiscounted. O(n log n).
+    Prices of Europeans are compared undiscounted. O(n log n).
     Source: Carr and Madan 2005, as above.
 
     Examples
@@ -85,11 +86,11 @@ def quoted_calendars(chain: pd.DataFrame) -> pd.Series[int]:
 
 
 class _Rows(NamedTuple):
-    """A chain's columns in order, prices undiscounted."""
+    """A chain's columns in order, prices of Europeans undiscounted."""
 
     expiries: pd.Index[Any]
     expiry: NDArray[np.int64]  # place among the expiries
-    right: NDArray[np.int64]
+    right: NDArray[np.int64]  # calls and puts of each style
     strike: Floats
     forward: Floats
     bid: Floats
@@ -101,7 +102,12 @@ class _Rows(NamedTuple):
         codes, expiries = pd.factorize(chain["expiry"], sort=True)
         right = chain["right"].isin(["call", "c", "C"]).to_numpy().astype(np.int64)
         strike, forward, bid, ask = (chain[c].to_numpy(np.float64) for c in ("strike", "forward", "bid", "ask"))
-        grown = np.exp((chain["rate"] * chain["years"]).to_numpy(np.float64)) if "rate" in chain else 1.0
+        grown = (
+            np.exp((chain["rate"] * chain["years"]).to_numpy(np.float64)) if "rate" in chain else np.ones(len(chain))
+        )
+        if "style" in chain:
+            american = (chain["style"] == "american").to_numpy(bool)
+            right, grown = right + 2 * american, np.where(american, 1.0, grown)
         keys = {"expiry": codes, "right": right, "strike": strike}
         order = np.lexsort([keys[n] for n in reversed(by)])
         inverse = "inverse" in chain and bool(chain["inverse"].any())

@@ -9,8 +9,8 @@ import pandas as pd
 
 from qflib.errors import InputError
 from qflib.kernels.rough_heston import rough_heston_slice
-from qflib.pricing.heston_model import check_heston
-from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike, arguments
+from qflib.pricing.heston_model import heston_arguments
+from qflib.pricing.inputs import Arguments, Floats, NumberLike, RightLike
 
 _MOST_STEPS = 4_000
 
@@ -65,7 +65,8 @@ def rough_heston(
     >>> rough_heston("call", 100, [75, 100, 130], *terms).round(2)
     array([28.39,  8.34,  0.2 ])
     """
-    a = _given(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho, hurst, steps)
+    terms = (spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
+    a = _given(right, *terms, hurst=hurst, steps=steps)
     return a.restore(_values(a, steps)["price"], "price")
 
 
@@ -117,45 +118,18 @@ def rough_heston_greeks(
     >>> round(g["delta"], 4), round(g["vega"], 3)
     (0.7326, 30.612)
     """
-    a = _given(right, spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho, hurst, steps)
+    terms = (spot, strike, years, rate, dividend_yield, v0, kappa, theta, sigma, rho)
+    a = _given(right, *terms, hurst=hurst, steps=steps)
     found = _values(a, steps)
     if not a.shape:
         return {name: float(column[0]) for name, column in found.items()}
     return pd.DataFrame(found, index=a.index)
 
 
-def _given(
-    right: RightLike,
-    spot: NumberLike,
-    strike: NumberLike,
-    years: NumberLike,
-    rate: NumberLike,
-    dividend_yield: NumberLike,
-    v0: NumberLike,
-    kappa: NumberLike,
-    theta: NumberLike,
-    sigma: NumberLike,
-    rho: NumberLike,
-    hurst: NumberLike,
-    steps: int,
-) -> Arguments:
+def _given(right: RightLike, *terms: NumberLike, hurst: NumberLike, steps: int) -> Arguments:
     if not 20 <= steps <= _MOST_STEPS:
         raise InputError(f"steps {steps} are out of range; give 20 to {_MOST_STEPS}")
-    a = arguments(
-        right,
-        spot=spot,
-        strike=strike,
-        years=years,
-        rate=rate,
-        dividend_yield=dividend_yield,
-        v0=v0,
-        kappa=kappa,
-        theta=theta,
-        sigma=sigma,
-        rho=rho,
-        hurst=hurst,
-    )
-    check_heston(a)
+    a = heston_arguments(right, *terms, hurst=hurst)
     _, _, _, times, _, _, v, speed, mean, _, _, rough = a.values
     if not ((rough > 0.0) & (rough <= 0.5)).all():
         raise InputError(f"hurst {rough[(rough <= 0.0) | (rough > 0.5)][0]} is out of range; give above 0 to 1/2")

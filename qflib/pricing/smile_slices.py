@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from qflib.errors import QflibError
 from qflib.pricing.inputs import Floats
 from qflib.pricing.surface import Surface
 from qflib.pricing.svi import svi_durrleman
@@ -22,7 +24,7 @@ _FINEST_VOL, _WIDE_VOL = 0.001, 0.1  # half-spreads: as the surface's fit weighs
 
 
 def fit_slices(quotes: pd.DataFrame, surface: Surface) -> dict[Any, SviSlice]:
-    """A raw SVI slice of each expiry of a surface that has five quotes, errors in half-spreads of vol.
+    """A raw SVI slice of each expiry of a surface that has five quotes, not all of one strike, errors in half-spreads.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def fit_slices(quotes: pd.DataFrame, surface: Surface) -> dict[Any, SviSlice]:
     Returns
     -------
     dict
-        Expiry -> slice.
+        Expiry -> slice; of one whose fit does not end there is none.
 
     Notes
     -----
@@ -52,17 +54,20 @@ def fit_slices(quotes: pd.DataFrame, surface: Surface) -> dict[Any, SviSlice]:
     [True, True]
     """
     made = {}
-    for theta, (expiry, own) in zip(surface.theta, quotes.groupby("expiry", sort=True), strict=True):
-        if len(own) < _FEWEST:
+    thetas = dict(zip(np.sort(surface.quotes["expiry"].unique()), surface.theta, strict=True))
+    for expiry, own in quotes.groupby("expiry", sort=True):
+        if expiry not in thetas or len(own) < _FEWEST or own["k"].nunique() < 2:
             continue
+        theta = thetas[expiry]
         phi = surface.eta / (theta**surface.gamma * (1.0 + theta) ** (1.0 - surface.gamma))
         begin = svi_from_natural(0.0, 0.0, surface.rho, float(theta), float(phi))
         half = (0.5 * (own["ask_iv"] - own["bid_iv"])).clip(lower=_FINEST_VOL).fillna(_WIDE_VOL)
         iv, years = own["iv"].to_numpy(np.float64), own["years"].to_numpy(np.float64)
         weights = 1.0 / (2.0 * iv * years * half.to_numpy(np.float64))  # half-spreads of total variance
-        made[expiry] = fit_svi(
-            own["k"].to_numpy(np.float64), iv * iv * years, weights=weights, start=(begin["m"], begin["sigma"])
-        )
+        with suppress(QflibError, ValueError, np.linalg.LinAlgError):  # the solver's own words
+            made[expiry] = fit_svi(
+                own["k"].to_numpy(np.float64), iv * iv * years, weights=weights, start=(begin["m"], begin["sigma"])
+            )
     return made
 
 
@@ -77,8 +82,8 @@ def slice_flags(slices: Mapping[Any, SviSlice]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index expiry; least_g, least_g_k, and least_rise from the slice before on the range that both quote: NaN of the
-        first, and where there is none.
+        Index expiry; least_g, least_g_k, NaN of a slice of one strike, and least_rise from the slice before on the
+        range that both quote: NaN of the first, and where there is none.
 
     Notes
     -----
@@ -98,6 +103,9 @@ def slice_flags(slices: Mapping[Any, SviSlice]) -> pd.DataFrame:
     rows: dict[Any, tuple[float, float, float]] = {}
     for expiry, s in slices.items():
         k = _grid(s, s)
+        if not k.size:
+            rows[expiry] = (float("nan"),) * 3
+            continue
         g: Floats = svi_durrleman(k, s.a, s.b, s.rho, s.m, s.sigma)
         rows[expiry] = float(g.min()), float(k[int(g.argmin())]), float("nan")
     for near, far in pairwise(slices):

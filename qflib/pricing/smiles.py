@@ -34,7 +34,7 @@ class Smiles:
         Why there is none; empty where there is one.
     slices
         Expiry -> raw SVI slice, closer to its own quotes than the surface and free to have arbitrage where they do;
-        expiries with fewer than five quotes have none.
+        expiries with fewer than five quotes, with quotes of one strike alone or whose fit does not end have none.
     quotes
         The chain's index; columns expiry, years, right, strike, forward, k = ln(strike / forward), bid_iv, iv, ask_iv
         (NaN where a price has no vol), iv_status (of the mid), used (out of the money, what the fits are of), the fits

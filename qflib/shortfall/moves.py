@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +25,15 @@ class Moves:
     horizon_ns: int
 
 
-def moves_of(history: pd.DataFrame, horizon_ns: int) -> Moves:
-    """All (overlapping) moves of a history over a horizon.
+def moves_of(history: pd.DataFrame, horizon_ns: int, fx: Sequence[str] = ()) -> Moves:
+    """All (overlapping) moves of a history over a horizon; rates of exchange, named in `fx`, need not have a vol.
 
     Raises
     ------
     InputError
         If columns, index or values are not those of a history, or it has too few rows.
     """
-    names = _checked(history)
+    names = _checked(history, fx)
     spot = np.column_stack([history[(u, "spot")].to_numpy(np.float64) for u in names])
     vol = np.column_stack(
         [
@@ -62,7 +63,7 @@ def moves_of(history: pd.DataFrame, horizon_ns: int) -> Moves:
     return Moves(names, returns, shifts, horizon_ns)
 
 
-def _checked(history: object) -> tuple[str, ...]:
+def _checked(history: object, fx: Sequence[str]) -> tuple[str, ...]:
     if not isinstance(history, pd.DataFrame) or history.columns.nlevels != 2:
         raise InputError("history is no DataFrame with columns (underlying, 'spot' | 'atm_vol'); give one")
     index = history.index
@@ -71,10 +72,16 @@ def _checked(history: object) -> tuple[str, ...]:
     if not index.is_monotonic_increasing or index.has_duplicates:
         raise InputError("history is not in order of time, or has a time twice; sort it and drop doubles")
     names = tuple(dict.fromkeys(str(u) for u in history.columns.get_level_values(0)))
+    if isinstance(fx, str) or (unknown := [u for u in fx if u not in names]):
+        wrong = fx if isinstance(fx, str) else unknown[0]
+        raise InputError(f"fx has {wrong!r}; expected a list of rates of exchange that the history has, as ['EUR/USD']")
     for u in names:
-        for what in ("spot",) if "/" in u else ("spot", "atm_vol"):  # a rate of exchange need not have a vol
+        for what in ("spot",) if u in fx else ("spot", "atm_vol"):
             if (u, what) not in history.columns:
-                raise InputError(f"history has no column ({u!r}, {what!r}); give spot and atm_vol of every underlying")
+                more = f", or name it in fx=[{u!r}] if it is a rate of exchange without options" if "/" in u else ""
+                raise InputError(
+                    f"history has no column ({u!r}, {what!r}); give spot and atm_vol of every underlying{more}"
+                )
     if not names:
         raise InputError("history has no columns; give spot and atm_vol of one underlying at least")
     return names

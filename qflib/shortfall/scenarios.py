@@ -266,19 +266,22 @@ class ScenarioSet:
         )
 
 
-def historical(history: pd.DataFrame, horizon: str | pd.Timedelta = "1D", n: int | None = 1000) -> ScenarioSet:
+def historical(
+    history: pd.DataFrame, horizon: str | pd.Timedelta = "1D", n: int | None = 1000, *, fx: Sequence[str] = ()
+) -> ScenarioSet:
     """The last n moves that happened, jointly over all underlyings.
 
     Parameters
     ----------
     history
-        UTC index; columns (underlying, "spot" | "atm_vol"), one row a period (a trading day). A rate of exchange
-        ("EUR/USD") needs no atm_vol.
+        UTC index; columns (underlying, "spot" | "atm_vol"), one row a period (a trading day).
     horizon
         A multiple of the period: overlapping moves over so many rows. Below the period: moves of one row, scaled by
         √(horizon / period).
     n
         How many, the newest; None: all.
+    fx
+        Underlyings that are rates of exchange without options ("EUR/USD"): they need no atm_vol, their vols stay.
 
     Returns
     -------
@@ -287,7 +290,8 @@ def historical(history: pd.DataFrame, horizon: str | pd.Timedelta = "1D", n: int
     Raises
     ------
     InputError
-        If the history lacks columns or rows, has a naive index, or values that are NaN or not positive.
+        If the history lacks columns or rows, has a naive index, or values that are NaN or not positive; or if fx names
+        what it does not have.
 
     Notes
     -----
@@ -303,7 +307,7 @@ def historical(history: pd.DataFrame, horizon: str | pd.Timedelta = "1D", n: int
     >>> scenarios.historical(history, horizon="1D", n=3).spot_return.ravel().round(4)
     array([ 0.0101,  0.02  , -0.0098])
     """
-    m = moves_of(history, horizon_ns(horizon))
+    m = moves_of(history, horizon_ns(horizon), fx)
     return _historical(m, n)
 
 
@@ -313,6 +317,8 @@ def default(
     n_historical: int | None = 1000,
     n_simulated: int = 9000,
     seed: int = 7,
+    *,
+    fx: Sequence[str] = (),
 ) -> ScenarioSet:
     """Historical scenarios followed by simulated ones of the same joint law.
 
@@ -321,7 +327,7 @@ def default(
 
     Parameters
     ----------
-    history, horizon
+    history, horizon, fx
         As in `historical`.
     n_historical, n_simulated
         How many of each; n_historical None: all.
@@ -351,7 +357,7 @@ def default(
     """
     if n_simulated < 0:
         raise InputError(f"n_simulated is {n_simulated}; expected 0 or more")
-    m = moves_of(history, horizon_ns(horizon))
+    m = moves_of(history, horizon_ns(horizon), fx)
     past = _historical(m, n_historical)
     if n_simulated == 0:
         return past

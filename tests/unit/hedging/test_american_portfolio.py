@@ -202,3 +202,52 @@ def test_in_another_currency() -> None:
     dollars = pf.scenario_pnl(m, scen)
     euros = pf.scenario_pnl(m, scen.with_fx({"EUR": fx}), currency="EUR")
     np.testing.assert_allclose(euros, dollars / (1.1 * (1 + fx)), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("accuracy", ["full", "fast"])
+@pytest.mark.parametrize("n", [40, 2_000])
+def test_options_are_on_the_forward_of_their_own_expiry(n: int, accuracy: Literal["full", "fast"]) -> None:
+    """Of a spot's market: each option's forward is the spot, carried to its expiry; tables and single prices alike."""
+    rate, q, scen = 0.05, 0.01, scenarios(n)
+    held = ("A2-104-p", "A3-104-p", "A3-100-p")
+    m = market(rate, q, forward_expiries={"A": None})
+    want, room = np.zeros(n), 0.0
+    move, shift = scen.shocks("A")
+    for symbol in held:
+        r = TABLE[symbol]
+        years = (r.expiry - AT) / pd.Timedelta(days=365)  # type: ignore[operator]
+        left = years - scen.horizon_ns / YEAR_NS
+        spot = 101.0 * (1.0 + move) * math.exp((rate - q) * (years - left))
+        vol = np.maximum(m.vols[symbol] + shift, 0.01)
+        now = american("put", 101.0, r.strike, years, rate, q, m.vols[symbol])
+        want += 100.0 * (np.asarray(american("put", spot, r.strike, left, rate, q, vol)) - now)
+        assert of({symbol: 1.0}).value(m)[0].price[0] == pytest.approx(now, abs=1e-9)
+        room += 100.0 * 150.0 * 1e-6
+    got = of(dict.fromkeys(held, 1.0)).scenario_pnl(m, scen, accuracy=accuracy)
+    np.testing.assert_allclose(got, want, rtol=0, atol=room)
+
+
+@pytest.mark.parametrize("q", [0.0, 0.05])
+def test_greeks_are_in_the_markets_forward(q: float) -> None:
+    """Against differences of prices in the spot, which here is the market's forward."""
+    symbol, rate = "A3-104-p", 0.05
+    r, m = TABLE[symbol], market(rate, q, forward_expiries={"A": None})
+    years, vol = (r.expiry - AT) / pd.Timedelta(days=365), m.vols[symbol]  # type: ignore[operator]
+    h = 0.5
+
+    def price(spot: float, at_rate: float = rate, at_vol: float = vol) -> float:
+        return 100.0 * float(american("put", spot, 104.0, years, at_rate, q, at_vol))
+
+    up, mid, down = price(101.0 + h), price(101.0), price(101.0 - h)
+    g = of({symbol: 1.0}).greeks(m).iloc[0]
+    assert g["value"] == pytest.approx(mid, abs=1e-6)
+    assert g["delta"] == pytest.approx((up - down) / (2 * h), rel=1e-4)
+    assert g["gamma"] == pytest.approx((up - 2 * mid + down) / h**2, rel=1e-3)
+    rise = [(price(101.0 + s, at_vol=vol + 1e-3) - price(101.0 + s, at_vol=vol - 1e-3)) / 2e-3 for s in (h, -h)]
+    assert g["vanna"] == pytest.approx((rise[0] - rise[1]) / (2 * h), rel=2e-2)
+    third = (price(101 + 4 * h) - 2 * price(101 + 2 * h) + 2 * price(101 - 2 * h) - price(101 - 4 * h)) / 16 / h**3
+    assert g["speed"] == pytest.approx(third, rel=5e-2)
+    if q != rate:
+        assert g["rho"] == pytest.approx((price(101.0, rate + 1e-4) - price(101.0, rate - 1e-4)) / 2e-4, rel=1e-3)
+    cash = of({symbol: 1.0}).greeks(m, units="trader").iloc[0]
+    assert cash["delta"] == pytest.approx(101.0 * g["delta"], rel=1e-12)

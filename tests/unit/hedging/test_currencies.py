@@ -274,10 +274,10 @@ def test_a_history_of_rates_of_exchange_joins() -> None:
     rng = np.random.default_rng(3)
     dax, eur = (np.exp(np.cumsum(rng.normal(0, s, 60))) for s in (0.01, 0.005))
     history = pd.DataFrame({("DAX", "spot"): dax, ("DAX", "atm_vol"): 0.2, ("EUR/USD", "spot"): eur}, days)
-    past = made_of.historical(history, n=50)
+    past = made_of.historical(history, n=50, fx=["EUR/USD"])
     np.testing.assert_allclose(past.shocks("EUR/USD")[0], (eur[1:] / eur[:-1] - 1)[-50:])
     assert not past.shocks("EUR/USD")[1].any()
-    both = made_of.default(history, n_historical=50, n_simulated=5_000)
+    both = made_of.default(history, n_historical=50, n_simulated=5_000, fx=["EUR/USD"])
     r = both.spot_return[50:]
     assert np.corrcoef(r.T)[0, 1] == pytest.approx(
         np.corrcoef(np.log(history.xs("spot", axis=1, level=1)).diff().dropna().T)[0, 1], abs=0.05

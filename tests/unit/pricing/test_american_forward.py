@@ -190,3 +190,53 @@ def test_chains_by_style(q: float | None) -> None:
         frame.qf.implied_vol(price="mid", model="normal")
     with pytest.raises(InputError, match="american and inverse"):
         frame.assign(inverse=True).qf.implied_vol(price="mid")
+
+
+YEAR_ON = AT + pd.Timedelta(365, "D")
+#: What quotes the forward, when that expires, what it is quoted at for a spot of 100.
+CARRIERS = [("spot", None), ("perpetual", None), ("future", AT + pd.Timedelta(31, "D")), ("future", YEAR_ON)]
+
+
+@pytest.mark.parametrize(("kind", "expiry"), CARRIERS)
+@pytest.mark.parametrize("q", [0.0, 0.02, 0.08])
+def test_the_spot_is_of_the_forwards_expiry_not_the_options(kind: str, expiry: pd.Timestamp | None, q: float) -> None:
+    rate, tenor = 0.05, 0.0 if expiry is None else (expiry - AT) / pd.Timedelta(days=365)
+    option = {"kind": "option", "underlying": "A", "right": "put", "strike": 100.0, "expiry": YEAR_ON}
+    table = Instruments(
+        (
+            Instrument("A", kind=kind, underlying="A", expiry=expiry),  # type: ignore[arg-type]
+            Instrument("AP", style="american", **option),  # type: ignore[arg-type]
+            Instrument("EP", style="european", **option),  # type: ignore[arg-type]
+        )
+    )
+    forward, put = 100.0 * np.exp((rate - q) * tenor), american("put", 100.0, 100.0, 1.0, rate, q, 0.2)
+    mids = {"A": forward, "AP": put, "EP": black76("put", forward, 100.0, 1.0, 0.2, rate)}
+    m = Market.from_quotes(table, pd.DataFrame({"bid": mids, "ask": mids}), AT, rate=rate, dividend_yields={"A": q})
+    assert m.forward_years("A") == pytest.approx(tenor, abs=1e-15)
+    assert m.spot("AP") == pytest.approx(100.0, rel=1e-14)
+    assert m.own_forward("AP") == pytest.approx(100.0 * np.exp(rate - q), rel=1e-14)
+    assert (m.vol("AP"), m.vol("EP")) == (pytest.approx(0.2, abs=1e-7), pytest.approx(0.2, abs=1e-9))
+    unquoted = pd.DataFrame({"bid": mids, "ask": mids}).drop("AP")
+    bare = Market.from_quotes(table, unquoted, AT, rate=rate, dividend_yields={"A": q})
+    assert bare.mark("AP") == pytest.approx(put, abs=1e-6)
+
+
+def test_one_expiry_has_the_bits_it_had() -> None:
+    years = (JUNE - AT) / pd.Timedelta(days=365)
+    tops = pd.DataFrame({"bid": {"A.F": 101.0}, "ask": {"A.F": 101.0}})
+    m = Market.from_quotes(TABLE, tops, AT, rate=0.06, dividend_yields={"A": 0.01})
+    assert m.own_forward("A-P") == 101.0
+    assert m.spot("A-P") == carried_spot(101.0, years, 0.06, 0.01)
+    # a forward without an expiry told is each option's own
+    assert Market(AT, TABLE, {"A": 101.0}, {}, {}, rate=0.06, dividend_yields={"A": 0.01}).own_forward("A-P") == 101.0
+
+
+@pytest.mark.parametrize(
+    ("right", "sign"), [("call", 1.0), ("c", 1.0), ("C", 1.0), ("put", -1.0), ("p", -1.0), ("P", -1.0)]
+)
+def test_rights_are_spelt_in_every_way(right: str, sign: float) -> None:
+    terms = {"right": right, "strike": 100.0, "expiry": JUNE, "years": 0.5, "forward": 102.0, "rate": 0.05}
+    frame = pd.DataFrame({**terms, "style": "american", "iv": 0.3}, index=["A"])
+    g = frame.qf.greeks().loc["A"]
+    assert g["price"] == pytest.approx(american_on_forward(sign, 102.0, 100.0, 0.5, 0.3, 0.05, 0.05), rel=1e-12)
+    assert np.sign(g["delta"]) == sign

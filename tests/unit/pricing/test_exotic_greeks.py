@@ -84,6 +84,33 @@ def test_barriers_whose_rebate_is_integrated(rate, q, level):
     close(got, want, scale=100.0, tolerance=1e-9)
 
 
+@pytest.mark.parametrize("kind", ["UpOut", "DownOut"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_barriers_without_rebate_at_negative_rates(kind, sign):
+    """A rebate's exponents are imaginary there, which a row without one must not feel, alone or among others."""
+    level = 120.0 if kind == "UpOut" else 85.0
+    at = (100.0, 100.0, 0.5, -0.005, -0.005, 0.1)
+    name, right = {"U": "up_out", "D": "down_out"}[kind[0]], "call" if sign > 0 else "put"
+    want = differentiated(lambda s, k, t, r, q, v: figures.barrier(kind, sign, s, k, level, 0.0, t, r, q, v), at)
+    close(barrier_greeks(name, right, *at[:2], level, *at[2:]), want, scale=100.0, tolerance=1e-11)
+    paid = differentiated(lambda s, k, t, r, q, v: figures.barrier(kind, sign, s, k, level, 2.0, t, r, q, v), at)
+    both = barrier_greeks(name, right, *at[:2], level, *at[2:], rebate=[0.0, 2.0])
+    close(both.loc[0], want, scale=100.0, tolerance=1e-11)
+    close(both.loc[1], paid, scale=100.0, tolerance=1e-9)
+    rates = barrier_greeks(name, right, *at[:2], level, 0.5, [-0.005, 0.03], -0.005, 0.1, rebate=[0.0, 2.0])
+    close(rates.loc[0], want, scale=100.0, tolerance=1e-11)
+
+
+def test_barriers_on_the_barrier_are_hit():
+    terms = (100.0, 90.0, 0.5, 0.03, 0.01, 0.3)
+    out = barrier_greeks("down_out", "call", 90.0, *terms, rebate=3.0)
+    assert out["price"] == 3.0
+    assert all(out[name] == 0.0 for name in NAMES)
+    vanilla = greeks("call", 100.0, 0.5, 0.3, spot=90.0, rate=0.03, dividend_yield=0.01)
+    close(barrier_greeks("down_in", "call", 90.0, *terms), {n: vanilla[n] for n in NAMES}, tolerance=1e-12)
+    assert abs(barrier_greeks("down_out", "call", 90.0 * (1 + 1e-9), *terms)["delta"]) > 0.1  # where it still lives
+
+
 def test_barriers_in_and_out_are_the_vanilla():
     spot = np.array([91.0, 100.0, 130.0])
     terms = ("call", spot, 100.0, 90.0, 0.5, 0.03, 0.01, 0.3)

@@ -141,6 +141,24 @@ def test_quoted_calendars_are_found_at_one_forward_alone() -> None:
     assert quoted_calendars(other).tolist() == [0, 0, 0]
 
 
+def test_american_calendars_are_compared_as_they_are_paid() -> None:
+    """A deep put of a high rate: worth its payoff, 40, at every expiry; grown at the rate the later one is dearer."""
+    terms = {"right": "put", "strike": 140.0, "forward": 100.0, "expiry": EXPIRIES, "years": [0.1, 0.5, 1.0]}
+    rows = pd.DataFrame({**terms, "rate": -0.1, "bid": 39.9, "ask": 40.1})  # grown prices fall
+    assert quoted_calendars(rows).tolist() == [0, 1, 1]
+    assert quoted_calendars(rows.assign(style="european")).tolist() == [0, 1, 1]
+    assert quoted_calendars(rows.assign(style="american")).tolist() == [0, 0, 0]
+    # with a rate above 0, growth would hide what costs less
+    cheap = rows.assign(rate=0.1, bid=[40.0, 39.0, 38.0], ask=[40.1, 39.1, 38.1])
+    assert quoted_calendars(cheap).tolist() == [0, 0, 0]
+    assert quoted_calendars(cheap.assign(style="american")).tolist() == [0, 1, 1]
+    # styles are not set against each other, nor keep each other's rows apart
+    both = pd.concat([cheap.assign(style="american"), cheap.assign(style="european")], ignore_index=True)
+    assert quoted_calendars(both).tolist() == [0, 1, 1]
+    mixed = cheap.assign(style=["american", "european", "american"])
+    assert quoted_calendars(mixed).tolist() == [0, 0, 1]
+
+
 def test_butterflies_against_a_slow_twin() -> None:
     rng = np.random.default_rng(5)
     for _ in range(50):
@@ -197,6 +215,38 @@ def test_too_few_quotes_say_so() -> None:
     assert smiles.curve(EXPIRIES[0], "ssvi")[0].size > 0, "four quotes tell the surface its level"
     assert smiles.expiries["least_g"].isna().tolist() == [True, False, False]
     assert np.isfinite(smiles.expiries["atm_vol"]).all()
+
+
+@pytest.mark.parametrize("j", [0, 2])
+def test_an_expiry_of_one_strike_has_no_slice(j: int) -> None:
+    rows = chain()
+    own = rows[(rows["expiry"] == EXPIRIES[j]) & (rows["strike"] == 105.0)]
+    copies = pd.concat([own] * 6).set_axis([f"{i}" for i in range(12)])
+    smiles = fit_smiles(pd.concat([copies, rows[rows["expiry"] != EXPIRIES[j]]]))
+    assert smiles.reason == ""
+    assert smiles.surface is not None
+    assert list(smiles.slices) == [e for e in EXPIRIES if e != EXPIRIES[j]]
+    assert smiles.expiries["least_g"].isna().tolist() == [e == EXPIRIES[j] for e in EXPIRIES]
+    assert smiles.expiries.loc[EXPIRIES[j], "n_used"] == 6
+    assert np.isfinite(smiles.expiries["atm_vol"]).all()
+    one = fit_svi(np.full(6, 0.05), np.full(6, 0.02))
+    assert slice_flags({EXPIRIES[j]: one}).isna().all(axis=None)
+
+
+def test_a_slice_whose_fit_does_not_end_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from qflib.pricing import smile_slices
+
+    rows, whole = chain(), fit_smiles(chain())
+
+    def failing(k: Any, w: Any, **more: Any) -> Any:
+        if np.array_equal(w, whole.slices[EXPIRIES[1]].quotes["variance"]):
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return fit_svi(k, w, **more)
+
+    monkeypatch.setattr(smile_slices, "fit_svi", failing)
+    smiles = fit_smiles(rows)
+    assert list(smiles.slices) == [EXPIRIES[0], EXPIRIES[2]]
+    assert smiles.surface is not None
 
 
 def test_an_option_without_a_vol_has_its_status() -> None:

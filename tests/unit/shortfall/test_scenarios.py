@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,6 +132,23 @@ def test_torn_chunks_are_told() -> None:
         ScenarioSet.from_tables([(head, wrong), *chunks[1:]])
     with pytest.raises(DataError, match="no chunk"):
         ScenarioSet.from_tables([])
+
+
+@pytest.mark.parametrize("make", [scenarios.historical, scenarios.default])
+def test_an_underlying_with_a_pairs_name_needs_its_vol_unless_it_is_told_a_rate(make: Any) -> None:
+    h = history(1_100)
+    h = h.rename(columns={"BETA": "BTC/USDT"}, level=0)
+    bare = h.drop(columns=[("BTC/USDT", "atm_vol")])
+    with pytest.raises(InputError, match=r"no column \('BTC/USDT', 'atm_vol'\).*name it in fx=\['BTC/USDT'\]"):
+        make(bare)
+    assert make(h, fx=[]).shocks("BTC/USDT")[1].std() > 0
+    assert make(h, fx=["BTC/USDT"]) == make(h)  # it has a vol
+    rate = make(bare, fx=["BTC/USDT"])
+    assert not rate.shocks("BTC/USDT")[1].any()
+    assert rate.shocks("ACME")[1].std() > 0
+    for wrong in (["EUR/USD"], "BTC/USDT"):
+        with pytest.raises(InputError, match="expected a list of rates of exchange that the history has"):
+            make(bare, fx=wrong)
 
 
 @pytest.mark.parametrize(
