@@ -192,7 +192,7 @@ class Grids:
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._grids = {}
-        for i, (p, u, book) in enumerate(state["grids.of"].tolist()):
+        for i, (p, u, book) in enumerate(state.get("grids.of", np.zeros((0, 3), np.int64)).tolist()):
             first, *rows = state[f"grids.{i}.first"].tolist()
             references = state[f"grids.{i}.references"].copy()
             grid = self._grids[p, u, book] = _Grid(state[f"grids.{i}.set"][0].decode(), references.shape[1])

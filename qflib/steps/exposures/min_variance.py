@@ -111,6 +111,9 @@ class MinVariance:
     def load(self, state: State) -> None:
         """Go on from a state."""
         for u, fit in enumerate(self._fits):
+            if f"min_variance.{u}.times" not in state:  # from before there was a fit
+                self._fits[u] = _Fit(fit.options)
+                continue
             fit.period, fit.time_ns = state[f"min_variance.{u}.times"].tolist()
             fit.quotes = state[f"min_variance.{u}.quotes"].copy()
             fit.quoted_ns = state[f"min_variance.{u}.quoted_ns"].copy()
