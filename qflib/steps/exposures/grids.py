@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.option_grid import REFERENCES, refresh_grid
+from qflib.kernels.option_grid import REFERENCES, changed_since, refresh_grid
 from qflib.kernels.scenario_grid import grid_pnl
 from qflib.records.schema import frozen
 from qflib.steps.exposures.revaluation import VOL_FLOOR, Revaluation, Shocks, Valued
@@ -22,11 +22,15 @@ from qflib.steps.state import State
 
 F8 = NDArray[np.float64]
 
-#: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L.
+#: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L: a trial,
+#: not a bound; between trials, and at the scenarios not tried, the tests allow five times as much.
 NEAR_ENOUGH = 1e-5
-_TRIED = 96
+_TRIED = 192  # scenarios: half of all, half of those with the lowest volatilities, where values bend most
+_LOW = frozen(np.concatenate([np.arange(64), 64 + 16 * np.arange(_TRIED // 2 - 64)]))
 _SIZES = ((65, 9), (129, 9), (129, 17), (257, 17))  # nodes of forwards, of vol shifts
 _DRIFT = 0.02  # log move of the forward beyond which a grid is made anew around it
+_CHANGED = 0.1  # relative changes of volatility and quantity, over all, beyond which a grid is made anew and tried,
+_CHANGED_ONE = 0.5  # or of one option's volatility
 _SHORT_YEARS = 2 / 365
 _STALE_YEARS = 10 / (365 * 86_400)
 _ROUNDS = 96
@@ -55,6 +59,7 @@ class _Grid:
     def __init__(self, set_id: str, n: int) -> None:
         self.set_id, self.first = set_id, 0
         self.references = np.zeros((len(REFERENCES), n))
+        self.tried = np.zeros((2, n))  # quantities, and volatilities times the root of time, when a table was made
         self.tables: dict[int, _Table] = {}
 
 
@@ -131,7 +136,12 @@ class Grids:
         self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
     ) -> _Table:
         table = grid.tables.get(carrier)
-        if table is None or abs(math.log(forward / table.forward)) > _DRIFT:
+        if (
+            table is None
+            or abs(math.log(forward / table.forward)) > _DRIFT
+            or self._changed(grid, book, carrier, v, shocks)
+        ):
+            self._changed(grid, book, carrier, v, shocks, keep=True)
             table = grid.tables[carrier] = self._made(grid, book, carrier, forward, v, shocks, mine)
         elif table.size < len(_SIZES):
             share = -(-len(v.entries) // _ROUNDS)
@@ -139,11 +149,22 @@ class Grids:
             self._put(grid.references, book, carrier, table.forward, v, shocks, nodes, table.values, grid.first, share)
         return table
 
+    def _changed(self, grid: _Grid, book: int, carrier: int, v: Valued, shocks: Shocks, keep: bool = False) -> bool:
+        """Whether the options are others than a grid was tried with."""
+        share, most = changed_since(
+            v.entries, book, carrier, self._terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, _SHORT_YEARS,
+            grid.tried, keep,
+        )  # fmt: skip
+        return bool(share > _CHANGED or most > _CHANGED_ONE)
+
     def _made(
         self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
     ) -> _Table:
         """The coarsest grid that is near enough at some scenarios, the outermost among them."""
-        tried = np.linspace(0, len(shocks.spot_return) - 1, _TRIED).astype(np.int64)
+        n = len(shocks.spot_return)
+        every = np.linspace(0, n - 1, _TRIED // 2).astype(np.int64)
+        low = np.argsort(shocks.vol_shift, kind="stable")[np.minimum(_LOW, n - 1)]
+        tried = np.concatenate([every, low])
         for k, of in enumerate((shocks.log_growth, shocks.vol_shift)):
             tried[2 * k : 2 * k + 2] = np.argmin(of), np.argmax(of)
         log, move, shift = (frozen(a[tried]) for a in (shocks.log_growth, shocks.spot_return, shocks.vol_shift))
@@ -182,6 +203,7 @@ class Grids:
             grid = self._grids[key]
             out[f"grids.{i}.set"] = np.array([grid.set_id], "S64")
             out[f"grids.{i}.references"] = grid.references.copy()
+            out[f"grids.{i}.tried"] = grid.tried.copy()
             rows = sorted(grid.tables.items())
             out[f"grids.{i}.first"] = np.array([grid.first, *(x for c, t in rows for x in (c, t.size))], np.int64)
             out[f"grids.{i}.forwards"] = np.array([t.forward for _, t in rows])
@@ -197,6 +219,7 @@ class Grids:
             references = state[f"grids.{i}.references"].copy()
             grid = self._grids[p, u, book] = _Grid(state[f"grids.{i}.set"][0].decode(), references.shape[1])
             grid.first, grid.references = first, references
+            grid.tried = state.get(f"grids.{i}.tried", grid.tried).copy()
             forwards = state[f"grids.{i}.forwards"].tolist()
             for k, forward in enumerate(forwards):
                 carrier, size = rows[2 * k : 2 * k + 2]

@@ -131,6 +131,26 @@ def test_a_grid_stays_near_the_full_revaluation(inverse: bool) -> None:
     assert not on[short].any()
 
 
+@pytest.mark.parametrize(("start", "end"), [(0.4, 0.2), (0.3, 0.1), (0.6, 0.078), (0.1, 0.5)])
+def test_it_stays_near_as_volatility_goes(start: float, end: float) -> None:
+    """Options are quoted anew at another level, some at a time: the grid that was fine enough is not any more."""
+    instruments = table(inverse=False)
+    market = Market(instruments, inverse=False)
+    market.vol = start
+    step, worst = opened(instruments, market), 0.0
+    for k in range(2, len(instruments), 8):
+        market.now += S
+        market.vol = end
+        for made in step.feed(market.marks([0, 1, *range(k, min(k + 8, len(instruments)))])):
+            v, shocks = step._revaluation.value(step._ledger.of(0, 0), 0, market.now), step._sets.of(0)
+            assert v is not None
+            assert shocks is not None
+            whole = step._revaluation.vector(v, 1, shocks)
+            worst = max(worst, float(np.abs(made.vectors.client - whole).max() / np.abs(whole).max()))
+    print(f"{start} -> {end}: {worst:.2g}")
+    assert worst < 5 * grids.NEAR_ENOUGH
+
+
 def test_restored_in_the_middle_it_goes_on_bit_for_bit() -> None:
     instruments = table(inverse=False)
     market = Market(instruments, inverse=False)

@@ -23,8 +23,8 @@ def older(state: dict[str, Any]) -> dict[str, Any]:
     for name, a in state.items():
         if re.fullmatch(LATER, name):
             continue
-        name = re.sub(r"^sets\.(\d+)\.(id|horizon)$", r"underlying.\1.shocks.\2", name)
-        made[re.sub(r"^sets\.(\d+)\.shocks$", r"underlying.\1.shocks", name)] = a
+        was = re.sub(r"^sets\.(\d+)\.(id|horizon)$", r"underlying.\1.shocks.\2", name)
+        made[re.sub(r"^sets\.(\d+)\.shocks$", r"underlying.\1.shocks", was)] = a
     return made
 
 
