@@ -23,7 +23,7 @@ from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import Valued
 from qflib.steps.state import State
 
-#: Instants with moves before a fit may be used: a gain over fewer may be luck.
+#: Instants judged before a fit may be used: a gain over fewer may be luck.
 ENOUGH = 30
 
 
