@@ -187,7 +187,8 @@ EXPLAIN = Table(
         C("total", "f64", 19, "change of realised and unrealised P&L, fees in"),
     ),
     "P&L explained by the Greeks at each revaluation's start, summed since from_ns: a difference of two rows is a "
-    "period's. Figures are multiples of 2^-20: parts sum to total, and rows subtract, without rounding.",
+    "period's. Figures are multiples of 2^-20: while they are below 2^33 (8.6e9) parts sum to total, and rows "
+    "subtract, without rounding; above, to float64's last digits.",
 )
 MIN_VARIANCE = Table(
     "MinVariance",

@@ -82,8 +82,8 @@ def test_what_rests_in_a_future_that_expires_goes_and_is_forgotten(table: Instru
     assert (int(sent["alive_no"]), int(sent["next_no"])) == (0, 2)
     again = Portfolio(table, PortfolioConfig(band=PASSIVE, period_ns=S))
     again.load(unpack(pack(portfolio.state())))
+    made = step.feed(marks(table, SOON.value + 2 * S))
     for one in (portfolio, again):
-        made = step.feed(marks(table, SOON.value + 2 * S)) if one is portfolio else made
         cancels = [o for b in made for o in orders(one.feed(b)) if int(o.instrument[0]) == 0]
         assert cancels == []
     if table is ROLLING:  # it goes on in the next one
