@@ -44,6 +44,7 @@ EXPOSURE = Table(
         C("closing", "u32", 8, "1: the source has ended"),
         C("unpriced", "u32", 9, "positions that nothing quoted prices: left out"),
         C("outcome_ns", "i64", 10, "horizon of the forecast vectors; 0: none"),
+        C("vector_error", "f64", 11, "greatest error found when the vectors' grids were tried; 0: option by option"),
     ),
     "What an ExposureBatch speaks of; one row.",
 )
@@ -117,6 +118,7 @@ RISK = Table(
         C("target_cost", "f64", 17, "the cost in es_target"),
         C("newest_ns", "i64", 18, "receipt time of the newest event reflected"),
         C("unpriced", "u32", 19, "positions that nothing quoted prices: left out"),
+        C("vector_error", "f64", 20, "greatest error found in a scenario's P&L when its grids were tried; 0: exact"),
     ),
     "Value at risk and expected shortfall; one row a level.",
 )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qflib.kernels.option_grid import REFERENCES, changed_since, refresh_grid
 from qflib.kernels.scenario_grid import grid_pnl
+from qflib.records import Book
 from qflib.records.schema import frozen
 from qflib.steps.exposures.revaluation import VOL_FLOOR, Revaluation, Shocks, Valued
 from qflib.steps.state import State
@@ -47,10 +48,10 @@ class _Nodes(NamedTuple):
 
 
 class _Table:
-    """Values after the horizon at the nodes around one forward; of size 0: no size was near enough."""
+    """Values after the horizon at the nodes around one forward, and the error found; last size: none was near."""
 
-    def __init__(self, forward: float, size: int, values: F8) -> None:
-        self.forward, self.size, self.values = forward, size, values
+    def __init__(self, forward: float, size: int, values: F8, error: float) -> None:
+        self.forward, self.size, self.values, self.error = forward, size, values, error
 
 
 class _Grid:
@@ -89,6 +90,11 @@ class Grids:
         if grid is None or grid.set_id != shocks.set_id or grid.references.shape[1] != len(v.entries):
             grid = self._grids[key] = _Grid(shocks.set_id, len(v.entries))
         return self._read(grid, book, options, v, shocks)
+
+    def error(self, portfolio: int, underlying: int) -> float:
+        """Greatest errors found in both books' scenario P&L when grids were tried, summed; 0: there is none."""
+        found = (self._grids.get((portfolio, underlying, int(book))) for book in (Book.CLIENT, Book.HEDGE))
+        return sum((t.error for grid in found if grid is not None for t in grid.tables.values()), 0.0)
 
     def once(self, book: int, v: Valued, shocks: Shocks) -> F8:
         """As `vector`, of shocks that are not soon asked for again."""
@@ -180,11 +186,12 @@ class Grids:
             fresh[:] = 0.0
             self._put(fresh, book, carrier, forward, v, shocks, nodes, values, 0, 0)
             grid_pnl(values.reshape(nodes.shape), *nodes.place, some.log, some.shift, got)
-            if np.abs(got - exact).max() <= bound:
+            error = float(np.abs(got - exact).max())
+            if error <= bound:
                 grid.references[:, mine] = fresh[:, mine]
-                return _Table(forward, size, values)
+                return _Table(forward, size, values, error)
         grid.references[:, mine] = 0.0
-        return _Table(forward, len(_SIZES), np.zeros(0))
+        return _Table(forward, len(_SIZES), np.zeros(0), 0.0)
 
     def _put(
         self, references: F8, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, nodes: _Nodes,
@@ -207,6 +214,7 @@ class Grids:
             rows = sorted(grid.tables.items())
             out[f"grids.{i}.first"] = np.array([grid.first, *(x for c, t in rows for x in (c, t.size))], np.int64)
             out[f"grids.{i}.forwards"] = np.array([t.forward for _, t in rows])
+            out[f"grids.{i}.errors"] = np.array([t.error for _, t in rows])
             for k, (_, table) in enumerate(rows):
                 out[f"grids.{i}.{k}"] = table.values.copy()
         return out
@@ -221,9 +229,10 @@ class Grids:
             grid.first, grid.references = first, references
             grid.tried = state.get(f"grids.{i}.tried", grid.tried).copy()
             forwards = state[f"grids.{i}.forwards"].tolist()
-            for k, forward in enumerate(forwards):
+            errors = state.get(f"grids.{i}.errors", np.zeros(len(forwards))).tolist()
+            for k, (forward, error) in enumerate(zip(forwards, errors, strict=True)):
                 carrier, size = rows[2 * k : 2 * k + 2]
-                grid.tables[carrier] = _Table(forward, size, state[f"grids.{i}.{k}"].copy())
+                grid.tables[carrier] = _Table(forward, size, state[f"grids.{i}.{k}"].copy(), error)
 
 
 @lru_cache(32)

@@ -85,6 +85,7 @@ def tables(
             var_target=target[:, 1],
             target_cost=cost,
             unpriced=sums.unpriced(),
+            vector_error=sums.vector_error(),
             as_of_ns=min(as_of),
             newest_ns=max(as_of),
             **facts,
