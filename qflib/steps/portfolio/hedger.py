@@ -6,6 +6,7 @@ that a loop of some milliseconds sends the same hedge many times over.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth
 from qflib.records import Batch, Book, Instruments, OrderAction, OrderOption, OrderType, Side, TimeInForce
+from qflib.records.schema import TEXT_BYTES
 
 RETRY_NS = 1_000_000_000  # market time between a hedge that was not filled whole and the next
 
@@ -136,7 +138,7 @@ class Hedger:
                 "portfolio": portfolio,
             }
             if h.leaves:  # a refused cancel has no number: what became of the order its own executions say
-                row |= {"action": OrderAction.CANCEL, "client_order_id": f"{own}/x", "orig_client_order_id": own}
+                row |= {"action": OrderAction.CANCEL, "client_order_id": _cancel_id(own), "orig_client_order_id": own}
             else:
                 row |= {
                     "action": OrderAction.NEW,
@@ -281,6 +283,12 @@ class Hedger:
             bid_ticks=bid_ticks,
             ask_ticks=ask_ticks,
         )
+
+
+def _cancel_id(own: str) -> str:
+    """Of an order's cancel; where that of the order leaves no room for more, by its hash."""
+    made = f"{own}/x"
+    return made if len(made.encode()) <= TEXT_BYTES else f"{hashlib.sha256(own.encode()).hexdigest()[:32]}/x"
 
 
 def _forget(sent: Any) -> None:

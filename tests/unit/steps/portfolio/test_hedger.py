@@ -9,9 +9,10 @@ import pytest
 
 from qflib.hedging.hedgers import Band, LimitMarket
 from qflib.pricing import black76
-from qflib.records import DEPTH, TICK, TOPS, Batch, ExecType, Instrument, Instruments, OrderAction
+from qflib.records import DEPTH, ORDERS, TICK, TOPS, Batch, ExecType, Instrument, Instruments, OrderAction
 from qflib.steps.exposures import Exposures
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
+from qflib.steps.portfolio.hedger import Hedge, Hedger
 from qflib.steps.state import pack, unpack
 from tests.unit.steps.exposures.test_explained import executed
 from tests.unit.steps.exposures.test_exposures import shocks
@@ -113,3 +114,15 @@ def test_a_locked_or_crossed_book_is_waited_out(band: Band, ask: float) -> None:
     assert any(b.kind == "risk" for b in out)
     assert orders(out) == []
     assert len(orders(fed(step, portfolio, marks(table, NOW + 2 * S)))) == 1
+
+
+@pytest.mark.parametrize("size", [61, 62, 63, 64])
+def test_an_order_with_a_long_id_can_be_cancelled(size: int) -> None:
+    hedger = Hedger(ROLLING, PASSIVE)
+    portfolio = "p" * (size - len("/A.F/7"))
+    gone = Hedge(0, 5, 0.0, 0, 0.0, 7, 0.0, 0.0, 0.0, new=False, rests=True, leaves=True)
+    (row,) = hedger.orders([gone], portfolio, "HEDGER")
+    made = ORDERS.make(**{k: int(v) if isinstance(v, int) else v for k, v in row.items()})
+    assert len(made.orig_client_order_id[0]) == size
+    assert made.client_order_id[0] != made.orig_client_order_id[0]
+    assert made.client_order_id[0].endswith(b"/x")
