@@ -55,6 +55,8 @@ class DeskSettings(_Part):
     n_simulated: Annotated[int, Field(ge=0)] = 9_000
     risk_aversion: _Positive = 1.0
     min_variance: bool = False  # hedge the delta of least variance where the one fitted online gains
+    #: the hedger's orders: `band` takes at the band's edge; `limit_market` also lets post-only orders rest inside
+    execution: Literal["band", "limit_market"] = "band"
     maker_fee: _Finite = 0.0  # settlement currency a contract; negative: a rebate
     taker_fee: _Finite = 0.0
     fee_tiers: tuple[tuple[_Positive, _Finite, _Finite], ...] = ()  # contracts in 30 days, then maker and taker fee

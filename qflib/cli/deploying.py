@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qflib.cli.hedgers import hedger_of
 from qflib.errors import DataError, InputError
 
 if TYPE_CHECKING:
@@ -189,9 +190,7 @@ def deployment(
     return Deployment(
         told.instruments,
         config,
-        qf.hedgers.Band(chosen.risk_aversion, max_order=limits.order_qty, min_variance=chosen.min_variance)
-        if wanted.hedge
-        else None,
+        hedger_of(settings) if wanted.hedge else None,
         _strategy(wanted, settings),
         risk=told.positions is not None and told.history is not None,
         portfolio=PORTFOLIO,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qflib.cli.hedgers import hedger_of
 from qflib.cli.output import emit
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ def _desk(feed: Feed, settings: Settings, *, hedge: bool) -> Desk:
     return qf.Desk(
         feed,
         portfolio=None if loaded is None else qf.Portfolio.from_frame(loaded, name="DESK1", currency="USD"),
-        hedger=qf.hedgers.Band(chosen.risk_aversion, max_order=limits.order_qty, min_variance=chosen.min_variance)
-        if hedge
-        else None,
+        hedger=hedger_of(settings) if hedge else None,
         scenarios=scenarios,
         config=qf.DeskConfig(
             period_ns=nanoseconds(chosen.period),

@@ -25,7 +25,7 @@ def explain(reports: list[Batch]) -> pd.DataFrame:
     -------
     DataFrame
         Index the period's end (UTC); columns delta, gamma, vega, theta, rho, vanna, volga, charm, veta, carry, fees,
-        slippage, unexplained, total, in reporting currency. Parts sum to total exactly.
+        slippage, unexplained, total, in reporting currency. Parts sum to total: exactly while sums are below 2^33.
 
     Notes
     -----

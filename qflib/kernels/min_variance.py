@@ -22,8 +22,9 @@ from qflib.kernels.position_values import FIGURES, YEAR_NS, Terms
 
 F = NDArray[np.float64]
 
-#: Sums, in their order: how many moves and instants; of what each delta left in moves it was judged by; the normal
-#: equations, half of a symmetric matrix, their right side, and the squares of what is to be explained.
+#: Sums, in their order: how many moves, and instants at which there was a fit to judge; of what each delta left in
+#: moves it was judged by; the normal equations, half of a symmetric matrix, their right side, and the squares of
+#: what is to be explained.
 SUMS = (
     "moves", "instants", "plain", "adjusted", "xx", "xy", "xz", "yy", "yz", "zz", "xu", "yu", "zu", "uu",
 )  # fmt: skip
@@ -112,7 +113,7 @@ def learn_moves(
         sums[_RIGHT + 2] += z * left
         sums[_SQUARES] += left * left
     sums[MOVES] += n
-    sums[INSTANTS] += n > 0
+    sums[INSTANTS] += judged and n > 0
     return bool(solve_normal(sums, coefficients))
 
 

@@ -106,3 +106,62 @@ def refresh_grid(
             changes[4, :k], changes[5, :k], changes[6, :k], vol_floor, table,
         )  # fmt: skip
     return k
+
+
+@kernel
+def changed_since(
+    entries: NDArray[Any],
+    book: int,
+    carrier: int,
+    terms: Terms,
+    figures: F,
+    vol: F,
+    time_ns: int,
+    horizon_ns: int,
+    short_years: float,
+    known: F,
+    keep: bool,
+) -> tuple[float, float]:
+    """How far options are from what they were when a grid of them was tried: in all, and the one that is furthest.
+
+    Parameters
+    ----------
+    entries, book, carrier, terms, figures, vol, time_ns, horizon_ns, short_years
+        As of `refresh_grid`.
+    known
+        float64 (2, n): each option's quantity, and volatility times the root of time left, when it was tried.
+    keep
+        Whether to note those of now.
+
+    Returns
+    -------
+    tuple[float, float]
+        Changes of quantity, and relative ones of the width by quantity, over the quantity known; and the greatest
+        relative change of a width.
+
+    Notes
+    -----
+    O(n). A book's curvature, and so a cubic's error on it, goes by the widths.
+    """
+    total, moved, most = 0.0, 0.0, 0.0
+    for i in range(len(entries)):
+        at, cash = entries[i].instrument, figures[_NOW_CASH, i]
+        if terms.right[at] == 0.0 or entries[i].book != book or terms.carrier[at] != carrier:
+            continue
+        years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
+        width = 0.0
+        if years <= short_years:
+            cash = 0.0
+        elif cash != 0.0:
+            width = vol[i] * math.sqrt(years)
+        was, was_width = known[0, i], known[1, i]
+        total += abs(was)
+        moved += abs(cash - was)
+        if cash != 0.0 and was != 0.0 and width != was_width:
+            low = min(width, was_width)
+            change = max(width, was_width) / low - 1.0 if low > 0.0 else math.inf
+            moved += min(abs(cash), abs(was)) * change
+            most = max(most, change)
+        if keep:
+            known[0, i], known[1, i] = cash, width
+    return (moved / total if total > 0.0 else (math.inf if moved > 0.0 else 0.0)), most

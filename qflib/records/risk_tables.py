@@ -44,6 +44,7 @@ EXPOSURE = Table(
         C("closing", "u32", 8, "1: the source has ended"),
         C("unpriced", "u32", 9, "positions that nothing quoted prices: left out"),
         C("outcome_ns", "i64", 10, "horizon of the forecast vectors; 0: none"),
+        C("vector_error", "f64", 11, "greatest error found when the vectors' grids were tried; 0: option by option"),
     ),
     "What an ExposureBatch speaks of; one row.",
 )
@@ -109,7 +110,7 @@ RISK = Table(
         C("as_of_ns", "i64", 9, "the oldest exposure summed"),
         C("es_unhedged", "f64", 10, "client positions; positive is a loss, reporting currency"),
         C("es_current", "f64", 11, "client positions and hedges held"),
-        C("es_target", "f64", 12, "after the orders proposed, with their cost"),
+        C("es_target", "f64", 12, "after the orders proposed that take, with their cost; those that rest are left out"),
         C("var_unhedged", "f64", 13),
         C("var_current", "f64", 14),
         C("var_target", "f64", 15),
@@ -117,6 +118,7 @@ RISK = Table(
         C("target_cost", "f64", 17, "the cost in es_target"),
         C("newest_ns", "i64", 18, "receipt time of the newest event reflected"),
         C("unpriced", "u32", 19, "positions that nothing quoted prices: left out"),
+        C("vector_error", "f64", 20, "greatest error found in a scenario's P&L when its grids were tried; 0: exact"),
     ),
     "Value at risk and expected shortfall; one row a level.",
 )
@@ -187,7 +189,8 @@ EXPLAIN = Table(
         C("total", "f64", 19, "change of realised and unrealised P&L, fees in"),
     ),
     "P&L explained by the Greeks at each revaluation's start, summed since from_ns: a difference of two rows is a "
-    "period's. Figures are multiples of 2^-20: parts sum to total, and rows subtract, without rounding.",
+    "period's. Figures are multiples of 2^-20: while they are below 2^33 (8.6e9) parts sum to total, and rows "
+    "subtract, without rounding; above, to float64's last digits.",
 )
 MIN_VARIANCE = Table(
     "MinVariance",
@@ -200,7 +203,7 @@ MIN_VARIANCE = Table(
         C("b", "f64", 6),
         C("c", "f64", 7),
         C("gain", "f64", 8, "1 - squared errors over those of the Black-Scholes delta, one step ahead; NaN: none yet"),
-        C("used", "u32", 9, "1: the hedger adds the correction"),
+        C("used", "u32", 9, "1: the fit gains; the hedger adds the correction where its band asks"),
         C("correction", "f64", 10, "to the portfolio's Black-Scholes delta, reporting currency per 1.00"),
     ),
     "The minimum-variance delta of an underlying, fitted online.",

@@ -53,6 +53,8 @@ def rows(peers: bool) -> Iterator[Row]:
     yield Row("hedge_orders", float(len(took)), float(len(took)), "orders timed")
     error = desk.error()
     yield Row("vector_error", error, error, "of the greatest P&L")
+    worst = desk.crushed()
+    yield Row("vector_error_crush", worst, worst, "as volatility halves, greatest")
 
 
 class _Taken(NamedTuple):
@@ -70,7 +72,7 @@ class _Desk:
         self.exposures = Exposures(self.table)
         # a band so narrow that nearly every move is hedged
         self.portfolio = Portfolio(self.table, PortfolioConfig(band=Band(risk_aversion=1e9, max_order=1_000)))
-        self.forward, self.now = 100.0, _START
+        self.forward, self.now, self.level = 100.0, _START, 0.25
         spot = np.expm1(0.012 * self.rng.standard_t(4, _SCENARIOS))
         head = SCENARIO_SETS.make(
             set_id=["bench"], n_scenarios=[_SCENARIOS], horizon_ns=[_DAY_NS], underlying=["U"], chunks=[1]
@@ -113,6 +115,16 @@ class _Desk:
         whole = step._revaluation.vector(v, int(Book.CLIENT), shocks)
         return float(np.abs(told - whole).max() / np.abs(whole).max())
 
+    def crushed(self) -> float:
+        """Greatest `error` while options are quoted at half the volatility, a twentieth of them at a time."""
+        self.level *= 0.5
+        worst = 0.0
+        for some in np.array_split(self.rng.permutation(np.arange(1, len(self.table))), 20):
+            self.now += _PERIOD_NS
+            self._sent(self.exposures.feed(self._marks(np.append(0, np.sort(some)))))
+            worst = max(worst, self.error())
+        return worst
+
     def _sent(self, batches: list[Batch]) -> None:
         for b in batches:
             self.portfolio.feed(b)
@@ -125,7 +137,7 @@ class _Desk:
             held = [r for r in rows if r.kind == "option"]
             strike = np.array([r.strike for r in held])
             years = np.array([(r.expiry.value - self.now) / _YEAR_NS for r in held if r.expiry is not None])
-            vol = 0.25 + 0.1 * np.abs(np.log(strike / self.forward))
+            vol = self.level + 0.1 * np.abs(np.log(strike / self.forward))
             mids[options] = black76([str(r.right) for r in held], self.forward, strike, years, vol)
         return np.maximum(mids, 0.02)
 

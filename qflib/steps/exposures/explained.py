@@ -18,6 +18,7 @@ from qflib.steps.state import State
 #: Figures are told in these parts of the reporting currency. Whole numbers below 2^53 add and subtract without
 #: rounding, so figures below 2^33 do.
 GRID = 2.0**20
+_NO_PAIRS = np.zeros((0, 2), np.int64)
 _BOOKS = frozen(np.array([Book.CLIENT, Book.HEDGE], np.uint32))
 _TRADES = {
     ExecType.FILL: SLIPPAGE,
@@ -46,6 +47,7 @@ class Explained:
         self._quotes = quotes
         self._terms = terms
         self._since: dict[tuple[int, int], _Since] = {}
+        self._older: set[tuple[int, int]] = set()  # held since before there were sums, and not valued since
 
     def take(self, portfolio: int, underlying: int, v: Valued, cause: int) -> tuple[_Since, NDArray[np.float64]]:
         """A revaluation: sums up to it, and the P&L a book it tells.
@@ -61,6 +63,9 @@ class Explained:
         """
         pnl = v.sums["realised"] + v.sums["unrealised"]
         mine = self._since.get((portfolio, underlying))
+        if (portfolio, underlying) in self._older:
+            self._older.remove((portfolio, underlying))
+            cause = 0
         if mine is None:
             # what a first trade finds is an empty book; other positions bring the P&L they have
             begun = np.zeros(2) if cause == ExecType.FILL else pnl.copy()
@@ -98,12 +103,18 @@ class Explained:
             out[f"explained.{i}.times"] = np.array([mine.from_ns, mine.time_ns, mine.reference], np.int64)
             out[f"explained.{i}.sums"] = np.concatenate([mine.parts.ravel(), mine.base, [mine.forward]])
             out[f"explained.{i}.keys"], out[f"explained.{i}.kept"] = mine.keys.copy(), mine.kept.copy()
+        if self._older:
+            out["explained.older"] = np.array(sorted(self._older), np.int64)
         return out
 
     def load(self, state: State) -> None:
         """Go on from a state."""
-        self._since = {}
-        for i, (p, u) in enumerate(state["explained.of"].tolist()):
+        self._since, self._older = {}, {(p, u) for p, u in state.get("explained.older", _NO_PAIRS).tolist()}
+        if "explained.of" not in state:
+            held = state["ledger.entries"]
+            of = self._quotes.underlying[held["instrument"]]
+            self._older = set(zip(held["portfolio"].tolist(), of.tolist(), strict=True))
+        for i, (p, u) in enumerate(state.get("explained.of", _NO_PAIRS).tolist()):
             sums = state[f"explained.{i}.sums"]
             n = 2 * len(PARTS)
             from_ns, time_ns, reference = state[f"explained.{i}.times"].tolist()

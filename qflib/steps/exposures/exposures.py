@@ -219,10 +219,10 @@ class Exposures:
         if v is None:  # never quoted
             return None
         pnl = float(v.sums["realised"].sum() + v.sums["unrealised"].sum())
-        tables = {"exposure": self._head(u, portfolio, shocks, v, pnl)}
+        vectors = {} if light else {"vectors": self._vectors(u, p, v, shocks)}
+        tables = {"exposure": self._head(u, portfolio, shocks, v, pnl, self._grids.error(p, u)), **vectors}
         if not light:
             tables |= {
-                "vectors": self._vectors(u, p, v, shocks),
                 "greeks": self._greeks(u, portfolio, v),
                 "positions": self._positions(portfolio, v),
                 "explain": self._explain(u, p, v, cause),
@@ -249,7 +249,7 @@ class Exposures:
         client, hedge = (self._grids.once(int(b), v, shorter) for b in BOOKS)
         return VECTORS.make(client=client, hedge=hedge)
 
-    def _head(self, u: int, portfolio: str, shocks: Shocks, v: Valued, pnl: float) -> Any:
+    def _head(self, u: int, portfolio: str, shocks: Shocks, v: Valued, pnl: float, error: float) -> Any:
         mine = self._underlyings[u]
         return EXPOSURE.make(
             portfolio=_text(portfolio, 1),
@@ -262,6 +262,7 @@ class Exposures:
             closing=int(mine.closing),
             unpriced=v.unpriced,
             outcome_ns=self._config.outcome_ns,
+            vector_error=error,
         )
 
     def _greeks(self, u: int, portfolio: str, v: Valued) -> Any:

@@ -14,19 +14,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.kernels.option_grid import REFERENCES, refresh_grid
+from qflib.kernels.option_grid import REFERENCES, changed_since, refresh_grid
 from qflib.kernels.scenario_grid import grid_pnl
+from qflib.records import Book
 from qflib.records.schema import frozen
 from qflib.steps.exposures.revaluation import VOL_FLOOR, Revaluation, Shocks, Valued
 from qflib.steps.state import State
 
 F8 = NDArray[np.float64]
 
-#: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L.
+#: A grid's greatest error at the scenarios it is tried at when it is made, as a share of their greatest P&L: a trial,
+#: not a bound; between trials, and at the scenarios not tried, the tests allow five times as much.
 NEAR_ENOUGH = 1e-5
-_TRIED = 96
+_TRIED = 192  # scenarios: half of all, half of those with the lowest volatilities, where values bend most
+_LOW = frozen(np.concatenate([np.arange(64), 64 + 16 * np.arange(_TRIED // 2 - 64)]))
 _SIZES = ((65, 9), (129, 9), (129, 17), (257, 17))  # nodes of forwards, of vol shifts
 _DRIFT = 0.02  # log move of the forward beyond which a grid is made anew around it
+_CHANGED = 0.1  # relative changes of volatility and quantity, over all, beyond which a grid is made anew and tried,
+_CHANGED_ONE = 0.5  # or of one option's volatility
 _SHORT_YEARS = 2 / 365
 _STALE_YEARS = 10 / (365 * 86_400)
 _ROUNDS = 96
@@ -43,10 +48,10 @@ class _Nodes(NamedTuple):
 
 
 class _Table:
-    """Values after the horizon at the nodes around one forward; of size 0: no size was near enough."""
+    """Values after the horizon at the nodes around one forward, and the error found; last size: none was near."""
 
-    def __init__(self, forward: float, size: int, values: F8) -> None:
-        self.forward, self.size, self.values = forward, size, values
+    def __init__(self, forward: float, size: int, values: F8, error: float) -> None:
+        self.forward, self.size, self.values, self.error = forward, size, values, error
 
 
 class _Grid:
@@ -55,6 +60,7 @@ class _Grid:
     def __init__(self, set_id: str, n: int) -> None:
         self.set_id, self.first = set_id, 0
         self.references = np.zeros((len(REFERENCES), n))
+        self.tried = np.zeros((2, n))  # quantities, and volatilities times the root of time, when a table was made
         self.tables: dict[int, _Table] = {}
 
 
@@ -84,6 +90,11 @@ class Grids:
         if grid is None or grid.set_id != shocks.set_id or grid.references.shape[1] != len(v.entries):
             grid = self._grids[key] = _Grid(shocks.set_id, len(v.entries))
         return self._read(grid, book, options, v, shocks)
+
+    def error(self, portfolio: int, underlying: int) -> float:
+        """Greatest errors found in both books' scenario P&L when grids were tried, summed; 0: there is none."""
+        found = (self._grids.get((portfolio, underlying, int(book))) for book in (Book.CLIENT, Book.HEDGE))
+        return sum((t.error for grid in found if grid is not None for t in grid.tables.values()), 0.0)
 
     def once(self, book: int, v: Valued, shocks: Shocks) -> F8:
         """As `vector`, of shocks that are not soon asked for again."""
@@ -131,7 +142,12 @@ class Grids:
         self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
     ) -> _Table:
         table = grid.tables.get(carrier)
-        if table is None or abs(math.log(forward / table.forward)) > _DRIFT:
+        if (
+            table is None
+            or abs(math.log(forward / table.forward)) > _DRIFT
+            or self._changed(grid, book, carrier, v, shocks)
+        ):
+            self._changed(grid, book, carrier, v, shocks, keep=True)
             table = grid.tables[carrier] = self._made(grid, book, carrier, forward, v, shocks, mine)
         elif table.size < len(_SIZES):
             share = -(-len(v.entries) // _ROUNDS)
@@ -139,11 +155,22 @@ class Grids:
             self._put(grid.references, book, carrier, table.forward, v, shocks, nodes, table.values, grid.first, share)
         return table
 
+    def _changed(self, grid: _Grid, book: int, carrier: int, v: Valued, shocks: Shocks, keep: bool = False) -> bool:
+        """Whether the options are others than a grid was tried with."""
+        share, most = changed_since(
+            v.entries, book, carrier, self._terms, v.figures, v.vol, v.time_ns, shocks.horizon_ns, _SHORT_YEARS,
+            grid.tried, keep,
+        )  # fmt: skip
+        return bool(share > _CHANGED or most > _CHANGED_ONE)
+
     def _made(
         self, grid: _Grid, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, mine: NDArray[np.bool_]
     ) -> _Table:
         """The coarsest grid that is near enough at some scenarios, the outermost among them."""
-        tried = np.linspace(0, len(shocks.spot_return) - 1, _TRIED).astype(np.int64)
+        n = len(shocks.spot_return)
+        every = np.linspace(0, n - 1, _TRIED // 2).astype(np.int64)
+        low = np.argsort(shocks.vol_shift, kind="stable")[np.minimum(_LOW, n - 1)]
+        tried = np.concatenate([every, low])
         for k, of in enumerate((shocks.log_growth, shocks.vol_shift)):
             tried[2 * k : 2 * k + 2] = np.argmin(of), np.argmax(of)
         log, move, shift = (frozen(a[tried]) for a in (shocks.log_growth, shocks.spot_return, shocks.vol_shift))
@@ -159,11 +186,12 @@ class Grids:
             fresh[:] = 0.0
             self._put(fresh, book, carrier, forward, v, shocks, nodes, values, 0, 0)
             grid_pnl(values.reshape(nodes.shape), *nodes.place, some.log, some.shift, got)
-            if np.abs(got - exact).max() <= bound:
+            error = float(np.abs(got - exact).max())
+            if error <= bound:
                 grid.references[:, mine] = fresh[:, mine]
-                return _Table(forward, size, values)
+                return _Table(forward, size, values, error)
         grid.references[:, mine] = 0.0
-        return _Table(forward, len(_SIZES), np.zeros(0))
+        return _Table(forward, len(_SIZES), np.zeros(0), 0.0)
 
     def _put(
         self, references: F8, book: int, carrier: int, forward: float, v: Valued, shocks: Shocks, nodes: _Nodes,
@@ -182,9 +210,11 @@ class Grids:
             grid = self._grids[key]
             out[f"grids.{i}.set"] = np.array([grid.set_id], "S64")
             out[f"grids.{i}.references"] = grid.references.copy()
+            out[f"grids.{i}.tried"] = grid.tried.copy()
             rows = sorted(grid.tables.items())
             out[f"grids.{i}.first"] = np.array([grid.first, *(x for c, t in rows for x in (c, t.size))], np.int64)
             out[f"grids.{i}.forwards"] = np.array([t.forward for _, t in rows])
+            out[f"grids.{i}.errors"] = np.array([t.error for _, t in rows])
             for k, (_, table) in enumerate(rows):
                 out[f"grids.{i}.{k}"] = table.values.copy()
         return out
@@ -192,15 +222,17 @@ class Grids:
     def load(self, state: State) -> None:
         """Go on from a state."""
         self._grids = {}
-        for i, (p, u, book) in enumerate(state["grids.of"].tolist()):
+        for i, (p, u, book) in enumerate(state.get("grids.of", np.zeros((0, 3), np.int64)).tolist()):
             first, *rows = state[f"grids.{i}.first"].tolist()
             references = state[f"grids.{i}.references"].copy()
             grid = self._grids[p, u, book] = _Grid(state[f"grids.{i}.set"][0].decode(), references.shape[1])
             grid.first, grid.references = first, references
+            grid.tried = state.get(f"grids.{i}.tried", grid.tried).copy()
             forwards = state[f"grids.{i}.forwards"].tolist()
-            for k, forward in enumerate(forwards):
+            errors = state.get(f"grids.{i}.errors", np.zeros(len(forwards))).tolist()
+            for k, (forward, error) in enumerate(zip(forwards, errors, strict=True)):
                 carrier, size = rows[2 * k : 2 * k + 2]
-                grid.tables[carrier] = _Table(forward, size, state[f"grids.{i}.{k}"].copy())
+                grid.tables[carrier] = _Table(forward, size, state[f"grids.{i}.{k}"].copy(), error)
 
 
 @lru_cache(32)

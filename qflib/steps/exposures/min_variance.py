@@ -23,7 +23,7 @@ from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import Valued
 from qflib.steps.state import State
 
-#: Instants with moves before a fit may be used: a gain over fewer may be luck.
+#: Instants judged before a fit may be used: a gain over fewer may be luck.
 ENOUGH = 30
 
 
@@ -111,6 +111,9 @@ class MinVariance:
     def load(self, state: State) -> None:
         """Go on from a state."""
         for u, fit in enumerate(self._fits):
+            if f"min_variance.{u}.times" not in state:  # from before there was a fit
+                self._fits[u] = _Fit(fit.options)
+                continue
             fit.period, fit.time_ns = state[f"min_variance.{u}.times"].tolist()
             fit.quotes = state[f"min_variance.{u}.quotes"].copy()
             fit.quoted_ns = state[f"min_variance.{u}.quoted_ns"].copy()

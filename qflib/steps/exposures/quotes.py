@@ -33,7 +33,7 @@ class Quotes:
                 self._hedges[int(instruments.underlying_index[i])].append((i, expiry_ns))
         for found in self._hedges:
             found.sort(key=lambda h: (h[1], h[0]))
-        of = instruments.underlying_index
+        of = self.underlying = instruments.underlying_index
         self._spots = [
             [i for i, r in enumerate(rows) if r.kind == "spot" and of[i] == u] for u in range(len(self._hedges))
         ]
@@ -156,7 +156,9 @@ class Quotes:
     def load(self, state: State) -> None:
         """Go on from a state."""
         self.tops, self.mid, self.vol = (state[f"quotes.{k}"].copy() for k in ("tops", "mid", "vol"))
-        self.own, self.implied_ns = state["quotes.own"].copy(), state["quotes.implied_ns"].copy()
+        # of a state from before they were kept: an option's next quote tells them
+        self.own = state.get("quotes.own", np.full(len(self.vol), np.nan)).copy()
+        self.implied_ns = state.get("quotes.implied_ns", np.zeros(len(self.vol), np.int64)).copy()
         self._lender = {}
         depth = DEPTH.from_struct(state["quotes.depth"])
         self.depth = {int(i): DEPTH.take(depth, depth.instrument == i) for i in np.unique(depth.instrument)}

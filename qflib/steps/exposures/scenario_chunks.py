@@ -72,9 +72,12 @@ class ScenarioChunks:
         """Go on from a state."""
         self._shocks, self._chunks = {}, {}
         for u in range(len(self._underlyings)):
-            if f"sets.{u}.id" in state:
-                spot, vol = state[f"sets.{u}.shocks"]
-                set_id, horizon = state[f"sets.{u}.id"][0].decode(), int(state[f"sets.{u}.horizon"][0])
+            # an older state has them with the underlying
+            for name, of in ((f"sets.{u}.", f"sets.{u}.shocks"), (f"underlying.{u}.shocks.", f"underlying.{u}.shocks")):
+                if of not in state:
+                    continue
+                spot, vol = state[of]
+                set_id, horizon = state[name + "id"][0].decode(), int(state[name + "horizon"][0])
                 self._shocks[u] = Shocks.of(set_id, horizon, spot.copy(), vol.copy())
         for i in range(sum(1 for name in state if name.startswith("chunks.") and name.endswith(".of"))):
             u_text, set_id = state[f"chunks.{i}.of"][0].decode().split(" ")

@@ -6,6 +6,7 @@ that a loop of some milliseconds sends the same hedge many times over.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from qflib.hedging.hedgers import Band, LimitMarket, band_halfwidth
 from qflib.records import Batch, Book, Instruments, OrderAction, OrderOption, OrderType, Side, TimeInForce
+from qflib.records.schema import TEXT_BYTES
 
 RETRY_NS = 1_000_000_000  # market time between a hedge that was not filled whole and the next
 
@@ -73,8 +75,13 @@ class Hedger:
             What `acts` said when the report began; False: nothing is noted or decided.
         """
         h = part.hedge_instruments
+        rolled = self._rolled(part) if acts else []
         if not len(h.instrument):
-            return []
+            return rolled
+        return rolled + self._decide(part, send and int(h.instrument[0]) not in killed, acts)
+
+    def _decide(self, part: Batch, send: bool, acts: bool) -> list[Hedge]:
+        h = part.hedge_instruments
         instrument = int(h.instrument[0])
         sent = self._record(instrument)
         if acts:
@@ -86,7 +93,7 @@ class Hedger:
             net += float(part.min_variance.correction.sum())
         if sent["alive_no"]:
             if sent["resting_ticks"]:
-                return [self._resting(part, sent, net, unit, forward, acts, send and instrument not in killed)]
+                return [self._resting(part, sent, net, unit, forward, acts, send)]
             qty = int(sent["alive_qty"])
             cash = qty * unit * forward
             return [
@@ -94,7 +101,7 @@ class Hedger:
                     instrument, qty, 0.0, 0, float(sent["alive_cost"]), int(sent["alive_no"]), net, 0.0, cash, new=False
                 )
             ]
-        if not acts or not send or instrument in killed or int(h.working[0]) or self._waits(sent, part):
+        if not acts or not send or int(h.working[0]) or self._waits(sent, part):
             return []
         return self._new(part, sent, net, unit, forward)
 
@@ -131,7 +138,7 @@ class Hedger:
                 "portfolio": portfolio,
             }
             if h.leaves:  # a refused cancel has no number: what became of the order its own executions say
-                row |= {"action": OrderAction.CANCEL, "client_order_id": f"{own}/x", "orig_client_order_id": own}
+                row |= {"action": OrderAction.CANCEL, "client_order_id": _cancel_id(own), "orig_client_order_id": own}
             else:
                 row |= {
                     "action": OrderAction.NEW,
@@ -177,14 +184,29 @@ class Hedger:
         now = int(part.exposure.time_ns[0])
         sent["ended_as_of_ns"] = part.exposure.as_of_ns[0]
         sent["not_before_ns"] = now + 1 if whole else now + RETRY_NS
-        sent["alive_no"] = sent["alive_qty"] = sent["resting_ticks"] = sent["leaving"] = 0
-        sent["alive_cost"] = 0.0
+        _forget(sent)
+
+    def _rolled(self, part: Batch) -> list[Hedge]:
+        """Cancels of what rests in instruments that are hedged with no longer: no exposure will show its end."""
+        h, underlying = part.hedge_instruments, part.exposure.underlying[0].decode()
+        now = int(h.instrument[0]) if len(h.instrument) else -1
+        out = []
+        for i in sorted(self._sent):
+            sent = self._sent[i][0]
+            if i == now or not sent["alive_no"] or self._instruments.rows[i].underlying != underlying:
+                continue
+            if sent["resting_ticks"] and not sent["leaving"]:
+                no, qty, cost = int(sent["alive_no"]), int(sent["alive_qty"]), float(sent["alive_cost"])
+                net = float(part.greeks.delta.sum())
+                out.append(Hedge(i, qty, 0.0, 0, cost, no, net, 0.0, 0.0, new=False, rests=True, leaves=True))
+            _forget(sent)
+        return out
 
     def _new(self, part: Batch, sent: Any, net: float, unit: float, forward: float) -> list[Hedge]:
         h = part.hedge_instruments
         instrument = int(h.instrument[0])
         bid_qty, ask_qty = int(h.bid_qty[0]), int(h.ask_qty[0])
-        if not (bid_qty and ask_qty and unit):
+        if not (bid_qty and ask_qty and unit) or h.bid_ticks[0] >= h.ask_ticks[0]:  # crossed: no side can be believed
             return []
         bid, ask = self._instruments.to_price(instrument, np.array([h.bid_ticks[0], h.ask_ticks[0]])).tolist()
         gamma = float(part.greeks.gamma.sum())
@@ -245,9 +267,9 @@ class Hedger:
     def _stays(self, part: Batch, sent: Any, net: float, unit: float) -> bool:
         assert isinstance(self._band, LimitMarket)
         h = part.hedge_instruments
-        if not (int(h.bid_qty[0]) and int(h.ask_qty[0]) and unit):
-            return True  # without a market nothing is known against it
         bid_ticks, ask_ticks = int(h.bid_ticks[0]), int(h.ask_ticks[0])
+        if not (int(h.bid_qty[0]) and int(h.ask_qty[0]) and unit) or bid_ticks >= ask_ticks:
+            return True  # without a market nothing is known against it
         bid, ask = self._instruments.to_price(int(h.instrument[0]), np.array([bid_ticks, ask_ticks])).tolist()
         return self._band.stays(
             leaves=int(h.working[0]),
@@ -261,6 +283,17 @@ class Hedger:
             bid_ticks=bid_ticks,
             ask_ticks=ask_ticks,
         )
+
+
+def _cancel_id(own: str) -> str:
+    """Of an order's cancel; where that of the order leaves no room for more, by its hash."""
+    made = f"{own}/x"
+    return made if len(made.encode()) <= TEXT_BYTES else f"{hashlib.sha256(own.encode()).hexdigest()[:32]}/x"
+
+
+def _forget(sent: Any) -> None:
+    sent["alive_no"] = sent["alive_qty"] = sent["resting_ticks"] = sent["leaving"] = 0
+    sent["alive_cost"] = 0.0
 
 
 def walk(

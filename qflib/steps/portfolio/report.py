@@ -34,13 +34,17 @@ class Measure:
 
 
 def target_pnl(current: F8, hedges: list[Hedge], shocks: dict[int, F8]) -> tuple[F8, float]:
-    """Scenario P&L after the orders proposed (a future's is linear in the shock), and their cost."""
-    if not hedges:
+    """Scenario P&L after the orders proposed that take (a future's is linear in the shock), and their cost.
+
+    Whether one that rests is filled nobody knows: what it would earn is no gain yet.
+    """
+    taking = [h for h in hedges if not h.rests]
+    if not taking:
         return current, 0.0
     pnl = current.copy()
-    for h in hedges:
+    for h in taking:
         pnl += h.cash_delta * shocks[h.instrument]
-    return pnl, float(sum(h.cost for h in hedges))
+    return pnl, float(sum(h.cost for h in taking))
 
 
 def tables(
@@ -81,6 +85,7 @@ def tables(
             var_target=target[:, 1],
             target_cost=cost,
             unpriced=sums.unpriced(),
+            vector_error=sums.vector_error(),
             as_of_ns=min(as_of),
             newest_ns=max(as_of),
             **facts,

@@ -95,6 +95,10 @@ class Sums:
         """Positions that nothing quoted prices."""
         return sum(int(b.exposure.unpriced[0]) for b in self.parts())
 
+    def vector_error(self) -> float:
+        """Greatest errors found in the vectors summed when their grids were tried, added up; 0: there is no grid."""
+        return float(sum(float(b.exposure.vector_error.sum()) for b in self.parts()))
+
     def actual_pnl(self) -> float:
         """Realised and unrealised P&L since the start, less fees."""
         return float(sum(float(b.exposure.actual_pnl[0]) for b in self._in_order()))

@@ -168,7 +168,9 @@ def test_coin_contracts_are_explained_and_coin_pnl_held_is_carry() -> None:
     assert moved["carry"] == pytest.approx(pnl(before) * 0.004, rel=1e-9, abs=1e-5)
 
 
-def test_parts_sum_exactly_and_any_two_reports_subtract_exactly() -> None:
+@pytest.mark.parametrize("lots", [1, 10**9])
+def test_parts_sum_exactly_and_any_two_reports_subtract_exactly(lots: int) -> None:
+    """Of a book in yen, beyond 2^33: to the last digits."""
     rng = np.random.default_rng(5)
     step = Exposures(LINEAR, ExposuresConfig(rate=0.03))
     t, f, vol = NOW, 100.0, 0.3
@@ -179,15 +181,19 @@ def test_parts_sum_exactly_and_any_two_reports_subtract_exactly() -> None:
         mids = quoted(f, vol, t, 0.03)
         out = step.feed(marks(LINEAR, t, mids))
         if rng.random() < 0.7:
-            i, qty = int(rng.integers(0, 3)), int(rng.integers(1, 9)) * int(rng.choice([-1, 1]))
+            i, qty = int(rng.integers(0, 3)), int(rng.integers(1, 9)) * int(rng.choice([-1, 1])) * lots
             price = round(mids[i] * 1.001, 6)
             out += step.feed(executed(LINEAR, i, qty, price, ExecType.FILL, fee=float(rng.random())))
         told += [np.array(list(client(b).values())) for b in out]
     assert len(told) > 80
+    largest = max(float(np.abs(row).max()) for row in told)
+    assert largest < 2**33 if lots == 1 else largest > 1e11
+    loose = 0.0 if lots == 1 else 16 * float(np.spacing(largest))
     for row in told:
-        assert row[:-1].sum() == row[-1] == row[:-1][::-1].sum()
+        assert abs(row[:-1].sum() - row[-1]) <= loose
+        assert abs(row[:-1][::-1].sum() - row[-1]) <= loose
     for a, b in itertools.combinations(told[::9], 2):
-        assert (b - a)[:-1].sum() == b[-1] - a[-1]
+        assert abs((b - a)[:-1].sum() - (b[-1] - a[-1])) <= loose
     last = told[-1]
     assert abs(last[COLUMNS.index("unexplained")]) < 1e-2 * np.abs(last[:-2]).sum()
     assert min(abs(last[COLUMNS.index(n)]) for n in ("delta", "gamma", "vega", "theta", "vanna", "slippage")) > 0

@@ -12,6 +12,7 @@ from qflib.pricing import black76
 from qflib.records import EXECUTIONS, SCENARIO_SETS, SHOCKS, TICK, TOPS, Batch, ExecType, Instrument, Instruments
 from qflib.records.codec import encode
 from qflib.steps.exposures import Exposures, ExposuresConfig, grids
+from qflib.steps.portfolio import Portfolio
 from qflib.steps.state import pack, unpack
 
 NOW = pd.Timestamp("2026-01-05T14:30Z").value
@@ -108,6 +109,8 @@ def test_a_grid_stays_near_the_full_revaluation(inverse: bool) -> None:
     instruments = table(inverse=inverse)
     market = Market(instruments, inverse=inverse)
     step = opened(instruments, market)
+    portfolio, reports = Portfolio(instruments), 0
+    step._underlyings[0].sent[0].set_id = ""  # the portfolio has still to be told the set
     seen, puts = 0, []
     put = step._grids._put
     step._grids._put = lambda *a: puts.append(a[6]) or put(*a)  # type: ignore[func-returns-value,method-assign]
@@ -120,8 +123,16 @@ def test_a_grid_stays_near_the_full_revaluation(inverse: bool) -> None:
             whole = step._revaluation.vector(v, 1, shocks)
             error = np.abs(made.vectors.client - whole).max()
             assert 0.0 < error < 5 * grids.NEAR_ENOUGH * np.abs(whole).max()
+            told = float(made.exposure.vector_error[0])
+            assert told == sum(t.error for t in step._grids._grids[0, 0, 1].tables.values())
+            assert 0.0 < told < 5 * grids.NEAR_ENOUGH * np.abs(whole).max()
+            for out in portfolio.feed(made):
+                if out.kind == "risk":
+                    reports += 1
+                    assert out.risk.vector_error.tolist() == [told, told]
             seen += 1
     assert seen > 60
+    assert reports > 50
     assert len(puts) > 100
     grid = step._grids._grids[0, 0, 1]
     assert len(grid.tables) == 2  # a carrier each
@@ -129,6 +140,26 @@ def test_a_grid_stays_near_the_full_revaluation(inverse: bool) -> None:
     short = [i for i, r in enumerate(instruments) if r.kind == "option" and r.expiry == EXPIRIES[0]]
     assert on.sum() > 60
     assert not on[short].any()
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.4, 0.2), (0.3, 0.1), (0.6, 0.078), (0.1, 0.5)])
+def test_it_stays_near_as_volatility_goes(start: float, end: float) -> None:
+    """Options are quoted anew at another level, some at a time: the grid that was fine enough is not any more."""
+    instruments = table(inverse=False)
+    market = Market(instruments, inverse=False)
+    market.vol = start
+    step, worst = opened(instruments, market), 0.0
+    for k in range(2, len(instruments), 8):
+        market.now += S
+        market.vol = end
+        for made in step.feed(market.marks([0, 1, *range(k, min(k + 8, len(instruments)))])):
+            v, shocks = step._revaluation.value(step._ledger.of(0, 0), 0, market.now), step._sets.of(0)
+            assert v is not None
+            assert shocks is not None
+            whole = step._revaluation.vector(v, 1, shocks)
+            worst = max(worst, float(np.abs(made.vectors.client - whole).max() / np.abs(whole).max()))
+    print(f"{start} -> {end}: {worst:.2g}")
+    assert worst < 5 * grids.NEAR_ENOUGH
 
 
 def test_restored_in_the_middle_it_goes_on_bit_for_bit() -> None:
@@ -154,6 +185,7 @@ def test_few_options_are_revalued_one_by_one() -> None:
     shocks = step._sets.of(0)
     assert v is not None
     assert shocks is not None
+    assert made.exposure.vector_error[0] == 0.0
     assert made.vectors.client.tobytes() == step._revaluation.vector(v, 1, shocks).tobytes()
     assert not step._grids._grids
 

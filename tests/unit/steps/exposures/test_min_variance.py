@@ -96,9 +96,11 @@ def test_the_correction_is_what_the_fit_adds_to_each_positions_delta() -> None:
 
 
 def test_without_a_gain_or_before_enough_moves_nothing_is_added() -> None:
-    few = run(started(), walk(-0.3, 25))[-1].min_variance
-    assert float(few.gain[0]) > 0.5
-    assert (int(few.used[0]), float(few.correction[0])) == (0, 0.0)
+    for n in (25, 32):  # the first move is learnt from, and judges nothing
+        few = run(started(), walk(-0.3, n - 1))[-1].min_variance
+        assert float(few.gain[0]) > 0.5
+        assert (int(few.used[0]), float(few.correction[0])) == (0, 0.0)
+    assert run(started(), walk(-0.3, 32))[-1].min_variance.used[0] == 1  # 31 moves, 30 judged
     idle = run(started(), walk(0.0, 60))[-1].min_variance  # its volatility moves, but not with the forward
     assert idle.a[0] != 0.0
     assert float(idle.gain[0]) < 0
