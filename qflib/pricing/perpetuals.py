@@ -229,15 +229,15 @@ def funding_payments(
     Returns
     -------
     DataFrame
-        A row a payment, indexed by time (continuous: where it begins; split where the position changes): position,
-        price, rate, share (of `rate_hours`; 1 where discrete), notional (settlement currency, signed), payment
-        (settlement currency, positive: received).
+        A row a payment, indexed by time (continuous: where it begins; split where position or price changes): position,
+        price (NaN where nothing is held and none is told yet), rate, share (of `rate_hours`; 1 where discrete),
+        notional (settlement currency, signed), payment (settlement currency, positive: received).
 
     Raises
     ------
     InputError
         If the instrument is no perpetual, a Series is not one by rising tz-aware times, accrual is unknown, or a price
-        is missing.
+        is missing where a position is held.
 
     Notes
     -----
@@ -267,12 +267,12 @@ def funding_payments(
     when = told.index
     if accrual == "continuous":
         last = told.index[-1]
-        changes = held.index[(held.index > told.index[0]) & (held.index < last)]
-        when = told.index.union(changes)[:-1]
+        changes = held.index.union(quoted.index)
+        when = told.index.union(changes[(changes > told.index[0]) & (changes < last)])[:-1]
     position = held.reindex(when, method="ffill").fillna(0.0)
     price = quoted.reindex(when, method="ffill")
-    if price.isna().any():
-        raise InputError(f"no price at or before {price.index[price.isna()][0]}; give prices from the first rate on")
+    if (lacking := price.isna() & (position != 0.0)).any():
+        raise InputError(f"no price at or before {price.index[lacking][0]}; give prices from the first position on")
     if instrument.inverse and (price <= 0.0).any():
         raise InputError(f"price {price.min()} of inverse {instrument.symbol!r} is not positive; give one that is")
     rate = told.reindex(when, method="ffill")
@@ -282,7 +282,7 @@ def funding_payments(
         share = (ends - _ns(when)) / (rate_hours * _HOUR_NS)
     unit = instrument.contract_value / price if instrument.inverse else instrument.multiplier * price
     made = pd.DataFrame({"position": position, "price": price, "rate": rate, "share": share})
-    made["notional"] = position * unit
+    made["notional"] = (position * unit).where(position != 0.0, 0.0)
     made["payment"] = 0.0 - made["rate"] * made["notional"] * made["share"]
     return made
 

@@ -185,6 +185,19 @@ def test_simulated_utility_is_the_price_and_beats_trading_to_delta() -> None:
     assert np.abs(np.diff(held, axis=0)).max() < np.abs(np.diff(delta, axis=0)).max()
 
 
+def test_played_in_finer_steps_it_comes_nearer_to_the_price() -> None:
+    cost, gamma, gaps = ExecutionCost(0.1, 1e9, 0.75, 0.0), 2e-7, []
+    for steps in (100, 400):
+        made = execution_hedge(SHARES, cost=cost, steps=steps, **DEAL)  # type: ignore[arg-type]
+        moves = np.random.default_rng(12).normal(size=(steps, 4_000)) * 9.5 * math.sqrt(0.25 / steps)
+        paths = 45.0 + np.vstack([np.zeros(8_000), np.cumsum(np.hstack([moves, -moves]), axis=0)])
+        pnl, _ = made.run(paths)
+        asked = np.log(np.exp(-gamma * (pnl - pnl.mean())).mean()) / gamma - pnl.mean()
+        gaps.append(float(asked / made.price - 1.0))
+    assert 0.05 < gaps[0] < 0.09
+    assert abs(gaps[1]) < 0.02
+
+
 def test_physical_delivery_keeps_the_shares() -> None:
     cost = ExecutionCost(0.4, 1e9)
     cash, physical = (execution_hedge(SHARES, cost=cost, settlement=s, steps=100, **DEAL) for s in ("cash", "physical"))  # type: ignore[arg-type]

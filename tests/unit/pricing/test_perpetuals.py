@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -102,12 +103,13 @@ def test_discrete_payments_are_of_the_position_then() -> None:
     assert inverse["payment"].tolist() == pytest.approx([-x * 1_000 / 50_000 for x in rates])
 
 
-def test_continuous_payments_add_up_however_they_are_cut() -> None:
+@pytest.mark.parametrize("every", ["17min", "7min", "50s"])
+def test_continuous_payments_add_up_however_they_are_cut(every: str) -> None:
     """Against a sum over every second in plain Python."""
     rng = np.random.default_rng(4)
     rates = series(rng.normal(0, 3e-4, 7).tolist(), "17min")
     held = pd.Series([500.0, -200.0, 0.0, 90.0], START + pd.to_timedelta([0, 20, 41, 70], "min"))
-    marks = series((50_000 + rng.normal(0, 100, 400).cumsum()).tolist(), "17min")
+    marks = series((50_000 + rng.normal(0, 100, 400).cumsum()).tolist(), every)
     got = funding_payments(BTC, held, rates, marks, accrual="continuous")
     total = 0.0
     for second in range(6 * 17 * 60):
@@ -120,6 +122,19 @@ def test_continuous_payments_add_up_however_they_are_cut() -> None:
     np.testing.assert_allclose(short["payment"], -got["payment"])
     hourly = funding_payments(BTC, held, rates / 8, marks, accrual="continuous", rate_hours=1.0)
     np.testing.assert_allclose(hourly["payment"], got["payment"])
+
+
+@pytest.mark.parametrize("accrual", ["discrete", "continuous"])
+def test_a_price_is_needed_where_a_position_is_held(accrual: Any) -> None:
+    rates = series([1e-4, 2e-4, 3e-4, 4e-4])
+    late = START + pd.Timedelta("9h")
+    held, marks = series([100.0], start=late), series([50_000.0], start=late)
+    got = funding_payments(BTC, held, rates, marks, accrual=accrual)
+    assert got["payment"].notna().all()
+    assert got["payment"].iloc[:2].tolist() == [0.0, 0.0]
+    assert got["payment"].sum() < 0
+    with pytest.raises(InputError, match=r"no price at or before 2026-02-01 \d\d:00.*from the first position on"):
+        funding_payments(BTC, series([100.0]), rates, marks, accrual=accrual)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
