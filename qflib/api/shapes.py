@@ -234,6 +234,7 @@ class RiskForm(Struct, frozen=True):
     hedges: HedgeCounts
     explain: list[ExplainRow] = []
     min_variance: list[MinVarianceRow] = []
+    vector_error: float = 0.0  # greatest found in a scenario's P&L, reporting currency; 0: every option revalued
 
 
 def rfc3339(time_ns: int) -> str:
@@ -339,6 +340,7 @@ def report_form(report: Report, view: RiskView, now_ns: int | None = None) -> Ri
                             "breached": limits.breached.astype(bool).tolist()}, limits),
         HedgeCounts(int(counts["orders"]), int(counts["fills"]), int(counts["rejects"]), counts["cost"]),
         _named_rows(ExplainRow, report.batch.explain), _named_rows(MinVarianceRow, report.batch.min_variance),
+        float(r.vector_error[0]),
     )  # fmt: skip
 
 

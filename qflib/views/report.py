@@ -54,6 +54,7 @@ class Report:
                 "dynamics": [v.decode() for v in r.dynamics.tolist()],
                 "decay": r.decay.astype(bool),
                 "unpriced": r.unpriced,
+                "vector_error": r.vector_error,
                 "time": pd.to_datetime(r.time_ns, utc=True),
                 "as_of": pd.to_datetime(r.as_of_ns, utc=True),
             }

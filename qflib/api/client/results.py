@@ -179,7 +179,7 @@ def book_of(told: Mapping[str, Any]) -> LiveBook:
 
 def risk_frame(told: Mapping[str, Any]) -> pd.DataFrame:
     """A risk report as `Run.risk` shows it: a row a level."""
-    own = {n: told[n] for n in ("set_id", "dynamics", "decay", "unpriced", "seq")}
+    own = {n: told[n] for n in ("set_id", "dynamics", "decay", "unpriced", "vector_error", "seq")}
     rows = [
         {"portfolio": told["portfolio"], "level": r["level"], "horizon_ns": _horizon_ns(r["horizon"])}
         | {k: v for k, v in r.items() if k not in ("level", "horizon")}
