@@ -193,7 +193,7 @@ def test_bad_arguments_get_a_sentence(portfolio: Portfolio, market: Market, scen
 
 
 def test_trades_need_their_columns_and_finite_numbers(portfolio: Portfolio, market: Market, scen: ScenarioSet) -> None:
-    with pytest.raises(InputError, match="trades have no column 'qty'; give instrument and qty, avg_price"):
+    with pytest.raises(InputError, match="trades have no column 'qty'; give instrument and qty, and avg_price"):
         portfolio.what_if(pd.DataFrame({"instrument": ["ACME.F"]}), market, scen)
     with pytest.raises(InputError, match="is nan"):
         portfolio.what_if(pd.DataFrame({"instrument": ["ACME.F"], "qty": [np.nan]}), market, scen)
