@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class ExplainRow(Struct, frozen=True):
-    """P&L of an underlying and book since `from_ns`, by Greek, carry and cost; below 2^33 parts sum to total exactly."""
+    """P&L of an underlying and book since `from_ns`, by Greek, carry and cost; parts sum to total, below 2^33."""
 
     underlying: str
     book: str
