@@ -1,4 +1,4 @@
-"""From a book event to a hedge order inside the stage: 1,000 options of one underlying, 10,000 scenarios.
+"""From a book event to a hedge order inside the stage: 1,000 options of one underlying, 10,000 and 1,000 scenarios.
 
 Each event is a marks batch in which the future's book moves, in a new period: exposures revalues every position, with
 full Greeks, explain and scenario P&L vectors; portfolio measures VaR and ES three times, reports, and sizes the hedge.
@@ -34,7 +34,8 @@ from qflib.records import (
 from qflib.steps.exposures import Exposures
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
 
-_EVENTS, _WARM, _SCENARIOS, _QUOTED = 5_000, 300, 10_000, 10
+_EVENTS, _WARM, _QUOTED = 5_000, 300, 10
+_SETS = ((10_000, ""), (1_000, "_1k"))  # scenarios: a desk's default, and its historical ones alone
 _S = 10**9
 _START = pd.Timestamp("2026-01-05T14:30Z").value
 _DAYS = (11, 18, 25, 39, 53, 74, 102, 165, 256, 347)
@@ -43,18 +44,23 @@ _DAY_NS, _YEAR_NS, _PERIOD_NS = 86_400 * _S, 365 * 86_400 * _S, 100_000_000
 
 def rows(peers: bool) -> Iterator[Row]:
     """Milliseconds from the event taken in to the hedge order out, both steps and each; and the vectors' error."""
-    desk = _Desk()
+    for scenarios, suffix in _SETS:
+        yield from _timed(scenarios, suffix)
+
+
+def _timed(scenarios: int, suffix: str) -> Iterator[Row]:
+    desk = _Desk(scenarios)
     all_of_them = [desk.event(k) for k in range(_WARM + _EVENTS)]
     took = np.array([t for t in all_of_them[_WARM:] if t.orders])
     for name, figures in (("", took[:, :2].sum(axis=1)), ("exposures_", took[:, 0]), ("portfolio_", took[:, 1])):
         for q in (50, 99):
             value = float(np.percentile(figures, q)) * 1e3
-            yield Row(f"{name}p{q}", value, float(figures.min()) * 1e3, "ms")
-    yield Row("hedge_orders", float(len(took)), float(len(took)), "orders timed")
+            yield Row(f"{name}p{q}{suffix}", value, float(figures.min()) * 1e3, "ms")
+    yield Row(f"hedge_orders{suffix}", float(len(took)), float(len(took)), "orders timed")
     error = desk.error()
-    yield Row("vector_error", error, error, "of the greatest P&L")
+    yield Row(f"vector_error{suffix}", error, error, "of the greatest P&L")
     worst = desk.crushed()
-    yield Row("vector_error_crush", worst, worst, "as volatility halves, greatest")
+    yield Row(f"vector_error_crush{suffix}", worst, worst, "as volatility halves, greatest")
 
 
 class _Taken(NamedTuple):
@@ -66,18 +72,18 @@ class _Taken(NamedTuple):
 class _Desk:
     """Both steps, a market that moves, and fills of what they send."""
 
-    def __init__(self) -> None:
+    def __init__(self, scenarios: int) -> None:
         self.table = _table()
         self.rng = np.random.default_rng(1)
         self.exposures = Exposures(self.table)
         # a band so narrow that nearly every move is hedged
         self.portfolio = Portfolio(self.table, PortfolioConfig(band=Band(risk_aversion=1e9, max_order=1_000)))
         self.forward, self.now, self.level = 100.0, _START, 0.25
-        spot = np.expm1(0.012 * self.rng.standard_t(4, _SCENARIOS))
+        spot = np.expm1(0.012 * self.rng.standard_t(4, scenarios))
         head = SCENARIO_SETS.make(
-            set_id=["bench"], n_scenarios=[_SCENARIOS], horizon_ns=[_DAY_NS], underlying=["U"], chunks=[1]
+            set_id=["bench"], n_scenarios=[scenarios], horizon_ns=[_DAY_NS], underlying=["U"], chunks=[1]
         )
-        shocks = SHOCKS.make(spot_return=spot, vol_shift=self.rng.normal(0, 0.02, _SCENARIOS))
+        shocks = SHOCKS.make(spot_return=spot, vol_shift=self.rng.normal(0, 0.02, scenarios))
         everything = np.arange(len(self.table))
         n = len(everything) - 1
         qty = -self.rng.integers(1, 21, n)  # short gamma: each move asks for a hedge
