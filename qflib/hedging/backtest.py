@@ -92,8 +92,8 @@ def backtest_hedges(
     >>> made.by_path().shape, bool(made.to_frame()["mean_cost"].is_monotonic_decreasing)
     ((25, 2), True)
     """
-    if not rules:
-        raise InputError("there is no rule; give some of qflib.hedging.rules")
+    if isinstance(rules, Rule) or not rules:
+        raise InputError("rules is no list of rules, or an empty one; give such as [qflib.hedging.rules.Delta()]")
     levels_of(level)
     closes = _closes(prices)
     step = looks if every is None else every

@@ -164,8 +164,8 @@ def simulate_hedges(
     >>> bool(made.to_frame()["mean_cost"].is_monotonic_decreasing)
     True
     """
-    if not rules:
-        raise InputError("there is no rule; give some of qflib.hedging.rules")
+    if isinstance(rules, Rule) or not rules:
+        raise InputError("rules is no list of rules, or an empty one; give such as [qflib.hedging.rules.Delta()]")
     levels_of(level)
     if not (0 <= cost < 1 and int(looks) == looks >= 1 and int(paths) == paths >= 1):
         raise InputError(

@@ -74,6 +74,8 @@ def _american(chain: pd.DataFrame) -> NDArray[np.bool_]:
     if "style" not in chain:
         return np.zeros(len(chain), bool)
     early = (chain["style"] == "american").to_numpy(bool)
+    if (wrong := chain["style"][~(early | (chain["style"] == "european"))]).size:
+        raise InputError(f"style of row {wrong.index[0]} is {wrong.iloc[0]!r}; expected 'european' or 'american'")
     if "inverse" in chain and (early & chain["inverse"].to_numpy(bool)).any():
         raise InputError("a row of the chain is american and inverse, which no venue lists; drop it")
     return early

@@ -135,7 +135,7 @@ class ScenarioSet:
         Raises
         ------
         InputError
-            If the set has the pair already, or as `ScenarioSet`.
+            If the set has the pair already, a name is a pair, or as `ScenarioSet`.
 
         Examples
         --------
@@ -146,6 +146,8 @@ class ScenarioSet:
         """
         names, columns = list(self.underlyings), [self.spot_return]
         for currency, moves in returns.items():
+            if "/" in currency:
+                raise InputError(f"{currency!r} is a pair; give the currency alone, its worth is in {base}")
             names.append(f"{currency}/{base}")
             try:
                 columns.append(np.broadcast_to(np.asarray(moves, np.float64), (self.n,))[:, None])

@@ -105,7 +105,7 @@ def instants(values: pd.Series[Any], where: str, missing: bool = False) -> NDArr
             raise DataError(f"{where} {str(naive[0])!r} has no time zone; write 2026-01-05T14:30:00Z")
         try:
             times = pd.to_datetime(text, utc=True, format="ISO8601")
-        except ValueError as e:
+        except (ValueError, OverflowError) as e:
             raise DataError(f"{where} is not ISO 8601; write 2026-01-05T14:30:00Z ({e})") from None
     known = times.notna().to_numpy()
     if not known.all() and not missing:
@@ -121,7 +121,7 @@ def instants(values: pd.Series[Any], where: str, missing: bool = False) -> NDArr
 def _read(time: Any, where: str) -> pd.Timestamp:
     try:
         return pd.Timestamp(time)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise DataError(f"{where} {str(time)!r} is not a time; write 2026-01-05T14:30:00Z") from None
 
 

@@ -52,8 +52,13 @@ def test_an_order_for_what_is_not_there_is_shown_with_its_refusal(told: Recorded
         exec_type=[int(ExecType.REJECTED)], ord_status=[int(OrderStatus.REJECTED)], instrument=[nobody],
         reason=[int(Reason.UNKNOWN_INSTRUMENT)], account=["A"], client_order_id=["odd"], hedge_no=[3],
     )  # fmt: skip
-    filled = EXECUTIONS.make(exec_type=[int(ExecType.FILL)], instrument=[nobody], qty=[1], hedge_no=[4], account=["A"])
-    hedge = BY_KIND["risk"].by_name["hedges"].make(instrument=[nobody], qty=[1], price=[1.0], hedge_no=[4])
+    filled = EXECUTIONS.make(exec_type=[int(ExecType.FILL)], instrument=[nobody], qty=[1], hedge_no=[4], account=["A"],
+                             portfolio=["DESK1"])  # fmt: skip
+    hedge = (
+        BY_KIND["risk"]
+        .by_name["hedges"]
+        .make(portfolio=["DESK1"], instrument=[nobody], qty=[1], price=[1.0], hedge_no=[4])
+    )
     for k, (topic, batch) in enumerate(
         (
             (ORDERS_INCOMING, Batch.of("order", orders=order)),

@@ -97,7 +97,8 @@ def test_closes_of_the_index(test_data: Path) -> None:
         ({"vol": pd.Series([0.2], [_closes().index[50]])}, DataError, "is nan"),
         ({"looks": 0}, InputError, "looks 0"),
         ({"moneyness": -1.0}, InputError, "moneyness -1.0"),
-        ({"rules": []}, InputError, "no rule"),
+        ({"rules": []}, InputError, "empty one"),
+        ({"rules": rules.Delta()}, InputError, "no list of rules"),
     ],
 )
 def test_what_is_refused(change: dict, error: type[Exception], said: str) -> None:

@@ -322,3 +322,9 @@ def test_what_cannot_be_converted_gets_a_sentence() -> None:
     odd = replace(circle, symbol="Y", quote_currency="ETH", underlying="Y", settlement_currency="BTC")
     with pytest.raises(DataError, match="no rate of exchange for"):
         Market(AT, Instruments((circle, odd)), {"X": 1.0, "Y": 1.0}, {}, {}).fx_rate("BTC")
+
+
+def test_a_pair_is_no_currency() -> None:
+    s = ScenarioSet(("DAX",), [[-0.02], [0.01]], [[0.01], [-0.005]], 86_400_000_000_000)
+    with pytest.raises(InputError, match="'EUR/USD' is a pair"):
+        s.with_fx({"EUR/USD": 0.0})

@@ -152,7 +152,7 @@ def test_it_shows_itself() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rules": []}, "there is no rule"),
+        ({"rules": []}, "no list of rules, or an empty one"),
         ({"cost": -0.1}, "a cost is a share"),
         ({"years": 0.0}, "an option to hedge has both above 0"),
         ({"strike": [90.0, 100.0]}, "one option is hedged at a time"),

@@ -186,6 +186,8 @@ def test_chains_by_style(q: float | None) -> None:
     assert broken.qf.implied_vol(price="mid")["iv_status"].tolist() == ["below_intrinsic", "ok", "ok"]
     with pytest.raises(InputError, match=r"price 0.01 of row A has no implied vol \(below_intrinsic\)"):
         broken.qf.implied_vol(price="mid", policy="raise")
+    with pytest.raises(InputError, match="style of row A is 'American'; expected"):
+        frame.assign(style="American").qf.implied_vol(price="mid")
     with pytest.raises(InputError, match="model 'normal' has no American options"):
         frame.qf.implied_vol(price="mid", model="normal")
     with pytest.raises(InputError, match="american and inverse"):
