@@ -88,7 +88,8 @@ def _yield(chain: pd.DataFrame) -> NDArray[np.float64]:
 def chain_greeks(frame: pd.DataFrame, units: Units = "natural") -> pd.DataFrame:
     """Price and Greeks in the forward a row, from the column `iv`, else implied from `mid`; NaN where there is no vol.
 
-    By Black-76; of american rows as in `chain_implied_vol`.
+    By Black-76, in quote currency (of inverse rows too: `inverse_greeks` gives coin); of american rows as in
+    `chain_implied_vol`.
 
     Raises
     ------

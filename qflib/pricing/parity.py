@@ -21,7 +21,7 @@ def parity_forwards(
     chain
         Columns right, strike, the price, and those of `by`; one row a right and strike.
     price
-        Column of premiums in the strike's currency.
+        Column of premiums in the strike's currency; in coin, where a column `inverse` says so of all rows.
     by
         What tells chains apart: expiry, or a time and an expiry.
     near
@@ -38,13 +38,14 @@ def parity_forwards(
     Raises
     ------
     InputError
-        If a column is missing, a right is unknown, or `least` or `near` is out of range.
+        If a column is missing, a right is unknown, only some rows are inverse, or `least` or `near` is out of range.
     DataError
         If no chain has so many strikes with both sides.
 
     Notes
     -----
-    Least squares. O(rows). European options only: an American one's parity is an inequality.
+    Least squares. O(rows). In coin call - put = discount (1 - strike / forward): a line too. European options only: an
+    American one's parity is an inequality.
     Source: Stoll 1969, "The relationship between put and call option prices", Journal of Finance 24.
 
     Examples
@@ -62,6 +63,9 @@ def parity_forwards(
         raise InputError(f"the chain has no column {missing[0]!r}; it needs right, strike, {price}, {', '.join(keys)}")
     if least < 2 or not 0 < near < 1:
         raise InputError(f"least is {least}, near {near}; a line needs two strikes or more, near is a share below 1")
+    coin = chain["inverse"].to_numpy(bool) if "inverse" in chain else np.zeros(len(chain), bool)
+    if coin.any() and not coin.all():
+        raise InputError("some rows of the chain are inverse and some are not; give them one after the other")
     call = arguments(chain["right"].to_numpy()).values[0] > 0
     at = [*keys, "strike"]
     sides = [chain.loc[one, [*at, price]].dropna().drop_duplicates(at).set_index(at)[price] for one in (call, ~call)]
@@ -75,7 +79,9 @@ def parity_forwards(
             slope, level = np.polyfit(k - middle, y, 1)
             rest = y - level - slope * (k - middle)
             if slope < 0.0:
-                rows[key] = [middle - level / slope, -slope, len(used), float(np.sqrt(np.mean(rest**2)))]
+                forward = middle - level / slope
+                discount = -slope * (forward if coin.any() else 1.0)
+                rows[key] = [forward, discount, len(used), float(np.sqrt(np.mean(rest**2)))]
     if not rows:
         raise DataError(f"no chain has {least} strikes within {near:.0%} of the money with a call and a put")
     index = pd.MultiIndex.from_tuples(rows, names=keys) if len(keys) > 1 else pd.Index(rows, name=keys[0])

@@ -40,3 +40,13 @@ def test_what_has_no_parity_is_told() -> None:
         parity_forwards(chain(), least=1)
     with pytest.raises(DataError, match="no chain has 5 strikes"):
         parity_forwards(chain()[lambda f: f["right"] == "call"])
+
+
+def test_premiums_in_coin() -> None:
+    told = chain()
+    linear = parity_forwards(told)
+    coin = told.assign(mid=told["mid"] / linear["forward"].reindex(told["expiry"]).to_numpy(), inverse=True)
+    made = parity_forwards(coin)
+    np.testing.assert_allclose(made[["forward", "discount"]], linear[["forward", "discount"]], rtol=1e-9)
+    with pytest.raises(InputError, match="some rows of the chain are inverse"):
+        parity_forwards(coin.assign(inverse=[True, *[False] * (len(coin) - 1)]))
