@@ -235,10 +235,10 @@ def execution_hedge(
     Notes
     -----
     O(steps^(3/2) nodes); 200 steps and 81 nodes take about 0.2 s. Without an option the error of theta falls with the
-    square of the step (`qflib.kernels.execution_cost_hedge`); the price of the deal below, phi 0.75, is 1.2 % lower
-    at 50 steps than at 100, and moves by 0.05 % from there to 800. `ExecutionHedge.run` plays the speeds in steps and
-    attains less: utility of 40,000 paths asks for 27, 7.0, 2.7, 0.6 and 0.3 % more than that price at 50, 100, 200, 400
-    and 800 steps (standard error 0.1 %, at 50 steps 4 %).
+    square of the step (`qflib.kernels.execution_cost_hedge`); the price of the deal below, phi 0.75, is at 50, 100, 200
+    and 400 steps 1.5, 0.7, 0.2 and 0.05 % below that at 800. `ExecutionHedge.run` plays the speeds in steps and attains
+    less: utility of 40,000 paths asks for 15, 5.1, 1.9, 0.7 and 0.3 % more than that price at 50, 100, 200, 400 and 800
+    steps (standard error 0.1 %).
 
     As costs vanish, price and target become Bachelier's; without an option the speed is Almgren and Chriss'; with a
     gamma that is constant it is linear in price and holding, as in Almgren and Li 2016, "Option hedging with smooth

@@ -6,8 +6,8 @@ The indifference price theta(t, S, q) of who holds q and owes the option solves
     theta_t + sigma^2 / 2 theta_SS + gamma sigma^2 / 2 (theta_S - q)^2 - V H(theta_q) = 0
 
 with H the Legendre transform of L. Split in time (Strang): without trading exp(gamma (theta - q S)) is a martingale, so
-the step in S is an expectation over three nodes (Gauss and Hermite's); the step in q moves to the least of theta and
-what trading there costs, along the parabola through the three nodes around it, which is exact for a parabola.
+the step in S is an expectation over three nodes (Gauss and Hermite's); the step in q goes to where theta and what
+trading there costs are least, along characteristics.
 
 Guéant and Pu 2017, "Option pricing and hedging with execution costs and market impact", Mathematical Finance 27(3),
 section 3.
@@ -67,48 +67,38 @@ def step_in_price(theta: Floats, holdings: Floats, width: float, gamma: float, o
 
 
 @inlined
-def _trade(slope: float, bend: float, time: float, eta: float, phi: float, psi: float, volume: float) -> float:
-    """What quantity x makes slope x + bend x^2 / 2 + time V L(x / (time V)) least."""
+def _trade(slope: float, span: float, eta: float, phi: float, psi: float) -> float:
+    """What is traded where theta rises by `slope` a share: marginal cost is minus that."""
     pull = abs(slope) - psi
     if pull <= 0.0:
         return 0.0
-    span = time * volume
-    # marginal: bend x + eta (1 + phi) (x / span)^phi = pull; between nothing and where each term alone would end
-    if phi == 1.0:
-        x = pull / (bend + 2.0 * eta / span)
-    else:
-        x = span * (pull / (eta * (1.0 + phi))) ** (1.0 / phi)
-        if bend > 0.0:
-            low, high = 0.0, min(x, pull / bend)
-            x = high
-            for _ in range(60):
-                more = eta * (1.0 + phi) * (x / span) ** phi
-                off = bend * x + more - pull
-                if off > 0.0:
-                    high = x
-                else:
-                    low = x
-                x -= off / (bend + phi * more / x)
-                if not low < x < high:
-                    x = 0.5 * (low + high)
-                if high - low <= 1e-12 * high or abs(off) <= 1e-13 * pull:
-                    break
+    x = span * (pull / (eta * (1.0 + phi))) ** (1.0 / phi)
     return -x if slope > 0.0 else x
+
+
+@inlined
+def _paid(x: float, span: float, eta: float, phi: float, psi: float) -> float:
+    r = abs(x) / span
+    return span * (eta * r ** (1.0 + phi) + psi * r)
 
 
 @kernel
 def step_in_holding(
-    theta: Floats, spacing: float, time: float, eta: float, phi: float, psi: float, volume: float, out: Floats,
+    theta: Floats, holdings: Floats, time: float, eta: float, phi: float, psi: float, volume: float, out: Floats,
     speed: Floats,
 ) -> None:  # fmt: skip
     """Trade for a while at the least cost.
+
+    Theta is convex in the holding, and so is the cost: who ends at a node, where theta rises by p a share, came from
+    where trading at a marginal cost of -p leads to it. Values and slopes there are carried to the nodes by cubics. Who
+    would trade beyond the grid ends at its edge.
 
     Parameters
     ----------
     theta, out
         (prices, holdings): at the end and at the beginning.
-    spacing
-        Between holdings.
+    holdings
+        (holdings,) evenly spaced, rising, three at least.
     time
         How long, in years.
     eta, phi, psi, volume
@@ -118,29 +108,41 @@ def step_in_holding(
 
     Notes
     -----
-    O(prices * holdings).
+    O(prices * holdings). Exact where theta is a parabola and phi is 1.
     """
     m, n = theta.shape
+    h, span, last = holdings[1] - holdings[0], time * volume, n - 1
+    slope, came, value = np.empty(n), np.empty(n), np.empty(n)
     for i in range(m):
         for k in range(n):
-            c, x, best = min(max(k, 1), n - 2), 0.0, math.inf
-            for _ in range(n):  # from node to node, to the parabola around where the trade ends
-                bend = max((theta[i, c + 1] - 2.0 * theta[i, c] + theta[i, c - 1]) / (spacing * spacing), 0.0)
-                off = (k - c) * spacing
-                slope = (theta[i, c + 1] - theta[i, c - 1]) / (2.0 * spacing) + bend * off
-                moved = _trade(slope, bend, time, eta, phi, psi, volume)
-                r = abs(moved) / (time * volume)
-                paid = time * volume * (eta * r ** (1.0 + phi) + psi * r)
-                to = off + moved
-                told = (
-                    theta[i, c] + slope * moved + off * (slope - 0.5 * bend * off) + 0.5 * bend * moved * moved + paid
-                )
-                way = 1 if to > 0.5 * spacing else (-1 if to < -0.5 * spacing else 0)
-                x, best = moved, told
-                if way == 0 or not 1 <= c + way <= n - 2:
-                    break
-                c += way
-            out[i, k] = best
+            if k == 0:
+                slope[k] = (-3.0 * theta[i, 0] + 4.0 * theta[i, 1] - theta[i, 2]) / (2.0 * h)
+            elif k == last:
+                slope[k] = (3.0 * theta[i, last] - 4.0 * theta[i, last - 1] + theta[i, last - 2]) / (2.0 * h)
+            else:
+                slope[k] = (theta[i, k + 1] - theta[i, k - 1]) / (2.0 * h)
+            if k > 0:
+                slope[k] = max(slope[k], slope[k - 1])  # convex, but for rounding
+            x = _trade(slope[k], span, eta, phi, psi)
+            came[k], value[k] = holdings[k] - x, theta[i, k] + _paid(x, span, eta, phi, psi)
+        at = 0
+        for k in range(n):
+            q = holdings[k]
+            if q <= came[0] or q >= came[last]:
+                end = 0 if q <= came[0] else last
+                x = holdings[end] - q
+                out[i, k] = theta[i, end] + _paid(x, span, eta, phi, psi)
+            else:
+                while came[at + 1] < q:
+                    at += 1
+                wide = came[at + 1] - came[at]
+                t = (q - came[at]) / wide
+                p0, p1, rise = slope[at], slope[at + 1], (value[at + 1] - value[at]) / wide
+                # the cubic of these values and slopes, and how it rises at q
+                bend = p0 + p1 - 2.0 * rise
+                out[i, k] = value[at] + wide * t * (p0 + t * (rise - p0 + (t - 1.0) * bend))
+                p = p0 + 2.0 * t * (rise - p0) + (3.0 * t * t - 2.0 * t) * bend
+                x = _trade(min(max(p, p0), p1), span, eta, phi, psi)
             speed[i, k] = x / time
 
 
@@ -177,10 +179,10 @@ def solve(
     """
     theta, other = terminal.copy(), np.empty_like(terminal)
     unused = np.empty_like(terminal)
-    spacing, dt = holdings[1] - holdings[0], time / steps
+    dt = time / steps
     for k in range(steps - 1, -1, -1):
-        step_in_holding(theta, spacing, 0.5 * dt, eta, phi, psi, volume, other, unused)
+        step_in_holding(theta, holdings, 0.5 * dt, eta, phi, psi, volume, other, unused)
         step_in_price(other, holdings, width, gamma, theta)
-        step_in_holding(theta, spacing, 0.5 * dt, eta, phi, psi, volume, other, speed[k])
+        step_in_holding(theta, holdings, 0.5 * dt, eta, phi, psi, volume, other, speed[k])
         theta, other = other, theta
     return theta
