@@ -73,13 +73,13 @@ def _trade(slope: float, span: float, eta: float, phi: float, psi: float) -> flo
     if pull <= 0.0:
         return 0.0
     x = span * (pull / (eta * (1.0 + phi))) ** (1.0 / phi)
-    return -x if slope > 0.0 else x
+    return float(-x if slope > 0.0 else x)
 
 
 @inlined
 def _paid(x: float, span: float, eta: float, phi: float, psi: float) -> float:
     r = abs(x) / span
-    return span * (eta * r ** (1.0 + phi) + psi * r)
+    return float(span * (eta * r ** (1.0 + phi) + psi * r))
 
 
 @kernel
