@@ -62,7 +62,7 @@ def worst(pnl: F8, k: int, work: F8) -> int:
         for i in range(n):
             work[i] = pnl[i]
         count = n
-    if count > 3 * k:
+    if 4 * count > 5 * k:
         _select(work, count, k)
         count = k
     work[:count].sort()

@@ -14,6 +14,9 @@ from qflib.kernels.position_values import YEAR_NS
 from qflib.records import DEPTH, Instruments, TradingStatus
 from qflib.steps.state import State
 
+#: An option for whose lender nobody has asked.
+_NOT_ASKED = -2
+
 
 class Quotes:
     """Latest marks of every instrument. Volatilities stick to their strikes between quotes."""
@@ -51,7 +54,7 @@ class Quotes:
         self.own = np.full(n, np.nan)  # the forward that `vol` was implied at,
         self.implied_ns = np.zeros(n, np.int64)  # and when
         self.depth: dict[int, Any] = {}
-        self._lender: dict[int, int] = {}  # whose volatility an unquoted option has, until one more is quoted
+        self._lender = np.full(n, _NOT_ASKED)  # whose volatility an unquoted option has; -1: nobody's
 
     def update(self, tops: Any, depth: Any) -> None:
         """Fold a marks batch: tops first, then the volatilities that the new quotes imply."""
@@ -101,15 +104,16 @@ class Quotes:
                 return i
         return -1
 
-    def vol_of(self, instrument: int) -> float:
-        """Own volatility, else that of the nearest quoted strike, of the nearest expiry; NaN: none quoted yet."""
-        own = self.vol[instrument]
-        if math.isfinite(own):
-            return float(own)
-        if instrument not in self._lender:
-            self._lender[instrument] = self._nearest(instrument)
-        lender = self._lender[instrument]
-        return float(self.vol[lender]) if lender >= 0 else float("nan")
+    def vols_of(self, options: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Own volatilities, else those of the nearest quoted strike, of the nearest expiry; NaN: none quoted yet."""
+        vol = self.vol[options]
+        missing = options[np.isnan(vol)]
+        if len(missing):
+            for i in missing[self._lender[missing] == _NOT_ASKED].tolist():
+                self._lender[i] = self._nearest(i)
+            lenders = self._lender[missing]
+            vol[np.isnan(vol)] = np.where(lenders >= 0, self.vol[lenders], np.nan)
+        return vol
 
     def _nearest(self, instrument: int) -> int:
         same = self._instruments.underlying_index == self._instruments.underlying_index[instrument]
@@ -127,7 +131,8 @@ class Quotes:
 
     def _offer(self, new: list[int]) -> None:
         """Options quoted for the first time lend to those they are nearest to."""
-        for instrument, lender in self._lender.items() if new else ():
+        for instrument in np.flatnonzero(self._lender != _NOT_ASKED).tolist() if new else ():
+            lender = int(self._lender[instrument])
             near = new if lender < 0 else [lender, *new]
             same = [
                 i
@@ -159,7 +164,7 @@ class Quotes:
         # of a state from before they were kept: an option's next quote tells them
         self.own = state.get("quotes.own", np.full(len(self.vol), np.nan)).copy()
         self.implied_ns = state.get("quotes.implied_ns", np.zeros(len(self.vol), np.int64)).copy()
-        self._lender = {}
+        self._lender = np.full(len(self.vol), _NOT_ASKED)
         depth = DEPTH.from_struct(state["quotes.depth"])
         self.depth = {int(i): DEPTH.take(depth, depth.instrument == i) for i in np.unique(depth.instrument)}
 

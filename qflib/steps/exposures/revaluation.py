@@ -113,9 +113,8 @@ class Revaluation:
         if not forward > 0:
             return None
         at = entries["instrument"]
-        vol = q.vol[at]
-        for k in np.flatnonzero(np.isnan(vol) & q.is_option[at]).tolist():
-            vol[k] = q.vol_of(int(at[k]))
+        vol, options = np.full(len(at), np.nan), q.is_option[at]
+        vol[options] = q.vols_of(at[options])
         figures, sums = np.empty((len(FIGURES), len(entries))), np.empty((2, len(SUMS)))
         unpriced = value_positions(entries, self.terms, q.mid, vol, forward, time_ns, self._rate, figures, sums)
         return Valued(

@@ -125,8 +125,8 @@ def test_the_volatility_of_an_unquoted_strike_is_its_neighbours() -> None:
     t = table(inverse=False)
     quotes = Quotes(t, rate=0.0)
     quotes.vol[1] = 0.37
-    assert quotes.vol_of(2) == 0.37
-    assert np.isnan(Quotes(t, rate=0.0).vol_of(2))
+    assert quotes.vols_of(np.array([2]))[0] == 0.37
+    assert np.isnan(Quotes(t, rate=0.0).vols_of(np.array([2]))).all()
 
 
 def test_an_unquoted_option_borrows_from_the_nearest_as_quotes_come_in() -> None:
@@ -158,7 +158,7 @@ def test_an_unquoted_option_borrows_from_the_nearest_as_quotes_come_in() -> None
         for j in range(len(rows)):
             if np.isnan(quotes.vol[j]):
                 lender = quotes._nearest(j)
-                told = quotes.vol_of(j)
+                [told] = quotes.vols_of(np.array([j]))
                 assert np.isnan(told) if lender < 0 else told == quotes.vol[lender]
                 borrowed += lender >= 0
     assert borrowed > 300
