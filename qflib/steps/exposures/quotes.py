@@ -16,6 +16,7 @@ from qflib.steps.state import State
 
 #: An option for whose lender nobody has asked.
 _NOT_ASKED = -2
+_EXPIRED = int(TradingStatus.EXPIRED)  # an enumeration's members are looked up slowly
 
 
 class Quotes:
@@ -100,7 +101,7 @@ class Quotes:
     def hedge_instrument(self, underlying: int, time_ns: int) -> int:
         """The future that expires next, or the perpetual; -1 where there is none alive."""
         for i, expiry_ns in self._hedges[underlying]:
-            if expiry_ns > time_ns and self.tops[i, 6] != TradingStatus.EXPIRED:
+            if expiry_ns > time_ns and self.tops[i, 6] != _EXPIRED:
                 return i
         return -1
 
