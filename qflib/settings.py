@@ -170,6 +170,12 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     dash: DashSettings = DashSettings()
 
+    @property
+    def recordings(self) -> Path:
+        """The folder `data`; a relative one is looked for upwards, as a notebook's working directory is its own."""
+        here = Path.cwd()
+        return next((up / self.data for up in (here, *here.parents) if (up / self.data).is_dir()), self.data)
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -123,7 +123,7 @@ def _data() -> Finding:
     from qflib.errors import SettingsError
 
     try:
-        place = settings.load().data
+        place = settings.load().recordings
     except SettingsError:
         return Finding("data", False, "settings cannot be read", "see above")
     if place.is_dir():

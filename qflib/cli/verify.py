@@ -99,7 +99,7 @@ def _figures_of(v: dict[str, Any]) -> Any:
         from qflib import settings
         from qflib.cli.verify_shortfall import figures as shortfall
 
-        return shortfall(v, settings.load().data)
+        return shortfall(v, settings.load().recordings)
     from qflib.cli import verify_hedging, verify_pricing
 
     return (verify_hedging if v["group"] in verify_hedging.GROUPS else verify_pricing).figures(v)

@@ -132,7 +132,7 @@ def _coin_feed(name: str, options: dict[str, Any]) -> Feed:
 def _folder() -> Path:
     from qflib import settings
 
-    return settings.load().data
+    return settings.load().recordings
 
 
 def _has_unit(duration: Any) -> None:

@@ -98,3 +98,15 @@ def test_a_settings_file_that_is_named_must_be_there(monkeypatch: pytest.MonkeyP
         settings.load()
     Path("other.toml").write_text("[desk]\nseed = 5")
     assert settings.load().desk.seed == 5
+
+
+def test_recordings_lie_beside_a_folder_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook's working directory is its own folder."""
+    (tmp_path / "shared" / "data").mkdir(parents=True)
+    deep = tmp_path / "project" / "notebooks" / "research"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert settings.load().recordings.resolve() == tmp_path / "shared" / "data"
+    assert settings.load(data="elsewhere").recordings == Path("elsewhere")
+    monkeypatch.setenv("QFLIB_DATA", str(deep))
+    assert settings.load().recordings == deep
