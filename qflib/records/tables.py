@@ -237,6 +237,26 @@ TRADES = Table(
     ),
     "Venue trades.",
 )
+PROMOTED = Table(
+    "Promoted",
+    (
+        C("step", "text", 1, "its name"),
+        C("version", "u32", 2),
+        C("shadow", "u32", 3, "1: it runs beside the version in force"),
+    ),
+    "The promoted step whose figures a batch holds; one row.",
+)
+FIELDS = Table("Fields", (C("name", "text", 1),), "Names of a promoted step's figures, in the order of its Out.")
+VALUES = Table(
+    "Values",
+    (
+        C("instrument", "u32", 1),
+        C("time_ns", "i64", 2, "market time"),
+        C("field", "u32", 3, "row of Fields"),
+        C("value", "f64", 4),
+    ),
+    "Figures of a promoted step: of each of its output rows, one for each field.",
+)
 DEAD = Table(
     "Dead",
     (
@@ -361,6 +381,9 @@ ANALYTICS = Record(
         ("rolling", ROLLING, 4),
         ("orders", ORDERS, 5),
         ("places", PLACES, 6),
+        ("promoted", PROMOTED, 9),
+        ("fields", FIELDS, 10),
+        ("values", VALUES, 11),
     ),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))
