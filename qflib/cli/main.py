@@ -19,6 +19,7 @@ from qflib.cli import (
     jobs,
     keys,
     positions,
+    promote,
     record,
     replay,
     up,
@@ -61,6 +62,7 @@ app.command("record", epilog=record.EXAMPLE)(record.command)
 app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("api", epilog=api.EXAMPLE)(api.command)
+app.command("promote", epilog=promote.EXAMPLE)(promote.command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")

@@ -13,6 +13,8 @@ from typing import Any
 from qflib.desk.config import DeskConfig
 from qflib.errors import DataError, InputError
 from qflib.hedging.hedgers import Band, LimitMarket
+from qflib.promote import lock
+from qflib.promote.registry import Registered
 from qflib.records.instrument import session_ns
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
@@ -20,11 +22,60 @@ from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
+from qflib.steps.promoted.step import Placed, Promoted
 from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
 
 FORMAT = 1
 SIGNALS = "signals:0"  # the connection of a file of signals
+
+
+@dataclass(frozen=True)
+class TakenAlong:
+    """A promoted step of a desk: where its file lies, which content it must have, and how it runs.
+
+    Parameters
+    ----------
+    name, path, cell_sha256
+        Of the step, of the registry.
+    version
+        Of the step.
+    orders, live, beside
+        As of `Placed`.
+    """
+
+    name: str
+    path: str
+    cell_sha256: str
+    version: int = 1
+    orders: bool = False
+    live: bool = False
+    beside: bool = False
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The step itself.
+
+        Raises
+        ------
+        DataError
+            If its file is gone or another one than when the desk began.
+        """
+        path = Path(self.path)
+        found = Registered(self.name, path, lock.read(path.with_name(f"{path.stem}.lock.toml")))
+        if found.told["source"]["cell_sha256"] != self.cell_sha256:
+            raise DataError(f"{path} was promoted anew since this desk began; start the desk again")
+        return Placed(found.definition(), self.orders, self.live, self.beside)
+
+    @classmethod
+    def of(cls, found: Registered, *, live: bool = False, beside: bool = False) -> TakenAlong:
+        """A step of the registry."""
+        sha = str(found.told["source"]["cell_sha256"])
+        return cls(found.name, str(found.path.resolve()), sha, found.version, found.orders, live, beside)
+
+    def content(self) -> dict[str, Any]:
+        """What `save` writes of it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -51,6 +102,8 @@ class Deployment:
         Where market data come from: "sim", "replay" or a venue.
     feed
         What ingest needs to know of it: seed, rate, file, symbols, ...
+    promoted
+        The steps promoted from notebooks that run along.
 
     Raises
     ------
@@ -75,6 +128,7 @@ class Deployment:
     partitions: int = 1
     source: str = "sim"
     feed: Mapping[str, Any] = field(default_factory=dict)
+    promoted: tuple[TakenAlong, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.instruments):
@@ -97,6 +151,7 @@ class Deployment:
         """The names of the steps that run, in the order of the flow."""
         made = ["normalize", "exchange"]
         made += ["strategy"] if self.strategy is not None else []
+        made += ["promoted"] if self.promoted else []
         made += ["exposures", "portfolio"] if self.risk else []
         return tuple(made)
 
@@ -130,6 +185,9 @@ class Deployment:
     def _strategy(self, partition: int) -> Step:
         return Strategy(self.instruments, self.strategy, self.table, partition)
 
+    def _promoted(self, partition: int) -> Step:
+        return Promoted([p.placed for p in self.promoted], self.instruments, self.table, partition)
+
     def _exposures(self, partition: int) -> Step:
         c = self.config
         config = ExposuresConfig(
@@ -157,9 +215,16 @@ class Deployment:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what decides the desk's bytes: all but the feed."""
-        content = {k: v for k, v in self._content().items() if k != "feed"}
+        """SHA-256 of what decides the desk's bytes: all but the feed, and promoted steps, which decide theirs alone."""
+        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def digest_of(self, stage: str) -> str:
+        """SHA-256 of what decides a stage's bytes."""
+        if stage != "promoted":
+            return self.digest
+        told = json.dumps([p.content() | {"path": ""} for p in self.promoted], sort_keys=True)
+        return hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Write the file; a reader never sees half of it.
@@ -215,6 +280,7 @@ class Deployment:
                 content["partitions"],
                 content["source"],
                 content["feed"],
+                tuple(TakenAlong(**told) for told in content.get("promoted", ())),
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
@@ -235,7 +301,7 @@ class Deployment:
             "partitions": self.partitions,
             "source": self.source,
             "feed": dict(self.feed),
-        }
+        } | ({"promoted": [p.content() for p in self.promoted]} if self.promoted else {})
 
 
 def _hedger(told: Any) -> Band | None:

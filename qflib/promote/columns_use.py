@@ -73,7 +73,11 @@ def _loop_names(f: ast.FunctionDef, table: str, whole: set[str]) -> set[str]:
     """Names that count rows: those of `for i in range(...)` and `enumerate`."""
     found: set[str] = set()
     for node in ast.walk(f):
-        if not isinstance(node, ast.For) or not isinstance(node.iter, ast.Call) or not isinstance(node.iter.func, ast.Name):
+        if (
+            not isinstance(node, ast.For)
+            or not isinstance(node.iter, ast.Call)
+            or not isinstance(node.iter.func, ast.Name)
+        ):
             continue
         if node.iter.func.id == "range" and isinstance(node.target, ast.Name):
             found.add(node.target.id)
@@ -84,7 +88,9 @@ def _loop_names(f: ast.FunctionDef, table: str, whole: set[str]) -> set[str]:
 
 def _subscript(node: ast.Subscript, loops: set[str]) -> Iterator[tuple[ast.AST, str, str]]:
     index = node.slice
-    if isinstance(index, ast.Slice) or (isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts)):
+    if isinstance(index, ast.Slice) or (
+        isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts)
+    ):
         yield node, "batch", f"{ast.unparse(node)[:40]!r} is a stretch of the batch; loop over its rows"
     elif not (isinstance(index, ast.Name) and index.id in loops):
         told = ast.unparse(node)[:40]

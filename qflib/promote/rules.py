@@ -24,7 +24,17 @@ _BUILTINS = {
     "__import__", "setattr", "delattr",
 }  # fmt: skip
 _COMPILERS = {"njit", "jit"}
-_OTHER_COMPILERS = {"vectorize", "guvectorize", "cuda", "stencil", "cfunc", "generated_jit", "objmode", "prange", "pndindex"}
+_OTHER_COMPILERS = {
+    "vectorize",
+    "guvectorize",
+    "cuda",
+    "stencil",
+    "cfunc",
+    "generated_jit",
+    "objmode",
+    "prange",
+    "pndindex",
+}
 _CODES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f4", "f8", "b1", "?"}
 _MAKERS = {"array", "empty", "full", "ones", "zeros", "arange", "asarray"}
 _STEP = ("state", "out", "params")
@@ -107,7 +117,11 @@ def _free_names(tree: ast.Module, source: str) -> Found:
     }  # fmt: skip
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in free and isinstance(node.ctx, ast.Load):
-            yield node, "free name", f"{node.id!r} is the notebook's, not the cell's; define it in the cell or as PARAMS"
+            yield (
+                node,
+                "free name",
+                f"{node.id!r} is the notebook's, not the cell's; define it in the cell or as PARAMS",
+            )
         elif isinstance(node, ast.Name) and node.id in _BUILTINS and node.id not in own:
             yield node, "builtin", f"{node.id}() has no place in a step; put what it tells into a field of Out"
         elif isinstance(node, ast.Global | ast.Nonlocal):
@@ -144,10 +158,10 @@ def _chance_and_clock(tree: ast.Module, _: str) -> Found:
 
 def _statements(tree: ast.Module, _: str) -> Found:
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef)
-    for n, node in enumerate(tree.body):
-        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        if not isinstance(node, allowed) and not (text and n == 0):
-            yield node, "statement", "a step's cell only defines; run, plot and print in a cell of their own"
+    for n, line in enumerate(tree.body):
+        text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
+        if not isinstance(line, allowed) and not (text and n == 0):
+            yield line, "statement", "a step's cell only defines; run, plot and print in a cell of their own"
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.Await | ast.Yield | ast.YieldFrom):
             yield node, "statement", "classes, generators and coroutines have no place in a step; write functions"
@@ -156,7 +170,9 @@ def _statements(tree: ast.Module, _: str) -> Found:
 
 
 def _dtypes(tree: ast.Module, _: str) -> Found:
-    named = {t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)}
+    named = {
+        t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
     for name in ("State", "Out"):
         value = named.get(name)
         if value is None:
@@ -171,23 +187,26 @@ def _dtypes(tree: ast.Module, _: str) -> Found:
             if not (isinstance(code, ast.Constant) and str(code.value).lstrip("<=") in _CODES):
                 yield field, "dtype", f"a field of {name} has no declared type; give a code of fixed size, as 'f8'"
         if name == "Out":
-            told = {f.elts[0].value for f in fields.elts if isinstance(f, ast.Tuple) and isinstance(f.elts[0], ast.Constant)}
+            told = {
+                f.elts[0].value for f in fields.elts if isinstance(f, ast.Tuple) and isinstance(f.elts[0], ast.Constant)
+            }
             for key in ("instrument", "time_ns"):
                 if key not in told:
                     yield value, "missing", f"Out has no {key!r}: every output row tells its instrument and its time"
     for f in _functions(tree):
         for node in ast.walk(f):
-            made = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MAKERS
-            if made and _root(node.func) in ("np", "numpy") and not _typed(node):
-                yield node, "dtype", f"np.{node.func.attr} without a dtype; say which, as dtype=np.float64"
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            name = node.func.attr
+            if name in _MAKERS and _root(node.func) in ("np", "numpy") and not _typed(node, name):
+                yield node, "dtype", f"np.{name} without a dtype; say which, as dtype=np.float64"
     if not any(tuple(a.arg for a in f.args.args)[1:] == _STEP for f in _functions(tree)):
         yield tree, "missing", "the cell has no step; define @njit def name(columns, state, out, params)"
 
 
-def _typed(call: ast.Call) -> bool:
+def _typed(call: ast.Call, name: str) -> bool:
     positional = {"array": 2, "asarray": 2, "empty": 2, "zeros": 2, "ones": 2, "full": 3, "arange": 4}
-    assert isinstance(call.func, ast.Attribute)
-    return any(k.arg == "dtype" for k in call.keywords) or len(call.args) >= positional[call.func.attr]
+    return any(k.arg == "dtype" for k in call.keywords) or len(call.args) >= positional[name]
 
 
 def _columns(tree: ast.Module, _: str) -> Found:
@@ -201,7 +220,9 @@ def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
 
 def _compiles(decorator: ast.expr) -> bool:
     made = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (made.id if isinstance(made, ast.Name) else made.attr if isinstance(made, ast.Attribute) else "") in _COMPILERS
+    return (
+        made.id if isinstance(made, ast.Name) else made.attr if isinstance(made, ast.Attribute) else ""
+    ) in _COMPILERS
 
 
 def _root(node: ast.expr) -> str:

@@ -141,7 +141,7 @@ def _params(d: Definition, table: Instruments) -> Any:
 @cache
 def _params_type(names: tuple[str, ...]) -> Any:
     """One type for one set of names: Numba compiles anew for every other one."""
-    return namedtuple("Params", names)  # type: ignore[misc]
+    return namedtuple("Params", names)
 
 
 def _told(e: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from qflib.steps.step import Outbox
 
 #: What an output row of a strategy tells of its order; a row of `qty` 0 is none.
 ORDER = ("side", "qty", "price_ticks")
-_CHOSEN = {"ord_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
+_CHOSEN: dict[str, IntEnum] = {"ord_type": OrderType.LIMIT, "time_in_force": TimeInForce.IOC}
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class Promoted:
             return None
         first = self._sent[placed.label] + 1
         self._sent[placed.label] += len(rows)
-        account = account_of(d)
+        account, told = account_of(d), rows.dtype.names or ()
         made = []
         for no, row in enumerate(rows, first):
             symbol = self._instruments.rows[int(row["instrument"])].symbol
@@ -205,7 +206,7 @@ class Promoted:
                 "book": Book.CLIENT,
                 "client_order_id": f"{account}/{symbol}/{no}"[:TEXT_BYTES],
                 "sent_ns": int(row["time_ns"]),
-            } | {n: kind(int(row[n])) if n in rows.dtype.names else kind for n, kind in _CHOSEN.items()}
+            } | {n: type(usual)(int(row[n])) if n in told else usual for n, usual in _CHOSEN.items()}
             request = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
             made.append(ORDERS.make(**fields, request_hash=int.from_bytes(request[:8], "little")))
         return ORDERS.concat(made)

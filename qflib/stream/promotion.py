@@ -1,0 +1,182 @@
+"""The last rung: a promoted step as a stage of a Kafka of its own, killed half-way, its bytes recomputed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from qflib.broker import topics
+from qflib.broker.clients import Connection, producer
+from qflib.broker.data_folder import free_port
+from qflib.broker.local import LocalBroker
+from qflib.broker.reading import committed, ends, read
+from qflib.desk.deployment import Deployment
+from qflib.errors import BrokerError, QflibError
+from qflib.promote.fixture import Fixture
+from qflib.promote.ladder import Computed, Rung
+from qflib.records.codec import decode, encode
+from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_INCOMING, journal, snapshots
+from qflib.settings import BrokerSettings
+from qflib.steps.state import State, digest
+from qflib.stream import marks
+from qflib.stream import snapshots as kept
+from qflib.stream.fold import Fold, Output
+from qflib.stream.stages import STAGES
+
+STAGE = STAGES["promoted"]
+SCRIPT = Path(__file__).parents[2] / "pipelines" / "promoted.py"
+_WORKED_OFF_S, _ENDS_S = 120.0, 15.0
+
+
+def kafka_rung(desk: Deployment, fixture: Fixture, reference: Computed) -> Rung:
+    """Publish the fixture, let the stage take it in, kill it half-way, and compare.
+
+    The stage's journal tells in which order it took its inputs; a fresh copy is handed them in that order, and every
+    output byte and the final state must be the same. Where the step reads one topic its figures must be the
+    reference's, too.
+
+    Parameters
+    ----------
+    desk
+        With the one promoted step, in one partition.
+    fixture, reference
+        The stream, and what it gives handed over whole.
+
+    Raises
+    ------
+    QflibError
+        If no broker can be started, or the stage does not work its inputs off.
+    """
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="qflib-rung-") as folder, _broker(Path(folder)) as c:
+        file = Path(folder, "deployment.json")
+        desk.save(file)
+        half = len(fixture.batches) // 2
+        with _worker(file, c) as kill:
+            _publish(c, desk, fixture, 0, half)
+            _await(c, desk, kill)
+            _publish(c, desk, fixture, half, len(fixture.batches))
+            kill(signal.SIGKILL)
+        with _worker(file, c) as kill:
+            _await(c, desk, kill)
+            kill(signal.SIGTERM)
+        first = _compared(c, desk, reference)
+    return Rung("kafka", not first, first, time.perf_counter() - begun)
+
+
+@contextmanager
+def _broker(folder: Path) -> Iterator[Connection]:
+    own = LocalBroker.of(BrokerSettings(port=free_port()), folder / "broker")
+    try:
+        own.start()
+        topics.create(own.connection, 1)
+        yield own.connection
+    finally:
+        own.stop()
+
+
+@contextmanager
+def _worker(deployment: Path, c: Connection) -> Iterator[Callable[[int], None]]:
+    """A worker's process; what is yielded sends it a signal and waits for its end (0: asks whether it lives)."""
+    log = deployment.with_name("worker.log")
+    argv = [sys.executable, str(SCRIPT), "--deployment", str(deployment), "--bootstrap", c.bootstrap]
+    with log.open("ab") as out:
+        process = subprocess.Popen(argv, stdout=out, stderr=out, env=os.environ | {"QFLIB_STREAM__COMMIT_MS": "25"})
+
+    def send(number: int) -> None:
+        if process.poll() not in (None, 0) and number != signal.SIGKILL:
+            tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no word"]
+            raise BrokerError(f"the stage ended by itself: {tail[0][:300]}")
+        if number:
+            process.send_signal(number)
+            process.wait(_ENDS_S)
+
+    try:
+        yield send
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _publish(c: Connection, desk: Deployment, fixture: Fixture, start: int, stop: int) -> None:
+    client = producer(c, client_id="qflib.promote")
+    for b in fixture.batches[start:stop]:
+        client.produce(b.topic, encode(b), desk.table.key(b.key), partition=desk.table.place(b.key))
+    if client.flush(_WORKED_OFF_S):
+        raise BrokerError("the broker did not take the fixture; try again")
+
+
+def _await(c: Connection, desk: Deployment, alive: Callable[[int], None]) -> None:
+    """Until the stage has committed all that lies in its inputs."""
+    places = [(topic, p) for topic in STAGE.inputs for p in range(desk.partitions)]
+    until = time.monotonic() + _WORKED_OFF_S
+    while time.monotonic() < until:
+        wanted = {at: n for at, n in ends(c, places).items() if n}
+        done = committed(c, STAGE.group, list(wanted))
+        if all(done[at] >= n for at, n in wanted.items()):
+            return
+        alive(0)
+        time.sleep(0.1)
+    raise BrokerError(f"the stage has not worked off its inputs within {_WORKED_OFF_S:g} s")
+
+
+def _compared(c: Connection, desk: Deployment, reference: Computed) -> str:
+    """The first record or state that differs, in words; empty where none does."""
+    fold = Fold(STAGE, desk.step("promoted"), 0, desk.table)
+    made: dict[str, list[Output]] = {}
+    values = {t: {m.offset(): (m.key(), m.value()) for m in read(c, t, 0, 0)} for t in STAGE.inputs}
+    for mark in marks.read(journal("promoted"), [(m.offset(), m.value()) for m in read(c, journal("promoted"), 0, 0)]):
+        for out in fold.take(mark.input, mark.offset, *values[mark.input].pop(mark.offset)).outputs:
+            made.setdefault(out.topic, []).append(out)
+    if left := {t: len(v) for t, v in values.items() if v}:
+        return f"inputs without a mark: {left}"
+    figures: list[bytes] = []
+    for topic in (*STAGE.outputs, *STAGE.letters):
+        sent = [(m.key(), m.value()) for m in read(c, topic, 0, 0)]
+        expected = [(o.key, o.value) for o in made.get(topic, [])]
+        for i, (a, b) in enumerate(zip(sent, expected, strict=False)):
+            if a != b:
+                return f"record {i} of {topic} has other bytes than its inputs give"
+        if len(sent) != len(expected):
+            return f"{topic} holds {len(sent)} records, and its inputs give {len(expected)}"
+        if topic == ANALYTICS_RESULTS:
+            figures = [decode(value).values.value.tobytes() for _, value in sent]
+        if topic not in (ANALYTICS_RESULTS, ORDERS_INCOMING) and sent:
+            return f"{topic} holds a dead letter: {decode(sent[0][1]).dead.detail[0].decode()}"
+    found = list(
+        kept.read(snapshots("promoted"), [(m.offset(), m.value()) for m in read(c, snapshots("promoted"), 0, 0)])
+    )
+    if not found or digest(found[-1].state) != digest(fold.state()):
+        return "the final state has other bytes than its inputs give"
+    return _beside(desk, reference, b"".join(figures), fold.step.state())
+
+
+def _beside(desk: Deployment, reference: Computed, figures: bytes, state: State) -> str:
+    """One topic's order is that of the fixture: figures and state are those of the stream handed over whole."""
+    definition = desk.promoted[0].placed.definition
+    if len(definition.topics) > 1:
+        return ""
+    rows = np.column_stack([reference.out[n].astype(np.float64) for n in definition.figures])
+    if figures != rows.tobytes():
+        return "the figures on Kafka are others than those of the stream handed over whole"
+    if state[f"promoted.{desk.promoted[0].placed.label}"].tobytes() != reference.state.tobytes():
+        return "the state on Kafka is another than that of the stream handed over whole"
+    return ""
+
+
+def refused(e: QflibError) -> Rung:
+    """A rung that could not be tried."""
+    return Rung("kafka", False, str(e), 0.0)
+
+
+__all__: Sequence[str] = ("kafka_rung", "refused")
