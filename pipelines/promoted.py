@@ -1,4 +1,4 @@
-"""promoted: events, marks and executions in; figures and orders of the steps promoted from notebooks out."""
+"""promoted: marks and executions in; figures and orders of the steps promoted from notebooks out."""
 
 from functools import partial
 

@@ -124,7 +124,7 @@ def _tried(candidate: Candidate, folder: Path) -> Registered:
     first = place / "cell.py"
     first.write_text(text("cell", candidate.notebook.name, candidate.cells.source), encoding="utf-8")
     try:
-        exec(compile(first.read_text(encoding="utf-8"), str(first), "exec"), cell)  # noqa: S102
+        exec(compile(first.read_text(encoding="utf-8"), str(first), "exec"), cell)
     except Exception as e:
         raise InputError(
             f"the cell cannot be executed alone ({type(e).__name__}: {e}); mend it in the notebook"

@@ -18,6 +18,7 @@ from qflib.promote.registry import Registered
 from qflib.records.instrument import session_ns
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
+from qflib.records.topics import MARKET_NORMALIZED
 from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
@@ -27,6 +28,7 @@ from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
 
 FORMAT = 1
+PROMOTED = ("promoted", "promoted_events")  # the stages of promoted steps: without and with every event
 SIGNALS = "signals:0"  # the connection of a file of signals
 
 
@@ -40,6 +42,8 @@ class TakenAlong:
         Of the step, of the registry.
     version
         Of the step.
+    events
+        Whether it takes every event of the market.
     orders, live, beside
         As of `Placed`.
     """
@@ -48,9 +52,15 @@ class TakenAlong:
     path: str
     cell_sha256: str
     version: int = 1
+    events: bool = False
     orders: bool = False
     live: bool = False
     beside: bool = False
+
+    @property
+    def stage(self) -> str:
+        """Where it runs."""
+        return PROMOTED[self.events]
 
     @cached_property
     def placed(self) -> Placed:
@@ -71,7 +81,8 @@ class TakenAlong:
     def of(cls, found: Registered, *, live: bool = False, beside: bool = False) -> TakenAlong:
         """A step of the registry."""
         sha = str(found.told["source"]["cell_sha256"])
-        return cls(found.name, str(found.path.resolve()), sha, found.version, found.orders, live, beside)
+        events = MARKET_NORMALIZED in found.told["topics"]
+        return cls(found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside)
 
     def content(self) -> dict[str, Any]:
         """What `save` writes of it."""
@@ -151,7 +162,7 @@ class Deployment:
         """The names of the steps that run, in the order of the flow."""
         made = ["normalize", "exchange"]
         made += ["strategy"] if self.strategy is not None else []
-        made += ["promoted"] if self.promoted else []
+        made += [stage for stage in PROMOTED if any(p.stage == stage for p in self.promoted)]
         made += ["exposures", "portfolio"] if self.risk else []
         return tuple(made)
 
@@ -185,8 +196,12 @@ class Deployment:
     def _strategy(self, partition: int) -> Step:
         return Strategy(self.instruments, self.strategy, self.table, partition)
 
-    def _promoted(self, partition: int) -> Step:
-        return Promoted([p.placed for p in self.promoted], self.instruments, self.table, partition)
+    def _promoted(self, partition: int, stage: str = "promoted") -> Step:
+        mine = [p.placed for p in self.promoted if p.stage == stage]
+        return Promoted(mine, self.instruments, self.table, partition, stage)
+
+    def _promoted_events(self, partition: int) -> Step:
+        return self._promoted(partition, "promoted_events")
 
     def _exposures(self, partition: int) -> Step:
         c = self.config
@@ -221,9 +236,9 @@ class Deployment:
 
     def digest_of(self, stage: str) -> str:
         """SHA-256 of what decides a stage's bytes."""
-        if stage != "promoted":
+        if stage not in PROMOTED:
             return self.digest
-        told = json.dumps([p.content() | {"path": ""} for p in self.promoted], sort_keys=True)
+        told = json.dumps([p.content() | {"path": ""} for p in self.promoted if p.stage == stage], sort_keys=True)
         return hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest()
 
     def save(self, path: Path) -> None:

@@ -41,7 +41,7 @@ def book_apply(levels: NDArray[np.int64], side: int, price_ticks: int, qty: int)
     >>> levels[0, 0].tolist()
     [101, 2]
     """
-    if side != 1 and side != 2:
+    if side not in {1, 2}:
         return -1
     own = levels[side - 1]
     depth = own.shape[0]

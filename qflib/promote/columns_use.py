@@ -36,17 +36,20 @@ def column_findings(f: ast.FunctionDef, rest: tuple[str, ...]) -> Iterator[tuple
         up = parents[node]
         if isinstance(up, ast.Subscript) and up.value is node:
             yield from _subscript(up, loops)
-        elif isinstance(up, ast.Attribute) and up.attr in _SIZES:
-            continue
-        elif isinstance(up, ast.Call) and isinstance(up.func, ast.Name) and up.func.id in ("len", "enumerate", "zip"):
-            continue
-        elif isinstance(up, ast.For) and up.iter is node:
-            continue
-        elif isinstance(up, ast.Assign) and up.value is node:
-            continue  # another name for it: its uses are looked at
-        else:
+        elif not _harmless(node, up):
             told = ast.unparse(up)[:40] if isinstance(up, ast.expr) else ast.unparse(node)[:40]
             yield node, "batch", f"{told!r} takes a batch's column as a whole; loop over its rows, keep sums in State"
+
+
+def _harmless(column: ast.AST, up: ast.AST) -> bool:
+    """Whether a whole column is only measured, walked along, or given another name, whose uses are looked at."""
+    if isinstance(up, ast.Attribute):
+        return up.attr in _SIZES
+    if isinstance(up, ast.Call):
+        return isinstance(up.func, ast.Name) and up.func.id in ("len", "enumerate", "zip")
+    if isinstance(up, ast.For):
+        return up.iter is column
+    return isinstance(up, ast.Assign) and up.value is column
 
 
 def _is_column(node: ast.AST, table: str, whole: set[str]) -> bool:

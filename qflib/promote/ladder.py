@@ -217,14 +217,14 @@ def difference(
 
 def _cause(definition: Definition, instruments: Instruments, inputs: Sequence[Rows], row: int) -> str:
     """The input row that causes an output row, found by handing rows over one at a time."""
-    working, made, done = Working(definition, instruments), 0, 0
-    for table, columns in cut(inputs, np.arange(1, sum(len(c[0]) for _, c in inputs) + 1)):
+    working, made = Working(definition, instruments), 0
+    rows = cut(inputs, np.arange(1, sum(len(c[0]) for _, c in inputs) + 1))
+    for done, (table, columns) in enumerate(rows):
         made += len(working.take(table, columns))
         if made > row:
             time_ns = next((int(getattr(columns, t)[0]) for t in ("receipt_ns", "time_ns") if hasattr(columns, t)), 0)
             who = f" of {instruments.rows[int(columns.instrument[0])].symbol}" if hasattr(columns, "instrument") else ""
             return f"event {done:,} ({table}{who} at {pd.Timestamp(time_ns, tz='UTC')}), output row {row:,}"
-        done += 1
     return f"output row {row:,}, after the last event"
 
 

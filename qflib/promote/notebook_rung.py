@@ -26,6 +26,8 @@ def notebook_rung(cells: Cells, fixture: Fixture, reference: Computed, name: str
     try:
         import nbclient
         import nbformat
+        from jupyter_client.manager import AsyncKernelManager
+        from traitlets.config import Config
     except ImportError:
         raise MissingPartError("a notebook's kernel needs nbclient; install it with `pip install nbclient`") from None
     begun = time.perf_counter()
@@ -36,7 +38,11 @@ def notebook_rung(cells: Cells, fixture: Fixture, reference: Computed, name: str
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
         try:
-            nbclient.NotebookClient(book, timeout=_TIMEOUT_S, resources={"metadata": {"path": folder}}).execute()
+            sealed = AsyncKernelManager(config=Config({"KernelManager": {"transport_encryption": "auto"}}))
+            client = nbclient.NotebookClient(
+                book, km=sealed, timeout=_TIMEOUT_S, resources={"metadata": {"path": folder}}
+            )
+            client.execute()
         except nbclient.exceptions.CellExecutionError as e:
             return Rung(
                 "notebook", False, f"the cell fails in a kernel: {e.ename}: {e.evalue}", time.perf_counter() - begun

@@ -134,8 +134,8 @@ def one(name: str, root: Path | None = None) -> Registered:
 def text(name: str, notebook: str, source: str) -> str:
     """A promoted step's file."""
     sha = hashlib.sha256(source.encode()).hexdigest()
-    head = f'"""{name}: promoted from {notebook}; edit the notebook, then `qflib promote` it.\n\ncell sha256 {sha}\n"""\n\n'
-    return head + _SOURCE + source
+    head = f"{name}: promoted from {notebook}; edit the notebook, then `qflib promote` it."
+    return f'"""{head}\n\ncell sha256 {sha}\n"""\n\n{_SOURCE}{source}'
 
 
 def cell_of(path: Path, sha256: str) -> str:

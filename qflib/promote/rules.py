@@ -43,7 +43,7 @@ Found = Iterator[tuple[ast.AST, str, str]]
 
 
 def check(cells: Cells) -> list[Violation]:
-    """All findings of a cell's source, in its order.
+    r"""All findings of a cell's source, in its order.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _imports(tree: ast.Module, _: str) -> Found:
 
 
 def _instead(module: str) -> str:
-    top = module.split(".")[0]
+    top = module.split(".", maxsplit=1)[0]
     if top == "pandas":
         return "take the columns as arrays and loop over their rows"
     if top in ("time", "datetime"):

@@ -30,10 +30,9 @@ from qflib.steps.state import State, digest
 from qflib.stream import marks
 from qflib.stream import snapshots as kept
 from qflib.stream.fold import Fold, Output
-from qflib.stream.stages import STAGES
+from qflib.stream.stages import STAGES, Stage
 
-STAGE = STAGES["promoted"]
-SCRIPT = Path(__file__).parents[2] / "pipelines" / "promoted.py"
+PIPELINES = Path(__file__).parents[2] / "pipelines"
 _WORKED_OFF_S, _ENDS_S = 120.0, 15.0
 
 
@@ -58,18 +57,17 @@ def kafka_rung(desk: Deployment, fixture: Fixture, reference: Computed) -> Rung:
     """
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="qflib-rung-") as folder, _broker(Path(folder)) as c:
-        file = Path(folder, "deployment.json")
+        stage, file, half = STAGES[desk.promoted[0].stage], Path(folder, "deployment.json"), len(fixture.batches) // 2
         desk.save(file)
-        half = len(fixture.batches) // 2
-        with _worker(file, c) as kill:
+        with _worker(stage, file, c) as kill:
             _publish(c, desk, fixture, 0, half)
-            _await(c, desk, kill)
+            _await(c, desk, stage, kill)
             _publish(c, desk, fixture, half, len(fixture.batches))
             kill(signal.SIGKILL)
-        with _worker(file, c) as kill:
-            _await(c, desk, kill)
+        with _worker(stage, file, c) as kill:
+            _await(c, desk, stage, kill)
             kill(signal.SIGTERM)
-        first = _compared(c, desk, reference)
+        first = _compared(c, desk, stage, reference)
     return Rung("kafka", not first, first, time.perf_counter() - begun)
 
 
@@ -85,10 +83,11 @@ def _broker(folder: Path) -> Iterator[Connection]:
 
 
 @contextmanager
-def _worker(deployment: Path, c: Connection) -> Iterator[Callable[[int], None]]:
+def _worker(stage: Stage, deployment: Path, c: Connection) -> Iterator[Callable[[int], None]]:
     """A worker's process; what is yielded sends it a signal and waits for its end (0: asks whether it lives)."""
     log = deployment.with_name("worker.log")
-    argv = [sys.executable, str(SCRIPT), "--deployment", str(deployment), "--bootstrap", c.bootstrap]
+    script = str(PIPELINES / f"{stage.name}.py")
+    argv = [sys.executable, script, "--deployment", str(deployment), "--bootstrap", c.bootstrap]
     with log.open("ab") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out, env=os.environ | {"QFLIB_STREAM__COMMIT_MS": "25"})
 
@@ -116,13 +115,13 @@ def _publish(c: Connection, desk: Deployment, fixture: Fixture, start: int, stop
         raise BrokerError("the broker did not take the fixture; try again")
 
 
-def _await(c: Connection, desk: Deployment, alive: Callable[[int], None]) -> None:
+def _await(c: Connection, desk: Deployment, stage: Stage, alive: Callable[[int], None]) -> None:
     """Until the stage has committed all that lies in its inputs."""
-    places = [(topic, p) for topic in STAGE.inputs for p in range(desk.partitions)]
+    places = [(topic, p) for topic in stage.inputs for p in range(desk.partitions)]
     until = time.monotonic() + _WORKED_OFF_S
     while time.monotonic() < until:
         wanted = {at: n for at, n in ends(c, places).items() if n}
-        done = committed(c, STAGE.group, list(wanted))
+        done = committed(c, stage.group, list(wanted))
         if all(done[at] >= n for at, n in wanted.items()):
             return
         alive(0)
@@ -130,18 +129,19 @@ def _await(c: Connection, desk: Deployment, alive: Callable[[int], None]) -> Non
     raise BrokerError(f"the stage has not worked off its inputs within {_WORKED_OFF_S:g} s")
 
 
-def _compared(c: Connection, desk: Deployment, reference: Computed) -> str:
+def _compared(c: Connection, desk: Deployment, stage: Stage, reference: Computed) -> str:
     """The first record or state that differs, in words; empty where none does."""
-    fold = Fold(STAGE, desk.step("promoted"), 0, desk.table)
+    fold = Fold(stage, desk.step(stage.name), 0, desk.table)
     made: dict[str, list[Output]] = {}
-    values = {t: {m.offset(): (m.key(), m.value()) for m in read(c, t, 0, 0)} for t in STAGE.inputs}
-    for mark in marks.read(journal("promoted"), [(m.offset(), m.value()) for m in read(c, journal("promoted"), 0, 0)]):
+    values = {t: {m.offset(): (m.key(), m.value()) for m in read(c, t, 0, 0)} for t in stage.inputs}
+    name = journal(stage.name)
+    for mark in marks.read(name, [(m.offset(), m.value()) for m in read(c, name, 0, 0)]):
         for out in fold.take(mark.input, mark.offset, *values[mark.input].pop(mark.offset)).outputs:
             made.setdefault(out.topic, []).append(out)
     if left := {t: len(v) for t, v in values.items() if v}:
         return f"inputs without a mark: {left}"
     figures: list[bytes] = []
-    for topic in (*STAGE.outputs, *STAGE.letters):
+    for topic in (*stage.outputs, *stage.letters):
         sent = [(m.key(), m.value()) for m in read(c, topic, 0, 0)]
         expected = [(o.key, o.value) for o in made.get(topic, [])]
         for i, (a, b) in enumerate(zip(sent, expected, strict=False)):

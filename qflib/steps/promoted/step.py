@@ -87,6 +87,8 @@ class Promoted:
         The instrument table.
     partitions, partition
         Where names lie, and which partition is this instance's.
+    name
+        Of the stage.
 
     Notes
     -----
@@ -94,15 +96,15 @@ class Promoted:
     goes on. What one step sends for a row does not depend on the others, nor on where batches are cut.
     """
 
-    name = "promoted"
-
     def __init__(
         self,
         placed: Sequence[Placed],
         instruments: Instruments,
         partitions: Partitions | None = None,
         partition: int = 0,
+        name: str = "promoted",
     ) -> None:
+        self.name = name
         labels = [p.label for p in placed]
         if len(set(labels)) != len(labels):
             raise InputError(f"steps {labels} bear a name twice; give each its own")
