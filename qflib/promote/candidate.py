@@ -162,8 +162,8 @@ class Candidate:
             return
         if definition.version <= self.former.version:
             raise InputError(
-                f"State of {definition.name!r} is laid out otherwise than in version {self.former.version}; set VERSION = "
-                f"{self.former.version + 1} and define migrate(old) in the cell"
+                f"State of {definition.name!r} is laid out otherwise than in version {self.former.version}; set "
+                f"VERSION = {self.former.version + 1} and define migrate(old) in the cell"
             )
         if definition.migrate is None:
             raise InputError(
