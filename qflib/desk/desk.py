@@ -268,9 +268,12 @@ class Desk:
 
     def _pump(self, batches: list[Batch], recorder: Recorder, digests: bool) -> None:
         """Run batches, and all they cause, through the chain."""
-        queue = deque(batches)
+        queue, answered = deque(batches), 0
         while queue:
             batch = queue.popleft()
+            answered += 1
+            if answered > MOST_ANSWERS:
+                raise InputError(without_end("a strategy or hedger"))
             for name in self._readers(batch):
                 timed = self._chain[name]
                 t = time.perf_counter()
@@ -310,6 +313,8 @@ class Desk:
         return self._sha.hexdigest()
 
 
+#: Batches that one slice of the market may cause in one process.
+MOST_ANSWERS = 200_000
 #: Which steps read a topic, in the order of the flow.
 READERS: dict[str, tuple[str, ...]] = {
     MARKET_RAW: ("normalize",),
@@ -319,6 +324,14 @@ READERS: dict[str, tuple[str, ...]] = {
     EXCHANGE_MARKS: ("strategy", "promoted", "exposures"),
     RISK_EXPOSURES: ("portfolio",),
 }
+
+
+def without_end(who: str) -> str:
+    """What is said of a desk that never comes to the end of a moment."""
+    return (
+        f"{who} answers what its own orders cause without end, within one moment of the market; let it wait for its "
+        "executions (one order alive an instrument), or for later market time"
+    )
 
 
 def _of_orders(executed: Batch) -> bool:

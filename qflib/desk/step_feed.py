@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from qflib.desk.deployment import Deployment
-from qflib.desk.desk import READERS
+from qflib.desk.desk import MOST_ANSWERS, READERS, without_end
 from qflib.desk.feed import Feed
+from qflib.errors import InputError
 from qflib.promote.fixture import Fixture
 from qflib.steps.promoted.definition import TABLES
 from qflib.steps.promoted.step import Placed, Promoted
@@ -34,9 +35,12 @@ def fixture_of(feed: Feed, placed: Placed, told: str) -> Fixture:
     kinds = {TABLES[t] for t in placed.definition.functions}
     taken = []
     for raw in feed.raw():
-        queue = deque([raw])
+        queue, answered = deque([raw]), 0
         while queue:
             batch = queue.popleft()
+            answered += 1
+            if answered > MOST_ANSWERS:
+                raise InputError(without_end(f"step {placed.definition.name!r}"))
             if (batch.kind, batch.topic) in kinds:
                 taken.append(batch)
             for name in READERS.get(batch.topic, ()):

@@ -74,7 +74,7 @@ def _imports(tree: ast.Module, _: str) -> Found:
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if any(a.name == "*" for a in node.names):
-                yield node, "import", f"import the names used of {module}, not *"
+                yield node, "import", f"* brings names unseen; import those used of {module}"
             elif module == KERNELS:
                 for a in node.names:
                     if a.name not in kernels.__all__:
