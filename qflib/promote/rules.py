@@ -153,7 +153,11 @@ def _chance_and_clock(tree: ast.Module, _: str) -> Found:
         if node.attr == "random" and _root(node) in ("np", "numpy"):
             yield node, "random", "a step has no chance in it; keep a seeded generator's state in State, or do without"
         elif node.attr in ("datetime64", "timedelta64") and _root(node) in ("np", "numpy"):
-            yield node, "clock", "time is int64 nanoseconds, a column of the rows (receipt_ns, time_ns)"
+            yield (
+                node,
+                "clock",
+                "a step takes no clock; time is int64 nanoseconds, a column of the rows (receipt_ns, time_ns)",
+            )
 
 
 def _statements(tree: ast.Module, _: str) -> Found:
