@@ -166,8 +166,8 @@ class Portfolio:
         of_set = {u: shock for (s, u), shock in self._shocks.items() if s == set_id}
         caused = book.components.update(name, book.sums, report["risk"], of_set)
         told = {"rolling": rolled, "components": caused}
-        if found := {k: v for k, v in told.items() if v is not None}:
-            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", **found))
+        if analytics := {k: v for k, v in told.items() if v is not None}:
+            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", **analytics))
         return out
 
     def _orders(self, name: str, book: _Book, hedges: list[Hedge], time_ns: int) -> list[Batch]:
