@@ -17,7 +17,7 @@ from qflib.hedging.greek_contributions import GREEKS, greek_parts
 from qflib.kernels.expected_shortfall import tail_contributions, tail_weights
 from qflib.kernels.position_values import FIGURES, SUMS, YEAR_NS, Terms, positions_tail, value_positions
 from qflib.records import ALL_INSTRUMENTS, COMPONENTS, Batch, Book
-from qflib.records.schema import frozen
+from qflib.records.schema import TEXT_BYTES, frozen
 from qflib.steps.exposures.ledger import ENTRY
 from qflib.steps.exposures.revaluation import VOL_FLOOR
 from qflib.steps.portfolio.sums import Sums
@@ -47,6 +47,16 @@ class _Tail(NamedTuple):
         return out.tolist()
 
 
+class _Rows(NamedTuple):
+    """Columns of Components that differ from row to row."""
+
+    underlying: NDArray[Any]
+    instrument: NDArray[Any]
+    book: NDArray[Any]
+    name: NDArray[Any]
+    contribution: F8
+
+
 class Components:
     """Contributions to the shortfall of one portfolio, when a horizon begins.
 
@@ -62,7 +72,7 @@ class Components:
 
     def __init__(self, terms: Terms, rate: float, period_ns: int) -> None:
         self._terms, self._rate, self._period_ns = terms, rate, period_ns
-        self._seen = np.array([-1, 0])  # number of the last horizon told of, and its underlyings
+        self._told = np.array([-1, 0])  # time of the report told of last, and its underlyings
 
     def update(self, portfolio: str, sums: Sums, risk: Any, shocks: dict[str, Shock]) -> Any | None:
         """Rows of Components at a horizon's first report, and where an underlying has come; None between.
@@ -81,59 +91,63 @@ class Components:
         O(scenarios + positions * tail).
         """
         time_ns, parts = int(risk.time_ns[0]), sums.parts()
-        now = time_ns // self._period_ns
-        if now <= int(self._seen[0]) and len(parts) == int(self._seen[1]):
+        last_ns, underlyings = self._told.tolist()
+        if time_ns <= last_ns or (
+            time_ns // self._period_ns == last_ns // self._period_ns and len(parts) == underlyings
+        ):
             return None
         held = [shocks.get(b.exposure.underlying[0].decode()) for b in parts]
         if any(s is None or s.vol_shift is None for s in held):
             return None
-        self._seen[:] = now, len(parts)
+        self._told[:] = time_ns, len(parts)
         tail = _tail_of(sums, float(risk.level[0]))
         if tail is None:
             return None
-        positions: list[dict[str, Any]] = []
-        greeks: list[dict[str, Any]] = []
+        es, horizon_ns = float(risk.es_current[0]), int(risk.horizon_ns[0])
+        positions, greeks = [], []
         for b, shock in zip(parts, held, strict=True):
             assert shock is not None
             assert shock.vol_shift is not None
             spot, vol = frozen(shock.spot_return[tail.at]), frozen(shock.vol_shift[tail.at])
-            positions += self._positions(b, tail, spot, vol, int(risk.horizon_ns[0]))
-            greeks += _greeks(b, tail, spot, vol, int(risk.horizon_ns[0]) / YEAR_NS)
-        es = float(risk.es_current[0])
-        rows = [{**r, "by": by} for by, made in (("position", positions), ("greek", greeks)) for r in _closed(made, es)]
+            positions.append(self._positions(b, tail, spot, vol, horizon_ns))
+            greeks += _greeks(b, tail, spot, vol, horizon_ns / YEAR_NS)
+        rows = [*positions, _rest(positions, es), *greeks, _rest(greeks, es)]
+        joined = _Rows(*(np.concatenate(columns) for columns in zip(*rows, strict=True)))
+        n, of_positions = len(joined.book), sum(len(r.book) for r in positions) + 1
         return COMPONENTS.make(
-            **{name: [r[name] for r in rows] for name in rows[0]},
-            portfolio=[portfolio] * len(rows), level=float(risk.level[0]), es=es, time_ns=time_ns,
-            set_id=[risk.set_id[0].decode()] * len(rows),
+            **joined._asdict(),
+            by=np.repeat(_text("position", "greek"), [of_positions, n - of_positions]),
+            portfolio=np.repeat(_text(portfolio), n), level=float(risk.level[0]), es=es, time_ns=time_ns,
+            set_id=np.repeat(risk.set_id[:1], n),
         )  # fmt: skip
 
     def state(self) -> State:
         """What was told of last."""
-        return {"components.seen": self._seen.copy()}
+        return {"components.told": self._told.copy()}
 
     def load(self, state: State) -> None:
         """Go on from a state; one from before there were contributions has told none."""
-        self._seen = state.get("components.seen", self._seen).copy()
+        self._told = state.get("components.told", self._told).copy()
 
-    def _positions(self, b: Batch, tail: _Tail, spot: F8, vol: F8, horizon_ns: int) -> list[dict[str, Any]]:
-        p = b.positions
-        if not len(p.qty) or not len(b.greeks.forward):
-            return []
-        forward, time_ns = float(b.greeks.forward[0]), int(b.greeks.time_ns[0])
+    def _positions(self, b: Batch, tail: _Tail, spot: F8, vol: F8, horizon_ns: int) -> _Rows:
+        p, g = b.positions, b.greeks
         entries, mid = self._entries(p)
-        figures, out = np.empty((len(FIGURES), len(entries))), np.empty(len(entries))
-        sigma = frozen(p.implied_vol)
-        value_positions(
-            entries, self._terms, mid, sigma, forward, time_ns, self._rate, figures, np.empty((2, len(SUMS)))
+        figures, out = np.empty((len(FIGURES), len(entries))), np.zeros(len(entries))
+        if len(entries) and len(g.forward):
+            sigma, time_ns = frozen(p.implied_vol), int(g.time_ns[0])
+            value_positions(
+                entries, self._terms, mid, sigma, float(g.forward[0]), time_ns, self._rate, figures,
+                np.empty((2, len(SUMS))),
+            )  # fmt: skip
+            positions_tail(
+                entries, self._terms, figures, sigma, time_ns, horizon_ns, self._rate, frozen(np.log1p(spot)), spot,
+                vol, VOL_FLOOR, tail.weight, out,
+            )  # fmt: skip
+        held = p.qty != 0
+        n = int(held.sum())
+        return _Rows(
+            np.repeat(b.exposure.underlying, n), p.instrument[held], p.book[held], _text("").repeat(n), out[held]
         )
-        positions_tail(
-            entries, self._terms, figures, sigma, time_ns, horizon_ns, self._rate, frozen(np.log1p(spot)), spot, vol,
-            VOL_FLOOR, tail.weight, out,
-        )  # fmt: skip
-        name = b.exposure.underlying[0].decode()
-        return [
-            _row(name, float(out[i]), int(p.instrument[i]), int(p.book[i])) for i in np.flatnonzero(p.qty != 0).tolist()
-        ]
 
     def _entries(self, p: Any) -> tuple[NDArray[Any], F8]:
         """The ledger's rows, and the mids that their own forwards are made of, as `value_positions` had them."""
@@ -158,29 +172,36 @@ def _tail_of(sums: Sums, level: float) -> _Tail | None:
     return _Tail(at, frozen(weight[at]))
 
 
-def _greeks(b: Batch, tail: _Tail, spot: F8, vol: F8, years: float) -> list[dict[str, Any]]:
+def _greeks(b: Batch, tail: _Tail, spot: F8, vol: F8, years: float) -> list[_Rows]:
     """Of one underlying, a book after the other; books that hold nothing are left out."""
     g, vectors = b.greeks, {int(Book.CLIENT): b.vectors.client, int(Book.HEDGE): b.vectors.hedge}
-    name, made = b.exposure.underlying[0].decode(), []
+    made = []
     for k, book in enumerate(g.book.tolist()):
-        pnl = vectors[int(book)]
+        pnl = vectors[book]
         if not pnl.any():
             continue
         figures = np.array([getattr(g, n)[k] for n in GREEKS])
         added = tail.added(greek_parts(float(g.forward[k]), figures, spot, vol, years))
         added.append(math.fsum([*tail.added(pnl[tail.at].reshape(-1, 1)), *(-x for x in added)]))
-        made += [_row(name, x, book=int(book), name=n) for n, x in zip((*GREEKS, HIGHER_ORDER), added, strict=True)]
+        made.append(_rows(b.exposure.underlying, book, _NAMES, added))
     return made
 
 
-def _row(
-    underlying: str, contribution: float, instrument: int = ALL_INSTRUMENTS, book: int = 0, name: str = ""
-) -> dict[str, Any]:
-    return {
-        "underlying": underlying, "instrument": instrument, "book": book, "name": name, "contribution": contribution
-    }  # fmt: skip
+def _rest(rows: list[_Rows], es: float) -> _Rows:
+    """The row that makes them sum to the shortfall."""
+    left = math.fsum([es, *(-x for r in rows for x in r.contribution.tolist())])
+    return _rows(_text(""), 0, _text(REST), [left])
 
 
-def _closed(rows: list[dict[str, Any]], es: float) -> list[dict[str, Any]]:
-    """With the row that makes them sum to the shortfall."""
-    return [*rows, _row("", math.fsum([es, *(-r["contribution"] for r in rows)]), name=REST)]
+def _rows(underlying: NDArray[Any], book: int, names: NDArray[Any], contribution: list[float]) -> _Rows:
+    """Of no instrument."""
+    n = len(names)
+    none, books = np.full(n, ALL_INSTRUMENTS, np.uint32), np.full(n, book, np.uint32)
+    return _Rows(np.repeat(underlying, n), none, books, names, np.array(contribution))
+
+
+def _text(*values: str) -> NDArray[Any]:
+    return np.array([v.encode() for v in values], f"S{TEXT_BYTES}")
+
+
+_NAMES = frozen(_text(*GREEKS, HIGHER_ORDER))
