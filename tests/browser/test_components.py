@@ -10,13 +10,18 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
+from dashboards.access import Login
+from dashboards.components.waterfall import Waterfall
+from dashboards.desk import SharedDesk
+from dashboards.pages.risk import RiskPage
 from dashboards.pages.risk_components import greek_rows, position_rows
 from qflib.records import COMPONENTS, Instruments
 from qflib.records.frames import to_frame
+from qflib.views import Views
 from qflib.views.components import ComponentsView
 from tests.browser.conftest import Visit, turn
 from tests.browser.desk_up import wait
-from tests.browser.running import TICKET, Running
+from tests.browser.running import KEYS, READER, TICKET, Running
 
 _BARS = "(e) => e.map((d) => [d.dataset.name, +d.dataset.value, d.className])"
 _PLACES = """(e) => e.map((d) => {
@@ -80,6 +85,22 @@ def test_the_bars_are_the_views_and_sum(visit: Visit, running: Running) -> None:
     expect(visit.tile("by_position").locator(".note")).to_have_text("positive adds to it; every 1 s")
     running.player.pause(False)
     assert visit.faults == []
+
+
+def test_before_any_report_the_page_says_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(Waterfall, "send", lambda _, message: sent.append(message))
+    desk = SharedDesk(Views(running.player.views.deployment))
+    try:
+        page = RiskPage(desk, Login(KEYS[READER], READER, float("inf")))
+        page.by_position.is_ready = page.by_greek.is_ready = True
+        page.slow()
+        page.slow()
+        assert [(m["rows"], m["text"]) for m in sent] == [([], "No report has told yet who causes it.")] * 2
+        ages = [t.age() for t in page.tiles if t.name in ("by_position", "by_greek") and t.age is not None]
+        assert [a[:2] for a in ages] == [(-1, 0)] * 2
+    finally:
+        desk.stop()
 
 
 def test_light_has_it_too(light: Visit) -> None:
