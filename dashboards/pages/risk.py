@@ -1,4 +1,4 @@
-"""Risk: shortfall against its limit, outcomes against forecasts, Greeks, moves, hedges and what they cost."""
+"""Risk: shortfall, its limit and its causes, outcomes against forecasts, Greeks, moves, hedges and what they cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from dashboards.components.bullet import Bullet
 from dashboards.components.moves import Moves
 from dashboards.components.table import Table
+from dashboards.components.waterfall import Waterfall
 from dashboards.desk import SPOT, VOL
+from dashboards.pages import risk_components
 from dashboards.pages.page import Page
 from dashboards.pages.risk_pictures import Pictures
 from dashboards.pages.risk_tables import GREEKS, HEDGES, greek_rows, hedge_rows
@@ -27,10 +29,12 @@ class RiskPage(Page):
     def __init__(self, desk: SharedDesk, login: Login) -> None:
         super().__init__(desk, login)
         self.bullet, self.moves = Bullet(ready=self._restart), Moves(ready=self._restart)
+        self.by_position, self.by_greek = Waterfall(ready=self._restart), Waterfall(ready=self._restart)
         self.greeks = Table(GREEKS, ready=self._restart, empty="No report yet.")
         self.hedges = Table(HEDGES, ready=self._restart, empty="No hedge has been traded yet.")
         self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
-        self._seq, self._ladder_ns = -1, -1
+        self._seq, self._ladder_ns, self._caused_ns = -1, -1, -1
+        self._caused = (-1, 0)  # sequence and append time of the report that the contributions are of
         self._drawn: Report | None = None  # what the slow tiles show
         self.tiles = [
             Tile("bullet", "Loss over a day", self.bullet, self.report_age, desk.portfolio),
@@ -42,6 +46,8 @@ class RiskPage(Page):
                 "greeks", "Greeks", self.greeks, self._drawn_age, "cash gamma of 1 %, vega of a point, theta of a day"
             ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
+            Tile("by_position", "Who causes the shortfall", self.by_position, self._caused_age),
+            Tile("by_greek", "Shortfall by Greek", self.by_greek, self._caused_age),
         ]
 
     def fast(self) -> None:
@@ -56,6 +62,7 @@ class RiskPage(Page):
         report = self._drawn = self.views.risk.latest(self.desk.portfolio)
         self.pictures.extend()
         self.hedges.show(hedge_rows(self.views))
+        self._tell_causes()
         made = self.desk.ladder()
         if made is not None and made.at_ns != self._ladder_ns and self.moves.is_ready:
             self._ladder_ns = made.at_ns
@@ -65,7 +72,7 @@ class RiskPage(Page):
             self.greeks.show(greek_rows(report))
 
     def _restart(self) -> None:
-        self._seq = self._ladder_ns = -1
+        self._seq = self._ladder_ns = self._caused_ns = -1
         for table in (self.greeks, self.hedges):
             table.again()
         self.fast()
@@ -99,6 +106,24 @@ class RiskPage(Page):
         self.bullet.send(
             {"rows": rows, "big": big, "limited": None if es is None else float(es["bound"]), "text": text}
         )
+
+    def _tell_causes(self) -> None:
+        """Anew where others have been told: once in an outcome's horizon."""
+        view, portfolio = self.views.components, self.desk.portfolio
+        at_ns = view.time_ns(portfolio)
+        if at_ns == self._caused_ns or not (self.by_position.is_ready and self.by_greek.is_ready):
+            return
+        self._caused_ns, self._caused = at_ns, self.pictures.report_at(at_ns)
+        told = view.latest(portfolio)
+        text = "" if at_ns else "No report has told yet who causes it."
+        self.by_position.send({"rows": risk_components.position_rows(told), "text": text, "zero": True, "worse": True})
+        self.by_greek.send({"rows": risk_components.greek_rows(told), "text": text, "worse": True})
+
+    def _caused_age(self) -> Age:
+        """Of the report that the contributions are of."""
+        horizon = self.views.deployment.config.outcome_ns / 1e9
+        note = f"positive adds to it; every {horizon:g} s"
+        return Age(*self._caused, self.report_age().alive_ns, note)
 
     def _drawn_age(self) -> Age:
         """Of the report that the slow tiles show: the newest is up to a second ahead of it."""

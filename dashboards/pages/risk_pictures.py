@@ -84,6 +84,10 @@ class Pictures:
                 chart.tell(told | {"time": new["time_ns"] / 1e6}, full=full, seen=seen)
         self._show_outcomes(rows, seen)
 
+    def report_at(self, time_ns: int) -> tuple[int, int]:
+        """Sequence and append time of the report of a market time; -1 and 0 where there are no reports."""
+        return _at(self._risk.series(self._portfolio, n=_KEPT), time_ns)
+
     def _anew(self, name: str) -> None:
         getattr(self, name).seq = -1
         self.extend()
@@ -105,11 +109,17 @@ class Pictures:
         if ended != self._last:
             self._last = ended
             self.counted = len(frame), int(beyond.sum())
-            at = min(int(np.searchsorted(reports["time_ns"], ended)), len(reports) - 1)
-            self.outcome = int(reports["seq"][at]), int(reports["append_ns"][at])
+            self.outcome = _at(reports, ended)
         if ended == self.outcomes.seq:
             self.outcomes.tell(seen=seen)  # time goes on
         elif self.outcomes.is_ready:
             self.outcomes.seq = ended
             told = {"pnl": frame["pnl"].to_numpy(), "var": -frame["forecast_var"].to_numpy(), "beyond": beyond}
             self.outcomes.tell(told | {"time": frame.index.as_unit("ns").asi8 / 1e6}, full=True, seen=seen)
+
+
+def _at(reports: Any, time_ns: int) -> tuple[int, int]:
+    if not len(reports):
+        return -1, 0
+    at = min(int(np.searchsorted(reports["time_ns"], time_ns)), len(reports) - 1)
+    return int(reports["seq"][at]), int(reports["append_ns"][at])

@@ -60,7 +60,12 @@ _RECORDS = (
     _public(names.ORDERS_INCOMING, "underlying", "orders, bookings, controls", 1_024),
     _public(names.ORDERS_EXECUTED, "underlying", "acknowledgements, fills, rejects, settlements", 1_024),
     _public(names.RISK_METRICS, "portfolio", "positions, Greeks, VaR and ES, limits, hedge decisions", 1_024),
-    _public(names.ANALYTICS_RESULTS, "underlying or portfolio", "tops, depth, features, rolling ES, backtests", 1_024),
+    _public(
+        names.ANALYTICS_RESULTS,
+        "underlying or portfolio",
+        "tops, depth, features, rolling and component ES, backtests",
+        1_024,
+    ),
     _public(names.EXCHANGE_MARKS, "underlying", "internal: top, depth, option quotes, time, controls", 1_024),
     _public(names.RISK_EXPOSURES, "portfolio", "internal: an underlying's Greeks and scenario vectors", 2_048),
 )

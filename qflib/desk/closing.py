@@ -51,7 +51,8 @@ def closing(report: Batch, instruments: Instruments, currency: str = "USD") -> C
     Returns
     -------
     Closing
-        Greeks and scenario P&L of it are those of the report: the same marks, forwards and vols.
+        Greeks and scenario P&L of it are those of the report: the same marks, forwards and vols. But options that the
+        report values at a future of their own expiry (`own_forward`) are here at their underlying's forward.
 
     Raises
     ------

@@ -223,6 +223,9 @@ class Deployment:
             hedged=(self.portfolio,),
             period_ns=c.period_ns,
             outcome_ns=c.outcome_ns,
+            rate=c.rate,
+            fx=dict(c.fx),
+            currency=c.currency,
         )
         if self.hedger is not None:
             config = replace(config, band=self.hedger)

@@ -13,7 +13,8 @@ from qflib.desk.explain import explain
 from qflib.desk.forecasts import forecasts_of
 from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 from qflib.desk.record import Recorder
-from qflib.records import ExecType, Liquidity, OrderStatus, Reason, Side
+from qflib.records import COMPONENTS, ExecType, Liquidity, OrderStatus, Reason, Side
+from qflib.records.frames import to_frame
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,14 @@ class Run:
     def outcomes(self) -> pd.DataFrame:
         """Rolling ES of hypothetical and actual P&L with the forecasts they are judged by; a row a period and level."""
         return self.recorder.frame("rolling", "time_ns")
+
+    @cached_property
+    def components(self) -> pd.DataFrame:
+        """Who causes the ES, at each outcome period's first report; index its time (UTC).
+
+        Rows `by` "position" and `by` "greek" sum to `es`, each with a row "rest" of what the others leave.
+        """
+        return to_frame(self.recorder.columns("components"), COMPONENTS, self.recorder.instruments)
 
     @cached_property
     def forecasts(self) -> pd.DataFrame:

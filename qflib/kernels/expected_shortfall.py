@@ -206,3 +206,27 @@ def tail_weights(pnl: F8, level: float, out: F8, work: F8) -> int:
             out[i] = min(left, 1.0) / mass
             left -= 1.0
     return k
+
+
+@kernel
+def tail_contributions(weight: F8, pnl: F8, out: F8) -> None:
+    """Euler contributions of components to the expected shortfall, over its tail alone.
+
+    Parameters
+    ----------
+    weight
+        (k,) of the scenarios with weight, as `tail_weights` gives them.
+    pnl
+        (k, m) P&L of each component there, gains positive.
+    out
+        (m,): overwritten; positive adds to the shortfall.
+
+    Notes
+    -----
+    O(k m), scenario after scenario.
+    """
+    for j in range(pnl.shape[1]):
+        total = 0.0
+        for i in range(pnl.shape[0]):
+            total += weight[i] * pnl[i, j]
+        out[j] = 0.0 - total

@@ -221,15 +221,87 @@ def positions_pnl(
         if on_grid[i]:
             worth += cash_qty * figures[_PRICE, i]
             continue
-        years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
-        one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
-        one[4, 0], one[5, 0], one[6, 0] = cash_qty, math.exp(-rate * years), figures[_PRICE, i]
-        option_pnl(
-            figures[_OWN_FORWARD, i], log_growth, spot_return, vol_shift,
-            one[0], one[1], one[2], one[3], one[4], one[5], one[6], vol_floor, out,
+        _add_option(
+            i, at, terms, figures, vol, time_ns, horizon_ns, rate, log_growth, spot_return, vol_shift, vol_floor, one,
+            out,
         )  # fmt: skip
     if linear != 0.0:
         linear_pnl(linear, spot_return, out)
     if worth != 0.0:
         for j in range(out.size):
             out[j] -= worth
+
+
+@kernel
+def positions_tail(
+    entries: NDArray[Any],
+    terms: Terms,
+    figures: F,
+    vol: F,
+    time_ns: int,
+    horizon_ns: int,
+    rate: float,
+    log_growth: F,
+    spot_return: F,
+    vol_shift: F,
+    vol_floor: float,
+    weight: F,
+    out: F,
+) -> None:
+    """What each of n positions adds to the expected shortfall: minus its P&L, weighted over the tail's scenarios.
+
+    Parameters
+    ----------
+    entries, terms, figures, vol, time_ns, horizon_ns, rate, log_growth, spot_return, vol_shift, vol_floor
+        As of `positions_pnl`; scenarios are those of the tail alone, k of them.
+    weight
+        float64 (k,): of the scenarios (`qflib.kernels.expected_shortfall.tail_weights`).
+    out
+        float64 (n,): overwritten; positive adds to the shortfall.
+
+    Notes
+    -----
+    O(n k); each position alone, so its figure does not depend on those beside it. Tasche (1999), Risk contributions and
+    performance measurement.
+    """
+    one, pnl = np.empty((7, 1)), np.empty(weight.size)
+    for i in range(len(entries)):
+        at, total = entries[i].instrument, 0.0
+        if figures[_CASH_QTY, i] != 0.0:
+            pnl[:] = 0.0
+            if terms.right[at] != 0.0:
+                _add_option(
+                    i, at, terms, figures, vol, time_ns, horizon_ns, rate, log_growth, spot_return, vol_shift,
+                    vol_floor, one, pnl,
+                )  # fmt: skip
+            linear_pnl(figures[_LINEAR, i], spot_return, pnl)
+            for j in range(weight.size):
+                total += weight[j] * pnl[j]
+        out[i] = 0.0 - total
+
+
+@kernel
+def _add_option(
+    i: int,
+    at: int,
+    terms: Terms,
+    figures: F,
+    vol: F,
+    time_ns: int,
+    horizon_ns: int,
+    rate: float,
+    log_growth: F,
+    spot_return: F,
+    vol_shift: F,
+    vol_floor: float,
+    one: F,
+    out: F,
+) -> None:
+    """Scenario P&L of the option in row i, of instrument `at`; `one` is scratch, (7, 1)."""
+    years = max(terms.expiry_ns[at] - time_ns - horizon_ns, 0) / YEAR_NS
+    one[0, 0], one[1, 0], one[2, 0], one[3, 0] = terms.strike[at], years, vol[i], terms.right[at]
+    one[4, 0], one[5, 0], one[6, 0] = figures[_CASH_QTY, i], math.exp(-rate * years), figures[_PRICE, i]
+    option_pnl(
+        figures[_OWN_FORWARD, i], log_growth, spot_return, vol_shift,
+        one[0], one[1], one[2], one[3], one[4], one[5], one[6], vol_floor, out,
+    )  # fmt: skip

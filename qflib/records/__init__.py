@@ -23,6 +23,7 @@ from qflib.records.instrument import Instrument
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
 from qflib.records.risk_tables import (
+    COMPONENTS,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -69,6 +70,7 @@ __all__ = [
     "ALL_INSTRUMENTS",
     "BOOKINGS",
     "BY_KIND",
+    "COMPONENTS",
     "CONNECTION",
     "CONTROLS",
     "DEAD",

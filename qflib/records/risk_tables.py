@@ -76,6 +76,13 @@ POSITIONS = Table(
         C("gamma", "f64", 15),
         C("vega", "f64", 16),
         C("theta", "f64", 17),
+        C(
+            "own_forward",
+            "f64",
+            18,
+            "an option's, where it is another than the underlying's mark; 0: that",
+            sparse=True,
+        ),
     ),
     "Positions an instrument.",
 )
@@ -164,6 +171,23 @@ ROLLING = Table(
         C("forecast_var", "f64", 12),
     ),
     "Rolling expected shortfall of outcomes.",
+)
+COMPONENTS = Table(
+    "Components",
+    (
+        C("portfolio", "text", 1),
+        C("by", "text", 2, "position or greek: each sums to es by itself"),
+        C("underlying", "text", 3, "empty: of all"),
+        C("instrument", "u32", 4, "of a position; 4294967295: of none"),
+        C("book", "u32", 5, "Book; 0: both"),
+        C("name", "text", 6, "of a Greek; rest: what the other rows leave of es; empty: a position"),
+        C("contribution", "f64", 7, "positive adds to the shortfall, reporting currency"),
+        C("level", "f64", 8, "confidence"),
+        C("es", "f64", 9, "es_current of the report they are of"),
+        C("time_ns", "i64", 10, "of that report"),
+        C("set_id", "text", 11, "its scenario set"),
+    ),
+    "Euler contributions to the expected shortfall of client positions and hedges held; once in an outcome's horizon.",
 )
 EXPLAIN = Table(
     "Explain",

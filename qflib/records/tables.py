@@ -7,6 +7,7 @@ Times are int64 nanoseconds UTC, prices integer ticks, quantities integer lots u
 from __future__ import annotations
 
 from qflib.records.risk_tables import (
+    COMPONENTS,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -381,6 +382,7 @@ ANALYTICS = Record(
         ("rolling", ROLLING, 4),
         ("orders", ORDERS, 5),
         ("places", PLACES, 6),
+        ("components", COMPONENTS, 8),
         ("promoted", PROMOTED, 9),
         ("fields", FIELDS, 10),
         ("values", VALUES, 11),

@@ -15,6 +15,7 @@ from qflib.records.partitions import name_of
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters
 from qflib.views.books import BookView
 from qflib.views.changed import Changed
+from qflib.views.components import ComponentsView
 from qflib.views.controls import ControlsView
 from qflib.views.health import HealthView
 from qflib.views.hedging import HedgingView
@@ -58,7 +59,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, hedging, shortfall, controls, health, vols
+    books, orders, risk, hedging, shortfall, components, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -100,7 +101,7 @@ class Views:
         fx = {deployment.config.currency: 1.0, **deployment.config.fx}
         self.hedging = HedgingView(table, self.books, deployment.hedger, fx)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
-        self.vols = VolView(self.books)
+        self.vols, self.components = VolView(self.books), ComponentsView(table)
 
     @property
     def ready(self) -> bool:
@@ -214,6 +215,7 @@ class Views:
         at = seen.partition, seen.offset, seen.append_ms
         if seen.topic == ANALYTICS_RESULTS:
             self.shortfall.take_rolling(batch, name)
+            self.components.take(batch, name)
             if "places" in batch.tables:
                 self.orders.take_places(batch)
             books, trades = self.books.take(batch, seen.offset, seen.append_ms)

@@ -17,12 +17,12 @@ from qflib.views.rehedging import Rehedge, hedge_states
 from tests.browser.conftest import Visit
 from tests.views.recorded import recorded
 
-_RENDER = """async ([js, rows]) => {
+_RENDER = """async ([js, rows, more]) => {
   const part = await import(URL.createObjectURL(new Blob([js], {type: "text/javascript"})));
   const el = document.createElement("div");
   let hear = null;
   part.render({model: {on: (_, f) => { hear = f; }, send_msg: () => {}}, el});
-  hear({rows});
+  hear({rows, ...more});
   return [...el.querySelectorAll(".rows > div")].map((d) => [d.className, d.querySelector("b").textContent]);
 }"""
 
@@ -60,6 +60,15 @@ def test_a_waterfall_in_coin_has_tones_and_digits(visit: Visit) -> None:
     ]  # fmt: skip
     rows = [["delta", 1234.5, "part"], ["total", 1234.5, "total"]]
     assert [text for _, text in visit.page.evaluate(_RENDER, [js, rows])] == ["+1,235"] * 2
+
+
+def test_what_adds_to_a_shortfall_is_bad(visit: Visit) -> None:
+    js = (Path(dashboards.components.__file__).parent / "waterfall.js").read_text()
+    rows = [["ACME-C", 30.0, "part"], ["ACME.F hedge", -10.0, "part"], ["ES", 20.0, "total"]]
+    for zero in (False, True):
+        assert visit.page.evaluate(_RENDER, [js, rows, {"worse": True, "zero": zero}]) == [
+            ["part loss", "+30.0"], ["part gain", "−10.0"], ["total loss", "+20.0"],
+        ]  # fmt: skip
 
 
 def test_a_hedge_that_is_due_says_so_in_a_word() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -216,6 +217,10 @@ def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Cli
         outcomes = live.outcomes(last="10min")
         assert set(forecasts["time"]) <= set(outcomes.index)
         assert set(forecasts["var"]) <= set(outcomes["forecast_var"])
+        caused = live.components(last="10min").query("portfolio == 'DESK1'").groupby(["time", "by"])
+        assert len(caused) >= 4
+        assert caused["contribution"].agg(math.fsum).to_dict() == caused["es"].first().to_dict()
+        assert set(caused["es"].first()) <= set(live.risk("DESK1", last="10min")["es_current"])
         trades = _filled(lambda: live.history("orders.executed", instrument="ACME.F", limit=100))
         assert len(trades) <= 100
 

@@ -22,7 +22,7 @@ from tests.browser.running import Running
 
 PAGES = {
     "market": ("strip", "heat", "ladder", "price", "chain"),
-    "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges"),
+    "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges", "by_position", "by_greek"),
     "vol": ("vol_choice", "smile", "term", "vol_quotes", "vol_flags"),
     "hedge": ("underlyings", "rehedge", "effect", "band", "frontier", "explain", "held"),
     "orders": ("ticket", "blotter", "fills"),
@@ -31,7 +31,7 @@ PAGES = {
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
-    "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot"),
+    "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot", "higher order"),
     "vol": ("bid to ask", "SVI slice", "call bid", "butterfly", "20 Feb 26"),
     "hedge": ("to neutral", "DELT.F", "1 − SSE ratio, ACME", "least ES + cost", "unexplained", "hedge held, contracts"),
     "orders": ("desk-2", "HEDGER", "filled"),

@@ -53,7 +53,7 @@ def job(day: Day) -> JobRun:
 
 def test_a_day_of_the_history_is_the_run(day: Day) -> None:
     read = day_of(day.state / "up" / "history", DATE)
-    for name in ("risk", "executions", "hedges", "outcomes", "forecasts", "explain", "positions"):
+    for name in ("risk", "executions", "hedges", "outcomes", "components", "forecasts", "explain", "positions"):
         got, want = getattr(read.run, name), getattr(day.run, name)
         if name == "executions":
             want = want[want["portfolio"] == "DESK1"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 import qflib as qf
+from qflib.desk.closing import closing
 from qflib.desk.coin_chains import CoinChains
 from qflib.desk.coin_feed import CoinFeed, HedgeBook
 from qflib.desk.deribit_chains import find_deribit_chains, read_deribit_chains
@@ -19,6 +22,7 @@ from qflib.hedging import (
     hedge_inverse,
 )
 from qflib.pricing import inverse_black76
+from qflib.shortfall import component_es
 
 pytestmark = pytest.mark.data
 
@@ -168,6 +172,32 @@ def test_its_shortfall_is_that_of_the_portfolio(
     between = runs[1].risk.query("level == 0.975")[: feed.chains.times[1] - pd.Timedelta("1h")]
     want = qf.expected_shortfall(pnl, level=0.975, kind="pnl").es
     assert between["es_unhedged"].iloc[-1] == pytest.approx(want, rel=0.01)  # some hours went by
+
+
+def test_who_causes_its_shortfall(feed: CoinFeed, scenarios: qf.ScenarioSet, runs: tuple[Any, Any]) -> None:
+    """Beside full revaluation of each position at its own expiry's forward; what is left to them is rounding."""
+    told, table, compared = runs[0].components, feed.instruments, 0
+    for report in runs[0].recorder.snapshots[::6]:
+        at, p = pd.Timestamp(int(report.risk.time_ns[0]), unit="ns", tz="UTC"), report.positions
+        market, columns = closing(report, table).market, {}
+        for k in np.flatnonzero(p.qty).tolist():
+            r = table[int(p.instrument[k])]
+            own = float(p.own_forward[k]) or market.forwards[r.underlying]
+            alone = pd.DataFrame({"instrument": [r.symbol], "qty": [table.to_qty(int(p.instrument[k]), int(p.qty[k]))],
+                                  "avg_price": [p.avg_price[k]]})  # fmt: skip
+            there = replace(market, forwards=dict(market.forwards) | {r.underlying: own})
+            columns[r.symbol] = qf.Portfolio.from_frame(alone).scenario_pnl(there, scenarios)
+        want = component_es(pd.DataFrame(columns), level=0.975, kind="pnl").to_frame()["contribution"]
+        rows = told.loc[[at]]
+        mine = rows.query("by == 'position' and name == ''").set_index("instrument")["contribution"]
+        assert sorted(mine.index) == sorted(want.index)
+        np.testing.assert_allclose(mine[want.index], want, atol=1e-9 * want.sum())
+        for _, every in rows.groupby("by"):
+            assert math.fsum(every["contribution"]) == float(report.risk.es_current[0])
+            assert abs(every["contribution"][every["name"] == "rest"].item()) < 1e-11 * want.sum()
+        compared += len(mine)
+    assert (told["name"] == "higher_order").any()
+    assert compared > 100
 
 
 def test_it_costs_what_the_book_says(runs: tuple[Any, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from qflib.desk.deployment import Deployment
 from qflib.errors import DataError
 from qflib.history import DeltaHistory
 from qflib.orderbook.books import Books
-from qflib.records.topics import MARKET_RAW, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, journal
+from qflib.records.codec import decode
+from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS, journal
 from qflib.stream import snapshots as snapshot_records
 from qflib.stream.audit.archive import compare_stored, replay_archive
 from qflib.stream.audit.books import books_digest, final_books
@@ -44,6 +46,21 @@ def test_every_byte_and_state_is_equal(good: Good) -> None:
     stages = made.document["stages"]
     assert set(stages) == set(desk.stages)
     assert all(s["states"] >= desk.partitions and s["from"] == ["beginning"] * 2 for s in stages.values())
+
+
+def test_component_shortfall_is_among_what_is_recomputed(good: Good) -> None:
+    """Whichever partitions and order the stages ran in: it sums to the report's own figure."""
+    records = [r for (t, _), rows in good[1].topics.items() if t == ANALYTICS_RESULTS for r in rows]
+    told = [b.components for r in records if len((b := decode(r.value or b"")).components.es)]
+    reports = [
+        decode(r.value or b"").risk for (t, _), rows in good[1].topics.items() if t == RISK_METRICS for r in rows
+    ]
+    reported = {(int(r.time_ns[0]), float(r.es_current[0])) for r in reports}
+    assert len(told) >= 2
+    for c in told:
+        assert (int(c.time_ns[0]), float(c.es[0])) in reported
+        for by in (b"position", b"greek"):
+            assert math.fsum(c.contribution[c.by == by]) == float(c.es[0])
 
 
 def test_one_changed_byte_is_named(good: Good) -> None:

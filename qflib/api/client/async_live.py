@@ -145,6 +145,10 @@ class AsyncLive:
         """Rolling ES of P&L with the forecasts it is judged by, from the history; a row a period and level."""
         return await self._do(q.recent("analytics.results", "rolling", last))
 
+    async def components(self, *, last: str = "1h") -> pd.DataFrame:
+        """Who causes the ES, by position and by Greek, from the history; the rows of each sum to its `es`."""
+        return await self._do(q.recent("analytics.results", "components", last))
+
     async def forecasts(self, portfolio: str | None = None, *, last: str = "1h") -> pd.DataFrame:
         """What `qf.backtest` takes: VaR and ES forecast in the last while, each beside its outcome."""
         return await self._do(q.forecasts(portfolio, last))

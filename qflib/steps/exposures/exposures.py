@@ -285,12 +285,14 @@ class Exposures:
         return _text(self._ledger.portfolios[p], n), _text(self._instruments.underlyings[u], n)
 
     def _positions(self, portfolio: str, v: Valued) -> Any:
+        another = self._quotes.is_option[v.entries["instrument"]] & (v.own_forward != v.forward)
         return POSITIONS.make(
             portfolio=_text(portfolio, len(v.entries)),
             instrument=v.entries["instrument"].astype(np.uint32),
             book=v.entries["book"].astype(np.uint32),
             qty=v.entries["qty"],
             implied_vol=v.vol,
+            own_forward=np.where(another, v.own_forward, 0.0),
             **{name: getattr(v, name) for name in _OF_POSITIONS},
         )
 

@@ -78,6 +78,35 @@ class Valued:
         return row
 
 
+def terms_of(instruments: Instruments, quotes: Quotes, rate: float, rates: dict[str, float]) -> Terms:
+    """What each instrument is, as kernels take it.
+
+    Parameters
+    ----------
+    instruments, quotes
+        The instrument table, and what is known of its options.
+    rate
+        Continuously compounded, a year.
+    rates
+        Reporting currency a unit of each quote currency.
+    """
+    terms = Terms(
+        right=quotes.right,
+        strike=quotes.strike,
+        expiry_ns=quotes.expiry_ns,
+        units=lot_units(instruments),
+        fx=np.array([rates.get(r.quote_currency, np.nan) for r in instruments]),
+        carrier=quotes.carrier,
+        inverse=quotes.inverse,
+        inverse_future=np.array([is_inverse_future(r) for r in instruments], bool),
+        # futures are worth what they have gained; spot and options what they would fetch
+        valued=np.array([r.kind in ("option", "spot") for r in instruments], bool),
+        # on a future, early exercise is worth nothing at a zero rate; else an American option is more than Black-76
+        unpriced=np.array([r.style == "american" and rate != 0.0 for r in instruments], bool),
+    )
+    return Terms(*(frozen(a) for a in terms))  # the quotes' own columns too: nobody writes to them
+
+
 class Revaluation:
     """Values entries of the ledger at the quotes known."""
 
@@ -86,22 +115,7 @@ class Revaluation:
     ) -> None:
         self._quotes = quotes
         self._rate = rate
-        rates = {currency: 1.0, **fx}
-        terms = Terms(
-            right=quotes.right,
-            strike=quotes.strike,
-            expiry_ns=quotes.expiry_ns,
-            units=lot_units(instruments),
-            fx=np.array([rates.get(r.quote_currency, np.nan) for r in instruments]),
-            carrier=quotes.carrier,
-            inverse=quotes.inverse,
-            inverse_future=np.array([is_inverse_future(r) for r in instruments], bool),
-            # futures are worth what they have gained; spot and options what they would fetch
-            valued=np.array([r.kind in ("option", "spot") for r in instruments], bool),
-            # on a future, early exercise is worth nothing at a zero rate; else an American option is more than Black-76
-            unpriced=np.array([r.style == "american" and rate != 0.0 for r in instruments], bool),
-        )
-        self.terms = Terms(*(frozen(a) for a in terms))  # the quotes' own columns too: nobody writes to them
+        self.terms = terms_of(instruments, quotes, rate, {currency: 1.0, **fx})
 
     def value(self, entries: NDArray[Any], underlying: int, time_ns: int) -> Valued | None:
         """Marks, values and Greeks of entries of one underlying; None while it has never been quoted.

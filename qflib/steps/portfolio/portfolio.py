@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
+from qflib.kernels.position_values import Terms
 from qflib.records import ALL_INSTRUMENTS, ORDERS, Batch, ControlKind, Instruments, Partitions
 from qflib.records.codec import decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_INCOMING, RISK_METRICS
+from qflib.steps.exposures.quotes import Quotes
+from qflib.steps.exposures.revaluation import terms_of
+from qflib.steps.portfolio.components import Components, Shock
 from qflib.steps.portfolio.hedger import Hedge, Hedger
 from qflib.steps.portfolio.outcomes import Outcomes
 from qflib.steps.portfolio.report import Measure, tables
@@ -44,6 +48,8 @@ class PortfolioConfig:
         Outcomes in the rolling expected shortfall.
     band
         The hedger's no-trade band and its bounds.
+    rate, fx, currency
+        As of the exposures step: positions are revalued where they cause the shortfall.
     """
 
     levels: tuple[float, ...] = (0.975, 0.99)
@@ -55,15 +61,19 @@ class PortfolioConfig:
     window: int = 250
     account: str = "HEDGER"
     dynamics: str = "sticky_strike"
+    rate: float = 0.0
+    fx: dict[str, float] = field(default_factory=dict)
+    currency: str = "USD"
 
 
 class _Book:
     """Everything the step keeps of one portfolio."""
 
-    def __init__(self, instruments: Instruments, config: PortfolioConfig) -> None:
+    def __init__(self, instruments: Instruments, config: PortfolioConfig, terms: Terms) -> None:
         self.sums = Sums(instruments.underlyings)
         self.hedger = Hedger(instruments, config.band)
         self.outcomes = Outcomes(config.levels, config.outcome_ns, config.window)
+        self.components = Components(terms, config.rate, config.outcome_ns)
         self.reported_ns = 0
 
 
@@ -91,6 +101,8 @@ class Portfolio:
     ) -> None:
         self._instruments = instruments
         self._config = config or PortfolioConfig()
+        c = self._config
+        self._terms = terms_of(instruments, Quotes(instruments, c.rate), c.rate, {c.currency: 1.0, **c.fx})
         self._measure = Measure(self._config.levels)
         self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._books: dict[str, _Book] = {}
@@ -98,7 +110,7 @@ class Portfolio:
         self._killed: set[tuple[str, int]] = set()
         self._hedging_off: set[str] = set()
         self._controls: set[bytes] = set()
-        self._shocks: dict[tuple[str, str], F8] = {}
+        self._shocks: dict[tuple[str, str], Shock] = {}
         self._horizons: dict[str, int] = {}
 
     def feed(self, batch: Batch) -> list[Batch]:
@@ -114,7 +126,7 @@ class Portfolio:
         name = batch.exposure.portfolio[0].decode()
         book = self._books.get(name)
         if book is None:
-            book = self._books[name] = _Book(self._instruments, self._config)
+            book = self._books[name] = _Book(self._instruments, self._config, self._terms)
         self._apply_controls(batch)
         if batch.exposure.closing[0]:
             self._hedging_off.add(name)
@@ -138,7 +150,7 @@ class Portfolio:
         for part in book.sums.parts():
             found = book.hedger.decide(part, send, self._killed_instruments(name), acts)
             for h in found:
-                shocks[h.instrument] = self._shocks[set_id, part.exposure.underlying[0].decode()]
+                shocks[h.instrument] = self._shocks[set_id, part.exposure.underlying[0].decode()].spot_return
             hedges += found
         facts = {
             "set_id": set_id,
@@ -151,8 +163,11 @@ class Portfolio:
         out = [self._out.make(RISK_METRICS, name, "risk", **report)]
         out += self._orders(name, book, hedges, time_ns)
         rolled = book.outcomes.update(name, book.sums, time_ns)
-        if rolled is not None:
-            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", rolling=rolled))
+        of_set = {u: shock for (s, u), shock in self._shocks.items() if s == set_id}
+        caused = book.components.update(name, book.sums, report["risk"], of_set)
+        told = {"rolling": rolled, "components": caused}
+        if analytics := {k: v for k, v in told.items() if v is not None}:
+            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", **analytics))
         return out
 
     def _orders(self, name: str, book: _Book, hedges: list[Hedge], time_ns: int) -> list[Batch]:
@@ -197,7 +212,7 @@ class Portfolio:
         s = batch.scenario_set
         set_id, underlying = s.set_id[0].decode(), s.underlying[0].decode()
         self._horizons[set_id] = int(s.horizon_ns[0])
-        self._shocks[set_id, underlying] = batch.shocks.spot_return
+        self._shocks[set_id, underlying] = Shock(batch.shocks.spot_return, batch.shocks.vol_shift)
 
     def _forget_shocks(self) -> None:
         """Keep the shocks of sets that some portfolio still reports on or collects."""
@@ -217,7 +232,7 @@ class Portfolio:
             out[f"portfolio.{i}.exposures"] = np.concatenate(held) if held else np.zeros(0, np.uint8)
             out[f"portfolio.{i}.lengths"] = np.array([len(h) for h in held], np.int64)
             out[f"portfolio.{i}.sent"] = book.hedger.state()
-            out |= {f"portfolio.{i}.{k}": v for k, v in book.outcomes.state().items()}
+            out |= {f"portfolio.{i}.{k}": v for k, v in (book.outcomes.state() | book.components.state()).items()}
         out["controls.ids"] = np.array(sorted(self._controls), "S64")
         out["controls.killed"] = put([p for p, _ in sorted(self._killed)])
         out["controls.killed_instruments"] = np.array([i for _, i in sorted(self._killed)], np.int64)
@@ -231,7 +246,9 @@ class Portfolio:
         out["shocks.set"] = put([s for s, _ in self._shocks])
         out["shocks.underlying"] = put([u for _, u in self._shocks])
         for i, shock in enumerate(self._shocks.values()):
-            out[f"shocks.{i}"] = shock
+            out[f"shocks.{i}"] = shock.spot_return
+            if shock.vol_shift is not None:
+                out[f"shocks.{i}.vol"] = shock.vol_shift
         return out
 
     def load(self, state: State) -> None:
@@ -239,7 +256,7 @@ class Portfolio:
         self._out.load(state)
         self._books = {}
         for i, name in enumerate(_names(state["portfolio.names"])):
-            book = self._books[name] = _Book(self._instruments, self._config)
+            book = self._books[name] = _Book(self._instruments, self._config, self._terms)
             book.reported_ns = int(state["portfolio.reported_ns"][i])
             ends = np.cumsum(state[f"portfolio.{i}.lengths"])
             data = state[f"portfolio.{i}.exposures"].tobytes()
@@ -247,7 +264,9 @@ class Portfolio:
                 book.sums.put(decode(data[start:end]))
             book.hedger.load(state[f"portfolio.{i}.sent"])
             prefix = f"portfolio.{i}."
-            book.outcomes.load({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+            own = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            book.outcomes.load(own)
+            book.components.load(own)
         self._controls = set(state["controls.ids"].tolist())
         killed = zip(_names(state["controls.killed"]), state["controls.killed_instruments"].tolist(), strict=True)
         self._killed = set(killed)
@@ -259,7 +278,7 @@ class Portfolio:
             self._limits.setdefault(p, {})[n] = v
         self._horizons = dict(zip(_names(state["sets.ids"]), state["sets.horizon_ns"].tolist(), strict=True))
         pairs = zip(_names(state["shocks.set"]), _names(state["shocks.underlying"]), strict=True)
-        self._shocks = {pair: state[f"shocks.{i}"] for i, pair in enumerate(pairs)}
+        self._shocks = {p: Shock(state[f"shocks.{i}"], state.get(f"shocks.{i}.vol")) for i, p in enumerate(pairs)}
 
 
 def _texts(names: list[str]) -> NDArray[Any]:

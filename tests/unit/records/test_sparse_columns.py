@@ -38,4 +38,4 @@ def test_a_column_of_zeros_is_not_written(kind, name, table, later) -> None:
 def test_released_columns_are_always_written() -> None:
     """A reader of the released schema may count on them."""
     released = {c.name for r in BY_KIND.values() for _, t, _ in r.tables for c in t.columns if c.sparse}
-    assert released == {"options", "expire_ns", "queue_ahead"}
+    assert released == {"options", "expire_ns", "queue_ahead", "own_forward"}
