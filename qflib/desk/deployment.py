@@ -46,6 +46,8 @@ class TakenAlong:
         Whether it takes every event of the market.
     orders, live, beside
         As of `Placed`.
+    figures
+        The fields it tells.
     """
 
     name: str
@@ -56,6 +58,12 @@ class TakenAlong:
     orders: bool = False
     live: bool = False
     beside: bool = False
+    figures: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What its figures are told under."""
+        return f"{self.name}@{self.version}" if self.beside else self.name
 
     @property
     def stage(self) -> str:
@@ -82,7 +90,10 @@ class TakenAlong:
         """A step of the registry."""
         sha = str(found.told["source"]["cell_sha256"])
         events = MARKET_NORMALIZED in found.told["topics"]
-        return cls(found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside)
+        figures = tuple(found.told.get("figures", ()))
+        return cls(
+            found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside, figures
+        )
 
     def content(self) -> dict[str, Any]:
         """What `save` writes of it."""
@@ -298,7 +309,7 @@ class Deployment:
                 content["partitions"],
                 content["source"],
                 content["feed"],
-                tuple(TakenAlong(**told) for told in content.get("promoted", ())),
+                tuple(TakenAlong(**p | {"figures": tuple(p["figures"])}) for p in content.get("promoted", ())),
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None

@@ -64,11 +64,12 @@ class Recorder(Standing):
         elif batch.topic == ANALYTICS_RESULTS:
             self._keep("rolling", batch.rolling)
             self._keep("components", batch.components)
+            self._keep("values", batch.values)
         elif batch.kind == "dead":
             self._keep("dead", batch.dead)
 
     def columns(self, name: str) -> Any:
-        """All rows kept of a table: executions, risk, hedges, limits, rolling, components, positions, greeks, dead."""
+        """All rows kept of a table: executions, risk, hedges, limits, rolling, components, values, positions, greeks, dead."""
         table = _TABLES[name]
         made = table.concat(self._parts.get(name, []))
         self._parts[name] = [made]
@@ -117,5 +118,6 @@ _TABLES = {
     "greeks": BY_KIND["risk"].by_name["greeks"],
     "rolling": BY_KIND["analytics"].by_name["rolling"],
     "components": BY_KIND["analytics"].by_name["components"],
+    "values": BY_KIND["analytics"].by_name["values"],
     "dead": BY_KIND["dead"].by_name["dead"],
 }

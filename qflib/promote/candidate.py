@@ -111,6 +111,7 @@ class Candidate:
             "topic_in": self.topic_in,
             "topic_out": self.topic_out,
             "topics": list(definition.topics),
+            "figures": list(definition.figures),
             "orders": self.orders,
             "source": {
                 "notebook": self._where(),

@@ -238,25 +238,17 @@ TRADES = Table(
     ),
     "Venue trades.",
 )
-PROMOTED = Table(
-    "Promoted",
-    (
-        C("step", "text", 1, "its name"),
-        C("version", "u32", 2),
-        C("shadow", "u32", 3, "1: it runs beside the version in force"),
-    ),
-    "The promoted step whose figures a batch holds; one row.",
-)
-FIELDS = Table("Fields", (C("name", "text", 1),), "Names of a promoted step's figures, in the order of its Out.")
 VALUES = Table(
     "Values",
     (
-        C("instrument", "u32", 1),
-        C("time_ns", "i64", 2, "market time"),
-        C("field", "u32", 3, "row of Fields"),
-        C("value", "f64", 4),
+        C("step", "text", 1, "a promoted step's name; with @ and its version where another one is in force"),
+        C("version", "u32", 2),
+        C("instrument", "u32", 3),
+        C("time_ns", "i64", 4, "market time"),
+        C("field", "text", 5, "of the step's Out"),
+        C("value", "f64", 6),
     ),
-    "Figures of a promoted step: of each of its output rows, one for each field.",
+    "Figures of promoted steps: of each output row, one for each field.",
 )
 DEAD = Table(
     "Dead",
@@ -383,9 +375,7 @@ ANALYTICS = Record(
         ("orders", ORDERS, 5),
         ("places", PLACES, 6),
         ("components", COMPONENTS, 8),
-        ("promoted", PROMOTED, 9),
-        ("fields", FIELDS, 10),
-        ("values", VALUES, 11),
+        ("values", VALUES, 9),
     ),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.records import (
     DEAD,
-    FIELDS,
     ORDERS,
-    PROMOTED,
     VALUES,
     Batch,
     Book,
@@ -167,15 +165,16 @@ class Promoted:
 
     def _told(self, placed: Placed, rows: NDArray[Any], key: str) -> list[Batch]:
         d = placed.definition
-        figures = d.figures
+        names = np.array(d.figures, f"S{TEXT_BYTES}")
+        n, k = len(rows), len(names)
         tables = {
-            "promoted": PROMOTED.make(step=[placed.label], version=[d.version], shadow=[int(placed.beside)]),
-            "fields": FIELDS.make(name=list(figures)),
             "values": VALUES.make(
-                instrument=np.repeat(rows["instrument"].astype(np.uint32), len(figures)),
-                time_ns=np.repeat(rows["time_ns"].astype(np.int64), len(figures)),
-                field=np.tile(np.arange(len(figures), dtype=np.uint32), len(rows)),
-                value=np.column_stack([rows[n].astype(np.float64) for n in figures]).ravel(),
+                step=np.full(n * k, placed.label, f"S{TEXT_BYTES}"),
+                version=np.full(n * k, d.version, np.uint32),
+                instrument=np.repeat(rows["instrument"].astype(np.uint32), k),
+                time_ns=np.repeat(rows["time_ns"].astype(np.int64), k),
+                field=np.tile(names, n),
+                value=np.column_stack([rows[f].astype(np.float64) for f in d.figures]).ravel(),
             ),
         }
         orders = self._orders(placed, rows) if placed.orders and not placed.beside else None
