@@ -69,7 +69,7 @@ class Recorder(Standing):
             self._keep("dead", batch.dead)
 
     def columns(self, name: str) -> Any:
-        """All rows kept of a table: executions, risk, hedges, limits, rolling, components, values, positions, greeks, dead."""
+        """All rows kept of a table: executions, risk, hedges, rolling, components, values, positions, greeks, dead."""
         table = _TABLES[name]
         made = table.concat(self._parts.get(name, []))
         self._parts[name] = [made]

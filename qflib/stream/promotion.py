@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +28,11 @@ from qflib.stream import marks
 from qflib.stream import snapshots as kept
 from qflib.stream.fold import Fold, Output
 from qflib.stream.stages import STAGES, Stage
+from qflib.stream.supervisor import Program, Supervisor, python
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 _WORKED_OFF_S, _ENDS_S = 120.0, 15.0
+_COMMIT_MS = 25
 
 
 def kafka_rung(desk: Deployment, fixture: Fixture, reference: Computed) -> Rung:
@@ -59,14 +58,19 @@ def kafka_rung(desk: Deployment, fixture: Fixture, reference: Computed) -> Rung:
     with tempfile.TemporaryDirectory(prefix="qflib-rung-") as folder, _broker(Path(folder)) as c:
         stage, file, half = STAGES[desk.promoted[0].stage], Path(folder, "deployment.json"), len(fixture.batches) // 2
         desk.save(file)
-        with _worker(stage, file, c) as kill:
+        argv = [*python(PIPELINES / f"{stage.name}.py"), "--deployment", str(file), "--bootstrap", c.bootstrap]
+        workers = Supervisor(
+            [Program(stage.name, lambda _: argv)], Path(folder, "logs"), {"QFLIB_STREAM__COMMIT_MS": str(_COMMIT_MS)}
+        )
+        try:
+            workers.start()
             _publish(c, desk, fixture, 0, half)
-            _await(c, desk, stage, kill)
+            _await(c, desk, stage, workers)
             _publish(c, desk, fixture, half, len(fixture.batches))
-            kill(signal.SIGKILL)
-        with _worker(stage, file, c) as kill:
-            _await(c, desk, stage, kill)
-            kill(signal.SIGTERM)
+            workers.send(stage.name, signal.SIGKILL)
+            _await(c, desk, stage, workers)
+        finally:
+            workers.stop(_ENDS_S)
         first = _compared(c, desk, stage, reference)
     return Rung("kafka", not first, first, time.perf_counter() - begun)
 
@@ -82,31 +86,6 @@ def _broker(folder: Path) -> Iterator[Connection]:
         own.stop()
 
 
-@contextmanager
-def _worker(stage: Stage, deployment: Path, c: Connection) -> Iterator[Callable[[int], None]]:
-    """A worker's process; what is yielded sends it a signal and waits for its end (0: asks whether it lives)."""
-    log = deployment.with_name("worker.log")
-    script = str(PIPELINES / f"{stage.name}.py")
-    argv = [sys.executable, script, "--deployment", str(deployment), "--bootstrap", c.bootstrap]
-    with log.open("ab") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, env=os.environ | {"QFLIB_STREAM__COMMIT_MS": "25"})
-
-    def send(number: int) -> None:
-        if process.poll() not in (None, 0) and number != signal.SIGKILL:
-            tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no word"]
-            raise BrokerError(f"the stage ended by itself: {tail[0][:300]}")
-        if number:
-            process.send_signal(number)
-            process.wait(_ENDS_S)
-
-    try:
-        yield send
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
 def _publish(c: Connection, desk: Deployment, fixture: Fixture, start: int, stop: int) -> None:
     client = producer(c, client_id="qflib.promote")
     for b in fixture.batches[start:stop]:
@@ -115,17 +94,17 @@ def _publish(c: Connection, desk: Deployment, fixture: Fixture, start: int, stop
         raise BrokerError("the broker did not take the fixture; try again")
 
 
-def _await(c: Connection, desk: Deployment, stage: Stage, alive: Callable[[int], None]) -> None:
+def _await(c: Connection, desk: Deployment, stage: Stage, workers: Supervisor) -> None:
     """Until the stage has committed all that lies in its inputs."""
     places = [(topic, p) for topic in stage.inputs for p in range(desk.partitions)]
-    until = time.monotonic() + _WORKED_OFF_S
-    while time.monotonic() < until:
+
+    def done() -> bool:
         wanted = {at: n for at, n in ends(c, places).items() if n}
-        done = committed(c, stage.group, list(wanted))
-        if all(done[at] >= n for at, n in wanted.items()):
-            return
-        alive(0)
-        time.sleep(0.1)
+        reached = committed(c, stage.group, list(wanted))
+        return all(reached[at] >= n for at, n in wanted.items())
+
+    if workers.wait(done, _WORKED_OFF_S):
+        return
     raise BrokerError(f"the stage has not worked off its inputs within {_WORKED_OFF_S:g} s")
 
 
@@ -177,6 +156,3 @@ def _beside(desk: Deployment, reference: Computed, figures: bytes, state: State)
 def refused(e: QflibError) -> Rung:
     """A rung that could not be tried."""
     return Rung("kafka", False, str(e), 0.0)
-
-
-__all__: Sequence[str] = ("kafka_rung", "refused")
