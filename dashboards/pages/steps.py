@@ -16,7 +16,6 @@ from dashboards.tile import Age, Tile
 if TYPE_CHECKING:
     from dashboards.access import Login
     from dashboards.desk import SharedDesk
-    from qflib.desk.deployment import TakenAlong
 
 _POINTS = 2_000
 _ROWS = 40
@@ -30,7 +29,9 @@ class StepsPage(Page):
 
     def __init__(self, desk: SharedDesk, login: Login) -> None:
         super().__init__(desk, login)
-        self._steps = [_Shown(self, step) for step in desk.views.deployment.promoted]
+        along = {p.label: (p.figures, p.orders and not p.live) for p in desk.views.deployment.promoted}
+        told = {s: (desk.views.figures.fields(s), False) for s in desk.views.figures.steps}  # also what came since
+        self._steps = [_Shown(self, step, *what) for step, what in (told | along).items()]
         self.tiles = [tile for s in self._steps for tile in s.tiles]
         if not self.tiles:
             self.none = Figures(ready=self._none)
@@ -50,12 +51,11 @@ class StepsPage(Page):
 class _Shown:
     """A step's two tiles."""
 
-    def __init__(self, page: StepsPage, along: TakenAlong) -> None:
-        self._page, self._step, self._fields = page, along.label, along.figures
-        step = along.label
-        told = "in shadow: its orders are not sent" if along.orders and not along.live else ""
+    def __init__(self, page: StepsPage, step: str, fields: tuple[str, ...], shadow: bool) -> None:
+        self._page, self._step, self._fields = page, step, fields
+        told = "in shadow: its orders are not sent" if shadow else ""
         columns = [{"k": "instrument", "label": "instrument", "align": "left"}]
-        columns += [{"k": f, "label": f.replace("_", " "), "f": "num", "d": 4} for f in along.figures]
+        columns += [{"k": f, "label": f.replace("_", " "), "f": "num", "d": 4} for f in fields]
         self.table = Table(columns, ready=self._anew, empty="Nothing told yet.")
         self.chart = Chart(
             ("time", "value"), [{"k": "value", "form": "line", "color": "accent", "told": "value"}],
@@ -75,7 +75,8 @@ class _Shown:
         if stamp is None or stamp.seq == self._drawn:
             return
         latest = view.latest(self._step)
-        shown = sorted(latest, key=lambda s: ("." not in s, s))[:_ROWS]
+        table = self._page.views.instruments
+        shown = sorted(latest, key=lambda s: (table[s].kind == "option", s))[:_ROWS]
         self.table.show([{"id": s, "instrument": s} | {f: _finite(v) for f, v in latest[s].items()} for s in shown])
         if self._fields and self.chart.is_ready:
             self._line(self._fields[0], shown[0])

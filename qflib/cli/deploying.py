@@ -290,12 +290,12 @@ def _along(wanted: Wanted, settings: Settings) -> tuple[TakenAlong, ...]:
         if not there[name].orders:
             raise InputError(f"--live {name}: its rows are no orders; promote it with --topic-out orders.incoming")
     if wanted.live:
-        _need_admin(settings)
+        need_admin(settings)
     names = there if wanted.steps is None else wanted.steps
     return tuple(TakenAlong.of(there[n], live=n in wanted.live) for n in there if n in names or n in wanted.live)
 
 
-def _need_admin(settings: Settings) -> None:
+def need_admin(settings: Settings) -> None:
     """Refuse who may not let a strategy trade.
 
     Raises

@@ -22,6 +22,7 @@ from qflib.cli import (
     promote,
     record,
     replay,
+    steps,
     up,
     verify,
 )
@@ -63,6 +64,8 @@ app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("api", epilog=api.EXAMPLE)(api.command)
 app.command("promote", epilog=promote.EXAMPLE)(promote.command)
+app.command("run", epilog=steps.EXAMPLE_RUN)(steps.run)
+app.command("steps", epilog=steps.EXAMPLE_LIST)(steps.listed)
 app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")

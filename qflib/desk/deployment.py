@@ -99,6 +99,11 @@ class TakenAlong:
         """What `save` writes of it."""
         return asdict(self)
 
+    @classmethod
+    def from_content(cls, told: Mapping[str, Any]) -> TakenAlong:
+        """What `content` gave."""
+        return cls(**{**told, "figures": tuple(told["figures"])})
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -248,6 +253,11 @@ class Deployment:
         content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    def taking(self, step: TakenAlong) -> Deployment:
+        """With a step along, in the place of one of its label."""
+        others = [p for p in self.promoted if p.label != step.label]
+        return replace(self, promoted=(*others, step))
+
     def digest_of(self, stage: str) -> str:
         """SHA-256 of what decides a stage's bytes."""
         if stage not in PROMOTED:
@@ -309,7 +319,7 @@ class Deployment:
                 content["partitions"],
                 content["source"],
                 content["feed"],
-                tuple(TakenAlong(**p | {"figures": tuple(p["figures"])}) for p in content.get("promoted", ())),
+                tuple(TakenAlong.from_content(p) for p in content.get("promoted", ())),
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
