@@ -68,7 +68,7 @@ def marks(ticks: Any, instrument: Any = 0, at: int = 0) -> Batch:
     ticks = np.asarray(ticks, np.int64)
     n = len(ticks)
     tops = TOPS.make(
-        instrument=np.broadcast_to(np.asarray(instrument, np.uint32), (n,)).copy(), bid_ticks=ticks, bid_qty=np.full(n, 5),
+        instrument=np.full(n, 0, np.uint32) + np.asarray(instrument, np.uint32), bid_ticks=ticks, bid_qty=np.full(n, 5),
         ask_ticks=ticks + 2, ask_qty=np.full(n, 5), time_ns=START + at + np.arange(n),
     )  # fmt: skip
     return Batch.of("marks", Header("exchange/0", 0, at), EXCHANGE_MARKS, "ACME", tops=tops)
