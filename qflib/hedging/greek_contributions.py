@@ -1,4 +1,4 @@
-"""Scenario P&L by Greek: the terms of a second-order expansion, arrays in and arrays out, for books and stream steps."""
+"""Scenario P&L by Greek: terms of a second-order expansion, arrays in and arrays out, for books and stream steps."""
 
 from __future__ import annotations
 
