@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
+    from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
     from qflib.shortfall.scenarios import ScenarioSet
 
 __getattr__, __dir__ = lazy(
@@ -26,6 +27,7 @@ __getattr__, __dir__ = lazy(
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
         "ESResult": "result",
+        "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
         "backtest": "backtesting",
@@ -37,6 +39,7 @@ __getattr__, __dir__ = lazy(
         "expected_shortfall": "estimate",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
+        "rolling_component_es": "rolling_components",
         "rolling_es": "rolling",
         "traffic_light": "coverage",
     },
@@ -48,6 +51,7 @@ __all__ = [
     "ComponentES",
     "DistributionES",
     "ESResult",
+    "RollingComponentES",
     "RollingES",
     "ScenarioSet",
     "backtest",
@@ -59,6 +63,7 @@ __all__ = [
     "expected_shortfall",
     "kupiec",
     "pot_es",
+    "rolling_component_es",
     "rolling_es",
     "traffic_light",
 ]
