@@ -8,6 +8,7 @@ from qflib.lazy import lazy
 
 if TYPE_CHECKING:
     from qflib.shortfall.backtesting import BacktestResult, backtest
+    from qflib.shortfall.budgeting import ESBudget, es_budget
     from qflib.shortfall.closed_forms import DistributionES, distribution_es, pot_es
     from qflib.shortfall.comparison import Comparison, compare_forecasts
     from qflib.shortfall.coverage import kupiec, traffic_light
@@ -26,6 +27,7 @@ __getattr__, __dir__ = lazy(
         "Comparison": "comparison",
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
+        "ESBudget": "budgeting",
         "ESResult": "result",
         "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy(
         "cornish_fisher_var": "delta_gamma",
         "delta_gamma_es": "delta_gamma",
         "distribution_es": "closed_forms",
+        "es_budget": "budgeting",
         "expected_shortfall": "estimate",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
@@ -50,6 +53,7 @@ __all__ = [
     "Comparison",
     "ComponentES",
     "DistributionES",
+    "ESBudget",
     "ESResult",
     "RollingComponentES",
     "RollingES",
@@ -60,6 +64,7 @@ __all__ = [
     "cornish_fisher_var",
     "delta_gamma_es",
     "distribution_es",
+    "es_budget",
     "expected_shortfall",
     "kupiec",
     "pot_es",
