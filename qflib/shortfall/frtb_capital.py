@@ -174,7 +174,7 @@ def _amber_share(desks: Mapping[str, tuple[str, float]]) -> float:
     for name, (zone, capital) in desks.items():
         if zone not in ZONES or not (math.isfinite(capital) and capital >= 0.0):
             raise InputError(
-                f"desk {name!r} is {zone!r} with {capital}; expected one of {', '.join(ZONES)} and a capital of 0 or above"
+                f"desk {name!r} is {zone!r} with {capital}; expected {' or '.join(ZONES)} and capital of 0 or above"
             )
         sums[zone] += capital
     if any(zone == "amber" for zone, _ in desks.values()) and sums["green"] + sums["amber"] == 0.0:
