@@ -101,7 +101,7 @@ def test_the_reduced_set_is_measured_on_average() -> None:
 def test_stresses_diversify_and_never_vanish(credit: list[float], equity: list[float], other: list[float]) -> None:
     total = ses(credit, equity, other)
     assert total <= (sum(credit) + sum(equity) + sum(other)) * (1 + 1e-9)
-    assert total >= max([*credit, *equity, *other]) * (1 - 1e-9)
+    assert total >= max([*credit, *equity, *other]) * (1 - 1e-9) - 1e-100  # the squares of less are no numbers
 
 
 @pytest.mark.parametrize(
