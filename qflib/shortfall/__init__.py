@@ -8,14 +8,20 @@ from qflib.lazy import lazy
 
 if TYPE_CHECKING:
     from qflib.shortfall.backtesting import BacktestResult, backtest
+    from qflib.shortfall.budgeting import ESBudget, es_budget
     from qflib.shortfall.closed_forms import DistributionES, distribution_es, pot_es
     from qflib.shortfall.comparison import Comparison, compare_forecasts
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
     from qflib.shortfall.estimate import expected_shortfall
+    from qflib.shortfall.frtb_capital import MarketRiskCapital, market_risk_capital
+    from qflib.shortfall.frtb_desks import DeskBacktest, PLATest, desk_backtest, pla_test
+    from qflib.shortfall.frtb_scenarios import IMCC, scenario_imcc
+    from qflib.shortfall.optimal import LeastES, min_cvar
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
+    from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
     from qflib.shortfall.scenarios import ScenarioSet
 
 __getattr__, __dir__ = lazy(
@@ -24,8 +30,15 @@ __getattr__, __dir__ = lazy(
         "BacktestResult": "backtesting",
         "Comparison": "comparison",
         "ComponentES": "decomposition",
+        "DeskBacktest": "frtb_desks",
         "DistributionES": "closed_forms",
+        "ESBudget": "budgeting",
         "ESResult": "result",
+        "IMCC": "frtb_scenarios",
+        "LeastES": "optimal",
+        "MarketRiskCapital": "frtb_capital",
+        "PLATest": "frtb_desks",
+        "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
         "backtest": "backtesting",
@@ -33,21 +46,35 @@ __getattr__, __dir__ = lazy(
         "component_es": "decomposition",
         "cornish_fisher_var": "delta_gamma",
         "delta_gamma_es": "delta_gamma",
+        "desk_backtest": "frtb_desks",
         "distribution_es": "closed_forms",
+        "es_budget": "budgeting",
         "expected_shortfall": "estimate",
         "kupiec": "coverage",
+        "market_risk_capital": "frtb_capital",
+        "min_cvar": "optimal",
+        "pla_test": "frtb_desks",
         "pot_es": "closed_forms",
+        "rolling_component_es": "rolling_components",
         "rolling_es": "rolling",
+        "scenario_imcc": "frtb_scenarios",
         "traffic_light": "coverage",
     },
 )
 
 __all__ = [
+    "IMCC",
     "BacktestResult",
     "Comparison",
     "ComponentES",
+    "DeskBacktest",
     "DistributionES",
+    "ESBudget",
     "ESResult",
+    "LeastES",
+    "MarketRiskCapital",
+    "PLATest",
+    "RollingComponentES",
     "RollingES",
     "ScenarioSet",
     "backtest",
@@ -55,10 +82,17 @@ __all__ = [
     "component_es",
     "cornish_fisher_var",
     "delta_gamma_es",
+    "desk_backtest",
     "distribution_es",
+    "es_budget",
     "expected_shortfall",
     "kupiec",
+    "market_risk_capital",
+    "min_cvar",
+    "pla_test",
     "pot_es",
+    "rolling_component_es",
     "rolling_es",
+    "scenario_imcc",
     "traffic_light",
 ]
