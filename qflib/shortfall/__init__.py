@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.tail_sketch import TailSketch
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy(
         "ESResult": "result",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
+        "TailSketch": "tail_sketch",
         "backtest": "backtesting",
         "compare_forecasts": "comparison",
         "component_es": "decomposition",
@@ -50,6 +52,7 @@ __all__ = [
     "ESResult",
     "RollingES",
     "ScenarioSet",
+    "TailSketch",
     "backtest",
     "compare_forecasts",
     "component_es",
