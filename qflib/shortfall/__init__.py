@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
+    from qflib.shortfall.rolling_panel import RollingESPanel
     from qflib.shortfall.scenarios import ScenarioSet
     from qflib.shortfall.tail_sketch import TailSketch
 
@@ -28,6 +29,7 @@ __getattr__, __dir__ = lazy(
         "DistributionES": "closed_forms",
         "ESResult": "result",
         "RollingES": "rolling",
+        "RollingESPanel": "rolling_panel",
         "ScenarioSet": "scenarios",
         "TailSketch": "tail_sketch",
         "backtest": "backtesting",
@@ -51,6 +53,7 @@ __all__ = [
     "DistributionES",
     "ESResult",
     "RollingES",
+    "RollingESPanel",
     "ScenarioSet",
     "TailSketch",
     "backtest",
