@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
     from qflib.shortfall.estimate import expected_shortfall
+    from qflib.shortfall.evt import PeaksOverThreshold, fit_pot
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.rolling_panel import RollingESPanel
     from qflib.shortfall.scenarios import ScenarioSet
     from qflib.shortfall.tail_sketch import TailSketch
+    from qflib.shortfall.thresholds import ThresholdDiagnostics, threshold_diagnostics
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -28,10 +30,12 @@ __getattr__, __dir__ = lazy(
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
         "ESResult": "result",
+        "PeaksOverThreshold": "evt",
         "RollingES": "rolling",
         "RollingESPanel": "rolling_panel",
         "ScenarioSet": "scenarios",
         "TailSketch": "tail_sketch",
+        "ThresholdDiagnostics": "thresholds",
         "backtest": "backtesting",
         "compare_forecasts": "comparison",
         "component_es": "decomposition",
@@ -39,9 +43,11 @@ __getattr__, __dir__ = lazy(
         "delta_gamma_es": "delta_gamma",
         "distribution_es": "closed_forms",
         "expected_shortfall": "estimate",
+        "fit_pot": "evt",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
         "rolling_es": "rolling",
+        "threshold_diagnostics": "thresholds",
         "traffic_light": "coverage",
     },
 )
@@ -52,10 +58,12 @@ __all__ = [
     "ComponentES",
     "DistributionES",
     "ESResult",
+    "PeaksOverThreshold",
     "RollingES",
     "RollingESPanel",
     "ScenarioSet",
     "TailSketch",
+    "ThresholdDiagnostics",
     "backtest",
     "compare_forecasts",
     "component_es",
@@ -63,8 +71,10 @@ __all__ = [
     "delta_gamma_es",
     "distribution_es",
     "expected_shortfall",
+    "fit_pot",
     "kupiec",
     "pot_es",
     "rolling_es",
+    "threshold_diagnostics",
     "traffic_light",
 ]
