@@ -206,7 +206,7 @@ def fit_pot(
     >>> round(tail.shape, 3), tail.es.round(2).tolist()
     (0.352, [6.18, 15.05])
     >>> tail.es_low.round(2).tolist(), tail.es_high.round(2).tolist()
-    ([5.44, 11.67], [7.37, 22.49])
+    ([5.2, 10.84], [7.88, 23.84])
     """
     if not 0.0 < confidence < 1.0:
         raise InputError(f"confidence is {confidence}; expected a share between 0 and 1, such as 0.95")

@@ -83,12 +83,8 @@ class GoodnessOfFit:
     anderson_darling_p: float
 
 
-def goodness_of_fit(y: F8, law: ExcessLaw) -> GoodnessOfFit:
-    """Choulakian and Stephens (2001), Goodness-of-fit tests for the generalized Pareto distribution.
-
-    Both statistics tend to Σ λᵢ zᵢ², λ the eigenvalues of the empirical process with shape and scale estimated; their
-    tables are these weights' tail, here computed for the shape itself. Shapes are taken to lie within −1/2 and 2.
-    """
+def statistics(y: F8, law: ExcessLaw) -> tuple[float, float]:
+    """W² and A² of sorted excesses."""
     n = len(y)
     if abs(law.shape * y[-1] / law.scale) < _EXPONENTIAL:
         log_left = -y / law.scale
@@ -98,9 +94,18 @@ def goodness_of_fit(y: F8, law: ExcessLaw) -> GoodnessOfFit:
     i = np.arange(1, n + 1)
     w2 = float(np.sum((z - (2 * i - 1) / (2 * n)) ** 2) + 1.0 / (12 * n))
     a2 = float(-n - np.sum((2 * i - 1) * (np.log(np.maximum(z, 1e-300)) + log_left[::-1])) / n)
-    shape = round(min(max(law.shape, IRREGULAR), 2.0), 2)
-    w_law, a_law = (QuadraticForm(rest, np.zeros(_KEPT), 2.0 * values) for values, rest in _weights(shape))
-    return GoodnessOfFit(w2, _beyond(w_law, w2), a2, _beyond(a_law, a2))
+    return w2, a2
+
+
+def goodness_of_fit(y: F8, law: ExcessLaw) -> GoodnessOfFit:
+    """Choulakian and Stephens (2001), Goodness-of-fit tests for the generalized Pareto distribution.
+
+    Both statistics tend to Σ λᵢ zᵢ², λ the eigenvalues of the empirical process with shape and scale estimated; their
+    tables are these weights' tail, here computed for the shape itself. Shapes are taken to lie within −1/2 and 2.
+    """
+    w2, a2 = statistics(y, law)
+    of_w2, of_a2 = limits(round(min(max(law.shape, IRREGULAR), 2.0), 2))
+    return GoodnessOfFit(w2, _beyond(of_w2, w2), a2, _beyond(of_a2, a2))
 
 
 def _beyond(law: QuadraticForm, x: float) -> float:
@@ -108,15 +113,14 @@ def _beyond(law: QuadraticForm, x: float) -> float:
 
 
 @lru_cache(maxsize=512)
-def _weights(shape: float) -> tuple[tuple[F8, float], tuple[F8, float]]:
-    """Eigenvalues of W²'s and A²'s limits, and the mean of those left out.
+def limits(shape: float) -> tuple[QuadraticForm, QuadraticForm]:
+    """The laws that W² and A² tend to.
 
     In the eigenfunctions of the process with known parameters, sines and derivatives of Legendre's polynomials
     (Anderson and Darling 1952), estimation takes away a matrix of rank two, g I⁻¹ gᵀ, g the slopes of the law's
     distribution function in its parameters.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(600)
-    s, weights = 0.5 * (nodes + 1.0), 0.5 * weights
+    s, sines, derived = _eigenfunctions()
     left = 1.0 - s
     logs = np.log(left)
     if abs(shape) < 1e-6:
@@ -126,12 +130,20 @@ def _weights(shape: float) -> tuple[tuple[F8, float], tuple[F8, float]]:
         slopes = np.stack([left * (logs + power) / shape, -left * power])
     inverse = (1.0 + shape) * np.array([[1.0 + shape, -1.0], [-1.0, 2.0]])
     j = np.arange(1, _KEPT + 1)
-    sines = math.sqrt(2.0) * np.sin(np.pi * np.outer(j, s))
-    derived = np.stack([np.polynomial.Legendre.basis(int(k)).deriv()(nodes) for k in j])
-    legendre = 2.0 * np.sqrt((2 * j + 1) / (j * (j + 1)))[:, None] * derived
     made = []
-    for functions, known, whole in ((sines, 1.0 / (np.pi * j) ** 2, 1.0 / 6.0), (legendre, 1.0 / (j * (j + 1.0)), 1.0)):
-        g = (functions * weights) @ slopes.T
+    for functions, known, whole in ((sines, 1.0 / (np.pi * j) ** 2, 1.0 / 6.0), (derived, 1.0 / (j * (j + 1.0)), 1.0)):
+        g = functions @ slopes.T
         values = np.linalg.eigvalsh(np.diag(known) - g @ inverse @ g.T)
-        made.append((np.maximum(values, 0.0), whole - float(np.sum(known))))
+        made.append(QuadraticForm(whole - float(np.sum(known)), np.zeros(_KEPT), 2.0 * np.maximum(values, 0.0)))
     return made[0], made[1]
+
+
+@lru_cache(maxsize=1)
+def _eigenfunctions() -> tuple[F8, F8, F8]:
+    """Nodes of an integral over (0, 1), and both processes' eigenfunctions there, times the weights."""
+    nodes, weights = np.polynomial.legendre.leggauss(600)
+    j = np.arange(1, _KEPT + 1)
+    sines = math.sqrt(2.0) * np.sin(np.pi * np.outer(j, 0.5 * (nodes + 1.0)))
+    slopes = np.stack([np.polynomial.Legendre.basis(int(k)).deriv()(nodes) for k in j])
+    derived = 2.0 * np.sqrt((2 * j + 1) / (j * (j + 1)))[:, None] * slopes
+    return 0.5 * (nodes + 1.0), sines * (0.5 * weights), derived * (0.5 * weights)

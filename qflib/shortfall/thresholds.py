@@ -114,8 +114,8 @@ def threshold_diagnostics(
 
     Notes
     -----
-    One fit a threshold, some 5 ms, and 30 ms more for the limit laws of each shape that is new. Where shapes lie at −1/2
-    or below, intervals of shape and modified scale are NaN.
+    One fit and two p-values a threshold, some 30 ms. Where shapes lie at −1/2 or below, intervals of shape and modified
+    scale are NaN.
 
     Examples
     --------
