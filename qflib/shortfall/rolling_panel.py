@@ -79,7 +79,13 @@ class RollingESPanel:
         return es[0], var[0]
 
     def roll(self, pnl: ArrayLike) -> tuple[F8, F8]:
-        """Take many steps, (n, streams), as `update`; es and var are (n, streams)."""
+        """Take many steps, (n, streams), as `update`; es and var are (n, streams).
+
+        Raises
+        ------
+        InputError
+            As `update`.
+        """
         x = np.ascontiguousarray(pnl, np.float64)
         if x.ndim != 2 or x.shape[1] != len(self._states):
             raise InputError(f"pnl is of shape {x.shape}; expected a value for each of {len(self._states)} streams")

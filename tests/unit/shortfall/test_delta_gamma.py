@@ -137,6 +137,27 @@ def test_a_rotation_changes_nothing_and_many_factors_do_not_cancel() -> None:
     assert float(delta_gamma_es(delta, gamma, cov, 0.9)) == pytest.approx(a.es[1], rel=1e-12)
 
 
+def test_a_density_that_is_infinite_at_the_quantile() -> None:
+    # (z² − y²)/2 is symmetric with a density of K₀(|x|)/π: ES at the median is 2/π
+    r = delta_gamma_es(np.zeros(2), np.diag([1.0, -1.0]), np.eye(2), [0.5, 0.99])
+    assert r.var[0] == pytest.approx(0.0, abs=1e-12)
+    assert r.es[0] == pytest.approx(2.0 / math.pi, rel=1e-12)
+    above = integrate.quad(lambda x: special.k0(x) / math.pi, r.var[1], np.inf, epsabs=0, epsrel=1e-12)[0]
+    assert above == pytest.approx(0.01, rel=1e-10)
+    assert np.all(r.error < 1e-11)
+
+
+@pytest.mark.parametrize("df", [None, 3.5])
+def test_units_do_not_matter(df: float | None) -> None:
+    delta, gamma, cov = book(5, 5)
+    a = delta_gamma_es(delta, gamma, cov, LEVELS, df=df)
+    for money, move in ((1e8, 1.0), (1e-9, 1.0), (1.0, 1e4)):
+        b = delta_gamma_es(delta * money * move, gamma * money * move**2, cov / move**2, LEVELS, df=df)
+        np.testing.assert_allclose(b.es, a.es * money, rtol=1e-11)
+    far = delta_gamma_es(delta, gamma, cov, LEVELS, theta=1e9, df=df)
+    np.testing.assert_allclose(far.es - 1e9, a.es, atol=5e-7)
+
+
 def test_a_delta_gamma_shows_itself() -> None:
     r = delta_gamma_es(1.0, 0.5, 1.0, [0.9, 0.99], theta=0.25)
     still = delta_gamma_es(1.0, 0.5, 1.0, [0.9, 0.99])
