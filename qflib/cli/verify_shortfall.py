@@ -214,11 +214,9 @@ def _min_cvar_normal(a: Args) -> Args:
     return {"weights": r.weights.tolist(), "variance": r.variance, "es": r.es.tolist(), "var": r.var.tolist()}
 
 
-def _delta_gamma(a: Args) -> Args | None:
-    if any(np.ndim(a[name]) for name in ("delta", "gamma", "cov")):
-        return None
+def _delta_gamma(a: Args) -> Args:
     r = dg.delta_gamma_es(**a)
-    return {"es": r.es, "var": r.var, "pnl_quantile": r.pnl_quantile}
+    return {"es": _plain(r.es), "var": _plain(r.var), "pnl_quantile": _plain(r.pnl_quantile)}
 
 
 def _cornish_fisher(a: Args) -> Args | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
     from qflib.shortfall.estimate import expected_shortfall
+    from qflib.shortfall.evt import PeaksOverThreshold, fit_pot
     from qflib.shortfall.frtb_capital import MarketRiskCapital, market_risk_capital
     from qflib.shortfall.frtb_desks import DeskBacktest, PLATest, desk_backtest, pla_test
     from qflib.shortfall.frtb_scenarios import IMCC, scenario_imcc
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
+    from qflib.shortfall.rolling_panel import RollingESPanel
     from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.tail_sketch import TailSketch
+    from qflib.shortfall.thresholds import ThresholdDiagnostics, threshold_diagnostics
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -38,9 +42,13 @@ __getattr__, __dir__ = lazy(
         "LeastES": "optimal",
         "MarketRiskCapital": "frtb_capital",
         "PLATest": "frtb_desks",
+        "PeaksOverThreshold": "evt",
         "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
+        "RollingESPanel": "rolling_panel",
         "ScenarioSet": "scenarios",
+        "TailSketch": "tail_sketch",
+        "ThresholdDiagnostics": "thresholds",
         "backtest": "backtesting",
         "compare_forecasts": "comparison",
         "component_es": "decomposition",
@@ -50,6 +58,7 @@ __getattr__, __dir__ = lazy(
         "distribution_es": "closed_forms",
         "es_budget": "budgeting",
         "expected_shortfall": "estimate",
+        "fit_pot": "evt",
         "kupiec": "coverage",
         "market_risk_capital": "frtb_capital",
         "min_cvar": "optimal",
@@ -58,6 +67,7 @@ __getattr__, __dir__ = lazy(
         "rolling_component_es": "rolling_components",
         "rolling_es": "rolling",
         "scenario_imcc": "frtb_scenarios",
+        "threshold_diagnostics": "thresholds",
         "traffic_light": "coverage",
     },
 )
@@ -74,9 +84,13 @@ __all__ = [
     "LeastES",
     "MarketRiskCapital",
     "PLATest",
+    "PeaksOverThreshold",
     "RollingComponentES",
     "RollingES",
+    "RollingESPanel",
     "ScenarioSet",
+    "TailSketch",
+    "ThresholdDiagnostics",
     "backtest",
     "compare_forecasts",
     "component_es",
@@ -86,6 +100,7 @@ __all__ = [
     "distribution_es",
     "es_budget",
     "expected_shortfall",
+    "fit_pot",
     "kupiec",
     "market_risk_capital",
     "min_cvar",
@@ -94,5 +109,6 @@ __all__ = [
     "rolling_component_es",
     "rolling_es",
     "scenario_imcc",
+    "threshold_diagnostics",
     "traffic_light",
 ]
