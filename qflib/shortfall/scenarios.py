@@ -92,6 +92,11 @@ class ScenarioSet:
     def __len__(self) -> int:
         return self.n
 
+    @property
+    def index(self) -> pd.Index[Any]:
+        """What P&L under the scenarios is indexed by, `scenario`."""
+        return pd.RangeIndex(self.n, name="scenario")
+
     @cached_property
     def set_id(self) -> str:
         """Hash of the content: 32 hexadecimal digits of its SHA-256."""
@@ -237,7 +242,7 @@ class ScenarioSet:
         """(n, 2 n_underlyings): columns (underlying, "spot_return" | "vol_shift"), index `scenario`."""
         data = np.stack([self.spot_return, self.vol_shift], axis=2).reshape(self.n, -1)
         columns = pd.MultiIndex.from_product([self.underlyings, ["spot_return", "vol_shift"]])
-        return pd.DataFrame(data, pd.RangeIndex(self.n, name="scenario"), columns)
+        return pd.DataFrame(data, self.index, columns)
 
     def plot(self) -> Any:
         """Scatter of spot return against vol shift, historical and simulated, an underlying a panel."""
