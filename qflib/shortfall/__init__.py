@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from qflib.shortfall.backtesting import BacktestResult, backtest
     from qflib.shortfall.closed_forms import DistributionES, distribution_es, pot_es
     from qflib.shortfall.comparison import Comparison, compare_forecasts
+    from qflib.shortfall.copula import TCopula, fit_t_copula
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
-    from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.scenario_set import ScenarioSet
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -27,7 +28,8 @@ __getattr__, __dir__ = lazy(
         "DistributionES": "closed_forms",
         "ESResult": "result",
         "RollingES": "rolling",
-        "ScenarioSet": "scenarios",
+        "ScenarioSet": "scenario_set",
+        "TCopula": "copula",
         "backtest": "backtesting",
         "compare_forecasts": "comparison",
         "component_es": "decomposition",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazy(
         "delta_gamma_es": "delta_gamma",
         "distribution_es": "closed_forms",
         "expected_shortfall": "estimate",
+        "fit_t_copula": "copula",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
         "rolling_es": "rolling",
@@ -50,6 +53,7 @@ __all__ = [
     "ESResult",
     "RollingES",
     "ScenarioSet",
+    "TCopula",
     "backtest",
     "compare_forecasts",
     "component_es",
@@ -57,6 +61,7 @@ __all__ = [
     "delta_gamma_es",
     "distribution_es",
     "expected_shortfall",
+    "fit_t_copula",
     "kupiec",
     "pot_es",
     "rolling_es",
