@@ -63,16 +63,17 @@ def quantiles(moves: F8, u: F8, margins: Margins = "gpd") -> F8:
         )
     mass = (k + 0.5) / rows
     high, low = u > 1.0 - mass, u < mass
-    out[high] = _beyond(ordered, k, (1.0 - u[high]) / mass)
-    out[low] = -_beyond(-ordered[::-1], k, u[low] / mass)
+    for beyond, side, share in ((high, ordered, 1.0 - u), (low, -ordered[::-1], u)):
+        # of ties a tail may hold few values, which have no law: they stay as they happened
+        if int(np.sum(side > side[-1 - k])) >= _LEAST:
+            x = _beyond(side, k, share[beyond] / mass)
+            out[beyond] = x if side is ordered else -x
     return out
 
 
 def _beyond(ordered: F8, k: int, share: F8) -> F8:
     """Values that are exceeded by a share of the k greatest ones and half their threshold."""
     threshold = float(ordered[-1 - k])
-    if int(np.sum(ordered > threshold)) < _LEAST:  # ties: a tail of few values has no law
-        return np.full(len(share), threshold)
     fit = fit_pot(ordered, threshold, kind="loss")
     gone = -np.log(share)
     if abs(fit.shape) < 1e-9:
