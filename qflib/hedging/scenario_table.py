@@ -63,7 +63,7 @@ def add_scenario_pnl(
     with _cores((positions if accuracy == "full" else len(valued) * 16) * len(out) >= _MANY) as each:
         grids: list[BoundedGrid | None] = [None] * len(valued)
         if accuracy == "fast":
-            allowed = _allowed(valued, moves, each)
+            allowed = _allowed(valued, moves, len(out), each)
             grids = each(bounded_grid, valued, moves, allowed)
 
         def one(first: int) -> None:
@@ -88,9 +88,10 @@ def _cores(many: bool) -> Iterator[Callable[..., list[Any]]]:
         yield lambda *args: list(pool.map(*args))
 
 
-def _allowed(valued: tuple[Valued, ...], moves: tuple[Moves, ...], each: Callable[..., list[Any]]) -> list[float]:
+def _allowed(
+    valued: tuple[Valued, ...], moves: tuple[Moves, ...], n: int, each: Callable[..., list[Any]]
+) -> list[float]:
     """Errors that the underlyings may make: shares, by their own P&L, of what all may make together."""
-    n = len(moves[0].spot_return)
     tried = [np.linspace(0, n - 1, min(n, _TRIED)).astype(np.int64)]
     for m in moves:
         ends = (np.argmin(m.log_growth), np.argmax(m.log_growth), np.argmin(m.vol_shift), np.argmax(m.vol_shift))

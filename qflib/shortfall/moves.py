@@ -66,6 +66,11 @@ class Factors:
                 columns.append(x)
         return cls(names, _kinds(names, moves or {}), np.column_stack(columns), pd.DatetimeIndex(history.index))
 
+    @property
+    def names(self) -> list[str]:
+        """Of the factors, "ACME spot"."""
+        return [f"{u} {what}" for what in ("spot", "atm_vol") for u in self.underlyings]
+
     def span(self, horizon_ns: int) -> tuple[int, float]:
         """Rows that a move over the horizon spans, and what a move of one row is multiplied by below the period.
 

@@ -108,7 +108,7 @@ def simulated(
     if volatility is None:
         drawn = _draws(x, n, seed, law, margins)
     else:
-        fit = fit_volatility(x, volatility, decay)
+        fit = fit_volatility(x, volatility, decay, factors.names)
         z = _draws(fit.innovations(x), n * rows, seed, law, margins)
         drawn = fit.paths(z.reshape(n, rows, z.shape[1])) * scale
     drawn[:, as_log] = np.maximum(np.expm1(drawn[:, as_log]), -0.999)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -48,7 +49,9 @@ class VolatilityFilter:
         return total
 
 
-def fit_volatility(x: F8, law: VolatilityLaw, decay: float = 0.94) -> VolatilityFilter:
+def fit_volatility(
+    x: F8, law: VolatilityLaw, decay: float = 0.94, names: Sequence[str] | None = None
+) -> VolatilityFilter:
     """Fit each column's volatility.
 
     Parameters
@@ -60,6 +63,8 @@ def fit_volatility(x: F8, law: VolatilityLaw, decay: float = 0.94) -> Volatility
         mean and normal quasi-likelihood, by the `arch` package; "gjr": with leverage.
     decay
         Of "ewma".
+    names
+        What the columns are called where one has no fit; None: by their numbers.
 
     Raises
     ------
@@ -92,7 +97,11 @@ def fit_volatility(x: F8, law: VolatilityLaw, decay: float = 0.94) -> Volatility
         if np.ptp(x[:, j]) == 0.0:
             fitted[0, j] = x[0, j]
             continue
-        fitted[:, j] = (0.0, 0.0, 1.0 - decay, 0.0, decay) if law == "ewma" else _garch(x[:, j], law, j)
+        fitted[:, j] = (
+            (0.0, 0.0, 1.0 - decay, 0.0, decay)
+            if law == "ewma"
+            else _garch(x[:, j], law, names[j] if names else str(j))
+        )
         start = float(np.mean(x[:, j] ** 2)) if law == "ewma" else float(np.var(x[:, j]))
         variance = _variances(x[:, j], start, *fitted[:, j].tolist())
         sigma[:, j], after[j] = np.sqrt(variance[:-1]), np.sqrt(variance[-1])
@@ -114,7 +123,7 @@ def _variances(x: F8, start: float, mean: float, omega: float, alpha: float, gam
     return variance
 
 
-def _garch(x: F8, law: VolatilityLaw, column: int) -> tuple[float, float, float, float, float]:
+def _garch(x: F8, law: VolatilityLaw, name: str) -> tuple[float, float, float, float, float]:
     from arch import arch_model
 
     unit = float(np.std(x))  # arch converges for moves of about 1
@@ -122,7 +131,7 @@ def _garch(x: F8, law: VolatilityLaw, column: int) -> tuple[float, float, float,
     found = model.fit(disp="off", show_warning=False)
     if found.convergence_flag != 0:
         raise InputError(
-            f"{law} does not converge for factor {column} (arch's flag {found.convergence_flag}); "
+            f"{law} does not converge for factor {name} (arch's flag {found.convergence_flag}); "
             f"give a longer history, or volatility='ewma'"
         )
     p = found.params
