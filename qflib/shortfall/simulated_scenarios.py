@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.shortfall.copula import TCopula, fit_t_copula
 from qflib.shortfall.draws import student_t_draws
 from qflib.shortfall.horizon import horizon_ns
-from qflib.shortfall.margins import Margins, quantiles
 from qflib.shortfall.moves import FactorName, Factors, MoveKind
 from qflib.shortfall.scenario_set import ScenarioSet
 from qflib.shortfall.volatility_filter import VolatilityLaw, fit_volatility
+
+if TYPE_CHECKING:
+    from qflib.shortfall.margins import Margins
 
 F8 = NDArray[np.float64]
 Law: TypeAlias = Literal["t_copula", "gaussian_copula", "student_t", "gaussian", "bootstrap"]
@@ -125,14 +126,20 @@ def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins) -> F8:
     x = x - x.mean(axis=0)
     if law == "bootstrap":
         return x[rng.integers(0, len(x), n)]
+    return _joined(x, n, rng, math.inf if law == "gaussian_copula" else None, margins)
+
+
+def _joined(x: F8, n: int, rng: np.random.Generator, df: float | None, margins: Margins) -> F8:
+    """(n, d) draws of each factor's own law, joined by a t copula."""
+    from qflib.shortfall.copula import TCopula, fit_t_copula  # SciPy's statistics take half a second
+    from qflib.shortfall.margins import quantiles
+
     moving = np.flatnonzero(np.ptp(x, axis=0) > 0.0)
     out = np.zeros((n, x.shape[1]))
     if len(moving) == 0:
         return out
-    df = math.inf if law == "gaussian_copula" else None
     alone = TCopula(np.eye(1), math.inf, math.nan, ("x0",))
-    copula = alone if len(moving) == 1 else fit_t_copula(x[:, moving], df)
-    u = copula.draw(n, rng)
+    u = (alone if len(moving) == 1 else fit_t_copula(x[:, moving], df)).draw(n, rng)
     for i, j in enumerate(moving.tolist()):
         out[:, j] = quantiles(x[:, j], u[:, i], margins)
     return out

@@ -82,3 +82,20 @@ def test_the_error_is_told_with_the_pnl(market: Market, portfolio: Portfolio) ->
     assert 0.0 < np.abs(fast - full).max() <= bound <= 1e-6 * np.abs(full).max()
     settled = portfolio.scenario_pnl(market, scen, accuracy="fast", currency="settlement")
     assert settled.attrs == {"max_error": {"USD": bound}}
+
+
+@pytest.mark.parametrize("currency", ["USD", "COIN"])
+@pytest.mark.parametrize("converted", ["pnl", "value"])
+def test_coin_settled_books_are_within_their_bound(market: Market, currency: str, converted: str) -> None:
+    held = {"COIN-J-80K-C": 3.0, "COIN-J-80K-P": -2.0, "COIN.P": 40.0, "COIN": 0.5}
+    rows = pd.DataFrame({"instrument": list(held), "qty": list(held.values()), "avg_price": 0.0})
+    portfolio = Portfolio.from_frame(pd.concat([rows] * 12), currency=currency)
+    rng = np.random.default_rng(4)
+    spot = np.expm1(np.r_[-3.0, 1.5, 0.04 * rng.standard_t(3, 20_000)])
+    scen = ScenarioSet(("COIN",), spot[:, None], rng.normal(0, 0.05, (20_002, 1)), DAY_NS)
+    full, fast = (
+        portfolio.scenario_pnl(market, scen, accuracy=a, converted=converted)  # type: ignore[call-overload]
+        for a in ("full", "fast")
+    )
+    bound = fast.attrs["max_error"]
+    assert 0.0 < np.abs(fast - full).max() <= bound <= 1e-6 * np.abs(full).max()
