@@ -220,7 +220,8 @@ class Portfolio:
             Whether the horizon passes.
         accuracy
             "full" revalues every option in every scenario. "fast": P&L is read off a grid of returns by vol shifts for
-            each underlying, refined until it is within 1e-6 of the greatest P&L where it is tried.
+            each underlying, of as many nodes as keep every scenario within 1e-6 of the greatest P&L: a bound that is
+            proven (`qflib.kernels.grid_error`), told in the result's `attrs["max_error"]`, and 0.0 of "full".
         currency
             Reported; None: the portfolio's. "settlement": what is paid, a column a settlement currency, each in itself.
         converted
@@ -230,7 +231,8 @@ class Portfolio:
         Returns
         -------
         Series or DataFrame
-            Indexed by `scenario`, (n,).
+            Indexed by `scenario`, (n,); `attrs["max_error"]`: no P&L is farther than this from "full", in reporting
+            currency (of settlement currencies: a dict, each in itself).
 
         Raises
         ------
@@ -246,8 +248,10 @@ class Portfolio:
             return self._settled(market, scen, decay, accuracy, converted)
         out = np.zeros(scen.n)
         parts = self._priced(market, scen, decay, converted, currency)
-        add_scenario_pnl(tuple(v for v, _ in parts), tuple(m for _, m in parts), out, accuracy)
-        return pd.Series(out, pd.RangeIndex(scen.n, name="scenario"), name="pnl")
+        error = add_scenario_pnl(tuple(v for v, _ in parts), tuple(m for _, m in parts), out, accuracy)
+        pnl = pd.Series(out, scen.index, name="pnl")
+        pnl.attrs["max_error"] = error
+        return pnl
 
     def _priced(
         self, market: Market, scen: ScenarioSet, decay: bool, converted: Converted, currency: str | None = None
@@ -267,7 +271,9 @@ class Portfolio:
                 self.name, code, tuple(self.instruments[i] for i in mine), self.qty[mine], self.avg_price[mine]
             )
             made[code] = part.scenario_pnl(market, scen, decay=decay, accuracy=accuracy, converted=converted)
-        return pd.DataFrame(made)
+        settled = pd.DataFrame(made)
+        settled.attrs["max_error"] = {code: pnl.attrs["max_error"] for code, pnl in made.items()}
+        return settled
 
     def component_es(
         self,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.budgeting import ESBudget, es_budget
     from qflib.shortfall.closed_forms import DistributionES, distribution_es, pot_es
     from qflib.shortfall.comparison import Comparison, compare_forecasts
+    from qflib.shortfall.copula import TCopula, fit_t_copula
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
     from qflib.shortfall.rolling_panel import RollingESPanel
-    from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.scenario_set import ScenarioSet
     from qflib.shortfall.tail_sketch import TailSketch
     from qflib.shortfall.thresholds import ThresholdDiagnostics, threshold_diagnostics
 
@@ -46,7 +47,8 @@ __getattr__, __dir__ = lazy(
         "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
         "RollingESPanel": "rolling_panel",
-        "ScenarioSet": "scenarios",
+        "ScenarioSet": "scenario_set",
+        "TCopula": "copula",
         "TailSketch": "tail_sketch",
         "ThresholdDiagnostics": "thresholds",
         "backtest": "backtesting",
@@ -59,6 +61,7 @@ __getattr__, __dir__ = lazy(
         "es_budget": "budgeting",
         "expected_shortfall": "estimate",
         "fit_pot": "evt",
+        "fit_t_copula": "copula",
         "kupiec": "coverage",
         "market_risk_capital": "frtb_capital",
         "min_cvar": "optimal",
@@ -89,6 +92,7 @@ __all__ = [
     "RollingES",
     "RollingESPanel",
     "ScenarioSet",
+    "TCopula",
     "TailSketch",
     "ThresholdDiagnostics",
     "backtest",
@@ -101,6 +105,7 @@ __all__ = [
     "es_budget",
     "expected_shortfall",
     "fit_pot",
+    "fit_t_copula",
     "kupiec",
     "market_risk_capital",
     "min_cvar",
