@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
+    from qflib.shortfall.e_backtest import EBacktest, EBacktestResult, e_process
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
@@ -25,6 +26,8 @@ __getattr__, __dir__ = lazy(
         "Comparison": "comparison",
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
+        "EBacktest": "e_backtest",
+        "EBacktestResult": "e_backtest",
         "ESResult": "result",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
@@ -34,6 +37,7 @@ __getattr__, __dir__ = lazy(
         "cornish_fisher_var": "delta_gamma",
         "delta_gamma_es": "delta_gamma",
         "distribution_es": "closed_forms",
+        "e_process": "e_backtest",
         "expected_shortfall": "estimate",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
@@ -47,6 +51,8 @@ __all__ = [
     "Comparison",
     "ComponentES",
     "DistributionES",
+    "EBacktest",
+    "EBacktestResult",
     "ESResult",
     "RollingES",
     "ScenarioSet",
@@ -56,6 +62,7 @@ __all__ = [
     "cornish_fisher_var",
     "delta_gamma_es",
     "distribution_es",
+    "e_process",
     "expected_shortfall",
     "kupiec",
     "pot_es",
