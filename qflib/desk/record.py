@@ -13,7 +13,7 @@ from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRIC
 
 
 class Recorder(Standing):
-    """Keeps executions, risk reports, hedges, outcomes and dead letters; of the rest only the latest.
+    """Keeps executions, risk reports, hedges, outcomes, evidence and dead letters; of the rest only the latest.
 
     Positions and Greeks of the desk's own portfolio are kept at the first report of each outcome period, for P&L
     explain.
@@ -63,11 +63,12 @@ class Recorder(Standing):
             self._take_risk(batch)
         elif batch.topic == ANALYTICS_RESULTS:
             self._keep("rolling", batch.rolling)
+            self._keep("evidence", batch.evidence)
         elif batch.kind == "dead":
             self._keep("dead", batch.dead)
 
     def columns(self, name: str) -> Any:
-        """All rows kept of a table: executions, risk, hedges, limits, rolling, positions, greeks, dead."""
+        """All rows kept of a table: executions, risk, hedges, limits, rolling, evidence, positions, greeks, dead."""
         table = _TABLES[name]
         made = table.concat(self._parts.get(name, []))
         self._parts[name] = [made]
@@ -115,5 +116,6 @@ _TABLES = {
     "positions": BY_KIND["risk"].by_name["positions"],
     "greeks": BY_KIND["risk"].by_name["greeks"],
     "rolling": BY_KIND["analytics"].by_name["rolling"],
+    "evidence": BY_KIND["analytics"].by_name["evidence"],
     "dead": BY_KIND["dead"].by_name["dead"],
 }

@@ -122,6 +122,7 @@ _ROWS = (
     Kept("depth", ANALYTICS_RESULTS, "analytics", "depth"),
     Kept("trades", ANALYTICS_RESULTS, "analytics", "trades"),
     Kept("rolling", ANALYTICS_RESULTS, "analytics", "rolling"),
+    Kept("evidence", ANALYTICS_RESULTS, "analytics", "evidence"),
     Kept("shadow_orders", ANALYTICS_RESULTS, "analytics", "orders"),
     Kept("places", ANALYTICS_RESULTS, "analytics", "places"),
     Kept("exposures", RISK_EXPOSURES, "exposures", "exposure"),

@@ -23,6 +23,7 @@ from qflib.records.instrument import Instrument
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
 from qflib.records.risk_tables import (
+    EVIDENCE,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -70,6 +71,7 @@ __all__ = [
     "CONTROLS",
     "DEAD",
     "DEPTH",
+    "EVIDENCE",
     "EXECUTIONS",
     "EXPLAIN",
     "EXPOSURE",

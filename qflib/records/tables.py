@@ -7,6 +7,7 @@ Times are int64 nanoseconds UTC, prices integer ticks, quantities integer lots u
 from __future__ import annotations
 
 from qflib.records.risk_tables import (
+    EVIDENCE,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -361,6 +362,7 @@ ANALYTICS = Record(
         ("rolling", ROLLING, 4),
         ("orders", ORDERS, 5),
         ("places", PLACES, 6),
+        ("evidence", EVIDENCE, 7),
     ),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))

@@ -14,6 +14,7 @@ from qflib.hedging.hedgers import Band
 from qflib.records import ALL_INSTRUMENTS, ORDERS, Batch, ControlKind, Instruments, Partitions
 from qflib.records.codec import decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_INCOMING, RISK_METRICS
+from qflib.steps.portfolio.evidence import Evidence
 from qflib.steps.portfolio.hedger import Hedge, Hedger
 from qflib.steps.portfolio.outcomes import Outcomes
 from qflib.steps.portfolio.report import Measure, tables
@@ -41,7 +42,9 @@ class PortfolioConfig:
     outcome_ns
         A forecast and its outcome share this horizon.
     window
-        Outcomes in the rolling expected shortfall.
+        Outcomes in the rolling and in the weighted expected shortfall.
+    decay
+        What an outcome weighs as a share of the next one, in the weighted expected shortfall.
     band
         The hedger's no-trade band and its bounds.
     """
@@ -53,6 +56,7 @@ class PortfolioConfig:
     period_ns: int = 100_000_000
     outcome_ns: int = 60_000_000_000
     window: int = 250
+    decay: float = 0.99
     account: str = "HEDGER"
     dynamics: str = "sticky_strike"
 
@@ -63,7 +67,8 @@ class _Book:
     def __init__(self, instruments: Instruments, config: PortfolioConfig) -> None:
         self.sums = Sums(instruments.underlyings)
         self.hedger = Hedger(instruments, config.band)
-        self.outcomes = Outcomes(config.levels, config.outcome_ns, config.window)
+        self.outcomes = Outcomes(config.levels, config.outcome_ns, config.window, config.decay)
+        self.evidence = Evidence(config.levels)
         self.reported_ns = 0
 
 
@@ -152,7 +157,8 @@ class Portfolio:
         out += self._orders(name, book, hedges, time_ns)
         rolled = book.outcomes.update(name, book.sums, time_ns)
         if rolled is not None:
-            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", rolling=rolled))
+            proved = book.evidence.update(rolled)
+            out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", rolling=rolled, evidence=proved))
         return out
 
     def _orders(self, name: str, book: _Book, hedges: list[Hedge], time_ns: int) -> list[Batch]:
@@ -217,7 +223,8 @@ class Portfolio:
             out[f"portfolio.{i}.exposures"] = np.concatenate(held) if held else np.zeros(0, np.uint8)
             out[f"portfolio.{i}.lengths"] = np.array([len(h) for h in held], np.int64)
             out[f"portfolio.{i}.sent"] = book.hedger.state()
-            out |= {f"portfolio.{i}.{k}": v for k, v in book.outcomes.state().items()}
+            kept = book.outcomes.state() | book.evidence.state()
+            out |= {f"portfolio.{i}.{k}": v for k, v in kept.items()}
         out["controls.ids"] = np.array(sorted(self._controls), "S64")
         out["controls.killed"] = put([p for p, _ in sorted(self._killed)])
         out["controls.killed_instruments"] = np.array([i for _, i in sorted(self._killed)], np.int64)
@@ -247,7 +254,9 @@ class Portfolio:
                 book.sums.put(decode(data[start:end]))
             book.hedger.load(state[f"portfolio.{i}.sent"])
             prefix = f"portfolio.{i}."
-            book.outcomes.load({k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)})
+            own = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+            book.outcomes.load(own)
+            book.evidence.load(own)
         self._controls = set(state["controls.ids"].tolist())
         killed = zip(_names(state["controls.killed"]), state["controls.killed_instruments"].tolist(), strict=True)
         self._killed = set(killed)
