@@ -1,4 +1,4 @@
-"""Risk: shortfall against its limit, outcomes against forecasts, Greeks, moves, hedges and what they cost."""
+"""Risk: shortfall against its limit, outcomes and evidence against forecasts, Greeks, moves, hedges and their cost."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dashboards.components.moves import Moves
 from dashboards.components.table import Table
 from dashboards.desk import SPOT, VOL
 from dashboards.pages.page import Page
+from dashboards.pages.risk_evidence import PROOF, Judged
 from dashboards.pages.risk_pictures import Pictures
 from dashboards.pages.risk_tables import GREEKS, HEDGES, greek_rows, hedge_rows
 from dashboards.tile import Age, Tile
@@ -30,6 +31,8 @@ class RiskPage(Page):
         self.greeks = Table(GREEKS, ready=self._restart, empty="No report yet.")
         self.hedges = Table(HEDGES, ready=self._restart, empty="No hedge has been traded yet.")
         self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
+        self.judged = Judged(self.views.shortfall, desk.portfolio)
+        self.proof = Table(PROOF, ready=self._restart, empty="No outcome yet.")
         self._seq, self._ladder_ns = -1, -1
         self._drawn: Report | None = None  # what the slow tiles show
         self.tiles = [
@@ -42,6 +45,9 @@ class RiskPage(Page):
                 "greeks", "Greeks", self.greeks, self._drawn_age, "cash gamma of 1 %, vega of a point, theta of a day"
             ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
+            Tile("evidence", "Evidence against the forecasts", self.judged.evidence, self._evidence_age),
+            Tile("proof", "What a stake of 1 against them has become", self.proof, self._outcome_age),
+            Tile("measured", "ES of outcomes", self.judged.es, self._outcome_age),
         ]
 
     def fast(self) -> None:
@@ -55,6 +61,8 @@ class RiskPage(Page):
         """Pictures, tables, the ladder of moves."""
         report = self._drawn = self.views.risk.latest(self.desk.portfolio)
         self.pictures.extend()
+        self.judged.extend(self.pictures.seen)
+        self.proof.show(self.judged.rows)
         self.hedges.show(hedge_rows(self.views))
         made = self.desk.ladder()
         if made is not None and made.at_ns != self._ladder_ns and self.moves.is_ready:
@@ -66,7 +74,7 @@ class RiskPage(Page):
 
     def _restart(self) -> None:
         self._seq = self._ladder_ns = -1
-        for table in (self.greeks, self.hedges):
+        for table in (self.greeks, self.hedges, self.proof):
             table.again()
         self.fast()
         self.slow()
@@ -111,6 +119,10 @@ class RiskPage(Page):
         horizon = self.views.deployment.config.outcome_ns / 1e9
         note = f"{exceeded} of {n} beyond, {horizon:g} s each" if n else f"the first after {horizon:g} s"
         return Age(*self.pictures.outcome, self.report_age().alive_ns, note)
+
+    def _evidence_age(self) -> Age:
+        """Of the same report: the alarms in a word."""
+        return self._outcome_age()._replace(note=f"log of the e-process; {self.judged.said}")
 
     def _ladder_age(self) -> Age:
         """Of the report whose positions were revalued."""
