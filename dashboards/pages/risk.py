@@ -46,8 +46,8 @@ class RiskPage(Page):
             ),
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
             Tile("evidence", "Evidence against the forecasts", self.judged.evidence, self._evidence_age),
-            Tile("proof", "What a stake of 1 against them has become", self.proof, self._outcome_age),
             Tile("measured", "ES of outcomes", self.judged.es, self._outcome_age),
+            Tile("proof", "Evidence now", self.proof, self._proof_age),
         ]
 
     def fast(self) -> None:
@@ -121,8 +121,11 @@ class RiskPage(Page):
         return Age(*self.pictures.outcome, self.report_age().alive_ns, note)
 
     def _evidence_age(self) -> Age:
-        """Of the same report: the alarms in a word."""
-        return self._outcome_age()._replace(note=f"log of the e-process; {self.judged.said}")
+        """Of the same report: the greatest alarm in a word, the whole of it beside the table."""
+        return self._outcome_age()._replace(note=self.judged.said.partition(":")[0])
+
+    def _proof_age(self) -> Age:
+        return self._outcome_age()._replace(note=self.judged.said)
 
     def _ladder_age(self) -> Age:
         """Of the report whose positions were revalued."""

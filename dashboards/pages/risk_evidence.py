@@ -32,13 +32,13 @@ _EVIDENCE = [
         "color": "bad",
         "width": 1,
         "dash": [2, 4],
-        "label": "alarms 2, 5, 10",
+        "label": "alarms",
     },
     _line("constant", "faint", "constant"),
     _line("gree", "bid", "gree"),
     _line("grel", "ask", "grel"),
     _line("grem", "accent", "grem", width=2.4),
-    _line("var", "accent", "VaR, grem", width=1.4, dash=[4, 3]),
+    _line("var", "accent", "VaR", width=1.4, dash=[4, 3]),
 ]
 _ES = [
     _line("forecast", "ask", "scenarios'", width=2, dash=[5, 4]),
@@ -48,7 +48,7 @@ _ES = [
 PROOF = [
     {"k": "name", "label": "forecasts of"},
     *({"k": b, "label": b, "align": "right", "title": "evidence now, by this betting"} for b in BETTINGS),
-    {"k": "alarm", "label": "alarm", "tone": "tone", "title": "greatest ever passed, the betting and the time it was"},
+    {"k": "alarm", "label": "alarm", "tone": "tone", "title": "greatest ever passed by any betting, and when"},
 ]
 
 
@@ -126,20 +126,20 @@ def alarms_of(newest: pd.DataFrame) -> str:
     >>> import pandas as pd
     >>> one = {"measure": "es", "level": 0.975, "betting": "gree", "alarm": 5, "alarm_ns": 51_780 * 10**9}
     >>> alarms_of(pd.DataFrame([one, one | {"betting": "grel", "alarm": 0, "alarm_ns": 0}]))
-    'alarm at 5: ES 97.5 %, gree, since 14:23:00'
+    'alarm 5: ES 97.5 %, gree, 14:23:00'
     """
     worst = newest[newest["alarm"] == newest["alarm"].max()]
     first = worst.loc[worst["alarm_ns"] == worst["alarm_ns"].min()].iloc[0]
     if not first["alarm"]:
         return "no alarm"
-    return f"alarm at {first['alarm']}: {_of(first)}, {first['betting']}, since {_clock(first['alarm_ns'])}"
+    return f"alarm {first['alarm']}: {_of(first)}, {first['betting']}, {_clock(first['alarm_ns'])}"
 
 
 def _proof(newest: pd.DataFrame) -> list[dict[str, Any]]:
     made = []
     for (level, measure), rows in newest.groupby(["level", "measure"], sort=False):
         top = rows.sort_values(["alarm", "alarm_ns"], ascending=[False, True]).iloc[0]
-        said = f"{top['alarm']} {top['betting']} {_clock(top['alarm_ns'])}" if top["alarm"] else "no alarm"
+        said = f"{top['alarm']} at {_clock(top['alarm_ns'])}" if top["alarm"] else "no alarm"
         made.append(
             {
                 "id": f"{measure} {level}",

@@ -90,7 +90,7 @@ def test_alarms_and_infinite_evidence_in_words() -> None:
     )
     view.take_rolling(Batch.of("analytics", evidence=some), "P")
     judged.extend(None)
-    assert judged.said == "alarm at 10: ES 97.5 %, constant, since 14:23:00"
+    assert judged.said == "alarm 10: ES 97.5 %, constant, 14:23:00"
     assert [judged.rows[0][b] for b in BETTINGS] == ["∞", "e^250", "2.72", "2.72"]
     assert judged.rows[0]["tone"] == "bad"
     assert judged._processes()["constant"].tolist() == [0.0, np.log(10.0) + 1.0]
