@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 
 from dashboards.components.chart import Chart
-from qflib.kernels.e_backtest import ALARMS, BETTINGS, MEASURES
 
 if TYPE_CHECKING:
     from qflib.views import ShortfallView
+
+# as records of evidence have them
+ALARMS = (2, 5, 10)
+BETTINGS = ("constant", "gree", "grel", "grem")
 
 _PERIODS = 500
 _CLOCK: dict[str, Any] = {"clock": "risk", "kept": 4_000, "legend": True}
@@ -105,7 +108,7 @@ class Judged:
     def _processes(self) -> dict[str, Any]:
         frame = self._shortfall.evidence(self._portfolio, periods=_PERIODS)
         frame = frame[frame["level"] == frame["level"].iloc[0]] if len(frame) else frame
-        es, var = (frame[frame["measure"] == m] for m in MEASURES)
+        es, var = (frame[frame["measure"] == m] for m in _NAMES)
         at = es[es["betting"] == BETTINGS[0]].index
         told = {b: _drawn(es.loc[es["betting"] == b, "log_e"].to_numpy()) for b in BETTINGS}
         told["var"] = _drawn(var.loc[var["betting"] == "grem", "log_e"].to_numpy())

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import qflib as qf
+from dashboards.pages import risk_evidence
 from dashboards.pages.risk_evidence import Judged, alarms_of
 from qflib.desk.record import Recorder
-from qflib.kernels.e_backtest import BETTINGS
+from qflib.kernels.e_backtest import ALARMS, BETTINGS
 from qflib.records import EVIDENCE, ROLLING, Batch
 from qflib.records.codec import decode, encode
 from qflib.views.shortfall import ShortfallView
@@ -56,6 +57,7 @@ def test_older_rows_have_no_weighted_figure() -> None:
 
 def test_the_page_tells_what_the_view_has(told: Any) -> None:
     run, view = told
+    assert (risk_evidence.ALARMS, risk_evidence.BETTINGS) == (ALARMS, BETTINGS)
     judged, said = Judged(view, "DESK1"), []
     judged.evidence.is_ready = True
     judged.evidence.send = said.append  # type: ignore[method-assign]
