@@ -3,15 +3,16 @@
 Wang, Wang and Ziegel (2022), E-backtesting, arXiv 2209.00991. With loss x, VaR z, ES r and tail mass α the e-values are
 (x − z)₊ / (α (r − z)) of both together and 1{x > z} / α of VaR alone: none has a mean above 1 where the forecast is
 adequate (z right, r not too small). The e-process Mₜ = Π (1 − λ + λ e) bets λ on each, chosen before the outcome is
-known; then P(sup M ≥ b) ≤ 1 / b, whenever one looks. Bets are
+known (equations 2 and 7); then P(sup M ≥ b) ≤ 1 / b, whenever one looks. Bets are
 
 - `constant`: one λ for all;
 - `gree`: the λ that would have gained most on the e-values so far (growth rate, empirical e-statistics);
 - `grel`: the same on the losses so far, seen by the forecast of now (growth rate, empirical losses);
 - `grem`: half the money on each of the two, M = (M of gree + M of grel) / 2.
 
-The authors bound λ by 1/2, begin with λ = 0, and take a quadratic instead of the logarithm; here it is the logarithm's
-own maximum. They bet on all that was, or on a window of it: here the window bounds the state.
+The authors' code bounds λ by 1/2, begins with λ = 0, and takes a quadratic instead of the logarithm; here it is the
+logarithm's own maximum, which bets some more on few outcomes. They bet on all that was, or on a window of it: here the
+window bounds the state.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class EBacktest:
 
     Notes
     -----
-    Wang, Wang and Ziegel (2022), E-backtesting, arXiv 2209.00991: e-statistics of section 4, betting of section 6;
-    the bettings are explained in `qflib.kernels.e_backtest`. O(window) a test: 2 µs at 1,000.
+    Wang, Wang and Ziegel (2022), E-backtesting, arXiv 2209.00991; `qflib.kernels.e_backtest` explains the e-values and
+    bettings, and where it leaves the authors' code. O(window) a test: 2 µs at 1,000.
 
     Examples
     --------
