@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.coverage import kupiec, traffic_light
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
+    from qflib.shortfall.e_backtest import EBacktest, EBacktestResult, e_process
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.evt import PeaksOverThreshold, fit_pot
     from qflib.shortfall.frtb_capital import MarketRiskCapital, market_risk_capital
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
     from qflib.shortfall.rolling_panel import RollingESPanel
-    from qflib.shortfall.scenario_set import ScenarioSet
+    from qflib.shortfall.scenarios import ScenarioSet
     from qflib.shortfall.tail_sketch import TailSketch
     from qflib.shortfall.thresholds import ThresholdDiagnostics, threshold_diagnostics
 
@@ -37,6 +38,8 @@ __getattr__, __dir__ = lazy(
         "ComponentES": "decomposition",
         "DeskBacktest": "frtb_desks",
         "DistributionES": "closed_forms",
+        "EBacktest": "e_backtest",
+        "EBacktestResult": "e_backtest",
         "ESBudget": "budgeting",
         "ESResult": "result",
         "IMCC": "frtb_scenarios",
@@ -47,7 +50,7 @@ __getattr__, __dir__ = lazy(
         "RollingComponentES": "rolling_components",
         "RollingES": "rolling",
         "RollingESPanel": "rolling_panel",
-        "ScenarioSet": "scenario_set",
+        "ScenarioSet": "scenarios",
         "TCopula": "copula",
         "TailSketch": "tail_sketch",
         "ThresholdDiagnostics": "thresholds",
@@ -58,6 +61,7 @@ __getattr__, __dir__ = lazy(
         "delta_gamma_es": "delta_gamma",
         "desk_backtest": "frtb_desks",
         "distribution_es": "closed_forms",
+        "e_process": "e_backtest",
         "es_budget": "budgeting",
         "expected_shortfall": "estimate",
         "fit_pot": "evt",
@@ -82,6 +86,8 @@ __all__ = [
     "ComponentES",
     "DeskBacktest",
     "DistributionES",
+    "EBacktest",
+    "EBacktestResult",
     "ESBudget",
     "ESResult",
     "LeastES",
@@ -102,6 +108,7 @@ __all__ = [
     "delta_gamma_es",
     "desk_backtest",
     "distribution_es",
+    "e_process",
     "es_budget",
     "expected_shortfall",
     "fit_pot",
