@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.jit import kernel
+from qflib.kernels.random_stream import next_word
 
 F8 = NDArray[np.float64]
-I8 = NDArray[np.int64]
+_32, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 @kernel
-def copy_blocks(x: F8, starts: I8, lengths: I8, out: F8) -> int:
-    """Blocks of x one after another into out, until it is full; x goes on from its end at its start.
+def stationary_resample(x: F8, length: float, rng: Any, out: F8) -> None:
+    """A series of the stationary bootstrap: blocks of x of geometric length, one after another.
 
-    Politis and Romano (1994), The stationary bootstrap, section 2, where lengths are geometric.
+    Politis and Romano (1994), The stationary bootstrap, section 2: each value is followed by its successor, the last
+    by the first, or with probability 1/length by a value chosen anew.
 
     Parameters
     ----------
     x, out
-        (n,) and (m,).
-    starts, lengths
-        (k,): where each block begins, 0 ≤ start < n, and how long it is, 1 at least.
+        (n,), n up to 2³², and (m,).
+    length
+        Mean block, 1 or above.
+    rng
+        State of `random_stream`, moved on.
 
-    Returns
-    -------
-    int
-        How many values were written: m, or fewer where the blocks do not suffice.
+    Notes
+    -----
+    O(m), 2 to 3 ns a value that lies in the cache. A start is chosen by 32 bits: no value is favoured by more than
+    n 2⁻³².
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> out = np.empty(6)
+    >>> stationary_resample(np.arange(3.0), 1e9, np.array([1]), out)
+    >>> np.diff(out) % 3.0
+    array([1., 1., 1., 1., 1.])
     """
-    n, m = x.shape[0], out.shape[0]
-    filled = 0
-    for i in range(starts.shape[0]):
-        at = starts[i]
-        for _ in range(min(lengths[i], m - filled)):
-            out[filled] = x[at]
-            filled += 1
-            at += 1
-            if at == n:
-                at = 0
-        if filled == m:
-            break
-    return filled
+    n = np.uint64(x.shape[0])
+    anew = np.uint64(4294967296.0 / length)
+    at = x.shape[0]
+    for i in range(out.shape[0]):
+        word = next_word(rng)
+        if i == 0 or (word >> _32) < anew:
+            at = np.int64(((word & _LOW) * n) >> _32)
+        out[i] = x[at]
+        at += 1
+        if at == x.shape[0]:
+            at = 0

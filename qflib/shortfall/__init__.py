@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from qflib.shortfall.decomposition import ComponentES, component_es
     from qflib.shortfall.delta_gamma import cornish_fisher_var, delta_gamma_es
     from qflib.shortfall.estimate import expected_shortfall
+    from qflib.shortfall.expectiles import ExpectileResult, expectile, expectile_level
+    from qflib.shortfall.filtered import FilteredES, fhs_es
     from qflib.shortfall.result import ESResult
     from qflib.shortfall.rolling import RollingES, rolling_es
     from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.spectral import SpectralRisk, spectral_risk
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -26,8 +29,11 @@ __getattr__, __dir__ = lazy(
         "ComponentES": "decomposition",
         "DistributionES": "closed_forms",
         "ESResult": "result",
+        "ExpectileResult": "expectiles",
+        "FilteredES": "filtered",
         "RollingES": "rolling",
         "ScenarioSet": "scenarios",
+        "SpectralRisk": "spectral",
         "backtest": "backtesting",
         "compare_forecasts": "comparison",
         "component_es": "decomposition",
@@ -35,9 +41,13 @@ __getattr__, __dir__ = lazy(
         "delta_gamma_es": "delta_gamma",
         "distribution_es": "closed_forms",
         "expected_shortfall": "estimate",
+        "expectile": "expectiles",
+        "expectile_level": "expectiles",
+        "fhs_es": "filtered",
         "kupiec": "coverage",
         "pot_es": "closed_forms",
         "rolling_es": "rolling",
+        "spectral_risk": "spectral",
         "traffic_light": "coverage",
     },
 )
@@ -48,8 +58,11 @@ __all__ = [
     "ComponentES",
     "DistributionES",
     "ESResult",
+    "ExpectileResult",
+    "FilteredES",
     "RollingES",
     "ScenarioSet",
+    "SpectralRisk",
     "backtest",
     "compare_forecasts",
     "component_es",
@@ -57,8 +70,12 @@ __all__ = [
     "delta_gamma_es",
     "distribution_es",
     "expected_shortfall",
+    "expectile",
+    "expectile_level",
+    "fhs_es",
     "kupiec",
     "pot_es",
     "rolling_es",
+    "spectral_risk",
     "traffic_light",
 ]

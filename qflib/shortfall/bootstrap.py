@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_var
-from qflib.kernels.resample import copy_blocks
+from qflib.kernels.resample import stationary_resample
 
 F8 = NDArray[np.float64]
 
@@ -82,10 +82,10 @@ def block_bootstrap(
     if draws < 20:
         raise InputError(f"draws is {draws}; expected 20 at least, such as 1,000")
     length = block_length(x, var) if block is None else float(block)
-    random = np.random.default_rng(seed)
+    rng = np.random.SeedSequence(seed).generate_state(1, np.uint64).view(np.int64)
     series, found = np.empty(n), np.empty((draws, 2, len(var)))
     for i in range(draws):
-        _draw(x, length, random, series)
+        stationary_resample(x, length, rng, series)
         found[i] = estimate(series)
     tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(found, [tail, 1.0 - tail], axis=0)
@@ -112,12 +112,3 @@ def block_length(x: F8, var: F8) -> float:
     excess = [e for e in excess if len(e) >= 20 and np.count_nonzero(e) > 1]
     found = [float(optimal_block_length(e)["stationary"].iloc[0]) for e in excess]
     return max([1.0, *(f for f in found if math.isfinite(f))])
-
-
-def _draw(x: F8, length: float, random: np.random.Generator, out: F8) -> None:
-    filled = 0
-    while filled < len(x):
-        left = (len(x) - filled) / length
-        k = int(left + 4.0 * math.sqrt(left)) + 1
-        starts, lengths = random.integers(0, len(x), k), random.geometric(1.0 / length, k)
-        filled += copy_blocks(x, starts, lengths, out[filled:])

@@ -63,12 +63,18 @@ def ceil(s: Sample, level: float) -> tuple[float, float, int]:
 
 
 def quantlib(s: Sample, level: float) -> tuple[float, float, int]:
-    """Mean strictly beyond the VaR, as QuantLib's RiskStatistics."""
-    k = int(tail_mass(s.n, level))
-    worst = s.worst_first(k + 1)
-    if k == 0:
+    """Mean strictly beyond the VaR, neither below 0, as QuantLib's RiskStatistics.
+
+    Its VaR is the ⌈n (1 − level)⌉-th worst in plain floating point, so that a whole n (1 − level) is rounded up or not
+    by the last bit of the level.
+    """
+    k = max(math.ceil((1.0 - level) * s.n), 1)
+    worst = s.worst_first(k)
+    var = max(float(worst[k - 1]), 0.0)
+    tail = worst[worst > var]
+    if not len(tail):
         raise InputError(f"no loss of {s.n} lies beyond the VaR at level {level}; give more or lower the level")
-    return float(np.mean(worst[:k])), float(worst[k]), k
+    return max(float(np.mean(tail)), 0.0), var, len(tail)
 
 
 def empyrical(s: Sample, level: float) -> tuple[float, float, int]:
@@ -86,9 +92,18 @@ def skfolio(s: Sample, level: float) -> tuple[float, float, int]:
 
 
 def type7(s: Sample, level: float) -> tuple[float, float, int]:
-    """Mean at and beyond the interpolated quantile (Hyndman and Fan's type 7), as quantstats and R."""
+    """Mean at and beyond the interpolated quantile (Hyndman and Fan's type 7), as R."""
     var = float(np.quantile(s.loss, level))
     tail = s.loss[s.loss >= var]
+    return float(np.mean(tail)), var, len(tail)
+
+
+def quantstats_historical(s: Sample, level: float) -> tuple[float, float, int]:
+    """As `type7`, of the returns at 1 − level: the last bit decides whether a loss at the VaR counts."""
+    var = 0.0 - float(np.quantile(0.0 - s.loss, 1.0 - level))
+    tail = s.loss[s.loss >= var]
+    if not len(tail):
+        raise InputError(f"no loss lies at or beyond the VaR of {var:g} by rounding; use convention='type7'")
     return float(np.mean(tail)), var, len(tail)
 
 
@@ -185,6 +200,7 @@ RULES: dict[str, Rule] = {
     "empyrical": empyrical,
     "type7": type7,
     "type7_strict": type7_strict,
+    "quantstats_historical": quantstats_historical,
     "gaussian": gaussian,
     "gaussian_ddof0": gaussian_ddof0,
     "modified": modified,
@@ -201,7 +217,6 @@ PEERS: dict[str, str] = {
     "acerbi_tasche": DEFAULT,
     "ore": "ceil",  # at p below 0.5; above, ORE averages the wrong side
     "quantstats": "gaussian",
-    "quantstats_historical": "type7",
     "quarks": "type7_strict",
     "quarks_age": "age_quarks",
     "quarks_volatility": "ewma_volatility",

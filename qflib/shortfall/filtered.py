@@ -145,6 +145,8 @@ def _filtered(pnl: F8, levels: F8, s: Settings) -> FilteredES:
     parametric, es, var, se = figures
     params = {k: float(v) * _unit(k, spread) for k, v in fit.params.items()}
     named = {_NAMES.get(k, k): v for k, v in params.items()}
+    if model == "ewma":
+        named["decay"] = 0.94 if s.decay is None else s.decay
     return FilteredES(named, loglik, sigma * spread, levels, parametric, es, var, se, model, dist, horizon, residuals=z)
 
 
