@@ -62,7 +62,8 @@ def _fitted(pnl: F8, levels: F8, skewed: bool) -> Figures:
     theta, information = _fit(loss, skewed)
     law = _law(theta)
     es, var = law.figures(levels)
-    free = np.array([True, True, theta[2] > 1.001 * _THIN, *[True] * skewed])
+    # What lies on its bound is taken as given: there the likelihood does not bend as the information says.
+    free = np.array([True, True, theta[2] > 1.001 * _THIN, *(abs(t) < 0.999 * _SKEW for t in theta[3:])])
     cov = _inverse(information[np.ix_(free, free)])
     slopes = [_slopes(theta, int(i), levels) for i in np.flatnonzero(free)]
     se, var_se = (np.sqrt(np.einsum("il,ij,jl->l", j, cov, j)) for j in map(np.array, zip(*slopes, strict=True)))

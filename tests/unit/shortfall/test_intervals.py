@@ -15,8 +15,6 @@ from qflib.shortfall import distribution_es, expected_shortfall
 from qflib.shortfall.bootstrap import block_length
 from qflib.shortfall.historical import _ranks
 
-RNG = np.random.default_rng(8)
-
 
 def test_ranks_are_the_binomials_quantiles() -> None:
     for n in (1, 2, 5, 20, 100, 999, 100_000):
@@ -28,10 +26,11 @@ def test_ranks_are_the_binomials_quantiles() -> None:
 
 
 def test_the_interval_of_var_covers_it_and_says_where_it_cannot() -> None:
+    rng = np.random.default_rng(31)
     truth = distribution_es("student_t", 0.95, df=3).var
-    made = [expected_shortfall(x, 0.95, kind="pnl") for x in RNG.standard_t(3, (800, 400))]
+    made = [expected_shortfall(x, 0.95, kind="pnl") for x in rng.standard_t(3, (800, 400))]
     assert 0.94 < np.mean([m.var_low <= truth <= m.var_high for m in made]) <= 0.985
-    few = expected_shortfall(RNG.normal(size=50), 0.975, kind="pnl")
+    few = expected_shortfall(rng.normal(size=50), 0.975, kind="pnl")
     assert math.isnan(few.var_high)
     assert few.var_low <= few.var
 
@@ -67,7 +66,8 @@ def test_blocks_have_their_mean_length_and_favour_nobody(length: float) -> None:
 
 
 def test_without_dependence_it_is_the_analytic_error() -> None:
-    x = RNG.standard_t(6, 5000)
+    rng = np.random.default_rng(32)
+    x = rng.standard_t(6, 5000)
     for method in ("historical", "volatility_weighted", "cornish_fisher", "evt"):
         plain = expected_shortfall(x, [0.95, 0.975], kind="pnl", method=method)
         drawn = expected_shortfall(
@@ -80,7 +80,7 @@ def test_without_dependence_it_is_the_analytic_error() -> None:
         assert (drawn.var_low <= drawn.var).all()
         assert drawn.interval == "bootstrap"
     for method in ("gaussian", "student_t", "skewed_t"):
-        z = RNG.normal(size=400)
+        z = rng.normal(size=400)
         plain = expected_shortfall(z, kind="pnl", method=method)
         drawn = expected_shortfall(z, kind="pnl", method=method, interval="bootstrap", draws=60)
         assert drawn.se == pytest.approx(plain.se, rel=0.5)
@@ -89,17 +89,19 @@ def test_without_dependence_it_is_the_analytic_error() -> None:
 
 
 def test_a_seed_is_a_result() -> None:
-    x = RNG.normal(size=500)
+    rng = np.random.default_rng(33)
+    x = rng.normal(size=500)
     one, same, other = (expected_shortfall(x, kind="pnl", interval="bootstrap", seed=s) for s in (1, 1, 2))
     assert (one.low, one.high, one.se) == (same.low, same.high, same.se)
     assert one.se != other.se
 
 
 def test_blocks_know_of_dependence_that_the_formula_does_not() -> None:
+    rng = np.random.default_rng(34)
     truth = distribution_es("normal", 0.95).es
     made = []
     for _ in range(120):
-        x = signal.lfilter([math.sqrt(1 - 0.7**2)], [1, -0.7], RNG.normal(size=1700))[200:]
+        x = signal.lfilter([math.sqrt(1 - 0.7**2)], [1, -0.7], rng.normal(size=1700))[200:]
         made.append(
             [
                 expected_shortfall(x, 0.95, kind="pnl", interval=i, draws=d)
@@ -116,7 +118,8 @@ def test_blocks_know_of_dependence_that_the_formula_does_not() -> None:
 
 
 def test_the_block_is_archs_of_the_tail_losses() -> None:
-    x = np.repeat(RNG.normal(size=400), 5)
+    rng = np.random.default_rng(35)
+    x = np.repeat(rng.normal(size=400), 5)
     excess = np.maximum(-x - 1.0, 0.0)
     assert block_length(x, np.array([1.0, 50.0])) == float(optimal_block_length(excess)["stationary"].iloc[0])
     assert block_length(x, np.array([50.0])) == 1.0
