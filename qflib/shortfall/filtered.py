@@ -41,7 +41,8 @@ class FilteredES:
     es_parametric
         By the fitted law; NaN over several periods.
     es_fhs, var_fhs, se
-        By the residuals; se as in `expected_shortfall` by "filtered".
+        By the residuals. The standard error has the fit's in it; NaN over several periods, where the fit ends on a
+        bound (no effect of shocks, say), and by conventions without one.
     residuals
         (n,) standardised, gains positive.
     """
@@ -232,7 +233,7 @@ def _errors(model: ARCHModel, fit: Any, levels: F8, s: Settings) -> F8:
     """
     z = np.asarray(fit.std_resid, np.float64)
     tail = _tail(z, levels, s)
-    if not np.isfinite(tail.se).all():
+    if not np.isfinite(tail.se).all() or _on_a_bound(fit.params.to_dict()):
         return np.full(len(levels), np.nan)
     sigma, n = _next(fit)[1], len(z)
     excess = np.maximum(-z[:, None] - tail.var, 0.0) / (1.0 - levels)
@@ -246,6 +247,13 @@ def _errors(model: ARCHModel, fit: Any, levels: F8, s: Settings) -> F8:
             slopes.append((es_up - es_down) / (2.0 * np.sum(h)))
         influence = influence + n * np.array(scores).T @ np.asarray(fit.param_cov) @ np.array(slopes)
     return np.asarray(np.sqrt(np.sum(influence**2, axis=0)) / n, np.float64)
+
+
+def _on_a_bound(p: dict[str, float]) -> bool:
+    """Whether a parameter lies where the likelihood is cut off: its bend there says nothing of its error."""
+    alpha, beta, gamma = (p.get(k, 0.0) for k in ("alpha[1]", "beta[1]", "gamma[1]"))
+    variance = "omega" in p and (min(alpha, beta, alpha + gamma) < 1e-5 or alpha + beta + 0.5 * gamma > 1.0 - 1e-6)
+    return variance or min(p.get("nu", 3.0), p.get("eta", 3.0)) < 2.06 or abs(p.get("lambda", 0.0)) > 0.99
 
 
 def _at(model: ARCHModel, p: F8, levels: F8, s: Settings) -> tuple[F8, F8]:
