@@ -61,11 +61,15 @@ class ExpectileResult:
         """Histogram of the P&L with the expectiles marked."""
         import holoviews as hv
         import hvplot.pandas  # noqa: F401  (registers .hvplot)
+        from bokeh.models import NumeralTickFormatter
 
         drawn = pd.DataFrame({"pnl": self.pnl}).hvplot.hist("pnl", bins=bins, color="lightgray", legend=False)
         for e in np.atleast_1d(self.expectile):
             drawn = drawn * hv.VLine(-e).opts(color="red")
-        return drawn.opts(title="P&L and expectiles", xlabel="P&L", ylabel="observations", width=800, height=340)
+        return drawn.opts(
+            title="P&L and expectiles", xlabel="P&L", ylabel="observations",
+            xformatter=NumeralTickFormatter(format="0,0.[0000]"), width=800, height=340,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         rows = zip(*(np.atleast_1d(a).tolist() for a in (self.level, self.expectile, self.se)), strict=True)

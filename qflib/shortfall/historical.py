@@ -50,7 +50,8 @@ def _plain(pnl: F8, levels: F8, confidence: float) -> Figures:
         out[0, i], out[1, i] = es_of_worst(work, mass), 0.0 - work[k - 1]
         if k >= 2:
             excess = -work[:k] - out[1, i]
-            spread = max(float(excess @ excess) - float(np.sum(excess)) ** 2 / n, 0.0) / (n - 1)
+            total = float(np.sum(excess))
+            spread = max(float(excess @ excess) - total * total / n, 0.0) / (n - 1)
             out[2, i] = math.sqrt(spread / n) / (1.0 - levels[i])
         if last <= n:
             out[3, i] = 0.0 - work[last - 1]

@@ -58,16 +58,13 @@ class SpectralRisk:
     def plot(self) -> Any:
         """The weight of each value, over the values."""
         import hvplot.pandas  # noqa: F401  (registers .hvplot)
+        from bokeh.models import NumeralTickFormatter
 
         frame = pd.DataFrame({"pnl": self.pnl, "weight": self.weights * self.n}).sort_values("pnl")
         return frame.hvplot.step(
-            x="pnl",
-            y="weight",
-            title=f"Weight of each value, {self.spectrum}",
-            ylabel="times 1/n",
-            width=800,
-            height=340,
-        )
+            x="pnl", y="weight", title=f"Weight of each value, {self.spectrum}", xlabel="P&L", ylabel="times 1/n",
+            xformatter=NumeralTickFormatter(format="0,0.[0000]"), width=800, height=340,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"SpectralRisk({self.risk:.6g} (se {self.se:.3g}); {self.spectrum}, {self.n:,} values)"
