@@ -98,7 +98,8 @@ def expected_shortfall(
         Analytic standard errors hold for independent observations. Samples: sd((L − VaR)₊) / ((1 − level) √n)
         (Trindade, Uryasev, Shapiro and Zrazhevsky 2007, Financial prediction with constrained tail risk, Theorem 2.2),
         with weights by age √Σ w²(…)², volatility_weighted as if the volatility were known, filtered with the error of
-        the fit in it; the interval of VaR is by order statistics, which holds for any continuous law. Fitted laws: by
+        the fit in it; the interval of VaR is by order statistics, which holds for any continuous law, and NaN (as its
+        standard error, var_se) where values have weights or a volatility was fitted. Fitted laws, if they hold: by
         the delta method from the information. NaN where none is known: peers' rules, given weights (they are the law),
         n, several periods, fewer than two observations in the tail. Bootstrap: percentiles of the draws.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError
@@ -59,6 +60,23 @@ class FilteredES:
     dist: str
     horizon: int
     residuals: F8 = field(repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a level."""
+        columns = {"es": self.es_fhs, "var": self.var_fhs, "se": self.se, "es_parametric": self.es_parametric}
+        return pd.DataFrame(columns, index=pd.Index(self.level, name="level"))
+
+    def plot(self, bins: int = 60) -> Any:
+        """Histogram of the standardised residuals."""
+        import hvplot.pandas  # noqa: F401  (registers .hvplot)
+
+        frame = pd.DataFrame({"residual": self.residuals})
+        title = f"Residuals of {self.model}, {self.dist}"
+        return frame.hvplot.hist("residual", bins=bins, color="lightgray", title=title, width=800, height=340)
+
+    def _repr_html_(self) -> str:
+        told = ", ".join(f"{k} {v:.5g}" for k, v in (self.params | {"sigma_next": self.sigma_next}).items())
+        return f"<p>{self.model}, {self.dist}, {self.horizon} period(s): {told}</p>" + str(self.to_frame().to_html())
 
 
 def fhs_es(

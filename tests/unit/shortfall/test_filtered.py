@@ -36,6 +36,9 @@ def test_the_fit_is_archs(dist: str, theirs: str) -> None:
     for name, value in r.params.items():
         assert value == pytest.approx(fit.params[name], rel=0.02, abs=2e-3)
     assert (r.es_fhs > 0).all()
+    assert r.to_frame()["es"].tolist() == r.es_fhs.tolist()
+    assert "sigma_next" in r._repr_html_()
+    assert r.plot() is not None
     loss = fhs_es(-x, [0.975, 0.99], kind="loss", dist=dist)
     np.testing.assert_allclose(loss.es_fhs, r.es_fhs)
 
