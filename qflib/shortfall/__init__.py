@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from qflib.shortfall.e_backtest import EBacktest, EBacktestResult, e_process
     from qflib.shortfall.estimate import expected_shortfall
     from qflib.shortfall.evt import PeaksOverThreshold, fit_pot
+    from qflib.shortfall.expectiles import ExpectileResult, expectile, expectile_level
+    from qflib.shortfall.filtered import FilteredES, fhs_es
     from qflib.shortfall.frtb_capital import MarketRiskCapital, market_risk_capital
     from qflib.shortfall.frtb_desks import DeskBacktest, PLATest, desk_backtest, pla_test
     from qflib.shortfall.frtb_scenarios import IMCC, scenario_imcc
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from qflib.shortfall.rolling_components import RollingComponentES, rolling_component_es
     from qflib.shortfall.rolling_panel import RollingESPanel
     from qflib.shortfall.scenarios import ScenarioSet
+    from qflib.shortfall.spectral import SpectralRisk, spectral_risk
     from qflib.shortfall.tail_sketch import TailSketch
     from qflib.shortfall.thresholds import ThresholdDiagnostics, threshold_diagnostics
 
@@ -42,6 +45,8 @@ __getattr__, __dir__ = lazy(
         "EBacktestResult": "e_backtest",
         "ESBudget": "budgeting",
         "ESResult": "result",
+        "ExpectileResult": "expectiles",
+        "FilteredES": "filtered",
         "IMCC": "frtb_scenarios",
         "LeastES": "optimal",
         "MarketRiskCapital": "frtb_capital",
@@ -51,6 +56,7 @@ __getattr__, __dir__ = lazy(
         "RollingES": "rolling",
         "RollingESPanel": "rolling_panel",
         "ScenarioSet": "scenarios",
+        "SpectralRisk": "spectral",
         "TCopula": "copula",
         "TailSketch": "tail_sketch",
         "ThresholdDiagnostics": "thresholds",
@@ -64,6 +70,9 @@ __getattr__, __dir__ = lazy(
         "e_process": "e_backtest",
         "es_budget": "budgeting",
         "expected_shortfall": "estimate",
+        "expectile": "expectiles",
+        "expectile_level": "expectiles",
+        "fhs_es": "filtered",
         "fit_pot": "evt",
         "fit_t_copula": "copula",
         "kupiec": "coverage",
@@ -74,6 +83,7 @@ __getattr__, __dir__ = lazy(
         "rolling_component_es": "rolling_components",
         "rolling_es": "rolling",
         "scenario_imcc": "frtb_scenarios",
+        "spectral_risk": "spectral",
         "threshold_diagnostics": "thresholds",
         "traffic_light": "coverage",
     },
@@ -90,6 +100,8 @@ __all__ = [
     "EBacktestResult",
     "ESBudget",
     "ESResult",
+    "ExpectileResult",
+    "FilteredES",
     "LeastES",
     "MarketRiskCapital",
     "PLATest",
@@ -98,6 +110,7 @@ __all__ = [
     "RollingES",
     "RollingESPanel",
     "ScenarioSet",
+    "SpectralRisk",
     "TCopula",
     "TailSketch",
     "ThresholdDiagnostics",
@@ -111,6 +124,9 @@ __all__ = [
     "e_process",
     "es_budget",
     "expected_shortfall",
+    "expectile",
+    "expectile_level",
+    "fhs_es",
     "fit_pot",
     "fit_t_copula",
     "kupiec",
@@ -121,6 +137,7 @@ __all__ = [
     "rolling_component_es",
     "rolling_es",
     "scenario_imcc",
+    "spectral_risk",
     "threshold_diagnostics",
     "traffic_light",
 ]
