@@ -65,14 +65,18 @@ def _orders() -> Any:
 
 
 def risk() -> None:
-    """Exposures and portfolio: volatilities, Greeks, scenario P&L, expected shortfall."""
+    """Exposures and portfolio: volatilities, Greeks, scenario P&L, expected shortfall, evidence against it."""
+    import numpy as np
+
     from qflib.desk.opening import scenario_controls
     from qflib.market import SimulatedMarket
-    from qflib.records import EXECUTIONS, TICK, TOPS, Batch, ExecType
+    from qflib.records import EXECUTIONS, ROLLING, TICK, TOPS, Batch, ExecType
     from qflib.records.topics import EXCHANGE_MARKS
     from qflib.shortfall import scenarios
     from qflib.steps.exposures import Exposures, ExposuresConfig
     from qflib.steps.portfolio import Portfolio
+    from qflib.steps.portfolio.evidence import Evidence
+    from qflib.steps.portfolio.outcomes import Outcomes
 
     feed = SimulatedMarket(seed=1, duration="100ms", underlyings=1)
     table, now = feed.instruments, feed.start.value
@@ -107,6 +111,8 @@ def risk() -> None:
     valued = exposures._revaluation.value(exposures._ledger.of(0, 0), 0, after)
     if valued is not None:  # a fit that gains nothing yet adds nothing yet
         exposures._min_variance.correction(0, valued)
+    Evidence((0.975,)).update(ROLLING.make(portfolio=["P"], outcome=["hypothetical"], level=[0.975], pnl=[1.0]))
+    Outcomes((0.975,), 1, 1)._weigh(np.zeros((1, 2)))
 
 
 def frontier() -> None:

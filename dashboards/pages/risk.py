@@ -1,4 +1,4 @@
-"""Risk: shortfall, its limit and its causes, outcomes against forecasts, Greeks, moves, hedges and what they cost."""
+"""Risk: shortfall, its limit and causes, outcomes and evidence against forecasts, Greeks, moves, hedges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dashboards.components.waterfall import Waterfall
 from dashboards.desk import SPOT, VOL
 from dashboards.pages import risk_components
 from dashboards.pages.page import Page
+from dashboards.pages.risk_evidence import PROOF, Judged
 from dashboards.pages.risk_pictures import Pictures
 from dashboards.pages.risk_tables import GREEKS, HEDGES, greek_rows, hedge_rows
 from dashboards.tile import Age, Tile
@@ -33,6 +34,8 @@ class RiskPage(Page):
         self.greeks = Table(GREEKS, ready=self._restart, empty="No report yet.")
         self.hedges = Table(HEDGES, ready=self._restart, empty="No hedge has been traded yet.")
         self.pictures = Pictures(self.views.risk, self.views.shortfall, desk.portfolio)
+        self.judged = Judged(self.views.shortfall, desk.portfolio)
+        self.proof = Table(PROOF, ready=self._restart, empty="No outcome yet.")
         self._seq, self._ladder_ns, self._caused_ns = -1, -1, -1
         self._caused = (-1, 0)  # sequence and append time of the report that the contributions are of
         self._drawn: Report | None = None  # what the slow tiles show
@@ -48,6 +51,9 @@ class RiskPage(Page):
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
             Tile("by_position", "Who causes the shortfall", self.by_position, self._caused_age),
             Tile("by_greek", "Shortfall by Greek", self.by_greek, self._caused_age),
+            Tile("evidence", "Evidence against the forecasts", self.judged.evidence, self._evidence_age),
+            Tile("measured", "ES of outcomes", self.judged.es, self._outcome_age),
+            Tile("proof", "Evidence now", self.proof, self._proof_age),
         ]
 
     def fast(self) -> None:
@@ -61,6 +67,8 @@ class RiskPage(Page):
         """Pictures, tables, the ladder of moves."""
         report = self._drawn = self.views.risk.latest(self.desk.portfolio)
         self.pictures.extend()
+        self.judged.extend(self.pictures.seen)
+        self.proof.show(self.judged.rows)
         self.hedges.show(hedge_rows(self.views))
         self._tell_causes()
         made = self.desk.ladder()
@@ -73,7 +81,7 @@ class RiskPage(Page):
 
     def _restart(self) -> None:
         self._seq = self._ladder_ns = self._caused_ns = -1
-        for table in (self.greeks, self.hedges):
+        for table in (self.greeks, self.hedges, self.proof):
             table.again()
         self.fast()
         self.slow()
@@ -136,6 +144,13 @@ class RiskPage(Page):
         horizon = self.views.deployment.config.outcome_ns / 1e9
         note = f"{exceeded} of {n} beyond, {horizon:g} s each" if n else f"the first after {horizon:g} s"
         return Age(*self.pictures.outcome, self.report_age().alive_ns, note)
+
+    def _evidence_age(self) -> Age:
+        """Of the same report: the greatest alarm in a word, the whole of it beside the table."""
+        return self._outcome_age()._replace(note=self.judged.said.partition(":")[0])
+
+    def _proof_age(self) -> Age:
+        return self._outcome_age()._replace(note=self.judged.said)
 
     def _ladder_age(self) -> Age:
         """Of the report whose positions were revalued."""

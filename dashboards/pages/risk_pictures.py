@@ -50,6 +50,8 @@ class Pictures:
     ----------
     counted
         Outcomes that are known, and how many of them were beyond their VaR.
+    seen
+        Start and end of the time that is shown, in milliseconds; None before a report.
     outcome
         Sequence and append time of the report that ended the last outcome's period.
     """
@@ -57,6 +59,7 @@ class Pictures:
     def __init__(self, risk: RiskView, shortfall: ShortfallView, portfolio: str) -> None:
         self._risk, self._shortfall, self._portfolio = risk, shortfall, portfolio
         self._last = 0
+        self.seen: tuple[float, float] | None = None
         self.counted, self.outcome = (0, 0), (-1, 0)
         self.es = Chart(
             ("time", "es_unhedged", "es_current", "es_target", "limit"),
@@ -74,7 +77,7 @@ class Pictures:
         if not len(rows):
             return
         start = float(rows["time_ns"][0]) / 1e6
-        seen = start, max(float(rows["time_ns"][-1]) / 1e6, start + _LEAST_MS)
+        seen = self.seen = start, max(float(rows["time_ns"][-1]) / 1e6, start + _LEAST_MS)
         for chart in (self.es, self.pnl):
             new = rows[rows["seq"] > chart.seq]
             if chart.is_ready and len(new):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from qflib.errors import DataError
 from qflib.shortfall import delta_gamma as dg
-from qflib.shortfall import frtb
+from qflib.shortfall import frtb, frtb_desks
 from qflib.shortfall.backtesting import figures as backtest_figures
 from qflib.shortfall.closed_forms import distribution_es, pot_es
 from qflib.shortfall.coverage import kupiec, traffic_light
@@ -189,13 +189,13 @@ def _traffic_light(a: Args) -> Args:
 
 
 def _desk_limits(a: Args) -> Args:
-    return {"level_99": frtb.DESK_EXCEPTIONS[0.99], "level_975": frtb.DESK_EXCEPTIONS[0.975]}
+    return {"level_99": frtb_desks.DESK_EXCEPTIONS[0.99], "level_975": frtb_desks.DESK_EXCEPTIONS[0.975]}
 
 
 def _pla(a: Args) -> Args:
     names = ("spearman_green", "spearman_red", "ks_green", "ks_red")
-    bounds = dict(zip(names, (*frtb.PLA_SPEARMAN, *frtb.PLA_KOLMOGOROV_SMIRNOV), strict=True))
-    return {**bounds, "ks_p": [frtb.kolmogorov_smirnov_p(k, a["n"]) for k in a["ks"]]}
+    bounds = dict(zip(names, (*frtb_desks.PLA_SPEARMAN, *frtb_desks.PLA_KOLMOGOROV_SMIRNOV), strict=True))
+    return {**bounds, "ks_p": [frtb_desks.kolmogorov_smirnov_p(k, a["n"]) for k in a["ks"]]}
 
 
 def _imcc(a: Args) -> Args:
@@ -214,11 +214,9 @@ def _min_cvar_normal(a: Args) -> Args:
     return {"weights": r.weights.tolist(), "variance": r.variance, "es": r.es.tolist(), "var": r.var.tolist()}
 
 
-def _delta_gamma(a: Args) -> Args | None:
-    if any(np.ndim(a[name]) for name in ("delta", "gamma", "cov")):
-        return None
+def _delta_gamma(a: Args) -> Args:
     r = dg.delta_gamma_es(**a)
-    return {"es": r.es, "var": r.var, "pnl_quantile": r.pnl_quantile}
+    return {"es": _plain(r.es), "var": _plain(r.var), "pnl_quantile": _plain(r.pnl_quantile)}
 
 
 def _cornish_fisher(a: Args) -> Args | None:

@@ -129,7 +129,7 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
             + (f"those of {', '.join(days[-8:])}" if days else "none at all")
         )
     tables = {"risk": columns_of(KEPT["risk"], risk)}
-    for name in ("rolling", "executions", "components"):
+    for name in ("rolling", "evidence", "executions", "components"):
         tables[name] = columns_of(KEPT[name], of_day(store, KEPT[name], date, cluster, mine))
     hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (ds.field("price") > 0))  # 0: told again
     tables["hedges"] = columns_of(KEPT["hedges"], hedges)

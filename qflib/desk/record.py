@@ -13,7 +13,7 @@ from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, RISK_METRIC
 
 
 class Recorder(Standing):
-    """Keeps executions, risk reports, hedges, outcomes, components of ES and dead letters; of the rest only the latest.
+    """Keeps executions, risk reports, hedges, outcomes, evidence, components of ES, dead letters; else only the latest.
 
     Positions and Greeks of the desk's own portfolio are kept at the first report of each outcome period, for P&L
     explain.
@@ -64,12 +64,13 @@ class Recorder(Standing):
         elif batch.topic == ANALYTICS_RESULTS:
             self._keep("rolling", batch.rolling)
             self._keep("components", batch.components)
+            self._keep("evidence", batch.evidence)
             self._keep("values", batch.values)
         elif batch.kind == "dead":
             self._keep("dead", batch.dead)
 
     def columns(self, name: str) -> Any:
-        """All rows kept of a table: executions, risk, hedges, rolling, components, values, positions, greeks, dead."""
+        """All rows kept of a table: executions, risk, hedges, rolling, evidence, components, values, dead."""
         table = _TABLES[name]
         made = table.concat(self._parts.get(name, []))
         self._parts[name] = [made]
@@ -118,6 +119,7 @@ _TABLES = {
     "greeks": BY_KIND["risk"].by_name["greeks"],
     "rolling": BY_KIND["analytics"].by_name["rolling"],
     "components": BY_KIND["analytics"].by_name["components"],
+    "evidence": BY_KIND["analytics"].by_name["evidence"],
     "values": BY_KIND["analytics"].by_name["values"],
     "dead": BY_KIND["dead"].by_name["dead"],
 }

@@ -137,6 +137,14 @@ class Run:
         return forecasts_of(self.outcomes, self.recorder.portfolio)
 
     @cached_property
+    def evidence(self) -> pd.DataFrame:
+        """The e-backtest of those forecasts as it went on; a row a period, level, measure (es, var) and betting.
+
+        Columns as in `qflib.shortfall.EBacktest.evidence`, whose figures they are, bit for bit.
+        """
+        return self.recorder.frame("evidence", "time_ns")
+
+    @cached_property
     def explain(self) -> pd.DataFrame:
         """P&L of each outcome period by Greek, carry and cost, with what they leave; parts sum to total exactly."""
         return explain(self.recorder.snapshots)

@@ -33,8 +33,8 @@ class HedgePlan:
     curve
         Columns instrument, qty, es: ES with cost as one instrument's quantity varies and the others stay at the plan's.
     gap
-        No whole lots are better by more than this, in ES + cost_weight * cost: 0 where the search is exact, else the
-        distance to the optimum over fractions of lots.
+        No whole lots are better by more than this, in ES + cost_weight * cost (under a bound on ES, in cost): 0 where
+        the search is exact, else the distance to the optimum over fractions of lots.
     ideal
         By instrument, the quantities of that optimum.
     lots

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.hedging.currencies import Converted, priced
-from qflib.hedging.portfolio_greeks import Units, portfolio_greeks
+from qflib.hedging.portfolio_greeks import Units, is_coin_of, portfolio_greeks
 from qflib.hedging.revaluation import Moves, Valued, value
 from qflib.hedging.scenario_table import Accuracy, add_scenario_pnl
-from qflib.kernels.expected_shortfall import es_var, tail_weights
 from qflib.kernels.position_values import YEAR_NS
 from qflib.pricing.fx import settlement_of
 from qflib.records.schema import frozen
@@ -221,7 +220,8 @@ class Portfolio:
             Whether the horizon passes.
         accuracy
             "full" revalues every option in every scenario. "fast": P&L is read off a grid of returns by vol shifts for
-            each underlying, refined until it is within 1e-6 of the greatest P&L where it is tried.
+            each underlying, of as many nodes as keep every scenario within 1e-6 of the greatest P&L: a bound that is
+            proven (`qflib.kernels.grid_error`), told in the result's `attrs["max_error"]`, and 0.0 of "full".
         currency
             Reported; None: the portfolio's. "settlement": what is paid, a column a settlement currency, each in itself.
         converted
@@ -231,7 +231,8 @@ class Portfolio:
         Returns
         -------
         Series or DataFrame
-            Indexed by `scenario`, (n,).
+            Indexed by `scenario`, (n,); `attrs["max_error"]`: no P&L is farther than this from "full", in reporting
+            currency (of settlement currencies: a dict, each in itself).
 
         Raises
         ------
@@ -247,8 +248,10 @@ class Portfolio:
             return self._settled(market, scen, decay, accuracy, converted)
         out = np.zeros(scen.n)
         parts = self._priced(market, scen, decay, converted, currency)
-        add_scenario_pnl(tuple(v for v, _ in parts), tuple(m for _, m in parts), out, accuracy)
-        return pd.Series(out, pd.RangeIndex(scen.n, name="scenario"), name="pnl")
+        error = add_scenario_pnl(tuple(v for v, _ in parts), tuple(m for _, m in parts), out, accuracy)
+        pnl = pd.Series(out, scen.index, name="pnl")
+        pnl.attrs["max_error"] = error
+        return pnl
 
     def _priced(
         self, market: Market, scen: ScenarioSet, decay: bool, converted: Converted, currency: str | None = None
@@ -268,7 +271,9 @@ class Portfolio:
                 self.name, code, tuple(self.instruments[i] for i in mine), self.qty[mine], self.avg_price[mine]
             )
             made[code] = part.scenario_pnl(market, scen, decay=decay, accuracy=accuracy, converted=converted)
-        return pd.DataFrame(made)
+        settled = pd.DataFrame(made)
+        settled.attrs["max_error"] = {code: pnl.attrs["max_error"] for code, pnl in made.items()}
+        return settled
 
     def component_es(
         self,
@@ -290,9 +295,17 @@ class Portfolio:
         level
             Confidence.
         by
-            As of `greeks`; "currency" is what instruments settle in.
+            As of `greeks`; "currency" is what instruments settle in. "greek", alone or beside others, splits by delta,
+            gamma, vega, theta, vanna and volga (`qflib.hedging.greek_contributions`), exchange where rates of exchange
+            move P&L, and higher order: what full revaluation adds.
         currency
             Reported; None: the portfolio's.
+
+        Returns
+        -------
+        ComponentES
+            With incremental figures; by "instrument" also marginal ones, a contract each (NaN where the quantities of
+            an instrument's positions cancel out).
 
         Raises
         ------
@@ -301,31 +314,38 @@ class Portfolio:
 
         Notes
         -----
-        O(options · scenarios): only one component's vector is held at a time.
+        O(options · scenarios): only one component's vector is held at a time, by Greek eight.
         """
+        from qflib.hedging import component_shortfall as split
+
         confidence = float(levels_of(level)[0])
-        keys = [k if len(k) > 1 else k[0] for k in self.labels(market, by).itertuples(index=False, name=None)]
-        names = list(dict.fromkeys(keys))
-        of = np.array([names.index(k) for k in keys])
+        wanted = [by] if isinstance(by, str) else list(by)
+        groups = [name for name in wanted if name != "greek"]
+        keys: list[tuple[Any, ...]] = [()] * len(self)
+        if groups or not wanted:
+            keys = list(self.labels(market, groups).itertuples(index=False, name=None))
+        distinct = list(dict.fromkeys(keys))
+        of = np.array([distinct.index(k) for k in keys])
         reported = self.currency if currency is None else currency
-        total = frozen(self.scenario_pnl(market, scen, decay=decay, currency=reported, converted=converted).to_numpy())
-        levels, work, weight, out = frozen(np.array([confidence])), np.empty(scen.n), np.empty(scen.n), np.empty((1, 2))
-        es_var(total, levels, out, work)
-        es, var = out[0].tolist()
-        tail_weights(total, confidence, weight, work)
-        held = np.flatnonzero(weight)
-        contribution, alone = np.zeros(len(names)), np.zeros(len(names))
+        total = self.scenario_pnl(market, scen, decay=decay, currency=reported, converted=converted)
+        tail = split.Tail.of(np.asarray(total, np.float64), confidence)
         parts = self._priced(market, scen, decay, converted, reported)
-        for j in range(len(names)):
-            pnl = np.zeros(scen.n)
-            for v, moves in parts:
-                mine = of[v.position] == j
-                if mine.any():
-                    v.add_pnl(moves, pnl, mine)
-            contribution[j] = 0.0 - float(np.sum(weight[held] * pnl[held]))
-            es_var(frozen(pnl), levels, out, work)
-            alone[j] = out[0, 0]
-        return ComponentES(es, var, confidence, tuple(_label(k) for k in names), contribution, alone, reported)
+        if "greek" in wanted:
+            names, figures = split.by_greek(
+                tail, parts, of, distinct, wanted.index("greek"), lambda v: is_coin_of(reported, v, market)
+            )
+        else:
+            names = distinct
+            figures = [tail.split(pnl) for pnl in split.group_pnl(parts, of, len(distinct), scen.n)]
+        contribution, alone, incremental = np.array(figures).T.copy()
+        marginal = None
+        if wanted == ["instrument"]:
+            held = np.bincount(of, self.qty, len(distinct))
+            marginal = np.divide(contribution, held, out=np.full(len(held), np.nan), where=held != 0.0)
+        return ComponentES(
+            tail.es, tail.var, confidence, tuple(" ".join(map(str, k)) for k in names), contribution, alone, reported,
+            marginal, incremental,
+        )  # fmt: skip
 
     def ladder(
         self,
@@ -378,7 +398,3 @@ def _told(r: Instrument, name: str) -> Any:
     if name == "currency":
         return settlement_of(r)
     return r.symbol if name == "instrument" else getattr(r, name)
-
-
-def _label(key: Any) -> str:
-    return " ".join(str(k) for k in key) if isinstance(key, tuple) else str(key)

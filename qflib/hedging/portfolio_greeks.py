@@ -70,7 +70,7 @@ def portfolio_greeks(
     names = ("value", *ADDITIVE, *(("fx_delta",) if "currency" in labels else ()))
     out = {name: np.zeros(len(qty)) for name in names}
     for v in valued:
-        made = _of_underlying(v, units, market.coins.get(currency, ("", ""))[0] == v.underlying)
+        made = greeks_of_positions(v, units, is_coin_of(currency, v, market))
         if "currency" in labels:
             made["fx_delta"] = _fx_delta(v, units, market, currency)
         for name, values in made.items():
@@ -85,7 +85,13 @@ def _fx_delta(v: Valued, units: Units, market: Market, currency: str) -> F8:
     return np.where([c == currency for c in held], 0.0, v.held / np.array(rate))
 
 
-def _of_underlying(v: Valued, units: Units, in_coin: bool) -> dict[str, F8]:
+def is_coin_of(currency: str, v: Valued, market: Market) -> bool:
+    """Whether a currency is the coin whose price the underlying is."""
+    return market.coins.get(currency, ("", ""))[0] == v.underlying
+
+
+def greeks_of_positions(v: Valued, units: Units, in_coin: bool) -> dict[str, F8]:
+    """Value and Greeks of each position, in the currency it is valued in; of the coin value if that is the coin."""
     cash, forward = units == "trader", v.forward
     out = {name: np.zeros(len(v.cash_qty)) for name in ("value", *ADDITIVE)}
     o = v.option

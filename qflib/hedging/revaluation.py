@@ -49,19 +49,13 @@ class Moves:
         """With the logarithm that every option needs, made once."""
         return cls(frozen(spot_return), frozen(vol_shift), frozen(np.log1p(spot_return)), years)
 
-    def cut(self, first: int, stop: int) -> Moves:
-        """Scenarios from one on to before another."""
-        at = slice(first, stop)
-        weight, carried = (None if x is None else x[at] for x in (self.weight, self.carried))
-        return Moves(
-            self.spot_return[at], self.vol_shift[at], self.log_growth[at], self.years, weight, carried, self.exercises
+    def take(self, which: slice | NDArray[np.int64]) -> Moves:
+        """Some scenarios."""
+        weight, carried = (None if x is None else x[which] for x in (self.weight, self.carried))
+        spot_return, vol_shift, log_growth = (
+            frozen(x[which]) for x in (self.spot_return, self.vol_shift, self.log_growth)
         )
-
-    def take(self, which: NDArray[np.int64]) -> Moves:
-        """Some scenarios of European options, at today's rates of exchange."""
-        return Moves(
-            frozen(self.spot_return[which]), frozen(self.vol_shift[which]), frozen(self.log_growth[which]), self.years
-        )
+        return Moves(spot_return, vol_shift, log_growth, self.years, weight, carried, self.exercises)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +92,8 @@ class Valued:
     def __post_init__(self) -> None:
         if len(self.american) != len(self.option):
             object.__setattr__(self, "american", np.zeros(len(self.option), bool))
+        if len(self.held) != len(self.option):
+            object.__setattr__(self, "held", np.zeros(len(self.option)))
         if len(self.own_forward) != len(self.option):
             object.__setattr__(self, "own_forward", np.full(len(self.option), self.forward))
 

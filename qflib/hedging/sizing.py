@@ -18,7 +18,7 @@ from qflib.hedging.lot_search import Lots, descend
 from qflib.hedging.plan import HedgePlan
 from qflib.hedging.portfolio import Portfolio
 from qflib.hedging.quoted_book import HedgeBook
-from qflib.hedging.shortfall_programme import least_shortfall
+from qflib.hedging.shortfall_programme import least_cost, least_shortfall
 from qflib.kernels.expected_shortfall import es_var
 from qflib.records.schema import frozen
 from qflib.shortfall.inputs import levels_of
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 F8 = NDArray[np.float64]
 
 CURVE_POINTS = 41
+#: Of cost, for each unit of ES beyond its bound: more than any ES that trades buy.
+_TOO_MUCH = 1e6
 
 
 def hedge(
@@ -42,10 +44,13 @@ def hedge(
     objective: Literal["es"] = "es",
     level: float = 0.975,
     cost_weight: float = 1.0,
+    max_es: float | None = None,
     impact: Mapping[str, DecayingImpact] | None = None,
     recent: pd.DataFrame | None = None,
 ) -> HedgePlan:
     """Whole lots of futures, spot or options that minimise ES after the trades plus the cost of making them now.
+
+    Or, with `max_es`, the cheapest whole lots that bring ES down to it.
 
     Both are convex: ES in the quantities (Rockafellar and Uryasev 2000), the
     cost since a book's levels get worse. ES is exact on the scenario vectors, never approximated by Greeks.
@@ -65,6 +70,9 @@ def hedge(
         Confidence.
     cost_weight
         lambda: what is minimised is ES + lambda * cost.
+    max_es
+        Bound of ES after the trades with their cost in it (`plan.es_target`): what is minimised is then cost alone, and
+        nothing is traded where the bound holds already.
     impact
         By symbol, how the impact G of own trades decays (`qflib.hedging.decaying_impact`). A trade of q contracts pays
         q^2 (G(0) - G(horizon)) / 2 beside the walk, `plan.impact_cost`. A `size` fitted to all that the price moves by,
@@ -84,7 +92,8 @@ def hedge(
     Raises
     ------
     InputError
-        If there is no instrument, one has no book or stands twice, or objective, level or cost_weight is out of range.
+        If there is no instrument, one has no book or stands twice, or objective, level, cost_weight or max_es is out of
+        range; or if no whole lots come to max_es.
     UnknownInstrumentError, DataError
         As `Portfolio.scenario_pnl`.
 
@@ -113,6 +122,8 @@ def hedge(
         raise InputError(f"objective is {objective!r}; expected 'es'")
     if not (math.isfinite(cost_weight) and cost_weight >= 0):
         raise InputError(f"cost_weight is {cost_weight}; expected a number from 0")
+    if max_es is not None and not (math.isfinite(max_es) and cost_weight == 1.0):
+        raise InputError(f"max_es is {max_es} and cost_weight {cost_weight}; give a finite bound, and no cost_weight")
     confidence = frozen(levels_of(level)[:1])
     legs = legs_of(pf, market, scen, instruments, books, impact, recent)
     base: F8 = np.asarray(pf.scenario_pnl(market, scen), np.float64) - decay_of(pf, market, scen, impact, recent)
@@ -138,7 +149,12 @@ def hedge(
         es, cost = parts(lots)
         return es + cost
 
-    best, bound, ideal = _best(target, base, legs, float(confidence[0]), cost_weight)
+    if max_es is None:
+        best, bound, ideal = _best(target, base, legs, float(confidence[0]), cost_weight)
+        gap = target(best) - bound
+    else:
+        best, bound, ideal = _within(told, lambda n: parts(n)[1], base, legs, float(confidence[0]), max_es)
+        gap = parts(best)[1] - bound
     trades = pd.DataFrame(
         {
             "instrument": [leg.symbol for leg in legs],
@@ -158,7 +174,7 @@ def hedge(
         level=float(confidence[0]),
         currency=pf.currency,
         curve=pd.concat([_curve(leg, i, best, told) for i, leg in enumerate(legs)], ignore_index=True),
-        gap=max(target(best) - bound, 0.0),
+        gap=max(gap, 0.0),
         ideal=pd.Series([y * leg.lot for leg, y in zip(legs, ideal, strict=True)], list(instruments), name="qty"),
         lots=pd.Series([leg.lot for leg in legs], list(instruments), name="lot"),
         impact_cost=sum(leg.cost(n) - leg.trade(n)[0] for leg, n in zip(legs, best, strict=True)),
@@ -178,6 +194,40 @@ def _best(
     starts = [min(corners, key=target), (0,) * len(legs)] if len(legs) <= 8 else [tuple(round(y) for y in ideal)]
     found = min((descend(target, len(legs), start=s) for s in starts), key=target)
     return found, free.bound, ideal
+
+
+def _within(
+    told: Callable[[Lots], float], cost: Callable[[Lots], float], base: F8, legs: list[Leg], level: float, most: float
+) -> tuple[Lots, float, tuple[float, ...]]:
+    """The cheapest whole lots whose ES and cost are `most` at most; and as `_best`, of the cost."""
+    none: Lots = (0,) * len(legs)
+    if told(none) <= most:
+        return none, 0.0, (0.0,) * len(legs)
+    if len(legs) == 1:  # cost rises away from none, and ES with it falls until its least: the first lots that do
+        enough = descend(told, 1)[0]
+        if told((enough,)) <= most:
+            too_few, sign = 0, int(math.copysign(1, enough))
+            while abs(enough) - abs(too_few) > 1:
+                middle = sign * ((abs(enough) + abs(too_few)) // 2)
+                too_few, enough = (too_few, middle) if told((middle,)) <= most else (middle, enough)
+            return (enough,), cost((enough,)), (float(enough),)
+        best: Lots = (enough,)
+    else:
+        free = least_cost(base, legs, level, most)
+
+        def penalised(lots: Lots) -> float:
+            return cost(lots) + _TOO_MUCH * max(told(lots) - most, 0.0)
+
+        corners = itertools.product(*((math.floor(y), math.ceil(y)) for y in free.lots.tolist()))
+        rounded: Lots = tuple(round(y) for y in free.lots.tolist())
+        starts = [min(corners, key=penalised) if len(legs) <= 8 else rounded, none]
+        best = min((descend(penalised, len(legs), start=s) for s in starts), key=penalised)
+        if told(best) <= most:
+            return best, free.bound, tuple(free.lots.tolist())
+    raise InputError(
+        f"the least ES with cost that was found is {told(best):,.6g}, at {best} lots, and max_es {most:,.6g}; give a "
+        f"higher one"
+    )
 
 
 def _curve(leg: Leg, i: int, best: Lots, target: Callable[[Lots], float]) -> pd.DataFrame:

@@ -197,3 +197,8 @@ def es_streams(states: F8, pnl: F8, es: F8, var: F8) -> None:
     """
     for i in range(len(states)):
         es_roll(states[i], pnl[i : i + 1], es[i : i + 1], var[i : i + 1])
+
+
+def es_held(states: F8) -> NDArray[np.int64]:
+    """Values in each window, (streams,), of states as `es_streams` takes them."""
+    return states[:, _N].astype(np.int64)

@@ -24,6 +24,7 @@ from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
 from qflib.records.risk_tables import (
     COMPONENTS,
+    EVIDENCE,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -73,6 +74,7 @@ __all__ = [
     "CONTROLS",
     "DEAD",
     "DEPTH",
+    "EVIDENCE",
     "EXECUTIONS",
     "EXPLAIN",
     "EXPOSURE",

@@ -169,8 +169,32 @@ ROLLING = Table(
         C("period_ns", "i64", 10),
         C("forecast_es", "f64", 11, "of the same period, made at its start; NaN: none"),
         C("forecast_var", "f64", 12),
+        C("decay", "f64", 13, "weight of an outcome as a share of the next one's, in es_weighted; 0: none was made"),
+        C("es_weighted", "f64", 14, "exponentially weighted, over the window"),
+        C("var_weighted", "f64", 15),
     ),
     "Rolling expected shortfall of outcomes.",
+)
+EVIDENCE = Table(
+    "Evidence",
+    (
+        C("portfolio", "text", 1),
+        C("level", "f64", 2),
+        C("measure", "text", 3, "es or var"),
+        C("betting", "text", 4, "constant, gree, grel or grem"),
+        C("n", "u64", 5, "forecasts tested so far"),
+        C("e", "f64", 6, "the newest e-value; infinite where a loss was held impossible"),
+        C("log_e", "f64", 7, "logarithm of the e-process: evidence that forecasts are too small"),
+        C("log_e_max", "f64", 8, "its maximum so far, whose inverse exponential is a p-value"),
+        C("alarm", "u32", 9, "greatest of 2, 5 and 10 that the e-process has ever passed; 0: none"),
+        C("alarm_ns", "i64", 10, "market time at which it first passed it; 0: never"),
+        C("pnl", "f64", 11, "the newest hypothetical outcome"),
+        C("forecast_es", "f64", 12, "of the same period, made at its start; NaN: none, and no test"),
+        C("forecast_var", "f64", 13),
+        C("time_ns", "i64", 14),
+        C("period_ns", "i64", 15),
+    ),
+    "Evidence against forecasts of ES and VaR, by the e-backtest; a row a level, measure and betting.",
 )
 COMPONENTS = Table(
     "Components",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from qflib.records.risk_tables import (
     COMPONENTS,
+    EVIDENCE,
     EXPLAIN,
     EXPOSURE,
     GREEKS,
@@ -375,6 +376,7 @@ ANALYTICS = Record(
         ("orders", ORDERS, 5),
         ("places", PLACES, 6),
         ("components", COMPONENTS, 8),
+        ("evidence", EVIDENCE, 7),
         ("values", VALUES, 9),
     ),
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.kernels.e_backtest import ALARMS, BET, BETTINGS, MEASURES
 from qflib.shortfall import es_regression, es_tests, pit_tests
 from qflib.shortfall.coverage import (
     Outcome,
@@ -20,10 +21,16 @@ from qflib.shortfall.coverage import (
     kupiec,
     traffic_light,
 )
+from qflib.shortfall.critical import NullValue, null_values, z3_null
+from qflib.shortfall.e_backtest import EBacktest
 from qflib.shortfall.horizon import horizon_ns
 from qflib.shortfall.inputs import levels_of
 
 F8 = NDArray[np.float64]
+Betting = Literal["constant", "gree", "grel", "grem"]
+
+_SIMULATED = ("acerbi_szekely_z1", "acerbi_szekely_z2", "minimally_biased_rel")
+_LAWS = {"normal": "outcomes normal", "student_t": "outcomes Student t({df:g})"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +43,8 @@ class BacktestResult:
         Index `test` (with `level` above it, where forecasts have several); columns `statistic`, `p_value`, `note`.
         A NaN statistic has its reason in `note`; a NaN p-value belongs to a score or a figure without one.
     path
-        Columns time, level, outcome, var, es, hit, log_e: the log of the running e-process.
+        Columns time, level, outcome, var, es, hit; the log of the e-process chosen, log_e, and of each measure and
+        betting, as log_es_gree.
     n_dropped
         Rows left out: the outcome is not known yet, there is no forecast (NaN), or no position (all three are 0).
     """
@@ -51,7 +59,7 @@ class BacktestResult:
         return self.table
 
     def plot(self) -> Any:
-        """Outcomes with −VaR and −ES, and the running e-process with its alarms at 2, 5 and 10."""
+        """Outcomes with −VaR and −ES, and the e-processes of ES with their alarms at 2, 5 and 10."""
         import holoviews as hv
         import hvplot.pandas  # noqa: F401  (loads HoloViews' Bokeh backend)
         from bokeh.models import NumeralTickFormatter
@@ -69,8 +77,10 @@ class BacktestResult:
                 outcomes.append(line.opts(line_dash=dash, line_width=2))
             dots = hv.Scatter((hits["time"].to_numpy(), hits["outcome"].to_numpy()), "UTC", "P&L")
             outcomes.append(dots.relabel(f"beyond VaR {level:.1%}").opts(color="#c1272d", size=5))
-            process.append(hv.Curve((at, rows["log_e"].to_numpy()), "UTC", "log e", label=f"{level:.1%}"))
-        alarms = [hv.HLine(math.log(a)).opts(color="gray", line_dash="dashed", line_width=1) for a in (2, 5, 10)]
+            for b in BETTINGS:
+                made = hv.Curve((at, rows[f"log_es_{b}"].to_numpy()), "UTC", "log M", label=f"{b} {level:.1%}")
+                process.append(made.opts(line_width=1.5))
+        alarms = [hv.HLine(math.log(a)).opts(color="gray", line_dash="dashed", line_width=1) for a in ALARMS]
         shared = {"width": 900, "legend_position": "right", "show_grid": True}
         top = hv.Overlay(outcomes).opts(
             title="Outcomes with -VaR and -ES",
@@ -78,7 +88,9 @@ class BacktestResult:
             yformatter=NumeralTickFormatter(format="0,0.[0000]"),
             **shared,
         )
-        low = hv.Overlay([*process, *alarms]).opts(title="log e-process; alarms at 2, 5, 10", height=240, **shared)
+        low = hv.Overlay([*process, *alarms]).opts(
+            title="Evidence against ES (log of the e-process); alarms at 2, 5, 10", height=240, **shared
+        )
         return (top + low).cols(1)
 
     def __repr__(self) -> str:
@@ -100,7 +112,9 @@ def backtest(
     horizon: str | pd.Timedelta | None = None,
     *,
     level: float = 0.975,
-    betting: float = 0.025,
+    betting: Betting | float = "constant",
+    null: Literal["normal", "student_t"] | None = "normal",
+    df: float | None = None,
     dq_lags: int = 4,
     regressions: bool = True,
 ) -> BacktestResult:
@@ -124,7 +138,13 @@ def backtest(
     level
         Confidence, where there is no column `level`.
     betting
-        λ of the e-process, constant, in [0, 1).
+        Of the e-process that `e_backtest_log` tells of: "constant" (λ = 0.025), "gree", "grel" or "grem" (explained in
+        `qflib.kernels.e_backtest`), or a constant λ in [0, 1). All are in the table, ES and VaR, with the inverse of
+        their maximum as the p-value: it holds whenever one looks.
+    null, df
+        Law of outcomes, of location 0 and each forecast's own scale, by which Z1, Z2 and the relative minimally biased
+        test get simulated p-values, their notes the 5 % critical values: "normal", or "student_t" with df degrees of
+        freedom, above 1. None: no p-values. Z3 needs no law.
     dq_lags
         Lags of the exceedances in the dynamic quantile test.
     regressions
@@ -155,8 +175,8 @@ def backtest(
     np.True_
     """
     known, dropped = _checked(forecasts, horizon)
-    if not 0.0 <= betting < 1.0 or dq_lags < 1:
-        raise InputError(f"betting is {betting} and dq_lags {dq_lags}; expected betting in [0, 1) and a lag at least")
+    if dq_lags < 1:
+        raise InputError(f"dq_lags is {dq_lags}; expected a lag at least")
     groups: list[tuple[Any, pd.DataFrame]] = [(level, known)]
     if "level" in known:
         groups = list(known.groupby("level", sort=True))
@@ -165,11 +185,12 @@ def backtest(
         confidence = float(levels_of(c)[0])
         x, var, es = (rows[name].to_numpy(np.float64) for name in ("outcome", "var", "es"))
         sigma = rows["sigma"].to_numpy(np.float64) if "sigma" in rows else None
-        tests = figures(x, var, es, confidence, sigma=sigma, betting=betting, dq_lags=dq_lags)
+        log_e = evidence(x, var, es, confidence, betting)
+        tests = figures(x, var, es, confidence, sigma=sigma, betting=betting, dq_lags=dq_lags, null=null, df=df)
         if regressions:
             tests |= by_regression(x, var, es, 1.0 - confidence)
         if "pit" in rows:
-            tests |= by_rank(rows["pit"].to_numpy(np.float64), 1.0 - confidence)
+            tests |= by_rank(rows["pit"].to_numpy(np.float64), 1.0 - confidence, null=null is not None)
         tables.append(
             pd.DataFrame(
                 [(o.statistic, o.p_value, o.note) for o in tests.values()],
@@ -178,7 +199,8 @@ def backtest(
             )
         )
         path = rows[["time", "outcome", "var", "es"]].assign(level=confidence, hit=x < -var)
-        paths.append(path.assign(log_e=es_tests.e_process(x, var, es, 1.0 - confidence, betting)))
+        by_name = {f"log_{m}_{b}": v for (m, b), v in log_e.items()}
+        paths.append(path.assign(log_e=log_e["es", _name(betting)], **by_name))
     table = tables[0] if "level" not in known else pd.concat(dict(zip((c for c, _ in groups), tables, strict=True)))
     if "level" in known:
         table.index.names = ["level", "test"]
@@ -186,7 +208,16 @@ def backtest(
 
 
 def figures(
-    x: F8, var: F8, es: F8, level: float, *, sigma: F8 | None = None, betting: float = 0.025, dq_lags: int = 4
+    x: F8,
+    var: F8,
+    es: F8,
+    level: float,
+    *,
+    sigma: F8 | None = None,
+    betting: Betting | float = "constant",
+    dq_lags: int = 4,
+    null: str | None = None,
+    df: float | None = None,
 ) -> dict[str, Outcome]:
     """The tests by name, of arrays (n,): P&L, and VaR and ES as positive losses."""
     a, hits = 1.0 - level, x < -var
@@ -194,7 +225,8 @@ def figures(
     pof, independence = kupiec(n, count, level), christoffersen(hits)
     both = pof.statistic + independence.statistic
     light = traffic_light(n, count, level)
-    log_e = es_tests.e_process(x, var, es, a, betting)
+    log_e = evidence(x, var, es, level, betting)
+    chosen = log_e["es", _name(betting)]
     made = {
         "exceedances": Outcome(float(count), math.nan, f"{n * a:.1f} expected of {n}"),
         "traffic_light": Outcome(light.cum_pct, math.nan, f"{light.zone}: cumulative probability, per cent"),
@@ -212,12 +244,17 @@ def figures(
         "mcneil_frey_bootstrap": es_tests.mcneil_frey_bootstrap(x, var, es),
         "nolde_ziegel": es_tests.nolde_ziegel(x, var, es, a),
         "nolde_ziegel_one_sided": es_tests.nolde_ziegel_one_sided(x, var, es, a),
-        "e_backtest_log": Outcome(float(log_e[-1]), math.nan, "log of the e-process at the end"),
-        "e_backtest_log_max": Outcome(float(log_e.max()), math.nan, _alarm(float(log_e.max()))),
+        "e_backtest_log": Outcome(float(chosen[-1]), math.nan, "log of the e-process at the end"),
+        "e_backtest_log_max": Outcome(float(chosen.max()), _inverse(chosen), _alarm(chosen)),
         "fz0": es_tests.fissler_ziegel(x, var, es, a),
         "asymmetric_laplace": es_tests.asymmetric_laplace(x, var, es, a),
         "tick_loss": es_tests.tick_loss(x, var, a),
     }
+    made |= {f"e_backtest_{m}_{b}": Outcome(float(v[-1]), _inverse(v), _alarm(v)) for (m, b), v in log_e.items()}
+    if null is not None:
+        one, two, gap = (made[name].statistic for name in _SIMULATED)
+        for name, value in zip(_SIMULATED, null_values((one, two, gap), n, level, null, df), strict=True):
+            made[name] = _judged(made[name], value, _LAWS[null].format(df=df))
     if sigma is not None:
         made["mcneil_frey_standardised"] = es_tests.mcneil_frey(x, var, es, sigma)
         made["mcneil_frey_standardised_bootstrap"] = es_tests.mcneil_frey_bootstrap(x, var, es, sigma)
@@ -235,19 +272,47 @@ def by_regression(x: F8, var: F8, es: F8, alpha: float) -> dict[str, Outcome]:
     }
 
 
-def by_rank(u: F8, alpha: float) -> dict[str, Outcome]:
+def by_rank(u: F8, alpha: float, *, null: bool = True) -> dict[str, Outcome]:
     """The tests that need the outcomes' probabilities in their forecasts, by name."""
+    z3 = pit_tests.acerbi_szekely_z3(u, alpha)
     return {
-        "acerbi_szekely_z3": pit_tests.acerbi_szekely_z3(u, alpha),
+        "acerbi_szekely_z3": _judged(z3, z3_null(z3.statistic, len(u), 1.0 - alpha), "uniform ranks") if null else z3,
         "costanzino_curran": pit_tests.costanzino_curran(u, alpha),
         "du_escanciano": pit_tests.du_escanciano(u, alpha),
         "du_escanciano_conditional": pit_tests.du_escanciano_conditional(u, alpha),
     }
 
 
-def _alarm(log_e: float) -> str:
-    passed = [b for b in (10, 5, 2) if log_e >= math.log(b)]
-    return f"alarm at {passed[0]}" if passed else "no alarm (2, 5, 10)"
+def evidence(x: F8, var: F8, es: F8, level: float, betting: Betting | float = "constant") -> dict[tuple[str, str], F8]:
+    """Log M after each forecast, (n,), by measure and betting; a number is the constant bet."""
+    bet = BET if isinstance(betting, str) else float(betting)
+    if _name(betting) not in BETTINGS or not 0.0 <= bet < 1.0:
+        raise InputError(f"betting is {betting!r}; expected a number in [0, 1), or {', '.join(BETTINGS)}")
+    _, _, log_e = EBacktest(level, bet=bet).roll(x, var, es)
+    return {(m, b): log_e[:, i, k] for i, m in enumerate(MEASURES) for k, b in enumerate(BETTINGS)}
+
+
+def _name(betting: Betting | float) -> str:
+    return betting if isinstance(betting, str) else "constant"
+
+
+def _inverse(log_e: F8) -> float:
+    """1 / sup M, a p-value by Ville's inequality."""
+    return min(1.0, math.exp(-float(log_e.max())))
+
+
+def _alarm(log_e: F8) -> str:
+    passed = [b for b in reversed(ALARMS) if float(log_e.max()) >= math.log(b)]
+    if not passed:
+        return "no alarm (2, 5, 10)"
+    first = int(np.argmax(log_e >= math.log(passed[0]))) + 1
+    return f"alarm at {passed[0]}, first at forecast {first:,}"
+
+
+def _judged(made: Outcome, null: NullValue, law: str) -> Outcome:
+    if math.isnan(made.statistic) or math.isnan(null.p):
+        return made
+    return Outcome(made.statistic, null.p, f"5 % critical value {null.five_pct:.3g}, {law}")
 
 
 def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tuple[pd.DataFrame, int]:
@@ -267,7 +332,8 @@ def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tup
         )
         if not np.isfinite(values).all() or outside:
             raise InputError(f"column {name!r} holds values that are NaN, infinite or out of range; mend or drop them")
-    if not (wrong := known[known["es"] < known["var"]]).empty:
+    # ES is a sum, VaR is none: rounding may leave it a little below
+    if not (wrong := known[known["es"] < known["var"] - 1e-12 * known["var"].abs()]).empty:
         raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")
     if not (wrong := known[known["es"] == 0]).empty:
         raise InputError(f"row {wrong.index[0]} has es 0 and an outcome; tests divide by es: drop the row")

@@ -1,4 +1,4 @@
-"""Joint draws of a multivariate Student t fitted to moves."""
+"""Joint draws of a multivariate normal or Student t fitted to moves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qflib.errors import InputError
 F8 = NDArray[np.float64]
 
 
-def student_t_draws(moves: F8, n: int, seed: int) -> F8:
+def student_t_draws(moves: F8, n: int, seed: int, df: float | None = None) -> F8:
     """Draws with the covariance and the tail thickness of moves, centred on zero.
 
     x = √((ν − 2) / W) L z with L Lᵀ the covariance, z standard normal, W chi-squared of ν degrees of freedom, one W
@@ -27,6 +27,8 @@ def student_t_draws(moves: F8, n: int, seed: int) -> F8:
         How many draws.
     seed
         Of NumPy's PCG64.
+    df
+        ν, above 2; infinite: normal draws. None: from the kurtosis.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def student_t_draws(moves: F8, n: int, seed: int) -> F8:
     Raises
     ------
     InputError
-        If there are fewer than two moves.
+        If there are fewer than two moves, or df is 2 or less.
 
     Notes
     -----
@@ -53,21 +55,27 @@ def student_t_draws(moves: F8, n: int, seed: int) -> F8:
     rows, d = moves.shape
     if rows < 2:
         raise InputError(f"{rows} moves fit no covariance; give a history of 3 rows at least")
+    if df is not None and not df > 2.0:
+        raise InputError(f"df is {df}; expected more than 2, so that there is a covariance")
     centred = moves - moves.mean(axis=0)
     covariance = np.empty((d, d))
     for i in range(d):
         for j in range(i + 1):
             covariance[i, j] = covariance[j, i] = np.sum(centred[:, i] * centred[:, j]) / (rows - 1)
-    root = _cholesky(covariance)
-    nu = _degrees_of_freedom(centred)
+    nu = _degrees_of_freedom(centred) if df is None else df
     rng = np.random.Generator(np.random.PCG64(seed))
-    z = rng.standard_normal((n, d))
-    mixing = np.sqrt((nu - 2.0) / rng.chisquare(nu, n))
-    out = np.zeros((n, d))
-    for i in range(d):
+    out = correlated(cholesky(covariance), rng.standard_normal((n, d)))
+    if np.isfinite(nu):
+        out *= np.sqrt((nu - 2.0) / rng.chisquare(nu, n))[:, None]
+    return out
+
+
+def correlated(root: F8, z: F8) -> F8:
+    """Rows of z times the root's transpose, summed in a fixed order."""
+    out = np.zeros(z.shape)
+    for i in range(len(root)):
         for j in range(i + 1):
             out[:, i] += root[i, j] * z[:, j]
-        out[:, i] *= mixing
     return out
 
 
@@ -80,7 +88,7 @@ def _degrees_of_freedom(centred: F8) -> float:
     return min(max(4.0 + 6.0 / kurtosis, 4.5), 50.0) if kurtosis > 0 else 50.0
 
 
-def _cholesky(a: F8) -> F8:
+def cholesky(a: F8) -> F8:
     """Lower Cholesky root; a column that others explain wholly (pivot below 1e-12 of its variance) adds nothing."""
     d = len(a)
     root = np.zeros((d, d))

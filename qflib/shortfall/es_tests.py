@@ -17,6 +17,7 @@ from qflib.shortfall.scores import fz0, laplace, tick
 
 F8 = NDArray[np.float64]
 
+_LAW = "critical values depend on the law of outcomes"
 _NO_SCORE = Outcome(math.nan, math.nan, "needs es above 0 throughout")
 
 
@@ -28,7 +29,7 @@ def acerbi_szekely_z1(x: F8, var: F8, es: F8) -> Outcome:
     hits = x < -var
     if not hits.any():
         return Outcome(math.nan, math.nan, "no exceedance")
-    return Outcome(float(np.mean(x[hits] / es[hits])) + 1.0, math.nan, "critical values depend on the forecast's law")
+    return Outcome(float(np.mean(x[hits] / es[hits])) + 1.0, math.nan, _LAW)
 
 
 def acerbi_szekely_z2(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
@@ -39,7 +40,7 @@ def acerbi_szekely_z2(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
     """
     hits = x < -var
     z = float(np.sum(x[hits] / es[hits])) / (len(x) * alpha) + 1.0
-    return Outcome(z, math.nan, "5 % critical value at n = 250, level 0.975: -0.70")
+    return Outcome(z, math.nan, _LAW)
 
 
 def minimally_biased(x: F8, var: F8, es: F8, alpha: float, *, relative: bool) -> Outcome:
@@ -49,7 +50,7 @@ def minimally_biased(x: F8, var: F8, es: F8, alpha: float, *, relative: bool) ->
     order only.
     """
     gap = es - var - np.maximum(-var - x, 0.0) / alpha
-    return Outcome(float(np.mean(gap / es if relative else gap)), math.nan, "0 expected")
+    return Outcome(float(np.mean(gap / es if relative else gap)), math.nan, "0 expected; " + _LAW)
 
 
 def fissler_ziegel(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
@@ -159,21 +160,3 @@ def _calibrated(hits: NDArray[np.bool_], v: F8) -> Outcome:
         return Outcome(math.nan, math.nan, "too few exceedances")
     statistic = len(v) * float(mean @ np.linalg.solve(spread, mean))
     return Outcome(statistic, float(special.chdtrc(rank, statistic)))
-
-
-def e_process(x: F8, var: F8, es: F8, alpha: float, betting: float) -> F8:
-    """Log of the running e-process: evidence against forecasts that are too small, valid at every moment.
-
-    Wang, Wang and Ziegel (2022), E-backtesting, arXiv 2209.00991, equations 2 and 7: with loss L, the e-statistic is
-    (L − var)₊ / (α (es − var)), and Mₜ = Π (1 − λ + λ e). Under adequate forecasts P(sup M ≥ b) ≤ 1/b: log M above
-    log 10 is strong evidence. A loss beyond a VaR that equals the ES is an infinite e-value; λ is constant.
-
-    Returns
-    -------
-    (n,) log Mₜ
-    """
-    beyond = np.maximum(-x - var, 0.0)
-    room = alpha * (es - var)
-    with np.errstate(divide="ignore"):
-        e = np.divide(beyond, room, out=np.zeros_like(beyond), where=beyond > 0)
-    return np.asarray(np.cumsum(np.log(1.0 - betting + betting * e)), np.float64)

@@ -65,3 +65,18 @@ def levels_of(level: float | Sequence[float] | F8) -> F8:
     levels = levels.copy()
     levels.setflags(write=False)
     return levels
+
+
+def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of m columns: given, a DataFrame's, or their numbers.
+
+    Raises
+    ------
+    InputError
+        If they are not m.
+    """
+    given = names if names is not None else x.columns if isinstance(x, pd.DataFrame) else range(m)
+    labels = tuple(str(c) for c in given)
+    if len(labels) != m:
+        raise InputError(f"names are {len(labels)} for {m} columns; give one each")
+    return labels

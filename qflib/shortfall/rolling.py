@@ -25,7 +25,7 @@ _ROOM = 256
 
 
 def rolling_es(
-    x: ArrayLike | pd.Series[Any],
+    x: ArrayLike | pd.Series[Any] | pd.DataFrame,
     window: int | str | pd.Timedelta | None = None,
     level: float | Sequence[float] = 0.975,
     *,
@@ -34,12 +34,12 @@ def rolling_es(
     decay: float | None = None,
     half_life: str | pd.Timedelta | None = None,
 ) -> pd.DataFrame:
-    """Exact expected shortfall and VaR of the last values, at every step.
+    """Exact expected shortfall and VaR of the last values, at every step; exponentially weighted by `decay`.
 
     Parameters
     ----------
     x
-        (n,); a Series keeps its index.
+        (n,); a Series keeps its index; a DataFrame is a stream a column.
     window
         Values that count, or a span of time ("5min": (t - span, t]), for which x is a Series by tz-aware time. With
         decay or half_life it may be left out: values then count until their weight is lost in rounding.
@@ -57,8 +57,9 @@ def rolling_es(
     Returns
     -------
     DataFrame
-        (n,) columns `es`, `var`, positive losses; of several levels, under each figure a column a level. Without
-        weights they are the same bits as `expected_shortfall` of each window, with them within 1e-12.
+        (n,) columns `es`, `var`, positive losses; of several levels, under each figure a column a level; of a
+        DataFrame these under the name of each of its columns. Without weights they are the same bits as
+        `expected_shortfall` of each window, with them within 1e-12; so they are still after 10⁸ updates.
 
     Raises
     ------
@@ -78,6 +79,16 @@ def rolling_es(
     >>> rolling_es([-3.0, 1.0, -2.0, 0.0], decay=0.5, level=0.5, kind="pnl").es.round(6).tolist()
     [3.0, 1.666667, 2.285714, 1.466667]
     """
+    if isinstance(x, pd.DataFrame):
+        each = [
+            rolling_es(
+                x.iloc[:, i], window, level, kind=kind, min_periods=min_periods, decay=decay, half_life=half_life
+            )
+            for i in range(x.shape[1])
+        ]
+        if not each:
+            raise InputError("x has no columns; give a stream a column")
+        return pd.concat(each, axis=1, keys=x.columns)
     pnl = pnl_of(x, kind)
     stream = RollingES(window, level, decay=decay, half_life=half_life)
     es, var = stream.roll(pnl, _times(x) if stream.by_time else None)
@@ -92,7 +103,7 @@ def rolling_es(
 
 
 class RollingES:
-    """The same for a stream: its state is one array.
+    """The same for a stream: its state is one array. Of many streams that step together: `RollingESPanel`.
 
     Parameters
     ----------

@@ -15,7 +15,10 @@ from qflib.shortfall import ScenarioSet
 from qflib.views.ring import Ring
 
 _ROLLING: Table = BY_KIND["analytics"].by_name["rolling"]
-_OUTCOMES = 20_000  # of a portfolio
+_EVIDENCE: Table = BY_KIND["analytics"].by_name["evidence"]
+_OUTCOMES = 20_000  # rows of a portfolio
+_PROOFS = 40_000
+_MOST_ROWS = 200  # of a period: eight a level
 _SETS = 2  # the set in force, and the one that comes in
 
 
@@ -31,6 +34,7 @@ class ShortfallView:
 
     def __init__(self) -> None:
         self._rolling: dict[str, Ring] = {}
+        self._evidence: dict[str, Ring] = {}
         self._chunks: dict[str, dict[int, tuple[Any, Any]]] = {}
         self._complete: str | None = None
         self._set: ScenarioSet | None = None
@@ -68,7 +72,7 @@ class ShortfallView:
         -------
         DataFrame
             Index `time`; pnl, forecast_var, forecast_es, exceeded (the loss was greater than the VaR forecast), and
-            the rolling var and es of `n` outcomes.
+            the rolling var and es of `n` outcomes; var_weighted and es_weighted, exponentially (NaN: not made).
         """
         ring = self._rolling.get(portfolio)
         rows = np.zeros(0, _ROLLING.dtype) if ring is None else ring.last()
@@ -78,13 +82,46 @@ class ShortfallView:
         index = pd.DatetimeIndex(rows["time_ns"].astype("M8[ns]"), tz="UTC", name="time")
         made = pd.DataFrame({n: rows[n] for n in ("pnl", "forecast_var", "forecast_es", "var", "es", "n")}, index=index)
         made["exceeded"] = -made["pnl"] > made["forecast_var"]
+        for name in ("var_weighted", "es_weighted"):
+            made[name] = np.where(rows["decay"] > 0, rows[name], np.nan)
         return made
 
+    def evidence(self, portfolio: str, *, periods: int | None = None) -> pd.DataFrame:
+        """The e-backtest of those forecasts as it went on.
+
+        Parameters
+        ----------
+        portfolio
+            Whose.
+        periods
+            The newest so many; None: all that are kept.
+
+        Returns
+        -------
+        DataFrame
+            Index `time`; columns as in `Run.evidence`, a row a period, level, measure and betting.
+        """
+        ring = self._evidence.get(portfolio)
+        newest = np.zeros(0, _EVIDENCE.dtype) if ring is None else ring.last(_MOST_ROWS)
+        if ring is not None and len(newest):
+            each = int((newest["time_ns"] == newest["time_ns"][-1]).sum())  # rows of a period
+            newest = ring.last(None if periods is None else each * periods)
+        texts = {c.name for c in _EVIDENCE.columns if c.type == "text"}
+        names = [c.name for c in _EVIDENCE.columns if c.name != "time_ns"]
+        data = {n: np.char.decode(newest[n], "utf-8").astype(object) if n in texts else newest[n] for n in names}
+        index = pd.DatetimeIndex(newest["time_ns"].astype("M8[ns]"), tz="UTC", name="time")
+        return pd.DataFrame(data, index=index)
+
     def take_rolling(self, batch: Batch, portfolio: str) -> None:
-        """Fold the rolling figures of an AnalyticsBatch in. The reader alone calls it."""
+        """Fold the rolling figures and the evidence of an AnalyticsBatch in. The reader alone calls it."""
         if len(batch.rolling.level):
             self._rolling.setdefault(portfolio, Ring(_ROLLING.dtype, _OUTCOMES)).extend(
                 _ROLLING.to_struct(batch.rolling)
+            )
+
+        if len(batch.evidence.level):
+            self._evidence.setdefault(portfolio, Ring(_EVIDENCE.dtype, _PROOFS)).extend(
+                _EVIDENCE.to_struct(batch.evidence)
             )
 
     def take_controls(self, batch: Batch) -> None:

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 import qflib as qf
+from qflib.records import EVIDENCE
 from tests.browser.conftest import turn
 from tests.browser.desk_up import Up, answered, positions, wait
 
@@ -221,8 +222,15 @@ def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Cli
         assert len(caused) >= 4
         assert caused["contribution"].agg(math.fsum).to_dict() == caused["es"].first().to_dict()
         assert set(caused["es"].first()) <= set(live.risk("DESK1", last="10min")["es_current"])
+        evidence = live.evidence(last="10min")
+        assert evidence.columns.tolist() == EVIDENCE_COLUMNS
+        assert set(evidence.index) <= set(outcomes.index)
+        assert set(evidence["measure"]) == {"es", "var"}
         trades = _filled(lambda: live.history("orders.executed", instrument="ACME.F", limit=100))
         assert len(trades) <= 100
+
+
+EVIDENCE_COLUMNS = [c.name for c in EVIDENCE.columns if c.name != "time_ns"]
 
 
 def _filled(ask: Callable[[], pd.DataFrame]) -> pd.DataFrame:

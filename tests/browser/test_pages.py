@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from io import BytesIO
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from dashboards.pages.risk_evidence import _money, alarms_of
 from dashboards.pages.risk_pictures import Pictures
+from qflib.kernels.e_backtest import BETTINGS
 from qflib.records import ExecType
 from qflib.records.topics import RISK_METRICS
 from tests.browser.conftest import Visit, turn
@@ -22,7 +25,20 @@ from tests.browser.running import Running
 
 PAGES = {
     "market": ("strip", "heat", "ladder", "price", "chain"),
-    "risk": ("bullet", "es", "outcomes", "pnl", "ladder2", "greeks", "hedges", "by_position", "by_greek"),
+    "risk": (
+        "bullet",
+        "es",
+        "outcomes",
+        "pnl",
+        "ladder2",
+        "greeks",
+        "hedges",
+        "by_position",
+        "by_greek",
+        "evidence",
+        "measured",
+        "proof",
+    ),
     "vol": ("vol_choice", "smile", "term", "vol_quotes", "vol_flags"),
     "hedge": ("underlyings", "rehedge", "effect", "band", "frontier", "explain", "held"),
     "orders": ("ticket", "blotter", "fills"),
@@ -31,7 +47,17 @@ PAGES = {
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
-    "risk": ("limit 40,000", "of ES 97.5 % alone", "cash gamma", "GAMA.F", "vol \\ spot", "higher order"),
+    "risk": (
+        "limit 40,000",
+        "of ES 97.5 % alone",
+        "cash gamma",
+        "GAMA.F",
+        "vol \\ spot",
+        "higher order",
+        "alarms",
+        "VaR 99 %",
+        "scenarios'",
+    ),
     "vol": ("bid to ask", "SVI slice", "call bid", "butterfly", "20 Feb 26"),
     "hedge": ("to neutral", "DELT.F", "1 − SSE ratio, ACME", "least ES + cost", "unexplained", "hedge held, contracts"),
     "orders": ("desk-2", "HEDGER", "filled"),
@@ -134,7 +160,7 @@ def test_what_was_painted_in_parts_is_what_is_painted_at_once(visit: Visit, runn
 def test_risks_pictures_show_one_time_and_one_cross_hair(visit: Visit) -> None:
     page = visit.page
     page.keyboard.press("Alt+2")
-    charts = {tile: visit.tile(tile).locator(".chart") for tile in ("es", "outcomes", "pnl")}
+    charts = {tile: visit.tile(tile).locator(".chart") for tile in ("es", "outcomes", "pnl", "evidence", "measured")}
     for chart in charts.values():
         expect(chart).to_have_attribute("data-end", re.compile(r"^\d"))
     expect(charts["es"]).to_have_attribute("data-low", "0")
@@ -200,6 +226,31 @@ def test_hedges_are_as_old_as_the_last_fill(visit: Visit, running: Running) -> N
     expect(visit.tile("hedges")).to_have_attribute("data-seq", str(last.cursor[2]))
     shown = float(visit.tile("hedges").get_attribute("data-age") or "nan")
     assert abs(time.time() - last.cursor[0] / 1e3 - shown) < 2.0
+
+
+def test_evidence_is_told_as_the_views_have_it(visit: Visit, running: Running) -> None:
+    """The alarm in the heading, a row a level and measure, and an e-process that reaches the last outcome's."""
+    visit.page.keyboard.press("Alt+2")
+    running.player.pause()
+    shortfall = running.player.views.shortfall
+    newest = shortfall.evidence("DESK1", periods=1)
+    assert len(newest) == 16
+    expect(visit.tile("proof").locator(".note")).to_have_text(alarms_of(newest))
+    expect(visit.tile("evidence").locator(".note")).to_have_text(re.compile(r"^(no alarm|alarm (2|5|10))$"))
+    rows = visit.tile("proof").locator("tbody tr")
+    expect(rows).to_have_count(4)
+    one = newest[(newest["level"] == 0.975) & (newest["measure"] == "es")].set_index("betting")
+    first = rows.first.locator("td")
+    expect(first.nth(0)).to_have_text("ES 97.5 %")
+    for k, betting in enumerate(BETTINGS, 1):
+        expect(first.nth(k)).to_have_text(_money(one.loc[betting, "log_e"]))
+    expect(first.nth(5)).to_have_text(re.compile(r"^(no alarm|(2|5|10) at \d\d:\d\d:\d\d)$"))
+    chart = visit.tile("evidence").locator(".chart")
+    expect(chart).to_have_attribute("data-high", re.compile(r"^\d"))
+    assert float(chart.get_attribute("data-high") or "nan") >= math.log(10)
+    assert float(chart.get_attribute("data-low") or "nan") <= one["log_e"].min()
+    running.player.pause(False)
+    assert visit.faults == []
 
 
 def test_outcomes_are_as_old_as_their_period(running: Running) -> None:

@@ -53,12 +53,14 @@ def job(day: Day) -> JobRun:
 
 def test_a_day_of_the_history_is_the_run(day: Day) -> None:
     read = day_of(day.state / "up" / "history", DATE)
-    for name in ("risk", "executions", "hedges", "outcomes", "components", "forecasts", "explain", "positions"):
+    names = ("risk", "executions", "hedges", "outcomes", "evidence", "components", "forecasts", "explain", "positions")
+    for name in names:
         got, want = getattr(read.run, name), getattr(day.run, name)
         if name == "executions":
             want = want[want["portfolio"] == "DESK1"]
         if name == "hedges":
             assert len(got)
+        assert len(want), name
         pd.testing.assert_frame_equal(got, want, check_index_type=False, check_freq=False)
     assert read.run.recorder.hedge_orders == len(day.run.hedges) > day.run.hedges["hedge_no"].nunique()
     assert read.scenarios == day.scenarios

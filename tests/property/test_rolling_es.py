@@ -7,15 +7,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from qflib.errors import InputError, StateError
 from qflib.kernels.expected_shortfall import es_var
 from qflib.kernels.rolling_es import es_roll, es_state, es_update
 from qflib.records.schema import frozen
-from qflib.shortfall import RollingES, rolling_es
+from qflib.shortfall import RollingES, RollingESPanel, rolling_es
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "reference"))
 import sample_tail
@@ -90,6 +92,18 @@ def test_the_tail_is_selected_again_when_it_runs_dry(window: int, shape: str) ->
         assert got[k].tobytes() == want.tobytes()
 
 
+def test_a_hundred_million_updates_drift_by_no_bit() -> None:
+    x = frozen(np.random.default_rng(9).standard_t(3, 1_000_000) * np.repeat(np.geomspace(1e-6, 1e6, 100), 10_000))
+    state, es, var, want = es_state(1_000, 0.975), np.empty(len(x)), np.empty(len(x)), np.empty((1, 2))
+    twice = np.concatenate([x, x])
+    for turn in range(100):
+        es_roll(state, x, es, var)
+        for k in (0, 123_456, len(x) - 1):  # the first one's window reaches into the round before
+            held = frozen(twice[len(x) + k - 999 : len(x) + k + 1].copy())
+            es_var(held, frozen(np.array([0.975])), want, np.empty(1_000))
+            assert (es[k], var[k]) == tuple(want[0]) or (k == 0 and turn == 0)
+
+
 def test_a_nan_is_no_outcome() -> None:
     state = es_state(5, 0.9)
     roll(state, [1.0, -2.0, 3.0])
@@ -111,3 +125,36 @@ def test_the_faces_agree() -> None:
         figures = stream.update(v)
         assert k < 49 or figures == (frame["es"][k], frame["var"][k])
     assert rolling_es(-x, 50, 0.95, kind="loss").equals(frame)
+
+
+def test_a_panel_is_its_streams_and_a_frame_its_columns() -> None:
+    x = np.random.default_rng(8).normal(size=(400, 6))
+    panel, streams = RollingESPanel(6, 50, 0.95), [RollingES(50, 0.95) for _ in range(6)]
+    es, var = panel.roll(x[:150])
+    other = RollingESPanel(6, 50, 0.95)
+    other.load(panel.state())
+    for step in x[150:]:
+        es, var = (np.vstack([a, b]) for a, b in zip((es, var), other.update(step), strict=True))
+    frame = rolling_es(pd.DataFrame(x, columns=list("abcdef")), 50, 0.95, kind="pnl", min_periods=1)
+    for j, stream in enumerate(streams):
+        alone = stream.roll(x[:, j].copy())
+        assert es[:, j].tobytes() == alone[0][:, 0].tobytes() == frame["abcdef"[j]]["es"].to_numpy().tobytes()
+        assert var[:, j].tobytes() == alone[1][:, 0].tobytes() == frame["abcdef"[j]]["var"].to_numpy().tobytes()
+        assert other.state()[j].tobytes() == stream.state().tobytes()
+
+
+def test_a_panel_skips_streams_without_an_outcome_and_names_bad_input() -> None:
+    panel = RollingESPanel(2, 3, 0.5)
+    es, _ = panel.update([-1.0, np.nan])
+    assert np.isnan(es).tolist() == [False, True]
+    assert panel.n.tolist() == [1, 0]
+    for bad in ([1.0], [np.inf, 1.0]):
+        with pytest.raises(InputError, match="pnl"):
+            panel.update(bad)
+    with pytest.raises(StateError, match="not of these streams"):
+        panel.load(RollingESPanel(2, 4, 0.5).state())
+    for more in ({"streams": 0}, {"window": 2.5}, {"level": [0.9, 0.95]}):
+        with pytest.raises(InputError, match=r"expected a whole number|has one"):
+            RollingESPanel(**({"streams": 2, "window": 3} | more))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="no columns"):
+        rolling_es(pd.DataFrame(index=range(3)), 2, kind="pnl")

@@ -101,6 +101,23 @@ def test_the_hedging_page_runs() -> None:
     assert made["mean_cost"].idxmax() == "Delta()"
 
 
+def test_the_scenarios_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/scenarios.md"), "scenarios", "exec"), scope)
+    assert list(scope["stressed"].index) == ["crash", "melt-up", "ACME alone"]
+    assert scope["worst"].iloc[0] == pytest.approx(scope["days"].min(), rel=1e-12)
+    assert (scope["fast"] - scope["full"]).abs().max() <= scope["fast"].attrs["max_error"] + 1e-9
+    assert scope["copula"].df > 1.0
+
+
+def test_the_shortfall_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/shortfall.md"), "shortfall", "exec"), scope)
+    assert scope["drawn"].low < scope["es"].es[0] < scope["drawn"].high
+    assert scope["step"].risk == pytest.approx(scope["es"].es[0], rel=1e-9)
+    assert scope["fhs"].es < scope["ten_days"].es
+
+
 def test_the_pricing_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/pricing.md"), "pricing", "exec"), scope)

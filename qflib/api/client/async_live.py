@@ -153,6 +153,10 @@ class AsyncLive:
         """What promoted steps told in the last while, from the history: a column a field."""
         return await self._do(q.figures(step, last))
 
+    async def evidence(self, *, last: str = "1h") -> pd.DataFrame:
+        """The e-backtest of the desk's forecasts as it went on, from the history; columns as in `Run.evidence`."""
+        return await self._do(q.evidence(last))
+
     async def forecasts(self, portfolio: str | None = None, *, last: str = "1h") -> pd.DataFrame:
         """What `qf.backtest` takes: VaR and ES forecast in the last while, each beside its outcome."""
         return await self._do(q.forecasts(portfolio, last))

@@ -98,13 +98,21 @@ def drawn_risk(name: str | None, last: str) -> Asking[pd.DataFrame]:
     return rows
 
 
-def recent(topic: str, table: str, last: str) -> Asking[pd.DataFrame]:
+def recent(topic: str, table: str, last: str, *, raw: bool = False) -> Asking[pd.DataFrame]:
     """Rows of the last while of market time."""
     import pandas as pd
 
     told = yield from report(None)
     start = pd.Timestamp(told["time_ns"], unit="ns", tz="UTC") - _while(last)
-    return (yield from history(topic, table, None, start, None, None, None, "frame", False))  # type: ignore[no-any-return]
+    return (yield from history(topic, table, None, start, None, None, None, "frame", raw))  # type: ignore[no-any-return]
+
+
+def evidence(last: str) -> Asking[pd.DataFrame]:
+    """The e-backtest of the last while, with the columns of `Run.evidence`."""
+    import pandas as pd
+
+    rows = yield from recent("analytics.results", "evidence", last, raw=True)
+    return rows.set_index(pd.DatetimeIndex(rows.index, tz="UTC", name="time"))
 
 
 def figures(step: str | None, last: str) -> Asking[pd.DataFrame]:

@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.cli.bench import RUNS, Row, timed
-from qflib.kernels.rolling_es import es_roll, es_state, es_streams, es_update
-from qflib.shortfall import RollingES, expected_shortfall
+from qflib.kernels.rolling_es import es_roll, es_state, es_update
+from qflib.shortfall import RollingES, RollingESPanel, expected_shortfall
 
 F = NDArray[np.float64]
 _N, _LEVEL = 1_000_000, 0.975
@@ -59,13 +59,12 @@ def rows(peers: bool) -> Iterator[Row]:
     yield Row("worst_update_10000", worst, worst, "ns")
     rolling, values = RollingES(1_000, _LEVEL), series("random", 10_000).tolist()
     yield timed("python_call", lambda: [rolling.update(v) for v in values], per=len(values), unit="ns", of="call")
-    states = np.array([es_state(250, _LEVEL)] * _STREAMS)
+    panel = RollingESPanel(_STREAMS, 250, _LEVEL)
     steps = series("random", _STREAMS * _UPDATES).reshape(_UPDATES, _STREAMS)
-    one, two = np.empty(_STREAMS), np.empty(_STREAMS)
 
     def stream() -> None:
         for step in steps:
-            es_streams(states, step, one, two)
+            panel.update(step)
 
     yield timed("streams_2000", stream, per=steps.size, unit="ns", of="update")
 

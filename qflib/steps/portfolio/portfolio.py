@@ -18,6 +18,7 @@ from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_INCOMING, RISK_METRIC
 from qflib.steps.exposures.quotes import Quotes
 from qflib.steps.exposures.revaluation import terms_of
 from qflib.steps.portfolio.components import Components, Shock
+from qflib.steps.portfolio.evidence import Evidence
 from qflib.steps.portfolio.hedger import Hedge, Hedger
 from qflib.steps.portfolio.outcomes import Outcomes
 from qflib.steps.portfolio.report import Measure, tables
@@ -45,7 +46,9 @@ class PortfolioConfig:
     outcome_ns
         A forecast and its outcome share this horizon.
     window
-        Outcomes in the rolling expected shortfall.
+        Outcomes in the rolling and in the weighted expected shortfall.
+    decay
+        What an outcome weighs as a share of the next one, in the weighted expected shortfall.
     band
         The hedger's no-trade band and its bounds.
     rate, fx, currency
@@ -59,6 +62,7 @@ class PortfolioConfig:
     period_ns: int = 100_000_000
     outcome_ns: int = 60_000_000_000
     window: int = 250
+    decay: float = 0.99
     account: str = "HEDGER"
     dynamics: str = "sticky_strike"
     rate: float = 0.0
@@ -72,7 +76,8 @@ class _Book:
     def __init__(self, instruments: Instruments, config: PortfolioConfig, terms: Terms) -> None:
         self.sums = Sums(instruments.underlyings)
         self.hedger = Hedger(instruments, config.band)
-        self.outcomes = Outcomes(config.levels, config.outcome_ns, config.window)
+        self.outcomes = Outcomes(config.levels, config.outcome_ns, config.window, config.decay)
+        self.evidence = Evidence(config.levels)
         self.components = Components(terms, config.rate, config.outcome_ns)
         self.reported_ns = 0
 
@@ -165,7 +170,8 @@ class Portfolio:
         rolled = book.outcomes.update(name, book.sums, time_ns)
         of_set = {u: shock for (s, u), shock in self._shocks.items() if s == set_id}
         caused = book.components.update(name, book.sums, report["risk"], of_set)
-        told = {"rolling": rolled, "components": caused}
+        proved = None if rolled is None else book.evidence.update(rolled)
+        told = {"rolling": rolled, "evidence": proved, "components": caused}
         if analytics := {k: v for k, v in told.items() if v is not None}:
             out.append(self._out.make(ANALYTICS_RESULTS, name, "analytics", **analytics))
         return out
@@ -232,7 +238,8 @@ class Portfolio:
             out[f"portfolio.{i}.exposures"] = np.concatenate(held) if held else np.zeros(0, np.uint8)
             out[f"portfolio.{i}.lengths"] = np.array([len(h) for h in held], np.int64)
             out[f"portfolio.{i}.sent"] = book.hedger.state()
-            out |= {f"portfolio.{i}.{k}": v for k, v in (book.outcomes.state() | book.components.state()).items()}
+            kept = book.outcomes.state() | book.evidence.state() | book.components.state()
+            out |= {f"portfolio.{i}.{k}": v for k, v in kept.items()}
         out["controls.ids"] = np.array(sorted(self._controls), "S64")
         out["controls.killed"] = put([p for p, _ in sorted(self._killed)])
         out["controls.killed_instruments"] = np.array([i for _, i in sorted(self._killed)], np.int64)
@@ -267,6 +274,7 @@ class Portfolio:
             own = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
             book.outcomes.load(own)
             book.components.load(own)
+            book.evidence.load(own)
         self._controls = set(state["controls.ids"].tolist())
         killed = zip(_names(state["controls.killed"]), state["controls.killed_instruments"].tolist(), strict=True)
         self._killed = set(killed)

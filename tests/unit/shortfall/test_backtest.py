@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 from qflib.errors import InputError
+from qflib.kernels.e_backtest import BETTINGS
 from qflib.shortfall import backtest, kupiec, traffic_light
-from qflib.shortfall.es_tests import e_process
 
 VAR, ES = stats.norm.ppf(0.975), stats.norm.pdf(stats.norm.ppf(0.975)) / 0.025
 
@@ -33,22 +33,13 @@ def test_true_forecasts_pass_and_small_ones_fail() -> None:
     assert bad.loc["kupiec", "p_value"] < 1e-6
     assert bad.loc["nolde_ziegel", "p_value"] < 1e-6
     assert bad.loc["acerbi_szekely_z2", "statistic"] < -0.7
-    assert bad.loc["e_backtest_log_max", "note"] == "alarm at 10"
+    assert bad.loc["e_backtest_log_max", "note"].startswith("alarm at 10, first at forecast ")
     assert bad.loc["fz0", "statistic"] > good.loc["fz0", "statistic"]
 
 
 def test_kupiec_has_its_size() -> None:
     hits = np.random.default_rng(4).binomial(1000, 0.025, 4000)
     assert np.mean([kupiec(1000, int(k), 0.975).p_value < 0.05 for k in hits]) == pytest.approx(0.05, abs=0.02)
-
-
-def test_the_e_process_is_a_supermartingale_under_the_truth() -> None:
-    x = np.random.default_rng(6).normal(size=(4000, 250))
-    ones = np.ones(250)
-    little = np.array([e_process(row, VAR * ones, ES * ones, 0.025, 0.002) for row in x])
-    assert np.exp(little[:, -1]).mean() == pytest.approx(1.0, abs=0.03)
-    ends = np.array([e_process(row, VAR * ones, ES * ones, 0.025, 0.025) for row in x])
-    assert np.mean(np.exp(ends).max(axis=1) >= 5) < 0.2
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 250])
@@ -109,6 +100,10 @@ def test_overlapping_forecasts_are_refused() -> None:
         backtest(forecasts(np.ones(20)), "1D")
     with pytest.raises(InputError, match="betting"):
         backtest(forecasts(np.ones(20)), betting=1.0)
+    with pytest.raises(InputError, match="betting is 'kelly'"):
+        backtest(forecasts(np.ones(20)), betting="kelly")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="dist is 'cauchy'"):
+        backtest(forecasts(np.ones(20)), null="cauchy")  # type: ignore[arg-type]
 
 
 def test_basel_zones() -> None:
@@ -135,4 +130,5 @@ def test_the_picture_marks_what_is_beyond_var() -> None:
     labels = [e.label for e in outcomes]
     assert labels == ["outcome", "-VaR 97.5%", "-ES 97.5%", "beyond VaR 97.5%"]
     assert len(outcomes.get(3)) == int((bad["outcome"] < -VAR).sum())
-    assert len(process) == 4
+    assert [e.label for e in process][:4] == [f"{b} 97.5%" for b in BETTINGS]
+    assert len(process) == 7
