@@ -120,6 +120,36 @@ def history(
         table("runs", shown, [[getattr(r, k) if getattr(r, k) != "" else None for k in shown] for r in made])
 
 
+@app.command("approve", epilog=EXAMPLE_APPROVE)
+def approve(
+    run_id: Annotated[str, typer.Argument(help="The run; `qflib jobs history` shows those whose proposal waits.")],
+    key: Annotated[
+        str | None, typer.Option(help="An API key of scope admin; default: QFLIB_API_KEY, or the desk's own.")
+    ] = None,
+    json: _Json = False,
+) -> None:
+    """Put the scenario set that a run proposes in force on the running desk, as its report shows it."""
+    import qflib as qf
+    from qflib import settings
+    from qflib.errors import InputError
+    from qflib.jobs.history import job_of, run_of
+
+    state = settings.load().state
+    past = run_of(state, job_of(state, run_id), run_id)
+    if not past.proposal:
+        raise InputError(f"run {run_id} of job {past.job} proposes nothing; `qflib jobs history` shows what does")
+    with qf.connect(key=key) as live:
+        controls = live.approve(past.job, run_id, past.set_id)
+    if json:
+        emit(
+            {"job": past.job, "run_id": run_id, "set_id": past.set_id, "in_force": past.in_force, "controls": controls}
+        )
+    elif controls:
+        print(f"scenario set {past.set_id} comes into force, in the place of {past.in_force}")
+    else:
+        print(f"scenario set {past.set_id} is in force already")
+
+
 def _jobs() -> list[Job]:
     from qflib.jobs import job_names, load_job
 

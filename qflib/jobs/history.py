@@ -45,6 +45,8 @@ class PastRun:
         Its page, or what there is of its notebook; None where there is neither.
     proposal
         "waiting" or "approved" where it proposes a scenario set, else empty.
+    set_id, in_force
+        Of one that proposes a scenario set: its id, and that of the set it was compared with.
     figures
         The chief ones that its notebook told.
     """
@@ -59,6 +61,8 @@ class PastRun:
     reason: str
     path: Path | None
     proposal: Approval
+    set_id: str
+    in_force: str
     figures: dict[str, Any]
 
     @property
@@ -164,13 +168,15 @@ def _of_record(folder: Path, file: Path, *, failed: bool) -> PastRun | None:
     out = Outputs(folder, run_id)
     page = out.failed if failed else out.html
     approval: Approval = ""
-    if not failed and "proposal" in _dict(told.get("sha256")):
-        approved, proposed = read_json(out.approval) or {}, _dict(told.get("proposal"))
+    proposed = _dict(told.get("proposal")) if "proposal" in _dict(told.get("sha256")) else {}
+    if proposed and not failed:
+        approved = read_json(out.approval) or {}
         approval = "approved" if approved.get("set_id", "") == proposed.get("set_id") else "waiting"
     return PastRun(
         folder.parent.name, folder.name, run_id, "failed" if failed else "done", str(told.get("started", "")),
         _number(told.get("seconds")), None if (n := _number(told.get("attempts"))) is None else int(n),
-        str(told.get("reason", "")), page if page.is_file() else None, approval, _dict(told.get("figures")),
+        str(told.get("reason", "")), page if page.is_file() else None, approval,
+        str(proposed.get("set_id") or ""), str(proposed.get("in_force") or ""), _dict(told.get("figures")),
     )  # fmt: skip
 
 
@@ -182,7 +188,7 @@ def _begun(folder: Path, run_id: str, building: Path) -> PastRun | None:
     if status == "lost" and not building.is_dir():  # it ended between the two looks
         return None
     since, reason = str(told.get("started", "")), f"process {told.get('process', '?')} is gone" * (status == "lost")
-    return PastRun(folder.parent.name, folder.name, run_id, status, since, None, None, reason, None, "", {})
+    return PastRun(folder.parent.name, folder.name, run_id, status, since, None, None, reason, None, "", "", "", {})
 
 
 def _is_held(file: Path) -> bool:
