@@ -28,6 +28,7 @@ PAGES = {
     "orders": ("ticket", "blotter", "fills"),
     "what_if": ("trades", "result"),
     "system": ("flow", "stages", "letters", "delay"),
+    "jobs": ("job_list", "job_runs"),
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
@@ -37,6 +38,7 @@ SHOWN = {  # what a page has to say
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),
     "system": ("exposures-0", "bad checksum", "41 ms"),
+    "jobs": ("daily_risk", "America/New_York", "never run"),
 }
 
 

@@ -17,23 +17,13 @@ from qflib.api.requests import Approval
 from qflib.api.routes.route import State, json, route
 from qflib.api.state import ApiState
 from qflib.errors import DataError, InputError
-from qflib.jobs.history import ID, NAME, PastRun, run_of, runs
+from qflib.jobs.history import ID, NAME, PastRun, runs
+from qflib.jobs.report import HEADERS, report_of
 
 JobName = Annotated[str, PathParameter(max_length=64, pattern=rf"^{NAME}$(?!\n)", description="a job's name")]
 RunId = Annotated[str, PathParameter(pattern=rf"^{ID}$(?!\n)", description="a run's id")]
 AsOf = Annotated[str | None, QueryParameter(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)", description="a date")]
 Last = Annotated[int, QueryParameter(ge=1, le=200, description="runs at most, the newest first")]
-_MOST_BYTES = 64 << 20  # of a report
-#: A report is a page with scripts of its own, and pages of others may be in its cells: it gets an origin of nobody,
-#: and reaches nothing.
-REPORT_HEADERS = {
-    "content-security-policy": (
-        "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-        "style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
-    ),
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
 
 
 class RunForm(Struct, frozen=True):
@@ -113,7 +103,7 @@ async def report(state_of: State, name: JobName, run_id: RunId) -> Response[byte
     """The report of a run, a page that needs no network."""
     kept = _kept(state_of)
     page: bytes = await state_of.compute(report_bytes, kept, name, run_id)
-    return Response(page, media_type="text/html", headers=REPORT_HEADERS)
+    return Response(page, media_type="text/html", headers=HEADERS)
 
 
 @post("/v1/jobs/{name:str}/runs/{run_id:str}/approval", status_code=202, **route("admin", "jobs", Approval, (409,)))
@@ -138,16 +128,11 @@ def report_bytes(kept: Path, name: str, run_id: str) -> bytes:
         404, if there is no such run, or it has none.
     """
     try:
-        found = run_of(kept, name, run_id)
+        return report_of(kept, name, run_id)
     except InputError as e:
         raise ProblemError(404, "unknown_run", str(e)) from None
-    page = found.path if found.status == "done" else None
-    try:
-        if page is not None and page.stat().st_size <= _MOST_BYTES:
-            return page.read_bytes()
-    except OSError:
-        pass
-    raise ProblemError(404, "no_report", f"run {run_id} of job {name} has no report: it {found.status}")
+    except DataError as e:
+        raise ProblemError(404, "no_report", str(e)) from None
 
 
 def run_form(r: PastRun) -> RunForm:
