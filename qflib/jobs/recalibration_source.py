@@ -107,7 +107,15 @@ def recalibration(
     told = {"closing": closing(report, feed.instruments, made.currency), "level": level, "currency": made.currency}
     no = "" if source == "sim" else f"The desk's history has no reports of {portfolio} of this date. "
     return _made(
-        as_of, feed, feed.history, [last], source="simulated", note=no + made.note, in_force=made.scenarios, **told
+        as_of,
+        feed,
+        feed.history,
+        [last],
+        source="simulated",
+        note=no + made.note,
+        asked_for=source == "sim",
+        in_force=made.scenarios,
+        **told,
     )
 
 
@@ -169,11 +177,12 @@ def _made(as_of: str, feed: Feed, daily: pd.DataFrame | None, days: list[Close],
     names = list(dict.fromkeys(daily.columns.get_level_values(0)))
     for close in days:
         smiles = {name: _smiles(feed, name, close) for name in names}
-        row = {}
+        row: dict[Any, float] = {}
         for name, made in smiles.items():
             row[name, "spot"], row[name, "atm_vol"] = _spot_and_vol(name, made)
-        more = pd.DataFrame([row], index=pd.DatetimeIndex([close.at], name=daily.index.name).as_unit("ns"))
-        history = pd.concat([history, more[daily.columns]])
+        values = [[row[c] for c in daily.columns]]
+        at = pd.DatetimeIndex([close.at], name=daily.index.name).as_unit("ns")
+        history = pd.concat([history, pd.DataFrame(values, at, daily.columns)])
     chosen = settings.load().desk
     proposed = qf.scenarios.default(
         history, horizon=chosen.horizon, n_historical=chosen.n_historical, n_simulated=chosen.n_simulated,
