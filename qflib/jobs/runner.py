@@ -198,8 +198,7 @@ def _run(
             timeout_s=job.timeout_s,
             progress=progress,
             retries=job.retries,
-            # the history that the key is of, and where a proposal goes
-            environment={"QFLIB_STATE": str(state.absolute()), FOLDER: str(folder.absolute())},
+            environment=_environment(job, state, folder),
         )
         shown.write_text(page(made, f"{job.name}, {day}"), encoding="utf-8")
     except FailedError as e:
@@ -223,6 +222,12 @@ def _run(
     }
     out.publish(made, shown, record | told, proposal if proposal.is_file() else None)
     return JobRun(job.name, day, out.run_id, "done", out.notebook, out.html, seconds, attempts)
+
+
+def _environment(job: Job, state: Path, folder: Path) -> dict[str, str]:
+    """The history that the key is of; and where a proposal goes, of a job that may make one."""
+    made = {"QFLIB_STATE": str(state.absolute())}
+    return made | ({FOLDER: str(folder.absolute())} if job.publish == "scenario_set" else {})
 
 
 def _failures(out: Outputs) -> list[Any]:

@@ -165,6 +165,21 @@ def test_the_kernel_is_spoken_to_by_sockets_of_this_user_alone(project: Project)
     assert mode & 0o077 == 0
 
 
+def test_a_job_that_publishes_reports_proposes_nothing(project: Project) -> None:
+    propose = (
+        "from qflib.jobs.proposal import propose\nfrom qflib.shortfall import ScenarioSet\n"
+        "propose(ScenarioSet(('A',), [[-0.02], [0.01]], [[0.01], [-0.005]], 10**9, 2)) is None"
+    )
+    project.write(propose)
+    first = run_job("tiny", "2026-01-05")
+    project.write(propose, "0", toml=TOML.replace("timeout_s", 'publish = "scenario_set"\ntimeout_s'))
+    second = run_job("tiny", "2026-01-06")
+    for run, left in ((first, False), (second, True)):
+        assert run.html is not None
+        assert run.html.with_suffix(".proposal.npz").exists() is left
+        assert str(not left) in run.html.read_text()
+
+
 def test_no_kernel_for_a_wrong_parameter(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(papermill, "execute_notebook", None)  # a kernel would be a TypeError
     for given, sentence in (({"m": 1}, "no parameter 'm'"), ({"n": "1"}, "give a whole number")):
