@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qflib.records import Batch
     from qflib.shortfall import ScenarioSet
     from qflib.views import Views
+    from qflib.views.report import Report
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,13 @@ def proposal_of(views: Views, kept: Path, job: str, run_id: str, set_id: str) ->
     if scenarios.set_id != set_id:
         detail = f"run {run_id} proposes {scenarios.set_id}, not {set_id}: it was run again; look at its report"
         raise ProblemError(409, "another_set", detail)
-    in_force = views.shortfall.scenarios
-    if in_force is not None and in_force.set_id == set_id:
+    report = views.risk.latest(views.deployment.portfolio)
+    if report is None:
+        detail = "the desk reports no risk, so there is no scenario set that this one would replace; wait for a report"
+        raise ProblemError(409, "no_scenarios", detail)
+    if set_of(report) == set_id:
         return Proposed(out, scenarios, [])
-    _fits(scenarios, in_force, found.in_force)
+    _fits(scenarios, report, found.in_force)
     version = f"{run_id}.{set_id[:24]}"
     controls = scenario_controls(scenarios, source=f"api.{uuid.uuid4().hex[:12]}", version=version)
     return Proposed(out, scenarios, list(controls))
@@ -90,18 +94,19 @@ def approved_by(told: Proposed, who: Principal) -> None:
     write_json(told.outputs.approval, record | {"control_ids": told.control_ids})
 
 
-def _fits(scenarios: ScenarioSet, in_force: ScenarioSet | None, compared_with: str) -> None:
-    if in_force is None:
-        detail = "the desk has no scenario set that this one would replace; it values no positions, or begins just now"
-        raise ProblemError(409, "no_scenarios", detail)
-    if compared_with != in_force.set_id:
-        detail = f"it was compared with {compared_with or 'none'}, and {in_force.set_id} is in force; run the job again"
+def set_of(report: Report) -> str:
+    """The set in force: what was published last may be one that the exchange has applied before, and passes over."""
+    return bytes(report.batch.risk.set_id[0]).decode()
+
+
+def _fits(scenarios: ScenarioSet, report: Report, compared_with: str) -> None:
+    if compared_with != (old := set_of(report)):
+        detail = f"it was compared with {compared_with or 'none'}, and {old} is in force; run the job again"
         raise ProblemError(409, "superseded", detail)
-    if missing := sorted(set(in_force.underlyings) - set(scenarios.underlyings)):
-        detail = f"it has no shocks of {', '.join(missing)}, which the set in force has; run the job with all of them"
+    valued = {u.decode() for u in report.batch.greeks.underlying.tolist()}
+    if missing := sorted(valued - set(scenarios.underlyings)):
+        detail = f"it has no shocks of {', '.join(missing)}, which the desk values; run the job with all of them"
         raise ProblemError(409, "underlyings_missing", detail)
-    if scenarios.horizon_ns != in_force.horizon_ns:
-        detail = (
-            "its horizon is another than that of the set in force, and so are the limits; start the desk anew for that"
-        )
+    if scenarios.horizon_ns != int(report.batch.risk.horizon_ns[0]):
+        detail = "its horizon is another than that of the set in force, and so are limits; start the desk anew for that"
         raise ProblemError(409, "another_horizon", detail)

