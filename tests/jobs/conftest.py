@@ -121,7 +121,7 @@ def patient() -> Callable[[Callable[[], bool]], None]:
     """Wait for what is expected, never for a time."""
 
     def wait(until: Callable[[], bool]) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not until():
             assert time.monotonic() < end
             time.sleep(0.05)

@@ -237,6 +237,34 @@ def test_stopped_in_the_middle_it_lets_the_run_end(project: Project, patient: Pa
     assert dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(kept["through"]) < dt.timedelta(minutes=10)
 
 
+def test_a_run_that_does_not_end_in_time_is_begun_anew(
+    project: Project, patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write(
+        f"import os\nopen('{project.root}/ran', 'a').write(f'{{os.getpid()}} ')",
+        f"import time\nwhile not os.path.exists('{project.root}/go'):\n    time.sleep(0.05)",
+        toml=of_a_time_gone(),
+    )
+    due_now(project)
+    monkeypatch.setenv("QFLIB_JOBS__STOP_S", "0")
+    one = command()
+    patient(lambda: Path("ran").exists() and Path("ran").read_text().endswith(" "))
+    one.send_signal(signal.SIGTERM)
+    one.communicate(timeout=60)
+    assert one.returncode == 0
+    kernel = int(Path("ran").read_text())
+    patient(lambda: not Path(f"/proc/{kernel}").exists() or "Z (" in Path(f"/proc/{kernel}/status").read_text())
+    assert [r.status for r in runs(Path("runs"))] == ["lost"]
+    Path("go").touch()
+    monkeypatch.setenv("QFLIB_JOBS__STOP_S", "60")
+    other = command()
+    patient(lambda: any(r.status == "done" for r in runs(Path("runs"))))
+    other.send_signal(signal.SIGTERM)
+    other.communicate(timeout=60)
+    assert [r.status for r in runs(Path("runs"))] == ["done"]
+    assert len(Path("ran").read_text().split()) == 2
+
+
 def test_the_alerts_are_of_metrics_there_are(tmp_path: Path) -> None:
     told = yaml.safe_load(RULES.read_text())
     metrics = JobMetrics()
