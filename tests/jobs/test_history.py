@@ -102,3 +102,17 @@ def test_the_command(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setenv("COLUMNS", "300")
     assert IDS[7] in said("--as-of", "2026-01-05")
     assert json.loads(said("--as-of", "2026-01-06", "--json")) == {"runs": []}
+
+
+def test_approving_what_proposes_nothing_is_one_sentence(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done(Path("runs"), "2026-01-05", IDS[7])
+    for run_id, sentence in ((IDS[7], "proposes nothing"), (IDS[8], "that is done"), ("../x", "there is no run")):
+        monkeypatch.setattr("sys.argv", ["qflib", "jobs", "approve", run_id])
+        with pytest.raises(SystemExit) as end:
+            main.run()
+        err = capsys.readouterr().err
+        assert end.value.code == 2
+        assert sentence in err
+        assert err.count("\n") == 1
