@@ -248,7 +248,7 @@ def test_light_is_light_and_remembered(light: Visit) -> None:
     expect(root).to_have_attribute("data-theme", "dark")
     light.page.reload()
     expect(root).to_have_attribute("data-theme", "dark")
-    expect(light.page.locator("#system")).to_be_visible(timeout=15_000)  # the address remembers the page
+    expect(light.page.locator(f"#{name}")).to_be_visible(timeout=15_000)  # the address remembers the page
     assert light.faults == []
 
 
