@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> None:
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
     connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
     views = Views(deployment, connection, DeltaHistory(folder / "history"), metrics_of(folder))
-    desk = SharedDesk(views, ApiTrading(asked.api) if asked.api else NoTrading(), deployment.config.currency)
+    trading = ApiTrading(asked.api) if asked.api else NoTrading()
+    desk = SharedDesk(views, trading, deployment.config.currency, folder.parent)
     given, own = os.environ.pop(KEY_VARIABLE, ""), os.environ.pop(TICKET_VARIABLE, "")
     try:
         made = Dashboard(

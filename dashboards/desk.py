@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import structlog
 from numpy.typing import NDArray
 
 from dashboards.last_hedge import LastHedge
+from dashboards.recomputed import Recomputed
 from dashboards.shared_hedges import SharedHedges
 from dashboards.shared_rows import SharedRows
 from dashboards.trading import NoTrading, Trading
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SPOT = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
 VOL = (0.05, 0.02, 0.0, -0.02, -0.05)
 _log = structlog.get_logger(__name__)
+_JOBS_S = 2.0  # at least between two looks at the files of runs
 _LADDER_S = 3.0  # at least between two revaluations
 
 
@@ -55,11 +58,14 @@ class SharedDesk:
         The way to the API.
     currency
         Of reports.
+    kept
+        The setting `state`: where jobs leave their runs; None: nowhere.
     """
 
     views: Views
     trading: Trading = field(default_factory=NoTrading)
     currency: str = "USD"
+    kept: Path | None = None
     sessions: int = 0
     _ladder: Revalued | None = None
     _revaluing: bool = False
@@ -72,6 +78,7 @@ class SharedDesk:
         self._computing = ThreadPoolExecutor(2, "dash-figures")
         self._looking = ThreadPoolExecutor(1, "dash-rows")
         self.rows = SharedRows(self._looking.submit)
+        self.jobs = Recomputed(self._looking.submit, _JOBS_S)
         self.vols = VolFits(self.views, self._computing.submit)
         self.hedges = SharedHedges(self.views, self.portfolio, self.compute)
 

@@ -15,6 +15,7 @@ from tornado.websocket import WebSocketClosedError
 from dashboards.access import Logins
 from dashboards.login import ASSETS, PUBLIC, Door, Health, LoginPage, Logout, Provider, guarded
 from dashboards.origins import own_origins
+from dashboards.reports import PLACE, Report
 from dashboards.session import Session
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Dashboard:
             auth_provider=Provider(self.door),
             extra_patterns=[
                 ("/login", LoginPage, own), ("/logout", Logout, own), ("/healthz", Health),
+                (f"{PLACE}(.*)", Report, {"kept": desk.kept}),
                 ("/assets/(.*)", StaticFileHandler, {"path": str(ASSETS)}),
             ],
             check_unused_sessions_milliseconds=_CHECK_MS, unused_session_lifetime_milliseconds=_UNUSED_MS,

@@ -14,6 +14,7 @@ from tornado.ioloop import IOLoop
 from dashboards.components.shell import Shell
 from dashboards.components.wire import Message, Wire
 from dashboards.pages.hedge import HedgePage
+from dashboards.pages.jobs import JobsPage
 from dashboards.pages.market import MarketPage
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.risk import RiskPage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dashboards.desk import SharedDesk
     from dashboards.pages.page import Page
 
-PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage, StepsPage)
+PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage, JobsPage, StepsPage)
 _TEMPLATE = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
 _FAST_MS = 50
 _SLOW_S, _AGES_S = 0.5, 0.25

@@ -25,6 +25,7 @@ _OTHER_VARIABLES = (
     "QFLIB_API_KEY",
     "QFLIB_DASH_KEY",
     "QFLIB_DASH_TICKET",
+    "QFLIB_JOB_FOLDER",
 )
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -116,6 +117,13 @@ class DashSettings(_Part):
     origins: tuple[str, ...] = ()  # host:port of proxies before it, whose pages may open its WebSocket
 
 
+class JobSettings(_Part):
+    """The scheduler of jobs."""
+
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 9_390  # on 127.0.0.1; 0: none
+    stop_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0  # that runs get to end in, once it is to stop
+
+
 class BrokerSettings(_Part):
     """Which Kafka: an existing cluster's address, else a local broker and what it is made of."""
 
@@ -169,6 +177,7 @@ class Settings(BaseSettings):
     stream: StreamSettings = StreamSettings()
     api: ApiSettings = ApiSettings()
     dash: DashSettings = DashSettings()
+    jobs: JobSettings = JobSettings()
 
     @property
     def recordings(self) -> Path:

@@ -46,6 +46,11 @@ export function render({model, el}) {
         if (v) { const b = document.createElement("button"); b.textContent = v; b.addEventListener("click", () => { b.disabled = true; model.send_msg({op: "act", id: row.id}); setTimeout(() => { b.disabled = false; }, 2500); }); td.append(b); }
         return;
       }
+      if (c.f === "link") {
+        td.replaceChildren();
+        if (v) { const a = document.createElement("a"); a.href = v[0]; a.textContent = v[1]; a.target = "_blank"; a.rel = "noopener"; td.append(a); }
+        return;
+      }
       if (c.f === "bar") {
         td.replaceChildren(); td.className = "bar";
         const i = document.createElement("i"), share = Math.max(-1, Math.min(1, v || 0));

@@ -18,7 +18,19 @@ from qflib.api.front import Front
 from qflib.api.openapi import complete, config
 from qflib.api.problems import reply
 from qflib.api.request_id import HEADER, request_id_of
-from qflib.api.routes import computing, controls, health, hedging, history, market, orders, portfolios, signals, vols
+from qflib.api.routes import (
+    computing,
+    controls,
+    health,
+    hedging,
+    history,
+    jobs,
+    market,
+    orders,
+    portfolios,
+    signals,
+    vols,
+)
 from qflib.api.state import ApiState
 from qflib.api.stream import stream_handler
 
@@ -36,6 +48,7 @@ HANDLERS: list[Any] = [
     controls.limits, controls.set_limit, controls.switches, controls.set_switch,
     computing.pricing, computing.shortfall,
     history.history,
+    jobs.listed, jobs.past, jobs.report, jobs.approve,
 ]  # fmt: skip
 
 

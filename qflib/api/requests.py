@@ -49,6 +49,12 @@ class NewOrder(Body, frozen=True, kw_only=True):
     expire: Annotated[str, Meta(pattern=INSTANT, description="RFC 3339")] | None = None
 
 
+class Approval(Body, frozen=True, kw_only=True):
+    """A proposed scenario set that is to come into force, by its id: what was looked at, and no other."""
+
+    set_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$(?!\n)")]
+
+
 class NewSignal(Body, frozen=True, kw_only=True):
     """A trading signal of an external strategy."""
 

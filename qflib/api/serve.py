@@ -62,7 +62,9 @@ def state_of(
     desk, folder = Deployment.load(deployment), deployment.parent
     views = Views(desk, connection, DeltaHistory(folder / "history"), endpoints)
     sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
-    state = ApiState(views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True)
+    state = ApiState(
+        views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True, kept=folder.parent
+    )
     sender.metrics = state.metrics
     return state
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -79,6 +80,8 @@ class ApiState:
         Where metrics are scraped from.
     owns_views
         Whether views are started and stopped with the application.
+    kept
+        The setting `state`: where jobs leave their runs; None: nowhere.
     """
 
     def __init__(
@@ -94,7 +97,9 @@ class ApiState:
         now_ns: Callable[[], int] = time.time_ns,
         registry: CollectorRegistry | None = None,
         owns_views: bool = False,
+        kept: Path | None = None,
     ) -> None:
+        self.kept = kept
         self.owns_views = owns_views
         self.views, self.sender, self.keys, self.hub = views, sender, keys, hub
         self.settings = s = settings or ApiSettings()

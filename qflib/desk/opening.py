@@ -29,18 +29,24 @@ from qflib.shortfall import ScenarioSet
 SOURCE = "opening"
 
 
-def scenario_controls(scenarios: ScenarioSet, chunk_rows: int = 50_000) -> Iterator[Batch]:
-    """Control batches that carry a scenario set, an underlying and chunk each."""
+def scenario_controls(
+    scenarios: ScenarioSet, chunk_rows: int = 50_000, *, source: str = SOURCE, version: str = ""
+) -> Iterator[Batch]:
+    """Control batches that carry a scenario set, an underlying and chunk each.
+
+    Ids are of the set, or of the `version` that puts it in force: a set that was in force once can be so again.
+    """
+    of = version or scenarios.set_id
     for seq, (head, shocks) in enumerate(scenarios.to_tables(chunk_rows)):
         control = CONTROLS.make(
-            control_id=[f"{scenarios.set_id}/{seq}"],
+            control_id=[f"{of}/{seq}"],
             kind=[int(ControlKind.SCENARIO_SET)],
             instrument=[ALL_INSTRUMENTS],
             name=[scenarios.set_id],
         )
         yield Batch.of(
             "control",
-            Header(SOURCE, 0, seq),
+            Header(source, 0, seq),
             ORDERS_INCOMING,
             head.underlying[0].decode(),
             controls=control,

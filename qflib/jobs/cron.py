@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
 
 from qflib.errors import InputError
 
+UTC = ZoneInfo("UTC")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 #: name, least, greatest, and names that stand for numbers. Days of the week go by name alone: 0 is Sunday to cron and
@@ -49,12 +54,29 @@ def check_cron(expression: str) -> None:
         if not all(_is_part(part, least, most, names) for part in text.lower().split(",")):
             known = "mon to sun" if name == "day of the week" else f"{least} to {most}"
             raise InputError(f"cron {expression!r} has the {name} {text!r}; give {known}, a range, a list, a step or *")
+    trigger(expression, UTC)
+
+
+def trigger(expression: str, zone: dt.tzinfo) -> CronTrigger:
+    """What tells the next time of an expression, in the clock of a zone.
+
+    Raises
+    ------
+    InputError
+        If the expression says what cannot be followed: a step behind a name, or beyond the field.
+    """
+    try:
+        return CronTrigger.from_crontab(" ".join(expression.lower().split()), timezone=zone)
+    except ValueError as e:
+        raise InputError(f"cron {expression!r} cannot be followed ({e}); write out its values as a list") from None
 
 
 def _is_part(part: str, least: int, most: int, names: dict[str, int]) -> bool:
     m = re.fullmatch(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d+))?", part)
     if m is None or (m[4] is not None and not 1 <= int(m[4]) <= most + 1 - least):
         return False
+    if m[4] is not None and m[2] is not None and not m[2].isdigit():
+        return False  # a step behind a name would be overlooked
     if m[1] == "*":
         return True
     only_names = least == 0 and len(names) == 7

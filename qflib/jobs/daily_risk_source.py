@@ -16,10 +16,9 @@ from qflib.desk.history_day import day_of, days_of
 from qflib.errors import InputError
 from qflib.history import DeltaHistory
 from qflib.jobs.daily_risk import DailyRisk
+from qflib.jobs.simulated_desk import simulated_desk
 
 _LIMITS = ("portfolio", "name", "value", "bound", "breached")
-#: The simulated market of a date without history: prices move by the clock, so a slow one has the same volatility.
-_RATE, _PERIOD_NS = 2_000.0, 2_000_000_000
 
 
 def daily_risk(
@@ -72,7 +71,7 @@ def daily_risk(
         span = f"{day.run.start:%H:%M:%S} to {day.run.end:%H:%M:%S} UTC"
         note = f"Reports of cluster {day.cluster}, {span}, in the market's time.{_not_over(as_of)}"
         limits = _limits(history, as_of, day.cluster, portfolio)
-        currency = _currency(up / "deployment.json")
+        currency = currency_of(up / "deployment.json")
         made = DailyRisk(as_of, level, day.run, day.scenarios, "history", note, day.dead_letters, limits, currency)
     else:
         made = _simulated(as_of, portfolio, level, seed, duration)
@@ -87,35 +86,13 @@ def daily_risk(
 
 
 def _simulated(as_of: str, portfolio: str, level: float, seed: int, duration: str) -> DailyRisk:
-    chosen = settings.load()
-    feed = qf.datasets.load("sim", seed=seed, duration=duration, rate=_RATE)
-    assert feed.history is not None  # the simulator has both
-    assert feed.positions is not None
-    scenarios = qf.scenarios.default(
-        feed.history,
-        horizon=chosen.desk.horizon,
-        n_historical=chosen.desk.n_historical,
-        n_simulated=chosen.desk.n_simulated,
-        seed=chosen.desk.seed,
-    )
-    limits = {} if chosen.limits.es is None else {"max_es": chosen.limits.es}
-    config = qf.DeskConfig(period_ns=_PERIOD_NS, levels=chosen.desk.levels, limits=limits)
-    run = qf.Desk(
-        feed,
-        portfolio=qf.Portfolio.from_frame(feed.positions, name=portfolio, currency=config.currency),
-        hedger=qf.hedgers.Band(chosen.desk.risk_aversion, max_order=chosen.limits.order_qty),
-        scenarios=scenarios,
-        config=config,
-    ).run(digests=False)
-    note = (
-        f"Figures are of the seeded simulated market (seed {seed}, {duration}), whose clock says "
-        f"{run.start:%Y-%m-%d %H:%M} to {run.end:%H:%M} UTC."
-    )
+    made = simulated_desk(portfolio, seed, duration)
+    run = made.run
     dead = {"simulated": run.recorder.dead_letters} if run.recorder.dead_letters else {}
     told = run.recorder.columns("limits")
     held = {n: getattr(told, n) for n in _LIMITS}
     frame = pd.DataFrame({n: [v.decode() for v in a.tolist()] if a.dtype.kind == "S" else a for n, a in held.items()})
-    return DailyRisk(as_of, level, run, scenarios, "simulated", note, dead, frame, config.currency)
+    return DailyRisk(as_of, level, run, made.scenarios, "simulated", made.note, dead, frame, made.currency)
 
 
 def _limits(history: Path, as_of: str, cluster: str, portfolio: str) -> pd.DataFrame:
@@ -125,7 +102,7 @@ def _limits(history: Path, as_of: str, cluster: str, portfolio: str) -> pd.DataF
     return rows
 
 
-def _currency(deployment: Path) -> str:
+def currency_of(deployment: Path) -> str:
     """The reporting currency of the desk whose history it is."""
     return (Deployment.load(deployment).config if deployment.exists() else qf.DeskConfig()).currency
 

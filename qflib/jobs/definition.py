@@ -6,7 +6,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +22,8 @@ FOLDER = Path("pipelines", "jobs")
 AS_OF = "as_of"
 #: Parts of the settings that decide figures; they are written down, and hold no secrets.
 _SETTINGS: dict[str, type[BaseModel]] = {"desk": DeskSettings, "limits": LimitSettings, "strategy": StrategySettings}
+Missed = Literal["run", "latest", "skip"]
+Publish = Literal["report", "scenario_set"]
 _NAME = r"[a-z][a-z0-9_]*"
 #: A record of every run is kept, with its parameters: a secret would lie on the disk, and in the page.
 _SECRET = re.compile(r"passw|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
@@ -37,7 +39,10 @@ class _Told(BaseModel):
     cron: str | None = None
     time_zone: str = "UTC"
     calendar: str = "24/7"
+    missed: Missed = "latest"
     timeout_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
+    retries: int = Field(default=2, ge=0, le=10)
+    publish: Publish = "report"
     history: bool = False
     settings: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = Field(default_factory=dict)
@@ -57,8 +62,14 @@ class Job(BaseModel):
     cron, time_zone, calendar
         When it is due, for a scheduler: five fields, an IANA zone, a trading calendar of the instrument table. A job
         without a cron is run by hand.
+    missed
+        What a scheduler does with the times at which none ran: "run" all, in order; the "latest" alone; or "skip".
     timeout_s
         Seconds that a cell may take, and that another runner of the same key waits.
+    retries
+        How often a run is tried again after what passes by itself: a kernel that dies, a connection that breaks.
+    publish
+        "report": its page. "scenario_set": a scenario set beside it, which comes into force when it is approved.
     history
         Whether it reads the desk's history: a run is another when more of its date has been archived.
     settings
@@ -82,7 +93,10 @@ class Job(BaseModel):
     cron: str | None
     time_zone: str
     calendar: str
+    missed: Missed
     timeout_s: float
+    retries: int
+    publish: Publish
     history: bool
     settings: tuple[str, ...]
     parameters: dict[str, Parameter]

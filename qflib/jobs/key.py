@@ -27,6 +27,7 @@ ROOMS = (
     "steps",
     "history",
     "desk",
+    "views",
     "jobs",
 )
 DIGITS = 16

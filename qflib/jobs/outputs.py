@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FORMAT = 1
+#: In the folder that is built in: since when, and by whom.
+STARTED = "started.json"
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,23 @@ class Outputs:
 
     @property
     def failed(self) -> Path:
-        """The notebook of the last run that failed, for inspection."""
+        """The notebook of a run that failed, for inspection."""
         return self.folder / f"{self.run_id}.failed.ipynb"
+
+    @property
+    def failure(self) -> Path:
+        """What is known of that run."""
+        return self.folder / f"{self.run_id}.failed.json"
+
+    @property
+    def proposal(self) -> Path:
+        """What the run proposes, where it does."""
+        return self.folder / f"{self.run_id}.proposal.npz"
+
+    @property
+    def approval(self) -> Path:
+        """Who put the proposal in force, and when."""
+        return self.folder / f"{self.run_id}.approved.json"
 
     @property
     def lease(self) -> Path:
@@ -69,39 +86,43 @@ class Outputs:
         """The record of a run that is done, and whose files are what it says; None where there is none."""
         try:
             told: dict[str, Any] = json.loads(self.record.read_text(encoding="utf-8"))
-            kept = told["sha256"]
-            whole = kept["notebook"] == _sha256(self.notebook) and kept["html"] == _sha256(self.html)
-        except (OSError, ValueError, KeyError, TypeError):
+            kept: dict[str, str] = told["sha256"]
+            whole = {"notebook", "html"} <= kept.keys() and all(h == _sha256(getattr(self, n)) for n, h in kept.items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return told if whole and told.get("status") == "done" else None
 
-    def begin(self) -> Path:
-        """An empty folder to build in: what a dead runner left is thrown away."""
+    def begin(self, told: Mapping[str, Any] | None = None) -> Path:
+        """An empty folder to build in, with what is told of the run: what a dead runner left is thrown away."""
         shutil.rmtree(self.building, ignore_errors=True)
         self.building.mkdir(parents=True)
+        write_json(self.building / STARTED, told or {})
         return self.building
 
-    def publish(self, notebook: Path, html: Path, record: Mapping[str, Any]) -> None:
+    def publish(self, notebook: Path, html: Path, record: Mapping[str, Any], proposal: Path | None = None) -> None:
         """Put the files in their place; the record, with the others' hashes, last."""
-        told = {"format": FORMAT, **record, "sha256": {"notebook": _sha256(notebook), "html": _sha256(html)}}
+        made = {"notebook": notebook, "html": html} | ({} if proposal is None else {"proposal": proposal})
+        told = {"format": FORMAT, **record, "sha256": {name: _sha256(file) for name, file in made.items()}}
         written = self.building / "record.json"
-        written.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        for made in (notebook, html, written):
-            _to_disk(made)
+        written.write_text(_text(told), encoding="utf-8")
+        for file in (*made.values(), written):
+            to_disk(file)
         self.record.unlink(missing_ok=True)  # one whose files are not what it says
-        notebook.replace(self.notebook)
-        html.replace(self.html)
-        _to_disk(self.folder)
+        for name, file in made.items():
+            file.replace(getattr(self, name))
+        to_disk(self.folder)
         written.replace(self.record)
-        _to_disk(self.folder)
+        to_disk(self.folder)
         self.failed.unlink(missing_ok=True)
+        self.failure.unlink(missing_ok=True)
         self.clear()
 
-    def keep_failed(self, notebook: Path) -> Path | None:
-        """Keep what there is of a notebook that failed, under a name that no reader takes for a result."""
+    def keep_failed(self, notebook: Path, record: Mapping[str, Any] | None = None) -> Path | None:
+        """Keep what there is of a run that failed, under names that no reader takes for a result."""
         kept = self.failed if notebook.is_file() else None
         if kept is not None:
             notebook.replace(kept)
+        write_json(self.failure, {"format": FORMAT, **(record or {})})
         self.clear()
         return kept
 
@@ -114,9 +135,31 @@ def _sha256(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _to_disk(path: Path) -> None:
+def read_json(file: Path) -> dict[str, Any] | None:
+    """What a file tells; None where there is none, or no object in it."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def write_json(file: Path, told: Mapping[str, Any]) -> None:
+    """Write a file whole, or not at all."""
+    half = file.with_name(f".{file.name}.{os.getpid()}.part")
+    half.write_text(_text(told), encoding="utf-8")
+    to_disk(half)
+    half.replace(file)
+
+
+def to_disk(path: Path) -> None:
+    """Have a file, or a folder's names, on the disk before anything else is done."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _text(told: Mapping[str, Any]) -> str:
+    return json.dumps(told, indent=1, allow_nan=False) + "\n"

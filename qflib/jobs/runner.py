@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import html as markup
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -18,11 +19,13 @@ from qflib.jobs.definition import AS_OF, Job, load_job
 from qflib.jobs.execution import FailedError, execute
 from qflib.jobs.key import archived, cells_of, code_hash, run_key
 from qflib.jobs.lease import lease
-from qflib.jobs.outputs import Outputs
+from qflib.jobs.outputs import Outputs, read_json
 from qflib.jobs.page import page
 from qflib.jobs.parameters import Value, resolved
+from qflib.jobs.proposal import FOLDER, PROPOSAL
 from qflib.jobs.provenance import commit, facts_of, versions
 
+_KEPT = 20  # failures of a key that its record tells
 Status = Literal["done", "already_done", "failed"]
 
 
@@ -40,6 +43,8 @@ class JobRun:
         Its files; of one that failed the notebook as far as it came.
     seconds
         That this call took.
+    attempts
+        Kernels it took; 0: none was started.
     reason
         Of one that failed, a sentence; else empty.
     """
@@ -51,6 +56,7 @@ class JobRun:
     notebook: Path | None
     html: Path | None
     seconds: float
+    attempts: int = 0
     reason: str = ""
 
     def _repr_html_(self) -> str:
@@ -67,7 +73,7 @@ def run_job(
     *,
     state: Path | None = None,
     progress: bool = False,
-    again: bool = False,
+    force: bool = False,
 ) -> JobRun:
     """Run a job for a date, if it has not been run.
 
@@ -84,7 +90,7 @@ def run_job(
         the setting.
     progress
         Show a bar, a cell a step.
-    again
+    force
         Run it although it was done.
 
     Returns
@@ -102,7 +108,8 @@ def run_job(
 
     Notes
     -----
-    A kernel that dies or does not start is tried again, up to two times, in a fresh one; nothing else is.
+    A kernel that dies or does not start, and a cell that raises an error of the moment (`execution.TRANSIENT`), is
+    tried again in a fresh kernel, as often as the job's ``retries`` say; nothing else is.
     """
     began = time.monotonic()
     told = load_job(job) if isinstance(job, str) else job
@@ -115,10 +122,10 @@ def run_job(
     used = {name: _setting(chosen, name) for name in told.settings}
     key = run_key(told.name, day, values, code, archived(place, day) if told.history else "", used)
     out = Outputs(place / "jobs" / told.name / day, key)
-    if not again and out.done() is not None:
+    if not force and out.done() is not None:
         return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
     with lease(out.lease, told.timeout_s):
-        if not again and out.done() is not None:  # while this one waited
+        if not force and out.done() is not None:  # while this one waited
             return JobRun(told.name, day, key, "already_done", out.notebook, out.html, time.monotonic() - began)
         try:
             return _run(told, day, values, used, place, code, out, began, progress)
@@ -168,43 +175,65 @@ def _run(
     progress: bool,
 ) -> JobRun:
     started = dt.datetime.now(dt.UTC)
-    made = out.begin() / f"{out.run_id}.ipynb"
+    record = {
+        "job": job.name,
+        "run_id": out.run_id,
+        "as_of": day,
+        "started": started.isoformat(timespec="seconds"),
+        "parameters": values,
+        "settings": used,
+        "code_hash": code,
+        "git": commit(job.notebook.parent),
+        "versions": versions(),
+    }
+    before = _failures(out)
+    folder = out.begin(record | {"process": os.getpid()})
+    made = folder / f"{out.run_id}.ipynb"
     shown = made.with_suffix(".html")
     try:
-        kernels = execute(
+        attempts = execute(
             job.notebook,
             made,
             {AS_OF: day, **values},
             timeout_s=job.timeout_s,
             progress=progress,
-            environment={"QFLIB_STATE": str(state.absolute())},  # the history that the key is of
+            retries=job.retries,
+            environment=_environment(job, state, folder),
         )
         shown.write_text(page(made, f"{job.name}, {day}"), encoding="utf-8")
     except FailedError as e:
-        kept = out.keep_failed(made)
+        seconds = time.monotonic() - began
+        last = {"reason": str(e), "seconds": round(seconds, 3), "attempts": e.attempts}
+        told = {"status": "failed", **last, "failures": [*before, last | {"started": record["started"]}][-_KEPT:]}
+        kept = out.keep_failed(made, record | told)
         seen = f"; its notebook is {kept}" if kept else ""
         reason = f"job {job.name} of {day} failed: {e}{seen}"
-        return JobRun(job.name, day, out.run_id, "failed", kept, None, time.monotonic() - began, reason)
+        return JobRun(job.name, day, out.run_id, "failed", kept, None, seconds, e.attempts, reason)
     seconds = time.monotonic() - began
-    record = {
-        "job": job.name,
-        "run_id": out.run_id,
+    proposal = folder / PROPOSAL
+    told = {
         "status": "done",
-        "as_of": day,
-        "parameters": values,
-        "settings": used,
         "notebook": out.notebook.name,
         "html": out.html.name,
-        "code_hash": code,
-        "git": commit(job.notebook.parent),
-        "versions": versions(),
-        "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
-        "kernels": kernels,
-        **{k: v for k, v in facts_of(made).items() if k in ("source", "figures")},
+        "attempts": attempts,
+        "failures": before,
+        **{k: v for k, v in facts_of(made).items() if k in ("source", "figures", "proposal")},
     }
-    out.publish(made, shown, record)
-    return JobRun(job.name, day, out.run_id, "done", out.notebook, out.html, seconds)
+    out.publish(made, shown, record | told, proposal if proposal.is_file() else None)
+    return JobRun(job.name, day, out.run_id, "done", out.notebook, out.html, seconds, attempts)
+
+
+def _environment(job: Job, state: Path, folder: Path) -> dict[str, str]:
+    """The history that the key is of; and where a proposal goes, of a job that may make one."""
+    made = {"QFLIB_STATE": str(state.absolute())}
+    return made | ({FOLDER: str(folder.absolute())} if job.publish == "scenario_set" else {})
+
+
+def _failures(out: Outputs) -> list[Any]:
+    """Of earlier runs of the key, for whoever asks how often."""
+    told = (read_json(out.failure) or {}).get("failures")
+    return told if isinstance(told, list) else []
 
 
 def _takes(job: Job) -> None:

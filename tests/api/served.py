@@ -113,5 +113,5 @@ def served(
     keys, memory = KeyStore(folder / "keys.json"), sender or Memory()
     told = ApiSettings(**{"rate": 1e6, "burst": 10**6, **settings})
     state = ApiState(views or recorded().views(), memory, keys, told, ready=lambda: True,
-                     connected=lambda: up is None or up[0], now_ns=lambda: NOW_NS)  # fmt: skip
+                     connected=lambda: up is None or up[0], now_ns=lambda: NOW_NS, kept=folder)  # fmt: skip
     return Served(create_app(state, more), state, memory, keys)

@@ -16,8 +16,9 @@ RUNS = {
     "orders": (r"/v1/(orders|executions|signals|instruments|books).*", 1_750),
     "portfolios": (r"/v1/(portfolios|limits|kill-switch).*", 1_500),
     "computing": (r"/v1/(pricing|shortfall|history|vols).*|/(healthz|readyz|metrics)", 1_800),
+    "jobs": (r"/v1/jobs.*", 300),
 }
-_CASES = {"orders": 190, "portfolios": 200, "computing": 500}  # a route
+_CASES = {"orders": 190, "portfolios": 200, "computing": 500, "jobs": 100}  # a route
 
 
 @pytest.mark.parametrize("which", RUNS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from tempfile import mkdtemp
 from threading import Event, Thread
 from typing import Any
 
@@ -50,6 +52,7 @@ class Running:
     ) -> None:
         self.player, self.trading = Player(speed), Taken()
         self.address, self.origins = address, origins
+        self.kept = Path(mkdtemp())  # where jobs leave their runs
         self.keys = dict(KEYS)
         self.port = port or free_port()
         self._up, self._thread = Event(), Thread(target=self._run, daemon=True)
@@ -75,7 +78,7 @@ class Running:
 
         asyncio.set_event_loop(asyncio.new_event_loop())
         self._loop = IOLoop.current()
-        desk = SharedDesk(self.player.views, self.trading)
+        desk = SharedDesk(self.player.views, self.trading, kept=self.kept)
         self.dashboard = Dashboard(
             desk, self.keys.get, self.port, address=self.address, ticket=lambda: TICKET, ticket_key=lambda: TRADER,
             origins=self.origins,

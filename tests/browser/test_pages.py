@@ -44,6 +44,7 @@ PAGES = {
     "orders": ("ticket", "blotter", "fills"),
     "what_if": ("trades", "result"),
     "system": ("flow", "stages", "letters", "delay"),
+    "jobs": ("job_list", "job_runs"),
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
@@ -63,6 +64,7 @@ SHOWN = {  # what a page has to say
     "orders": ("desk-2", "HEDGER", "filled"),
     "what_if": ("instrument, qty, price",),
     "system": ("exposures-0", "bad checksum", "41 ms"),
+    "jobs": ("daily_risk", "America/New_York", "never run"),
 }
 
 
@@ -297,7 +299,7 @@ def test_light_is_light_and_remembered(light: Visit) -> None:
     expect(root).to_have_attribute("data-theme", "dark")
     light.page.reload()
     expect(root).to_have_attribute("data-theme", "dark")
-    expect(light.page.locator("#system")).to_be_visible(timeout=15_000)  # the address remembers the page
+    expect(light.page.locator(f"#{name}")).to_be_visible(timeout=15_000)  # the address remembers the page
     assert light.faults == []
 
 

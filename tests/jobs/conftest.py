@@ -12,12 +12,19 @@ import pytest
 
 import qflib as qf
 from qflib.desk import desk as desk_module
+from qflib.desk.deployment import Deployment
 from qflib.desk.record import Recorder
 from qflib.desk.run import Run
 from qflib.history import Archiver, DeltaHistory, Log
 from qflib.records import Batch
 from qflib.records.codec import encode
-from qflib.records.topics import ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
+from qflib.records.topics import (
+    ANALYTICS_RESULTS,
+    MARKET_NORMALIZED,
+    ORDERS_EXECUTED,
+    ORDERS_INCOMING,
+    RISK_METRICS,
+)
 
 TOML = """notebook = "notebooks/tiny.ipynb"
 description = "A tiny one."
@@ -93,7 +100,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         patch.setattr(desk_module, "Recorder", Keeping)
         config = qf.DeskConfig(period_ns=2 * 10**9, limits={"max_es": LIMIT})
         run = qf.Desk(feed, hedger=qf.hedgers.Band(1.0), scenarios=scenarios, config=config).run()
-    topics = (RISK_METRICS, ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING)
+    topics = (RISK_METRICS, ANALYTICS_RESULTS, ORDERS_EXECUTED, ORDERS_INCOMING, MARKET_NORMALIZED)
+    Deployment(feed.instruments, config, source="sim", feed={"seed": 7}).save(state / "up" / "deployment.json")
     history = DeltaHistory(state / "up" / "history")
     history.register("c1", feed.instruments)
     archiver = Archiver(history)
@@ -113,7 +121,7 @@ def patient() -> Callable[[Callable[[], bool]], None]:
     """Wait for what is expected, never for a time."""
 
     def wait(until: Callable[[], bool]) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not until():
             assert time.monotonic() < end
             time.sleep(0.05)

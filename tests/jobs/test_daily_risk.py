@@ -23,7 +23,7 @@ from qflib.desk.deployment import Deployment
 from qflib.desk.hedge_fills import hedge_fills
 from qflib.desk.history_day import day_of, days_of
 from qflib.errors import DataError, InputError
-from qflib.jobs import JobRun, daily_risk_pictures, daily_risk_source, load_job, run_job
+from qflib.jobs import JobRun, daily_risk_pictures, daily_risk_source, load_job, run_job, simulated_desk
 from qflib.jobs.daily_risk import DailyRisk, Unavailable
 from qflib.jobs.daily_risk_source import daily_risk
 from qflib.records import Batch
@@ -119,9 +119,10 @@ def test_a_report_before_the_end_of_its_date_says_so(day: Day, monkeypatch: pyte
     assert "not over" not in daily_risk(DATE)._repr_html_()
 
 
-def test_the_job_names_every_setting_that_it_reads() -> None:
-    read = re.findall(r"chosen\.((?:desk|limits)\.\w+)", Path(daily_risk_source.__file__).read_text())
-    assert set(load_job("daily_risk").settings) == set(read)
+@pytest.mark.parametrize("name", ["daily_risk", "backtests", "recalibration"])
+def test_the_job_names_every_setting_that_it_reads(name: str) -> None:
+    read = re.findall(r"chosen\.((?:desk|limits)\.\w+)", Path(simulated_desk.__file__).read_text())
+    assert set(load_job(name).settings) == set(read)
 
 
 def test_figures_are_in_the_currency_of_the_desk(day: Day, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ def test_a_job_of_the_folder_one_stands_in(project: Project) -> None:
     assert job_names() == ["tiny"]
     job = load_job("tiny")
     assert (job.cron, job.time_zone, job.calendar, job.timeout_s) == (None, "UTC", "24/7", 30.0)
+    assert (job.missed, job.retries, job.publish) == ("latest", 2, "report")
     assert job.parameters["n"].default == 1
 
 
@@ -36,6 +37,10 @@ def test_a_job_of_the_folder_one_stands_in(project: Project) -> None:
         ('time_zone = "Mars/Base"', "time_zone 'Mars/Base' is unknown"),
         ('calendar = "MOON"', "calendar 'MOON' is unknown; give one of 24/7, XNYS"),
         ("timeout_s = -1", "'timeout_s' is wrong"),
+        ('missed = "later"', "'missed' is wrong"),
+        ("retries = -1", "'retries' is wrong"),
+        ('publish = "news"', "'publish' is wrong"),
+        ('cron = "0 0 * jan/2 *"', "has the month 'jan/2'"),
         ('settings = ["limits.ess"]', "setting 'limits.ess' is none of desk, limits, strategy"),
         ('settings = ["broker.options"]', "setting 'broker.options' is none"),
         ("cron = [", "not readable TOML"),

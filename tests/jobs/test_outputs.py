@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 from qflib.errors import StateError
 from qflib.jobs.key import code_hash, run_key
 from qflib.jobs.lease import lease
-from qflib.jobs.outputs import Outputs
+from qflib.jobs.outputs import Outputs, read_json
 from tests.jobs.conftest import notebook_of
 
 
@@ -51,7 +55,7 @@ def test_a_crash_between_the_files_leaves_no_result(tmp_path: Path, monkeypatch:
     out.html.write_text("of another code")
 
     def crash(self: Path, to: Path) -> Path:
-        if to.suffix == ".json":
+        if to == out.record:
             raise KeyboardInterrupt
         return replace(self, to)
 
@@ -66,9 +70,10 @@ def test_what_failed_is_kept_under_another_name(tmp_path: Path) -> None:
     out = Outputs(tmp_path, "k")
     (out.begin() / "n").write_text("as far as it came")
     assert out.keep_failed(out.building / "n") == out.failed
-    assert [f.name for f in tmp_path.iterdir()] == ["k.failed.ipynb"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["k.failed.ipynb", "k.failed.json"]
     published(tmp_path)
     assert not out.failed.exists()
+    assert not out.failure.exists()
 
 
 def test_a_key_is_of_job_date_parameters_and_code(tmp_path: Path) -> None:
@@ -117,3 +122,43 @@ def test_a_lease_waits_and_then_gives_up(tmp_path: Path) -> None:
     with lease(file, 30.0):
         pass
     other.join(30)
+
+
+LOOP = """
+import sys
+from pathlib import Path
+from qflib.jobs.outputs import Outputs, read_json
+out, n = Outputs(Path(sys.argv[1]), "k"), 0
+while True:
+    n += 1
+    made = out.begin()
+    for name in ("n", "h"):
+        (made / name).write_text(f"{n}\\n" + "x" * 200_000 + "end")
+    out.publish(made / "n", made / "h", {"status": "done", "n": n})
+    if n == 3:
+        print("going", flush=True)
+"""
+
+
+def test_killed_at_any_moment_nothing_torn_is_seen(tmp_path: Path) -> None:
+    """A runner that publishes again and again is killed; whoever looks meanwhile or later sees whole files, or none."""
+    out, rng, seen = Outputs(tmp_path / "k", "k"), random.Random(7), 0
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-c", LOOP, str(out.folder)], stdout=subprocess.PIPE) as runner:
+            assert runner.stdout is not None
+            runner.stdout.readline()
+            for _ in range(rng.randrange(5, 60)):
+                for file in (out.html, out.notebook):
+                    text = file.read_text()
+                    assert text.endswith("end")
+                    assert len(text) > 200_000
+                if (told := read_json(out.record)) is not None:
+                    assert told["status"] == "done"
+                    seen += 1
+            runner.send_signal(signal.SIGKILL)
+        told = out.done()
+        if told is not None:
+            assert (
+                out.html.read_text().split("\n", 1)[0] == out.notebook.read_text().split("\n", 1)[0] == str(told["n"])
+            )
+    assert seen

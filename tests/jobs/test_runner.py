@@ -17,7 +17,7 @@ import pytest
 from qflib.cli import main
 from qflib.errors import DataError, InputError
 from qflib.history import Archiver, DeltaHistory, Log
-from qflib.jobs import execution, run_job
+from qflib.jobs import execution, run_job, runs
 from qflib.jobs.execution import FailedError, execute
 from qflib.jobs.runner import date_of
 from qflib.records.codec import encode
@@ -49,7 +49,7 @@ def test_done_and_done_already(project: Project, monkeypatch: pytest.MonkeyPatch
     told = json.loads(run.html.with_suffix(".json").read_text())
     assert told["parameters"] == {"n": 1, "folder": ""}
     assert told["source"] == {"kind": "made up"}
-    assert (told["status"], told["kernels"], told["git"]) == ("done", 1, None)
+    assert (told["status"], told["attempts"], told["git"]) == ("done", 1, None)
     assert told["versions"]["numpy"]
     assert told["seconds"] > 0
     monkeypatch.setattr(papermill, "execute_notebook", None)
@@ -57,7 +57,7 @@ def test_done_and_done_already(project: Project, monkeypatch: pytest.MonkeyPatch
     assert run_job("tiny", "2026-01-05").run_id == run.run_id
     assert "already_done" in run_job("tiny", "2026-01-05")._repr_html_()
     with pytest.raises(TypeError):  # it is run, and what was done stays until there is another
-        run_job("tiny", "2026-01-05", again=True)
+        run_job("tiny", "2026-01-05", force=True)
     assert run_job("tiny", "2026-01-05").status == "already_done"
 
 
@@ -111,8 +111,9 @@ def test_failed(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "raised ValueError: no luck; its notebook is runs/jobs/tiny/2026-01-05/" in shown.err
     assert shown.err.strip().splitlines()[-1].startswith("qflib: job tiny of 2026-01-05 failed: cell 3")
     assert "so far" in Path(told["notebook"]).read_text()
-    assert [f.name for f in Path("runs/jobs/tiny/2026-01-05").iterdir() if not f.name.startswith(".")] == [
-        f"{told['run_id']}.failed.ipynb"
+    assert [f.name for f in sorted(Path("runs/jobs/tiny/2026-01-05").iterdir()) if not f.name.startswith(".")] == [
+        f"{told['run_id']}.failed.ipynb",
+        f"{told['run_id']}.failed.json",
     ]
     assert Path("ran").read_text() == "x"  # what raises is not tried again
 
@@ -125,8 +126,66 @@ def test_a_killed_kernel_is_tried_again(project: Project) -> None:
     run = run_job("tiny", "2026-01-05", {"folder": str(project.root)})
     assert run.status == "done"
     assert run.html is not None
-    assert json.loads(run.html.with_suffix(".json").read_text())["kernels"] == 2
+    assert json.loads(run.html.with_suffix(".json").read_text())["attempts"] == 2
+    assert run.attempts == 2
     assert Path("ran").read_text() == "xx"
+
+
+def test_a_store_that_does_not_answer_is_asked_again(project: Project) -> None:
+    """What a cell raises of the moment is tried again, as often as the job says; then it has failed."""
+    project.write(
+        COUNTED, "raise TimeoutError('the store is away')", toml=TOML.replace("timeout_s", "retries = 1\ntimeout_s")
+    )
+    run = run_job("tiny", "2026-01-05", {"folder": str(project.root)})
+    assert (run.status, run.attempts) == ("failed", 2)
+    assert "raised TimeoutError: the store is away, 2 times; its notebook is" in run.reason
+    assert Path("ran").read_text() == "xx"
+    (past,) = runs(Path("runs"))
+    assert (past.status, past.attempts, past.reason) == (
+        "failed",
+        2,
+        run.reason.partition(" failed: ")[2].partition(";")[0],
+    )
+    assert past.path == run.notebook
+    once = "import os\nif len(open(f'{folder}/ran').read()) == 3:\n    raise ConnectionResetError('again')"
+    project.write(COUNTED, once, toml=TOML.replace("timeout_s", "retries = 1\ntimeout_s"))
+    run = run_job("tiny", "2026-01-05", {"folder": str(project.root)})
+    assert (run.status, run.attempts) == ("done", 2)
+
+
+def test_the_kernel_is_spoken_to_by_sockets_of_this_user_alone(project: Project) -> None:
+    told = "import json\nfrom ipykernel.connect import get_connection_info\nw = get_connection_info(unpack=True)"
+    project.write(
+        told,
+        "import os\nopen('seen', 'w').write(json.dumps([w['transport'], os.stat(os.path.dirname(w['ip'])).st_mode]))",
+    )
+    assert run_job("tiny", "2026-01-05").status == "done"
+    transport, mode = json.loads(next(project.root.rglob("seen")).read_text())
+    assert transport == "ipc"
+    assert mode & 0o077 == 0
+
+
+def test_a_job_that_publishes_reports_proposes_nothing(project: Project) -> None:
+    propose = (
+        "from qflib.jobs.proposal import propose\nfrom qflib.shortfall import ScenarioSet\n"
+        "propose(ScenarioSet(('A',), [[-0.02], [0.01]], [[0.01], [-0.005]], 10**9, 2)) is None"
+    )
+    project.write(propose)
+    first = run_job("tiny", "2026-01-05")
+    project.write(propose, "0", toml=TOML.replace("timeout_s", 'publish = "scenario_set"\ntimeout_s'))
+    second = run_job("tiny", "2026-01-06")
+    for run, left in ((first, False), (second, True)):
+        assert run.html is not None
+        assert run.html.with_suffix(".proposal.npz").exists() is left
+        assert str(not left) in run.html.read_text()
+
+
+def test_no_kernel_for_a_wrong_parameter(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(papermill, "execute_notebook", None)  # a kernel would be a TypeError
+    for given, sentence in (({"m": 1}, "no parameter 'm'"), ({"n": "1"}, "give a whole number")):
+        with pytest.raises(InputError, match=sentence):
+            run_job("tiny", "2026-01-05", given)
+    assert not Path("runs").exists()
 
 
 def test_a_killed_runner_then_two_at_once(project: Project, patient: Callable[[Callable[[], bool]], None]) -> None:
@@ -156,7 +215,7 @@ def test_only_a_lost_kernel_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(papermill, "execute_notebook", lost)
     with pytest.raises(FailedError, match="its kernel did not start within 60 s, 3 times"):
         execute(tmp_path / "a", tmp_path / "b", {}, timeout_s=1.0, progress=False)
-    assert len(tried) == execution.ATTEMPTS
+    assert len(tried) == 1 + execution.RETRIES
 
     def other(*_: object, **__: object) -> None:
         tried.append("y")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from qflib.api.client.api_error import ApiError, GapError
     from qflib.api.client.async_live import AsyncLive, connect_async
     from qflib.api.client.following import Gap
+    from qflib.api.client.jobs import LiveReport
     from qflib.api.client.live import Live, connect
     from qflib.api.client.results import LiveBook, LiveOrder
     from qflib.api.client.vols import LiveVols
@@ -25,6 +26,7 @@ __getattr__, __dir__ = lazy(
         "Live": "live",
         "LiveBook": "results",
         "LiveOrder": "results",
+        "LiveReport": "jobs",
         "LiveVols": "vols",
         "LiveWhatIf": "what_if",
         "connect": "live",
@@ -40,6 +42,7 @@ __all__ = [
     "Live",
     "LiveBook",
     "LiveOrder",
+    "LiveReport",
     "LiveVols",
     "LiveWhatIf",
     "connect",

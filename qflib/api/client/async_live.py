@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
 
+from qflib.api.client import jobs as j
 from qflib.api.client import questions as q
 from qflib.api.client.api_error import ApiError, unanswered, unreachable
 from qflib.api.client.asking import Asking, Reply, Request
@@ -21,6 +22,7 @@ from qflib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from qflib.api.client.jobs import LiveReport
     from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
     from qflib.hedging.frontier import HedgeFrontier
@@ -191,6 +193,22 @@ class AsyncLive:
         Trades are a DataFrame (as `HedgePlan.trades`), {symbol: quantity}, or rows of instrument, qty and cost.
         """
         return await self._do(q.what_if(trades, portfolio, level, book, by))
+
+    async def jobs(self) -> pd.DataFrame:
+        """The jobs there are, indexed by name: when they are due, and their last run."""
+        return await self._do(j.jobs())
+
+    async def job_runs(self, name: str, *, as_of: str | None = None, limit: int = 50) -> pd.DataFrame:
+        """The newest runs of a job, indexed by run id; those that go on among them."""
+        return await self._do(j.job_runs(name, as_of, limit))
+
+    async def job_report(self, name: str, run_id: str | None = None) -> LiveReport:
+        """The page of a run, which shows itself in a notebook; default: the newest there is."""
+        return await self._do(j.job_report(name, run_id))
+
+    async def approve(self, name: str, run_id: str, set_id: str) -> list[str]:
+        """Put the scenario set that a run proposes in force (scope admin); the ids of the controls that carry it."""
+        return await self._do(j.approve(name, run_id, set_id))
 
     async def limits(self) -> pd.DataFrame:
         """The limits in force: bound, and where a report tells it value and breached."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from qflib.desk.deployment import Deployment
 from qflib.desk.explain import explain
 from qflib.desk.opening import bookings, limits_control, scenario_controls
 from qflib.errors import InputError, UnknownInstrumentError
@@ -75,3 +76,25 @@ def test_explain_is_the_difference_of_sums() -> None:
     made = explain([first, second]).iloc[0]
     assert made[made != 0.0].to_dict() == {"delta": 3.5, "fees": -0.25, "total": 3.25}
     assert explain([first]).empty
+
+
+def test_a_set_that_was_in_force_can_be_so_again_by_another_version() -> None:
+    """The exchange applies an id once: the same set under its own ids is passed over, under a version it is told on."""
+    desk = Deployment(FEED.instruments, risk=True)
+    exchange, exposures = desk.step("exchange"), desk.step("exposures")
+    chosen = [ScenarioSet(("ACME", "BETA"), [[x, x], [-x, 0.0]], np.zeros((2, 2)), 86_400 * 10**9) for x in (0.1, 0.2)]
+
+    def in_force(scen: ScenarioSet, seq: int, **version: str) -> list[str]:
+        """Sets that exposures has of each underlying once it has what the exchange tells of these controls."""
+        for n, control in enumerate(scenario_controls(scen, source=f"s{seq}", **version)):
+            assert control.header.seq == n
+            for told in exchange.feed(control):
+                exposures.feed(told)
+        return [exposures.state()[f"sets.{u}.id"][0].decode() for u in range(2)]
+
+    first, second = chosen
+    assert in_force(first, 0) == [first.set_id] * 2
+    assert in_force(second, 1, version="a") == [second.set_id] * 2
+    assert in_force(first, 2) == [second.set_id] * 2  # a second start of the desk changes nothing
+    assert in_force(first, 3, version="b") == [first.set_id] * 2
+    assert in_force(second, 4, version="a") == [first.set_id] * 2  # approved twice, applied once
