@@ -6,7 +6,9 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from docs.site.executed import NOTEBOOKS, execute
 
@@ -43,13 +45,16 @@ def told(book: Any, kind: str) -> str:
     return "".join(str(o.data.get(kind, "")) for o in outputs)
 
 
-def table(book: Any, begins: str) -> Any:
-    """The table that the one cell with these words shows."""
-    import io
-
-    import pandas as pd
-
-    (cell,) = [c for c in book.cells if c.cell_type == "code" and begins in c.source]
+def table(book: Any, words: str) -> pd.DataFrame:
+    """The frame that the one cell with these words shows: numbers as such, the rest as text."""
+    (cell,) = [c for c in book.cells if c.cell_type == "code" and words in c.source]
     (shown,) = [o.data["text/html"] for o in cell.outputs if o.output_type == "execute_result"]
-    (made,) = pd.read_html(io.StringIO(shown), index_col=0)
+    rows = BeautifulSoup(shown, "html.parser").find_all("tr")
+    cells = [[c.get_text() for c in row.find_all(["th", "td"])] for row in rows]
+    body = [row for row in cells[1:] if any(row[1:])]  # a named index has a row of its own
+    made = pd.DataFrame([row[1:] for row in body], [row[0] for row in body], cells[0][1:])
+    for name in made:
+        numbers = pd.to_numeric(made[name].replace("NaN", "nan"), errors="coerce")
+        if (numbers.notna() | made[name].eq("NaN")).all():
+            made[name] = numbers
     return made

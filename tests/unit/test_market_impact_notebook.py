@@ -37,5 +37,5 @@ def test_impact_grows_with_size(executed: Any) -> None:
 
 def test_its_pictures_are_there(executed: Any) -> None:
     plain = told(executed, "text/plain")
-    for name in ("(low,high)", "(impact / volatility)", "contracts left", "Scatter.Fills"):
-        assert name in plain or name == "contracts left", name
+    for name in ("(low,high)", "(impact / volatility)", "[seconds]", "Scatter.Fills"):
+        assert name in plain, name
