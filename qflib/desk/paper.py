@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from qflib.desk.feed import Feed
 from qflib.errors import InputError
 from qflib.orderbook.result import Result
+from qflib.progress import through_batches
 from qflib.records import (
     EXECUTIONS,
     ORDERS,
@@ -108,7 +109,12 @@ class PaperTrades(Result):
 
 
 def paper_trade(
-    feed: Feed, orders: pd.DataFrame, *, period: str | pd.Timedelta = "100ms", config: ExchangeConfig | None = None
+    feed: Feed,
+    orders: pd.DataFrame,
+    *,
+    period: str | pd.Timedelta = "100ms",
+    config: ExchangeConfig | None = None,
+    progress: bool = False,
 ) -> PaperTrades:
     """Send orders to the exchange step over a feed.
 
@@ -124,6 +130,8 @@ def paper_trade(
         Orders reach the exchange, and places are noted, at multiples of it; the first at or after the time sent.
     config
         Fees, ages and limits of the exchange; its grid is `period`.
+    progress
+        Show a bar.
 
     Returns
     -------
@@ -159,7 +167,7 @@ def paper_trade(
     if not span.value > 0:
         raise InputError(f"period {period!r} is not positive; give a duration, as '100ms'")
     made = _Sending(table, span.value, config or ExchangeConfig())
-    made.run(feed, asked)
+    made.run(feed, asked, progress)
     return made.told(asked)
 
 
@@ -202,11 +210,14 @@ class _Sending:
         self.of: dict[int, int] = {}  # the exchange's order id -> row
         self.places: list[tuple[int, int, int, int, int]] = []
 
-    def run(self, feed: Feed, asked: pd.DataFrame) -> None:
+    def run(self, feed: Feed, asked: pd.DataFrame, progress: bool) -> None:
         """Market data to the exchange, and orders as they are due."""
         due = asked.index.tz_convert("UTC").as_unit("ns").asi8  # type: ignore[attr-defined]
         sent = 0
-        for batch in feed.raw(self.period_ns):
+        batches = feed.raw(self.period_ns)
+        if progress:
+            batches = through_batches(batches, feed.start.value, feed.end.value, "orders")
+        for batch in batches:
             for out in self.normalize.feed(batch):
                 self.take(self.exchange.feed(out))
             if batch.kind != "clock":

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from scipy import optimize, special
 
 from qflib.errors import InputError
+from qflib.figures import Figures
 from qflib.shortfall.cornish_fisher import cornish_fisher
 from qflib.shortfall.inputs import levels_of
 
 
 @dataclass(frozen=True, slots=True)
-class DeltaGamma:
+class DeltaGamma(Figures):
     """ES and VaR of the loss, and the quantile of the loss (equal to VaR) as a P&L quantile."""
 
     es: float

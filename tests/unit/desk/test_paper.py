@@ -106,10 +106,11 @@ def test_what_parents_paid_adds_up(feed: Any) -> None:
     assert told.loc["b", "drift"] == pytest.approx(0.0)
 
 
-def test_it_shows_itself(feed: Any) -> None:
+def test_it_shows_itself(feed: Any, capsys: pytest.CaptureFixture[str]) -> None:
     import holoviews as hv
 
-    made = paper_trade(feed, asked(feed, ["1s", "2s"], side="buy", qty=5.0, join=[True, False]))
+    made = paper_trade(feed, asked(feed, ["1s", "2s"], side="buy", qty=5.0, join=[True, False]), progress=True)
+    assert "orders: 100%" in capsys.readouterr().err
     assert isinstance(made, PaperTrades)
     assert "<table" in made._repr_html_()
     assert hv.render(made.plot(), backend="bokeh") is not None
