@@ -73,11 +73,10 @@ def through_batches(batches: Iterable[Any], start_ns: int, end_ns: int, what: st
     >>> list(through_batches([], 0, 10**9, "desk"))
     []
     """
-    total, first = round(max(end_ns - start_ns, 0) / 1e9, 1), None
+    total = round(max(end_ns - start_ns, 0) / 1e9, 1)
     with bar(total=total, unit=" market s", desc=what) as shown:
         for batch in batches:
             if batch.kind == "clock":
-                now = int(batch.tick.time_ns[0])
-                first = now if first is None else first
-                shown.update(max(0.0, min(round((now - first) / 1e9, 1), total) - shown.n))
+                done = round((int(batch.tick.time_ns[0]) - start_ns) / 1e9, 1)
+                shown.update(max(0.0, min(done, total) - shown.n))
             yield batch

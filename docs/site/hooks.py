@@ -9,11 +9,13 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterator
+from html import unescape
 from importlib import import_module, metadata
 from inspect import isfunction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import unquote
 
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
@@ -44,6 +46,7 @@ _ELSEWHERE = {
 }
 _FOLDERS = {"bokeh": "server/static/js", "panel": "dist"}
 _ASSETS = "assets/pictures"
+_LOADED = re.compile(r"<(a|link|img|script|iframe)\b[^>]*?\s(?:href|src)=\"?([^\s\">]+)")
 
 
 @event_priority(100)  # before the plug-ins look at the files
@@ -105,6 +108,27 @@ def on_post_page(output: str, page: Any, config: Any) -> str:
 
         output = pattern.sub(own, output)
     return output
+
+
+def on_post_build(config: Any) -> None:
+    """Every link of every page leads somewhere, to its anchor, and nothing that a page loads lies elsewhere."""
+    site = Path(config["site_dir"])
+    told = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html") if page.name != "404.html"}
+    anchors = {page: set(re.findall(r"\s(?:id|name)=\"?([^\s\"<>]+)", text)) for page, text in told.items()}
+    for page, text in told.items():
+        markup = re.sub(r"<script\b[^>]*>.*?</script>", "", text, flags=re.DOTALL)
+        for tag, target in set(_LOADED.findall(markup)):
+            address, _, anchor = unquote(unescape(target)).partition("#")
+            if "://" in address or address.startswith(("mailto:", "data:", "javascript:")):
+                if tag != "a" and address.startswith("http"):
+                    _log.warning(f"{page.relative_to(site)} loads {address}: a page must need no network")
+                continue
+            to = (page.parent / address).resolve() if address else page
+            to = to / "index.html" if to.is_dir() else to
+            if not to.exists():
+                _log.warning(f"{page.relative_to(site)} links to {target}, which is not there")
+            elif anchor and to in anchors and anchor not in anchors[to]:
+                _log.warning(f"{page.relative_to(site)} links to {target}, whose anchor is not there")
 
 
 def _shown(notebook: Path) -> Path:
