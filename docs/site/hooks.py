@@ -203,7 +203,7 @@ def _uri(path: str) -> str | None:
     """The page that the site has of a file anyway."""
     if path in _PAGES:
         return _PAGES[path]
-    if path.startswith("docs/"):
+    if path.startswith("docs/") and not path.startswith("docs/site"):
         return path.removeprefix("docs/")
     return path if path.startswith("notebooks/") and path.endswith(".ipynb") else None
 

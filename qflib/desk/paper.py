@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qflib.desk.feed import Feed
 from qflib.errors import InputError
+from qflib.orderbook.plot import LEGEND_ABOVE
 from qflib.orderbook.result import Result
 from qflib.progress import through_batches
 from qflib.records import (
@@ -104,7 +105,7 @@ class PaperTrades(Result):
             )
             for kind, part in told.groupby("liquidity", sort=True)
         ]
-        prices = hv.Overlay(at or [hv.Scatter([], "UTC", "price")]).opts(title="Fills", legend_position="top", **size)
+        prices = hv.Overlay(at or [hv.Scatter([], "UTC", "price")]).opts(title="Fills", **LEGEND_ABOVE, **size)
         return hv.Layout([done, prices]).cols(2)
 
 
