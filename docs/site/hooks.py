@@ -92,6 +92,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     return _LINK.sub(moved, markdown)
 
 
+def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> Any:
+    """Notebooks take the width of their own contents' list: pictures are wide."""
+    if page.file.src_uri.endswith(".ipynb"):
+        page.meta["hide"] = ["toc"]
+    return context
+
+
 def on_post_page(output: str, page: Any, config: Any) -> str:
     """Scripts of pictures are the site's own: it needs no network to be read."""
     up = posixpath.relpath(_ASSETS, posixpath.dirname(page.file.dest_uri) or ".")

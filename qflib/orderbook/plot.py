@@ -174,5 +174,5 @@ def _heat_map(frame: pd.DataFrame) -> Any:
     points = points[points["qty"] > 0].assign(log_qty=lambda f: np.log1p(f["qty"]))
     return points.hvplot.scatter(
         x="time", y="price", c="log_qty", cmap="viridis", marker="square", size=6, width=900, height=320,
-        ylabel="price", xlabel="UTC", hover=False, title="Depth, log(1 + quantity)",
+        ylabel="price", xlabel="UTC", clabel=" ", hover=False, title="Depth, log(1 + quantity)",
     ).opts(hooks=[_aligned])  # fmt: skip
