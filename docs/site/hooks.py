@@ -28,8 +28,8 @@ from docs.site.executed import NOTEBOOKS, execute, kept, shortened  # noqa: E402
 _log = logging.getLogger("mkdocs.hooks.qflib")
 _PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "project/CONTRIBUTING.md", "CHANGELOG.md": "project/CHANGELOG.md"}
 _REFERENCE = ("qflib", "qflib.orderbook", "qflib.pricing", "qflib.hedging", "qflib.shortfall", "qflib.desk")
-#: A job's notebook: it needs a desk's day, and its page is the report.
-_UNEXECUTED = {"daily_risk"}
+#: A job's notebook: only a test has the desk's day that it needs.
+_OF_JOBS = {"daily_risk"}
 _LINK = re.compile(r"(!?\]\()([^)\s#]+)(#[^)\s]*)?\)")
 _LANGUAGES = {
     ".py": "python",
@@ -142,9 +142,9 @@ def _shown(notebook: Path) -> Path:
     """The notebook's executed copy; executed now where CI's tests have left none."""
     import nbformat
 
-    if notebook.stem in _UNEXECUTED:
-        return notebook
     copy = kept(notebook)
+    if copy is None and notebook.stem in _OF_JOBS:
+        return notebook
     if copy is None:
         _log.info(f"executing {notebook.relative_to(ROOT)}: no test has")
         execute(notebook)
