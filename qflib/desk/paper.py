@@ -26,6 +26,7 @@ from qflib.records import (
     OrderOption,
     OrderStatus,
     OrderType,
+    Reason,
     Side,
     TimeInForce,
 )
@@ -43,10 +44,10 @@ class PaperTrades(Result):
     Attributes
     ----------
     orders
-        A row an order, in the order sent; index `time` (UTC), when it reached the exchange. Columns instrument, side,
-        qty, price (NaN: at market), status, filled, avg_price, fees (settlement currency), arrival (the mid then) and
-        cost: what the fills paid beyond arrival, in quote currency a unit of quantity, without fees; positive is a
-        cost; and parent.
+        A row an order, in the order sent; index `time` (UTC), when it reached the exchange. Columns parent, instrument,
+        side, qty, price (NaN: at market), status, reason (of a refusal), filled, avg_price, fees (settlement currency),
+        arrival (the mid then) and cost: what the fills paid beyond arrival, in quote currency a unit of quantity,
+        without fees; positive is a cost.
     fills
         A row a fill; index `time` (UTC). Columns order (its row), price, qty, liquidity.
     places
@@ -142,8 +143,8 @@ def paper_trade(
     Raises
     ------
     InputError
-        If the feed has none of the instruments, a column or time is missing or out of range, a parent has several
-        sides, or an order joins a side that is empty.
+        If the feed has none of the instruments, a column or time is missing or out of range, a price is not on a
+        tick or a quantity not in lots, a parent has several sides, or an order joins a side that is empty.
 
     Notes
     -----
@@ -194,6 +195,13 @@ def _checked(orders: pd.DataFrame, table: Instruments) -> pd.DataFrame:
     lots = table.to_lots(kept["row"].to_numpy(np.int64), kept["qty"].to_numpy())
     if len(kept) and not ((kept["qty"] > 0) & (lots > 0)).all():
         raise InputError(f"qty {kept['qty'].min():g} is not a positive number of lots; the side says which way")
+    limited = kept[kept["price"].notna()]
+    rows, price = limited["row"].to_numpy(np.int64), limited["price"].to_numpy()
+    off = ~np.isclose(table.to_price(rows, table.to_ticks(rows, price)), price, rtol=1e-9, atol=0.0)
+    if off.any():
+        raise InputError(
+            f"price {price[off][0]} is not on a tick of {limited['instrument'].iloc[off.argmax()]}; round it"
+        )
     return kept.assign(lots=lots)
 
 
@@ -277,7 +285,7 @@ class _Sending:
                 rows = zip(
                     t.bid_ticks.tolist(), t.bid_qty.tolist(), t.ask_ticks.tolist(), t.ask_qty.tolist(), strict=True
                 )
-                self.tops |= dict(zip(t.instrument.tolist(), rows, strict=True))
+                self.tops.update(zip(t.instrument.tolist(), rows, strict=True))
 
     def told(self, asked: pd.DataFrame) -> PaperTrades:
         """The three tables."""
@@ -294,15 +302,15 @@ class _Sending:
         n = len(asked)
         filled = np.bincount(row[fill], qty, n)
         worth, fees = np.bincount(row[fill], price * qty, n), np.bincount(row[fill], x.fee[fill], n)
-        status = [""] * n
-        for r, code in zip(row.tolist(), x.ord_status.tolist(), strict=True):
-            status[r] = OrderStatus(code).name.lower()
+        status, reason = [""] * n, [""] * n
+        for r, code, why in zip(row.tolist(), x.ord_status.tolist(), x.reason.tolist(), strict=True):
+            status[r], reason[r] = OrderStatus(code).name.lower(), Reason(why).name.lower() if why else ""
         with np.errstate(invalid="ignore"):
             average = worth / filled
         sign = np.where(asked["side"] == "buy", 1.0, -1.0)
         orders = asked[["parent", "instrument", "side", "qty"]].assign(
-            price=self.limits, status=status, filled=filled, avg_price=average, fees=fees, arrival=self.arrival,
-            cost=sign * (average - np.array(self.arrival)),
+            price=self.limits, status=status, reason=reason, filled=filled, avg_price=average, fees=fees,
+            arrival=self.arrival, cost=sign * (average - np.array(self.arrival)),
         )  # fmt: skip
         return PaperTrades(orders.set_axis(_utc(np.array(self.times, np.int64))), fills, self._places())
 

@@ -89,6 +89,11 @@ def test_an_order_that_expires_fills_no_more() -> None:
     assert made.orders[["status", "filled"]].iloc[0].tolist() == ["expired", 1.0]
 
 
+def test_an_order_that_is_refused_says_why(feed: Any) -> None:
+    made = paper_trade(feed, asked(feed, ["1s"], side="buy", qty=5.0), config=ExchangeConfig(max_order_qty=4))
+    assert made.orders[["status", "reason", "filled"]].iloc[0].tolist() == ["rejected", "order_size_limit", 0.0]
+
+
 def test_what_parents_paid_adds_up(feed: Any) -> None:
     orders = asked(
         feed, ["1s", "1s", "2s", "3s"], side=["buy", "sell", "buy", "buy"], qty=[9, 4, 30, 2], parent=list("abaa")
@@ -126,6 +131,8 @@ def test_it_shows_itself(feed: Any, capsys: pytest.CaptureFixture[str]) -> None:
         ({"side": "up", "qty": 1.0}, "side 'up' is unknown"),
         ({"side": "buy", "qty": 0.0}, "not a positive number of lots"),
         ({"side": "buy"}, "no column 'qty'"),
+        ({"side": "buy", "qty": 1.5}, "quantity 1.5 is not a multiple of the lot"),
+        ({"side": "buy", "qty": 1.0, "price": [99.0, 99.003]}, "price 99.003 is not on a tick of ACME.F"),
         ({"side": "buy", "qty": 1.0, "instrument": "NONE"}, "instrument 'NONE' is not of the feed"),
         ({"side": ["buy", "sell"], "qty": 1.0}, "a parent has slices of several"),
     ],
