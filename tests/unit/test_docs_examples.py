@@ -50,6 +50,13 @@ def test_a_command_has_what_is_told_of_it(page: str, told: str) -> None:
         assert flag in flags, f"{page}: {at.name} has no {flag}"
 
 
+def test_the_site_has_every_page_and_notebook() -> None:
+    nav = set(re.findall(r": (\S+\.(?:md|ipynb))$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {f.name for f in (ROOT / "docs").glob("*.md")}
+    notebooks = {f.relative_to(ROOT).as_posix() for f in (ROOT / "notebooks").rglob("*.ipynb")}
+    assert pages | notebooks <= nav, "give these a place in the nav of mkdocs.yml"
+
+
 def test_commands_are_found() -> None:
     assert ("README.md", "qflib up --source sim") in EVERY
     assert len(EVERY) > 40
