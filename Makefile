@@ -37,7 +37,7 @@ bench: $(WARM) ## what things cost on this machine
 	$(BIN)/qflib bench --peers
 
 docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
 
 clean: ## remove the environment and what tools left
 	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
