@@ -11,7 +11,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test faults lint bench clean
+.PHONY: help setup up test faults lint bench docs clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ lint: $(WARM) ## style, types, walls
 
 bench: $(WARM) ## what things cost on this machine
 	$(BIN)/qflib bench --peers
+
+docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
 
 clean: ## remove the environment and what tools left
 	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

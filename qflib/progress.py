@@ -53,3 +53,30 @@ def through_market(parts: Iterable[Any], start_ns: int, end_ns: int, what: str) 
                 shown.update(max(0.0, done - shown.n))
             yield part
         shown.update(max(0.0, total - shown.n))
+
+
+def through_batches(batches: Iterable[Any], start_ns: int, end_ns: int, what: str) -> Iterator[Any]:
+    """Raw and clock batches passed on, under a bar of market seconds that the clocks move.
+
+    Parameters
+    ----------
+    batches
+        As `Feed.raw` gives them.
+    start_ns, end_ns
+        Of the market time gone through.
+    what
+        Before the bar.
+
+    Examples
+    --------
+    >>> from qflib.progress import through_batches
+    >>> list(through_batches([], 0, 10**9, "desk"))
+    []
+    """
+    total = round(max(end_ns - start_ns, 0) / 1e9, 1)
+    with bar(total=total, unit=" market s", desc=what) as shown:
+        for batch in batches:
+            if batch.kind == "clock":
+                done = round((int(batch.tick.time_ns[0]) - start_ns) / 1e9, 1)
+                shown.update(max(0.0, min(done, total) - shown.n))
+            yield batch

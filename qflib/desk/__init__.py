@@ -9,9 +9,20 @@ from qflib.lazy import lazy
 if TYPE_CHECKING:
     from qflib.desk.config import DeskConfig
     from qflib.desk.desk import Desk, Progressed
+    from qflib.desk.paper import PaperTrades, paper_trade
     from qflib.desk.run import Run
 
 # A stage's process needs the deployment alone, and starts in a third of the time.
-__getattr__, __dir__ = lazy(__name__, {"Desk": "desk", "DeskConfig": "config", "Progressed": "desk", "Run": "run"})
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "Desk": "desk",
+        "DeskConfig": "config",
+        "PaperTrades": "paper",
+        "Progressed": "desk",
+        "Run": "run",
+        "paper_trade": "paper",
+    },
+)
 
-__all__ = ["Desk", "DeskConfig", "Progressed", "Run"]
+__all__ = ["Desk", "DeskConfig", "PaperTrades", "Progressed", "Run", "paper_trade"]

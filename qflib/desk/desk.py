@@ -239,10 +239,9 @@ class Desk:
         cut_ns = self.config.period_ns // slices
         if not bar:
             return self.feed.raw(cut_ns)
-        from qflib.progress import bar as shown
+        from qflib.progress import through_batches
 
-        total = (self.feed.end - self.feed.start).total_seconds()
-        return _with_bar(self.feed.raw(cut_ns), shown(total=round(total, 1), unit=" market s", desc="desk"))
+        return through_batches(self.feed.raw(cut_ns), self.feed.start.value, self.feed.end.value, "desk")
 
     def _signal_batches(self) -> Iterator[Batch]:
         """Signals in slices of the period; their clocks move no market."""
@@ -351,15 +350,3 @@ def _hash(sha: Any, batch: Batch) -> None:
         table = BY_KIND[batch.kind].by_name[name]
         sha.update(f"|{name}|{len(columns[0])}|".encode())
         sha.update(b"".join(a for c, a in zip(table.columns, columns, strict=True) if not c.sparse or a.any()))
-
-
-def _with_bar(batches: Iterator[Batch], bar: Any) -> Iterator[Batch]:
-    """Show market time on a bar."""
-    first = None
-    with bar:
-        for batch in batches:
-            if batch.kind == "clock":
-                now = int(batch.tick.time_ns[0])
-                first = now if first is None else first
-                bar.update(max(0.0, min(round((now - first) / 1e9, 1), bar.total) - bar.n))
-            yield batch

@@ -73,6 +73,10 @@ class Feed(ABC):
                     decoders[source] = venue_row(name).decoder(self.instruments, source)
                 yield decoders[source].decode(batch.frames, batch.header)
 
+    def _repr_html_(self) -> str:
+        rows = {"instruments": len(self.instruments), "from": self.start, "to": self.end}
+        return str(pd.DataFrame({type(self).__name__: rows}).to_html())
+
     def events(self) -> Iterator[Any]:
         """`MARKET_EVENTS` columns of all instruments, in the order of the feed, a bounded number of rows each."""
         for made in self.decoded():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.desk.hedge_fills import hedge_fills
+from qflib.orderbook.plot import LEGEND_ABOVE
 
 if TYPE_CHECKING:
     from qflib.desk.run import Run
@@ -138,7 +139,7 @@ def _frame(title: str, ylabel: str, height: int) -> dict[str, Any]:
         "height": height,
         "responsive": True,
         "yformatter": NumeralTickFormatter(format="0,0.[00]"),
-        "legend_position": "top",
+        **LEGEND_ABOVE,
         "legend_cols": 8,
         "show_grid": True,
         "hooks": [_aligned],

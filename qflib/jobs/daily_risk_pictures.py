@@ -9,6 +9,7 @@ import pandas as pd
 
 from qflib.desk.plots import currency, explained
 from qflib.jobs.daily_risk import DailyRisk, Unavailable
+from qflib.orderbook.plot import LEGEND_ABOVE
 
 _WIDTH = 900
 _LINES = {  # the target first and wide: where it is the current one both are seen
@@ -37,7 +38,7 @@ def shortfall(report: DailyRisk) -> Any:
     return hv.Overlay(lines).opts(
         width=_WIDTH, height=360, show_grid=True, xlabel="UTC", ylabel=f"loss, {currency(report.run)}",
         title=f"VaR and expected shortfall, {report.level:.1%}", ylim=(0.0, 1.08 * top or 1.0),
-        yformatter=_money(), legend_position="top", legend_cols=4,
+        yformatter=_money(), legend_cols=4, **LEGEND_ABOVE,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.figures import Figures
 from qflib.kernels import book_content as content
 from qflib.kernels.book_batch import N_COUNTERS, NOTED, apply_events, apply_fitting
 from qflib.kernels.book_handle import handle
@@ -33,7 +34,7 @@ _DIGESTED = tuple(n for n in INFO.names or () if n != "time_ns")
 
 
 @dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(Figures):
     """What a batch of events did: events seen, and those refused by reason; crossed and locked books at rows with LAST;
     gaps.
 

@@ -22,6 +22,13 @@ _PRICES = {
     "weighted_mid": ("#2a6f97", 1.0, "dotted"),
     "micro_price": ("#1f4e9c", 1.0, "solid"),
 }
+#: A legend between title and picture, no higher than its words: Bokeh's own covers the axis and leaves a gap.
+LEGEND_ABOVE: dict[str, Any] = {
+    "legend_position": "top",
+    "legend_opts": {
+        "padding": 0, "margin": 0, "location": (0, 0), "border_line_alpha": 0, "background_fill_alpha": 0,
+    },
+}  # fmt: skip
 _PANELS = {
     ("ofi",): ("Order-flow imbalance", "units a sample"),
     ("imbalance",): ("Queue imbalance, -1 all ask to 1 all bid", "of quantity"),
@@ -143,7 +150,7 @@ def _frame(title: str, xlabel: str, ylabel: str, height: int) -> dict[str, Any]:
         "xlabel": xlabel,
         "width": 900,
         "height": height,
-        "legend_position": "top",
+        **LEGEND_ABOVE,
         "legend_cols": 10,
         "show_grid": True,
         "hooks": [_aligned],
@@ -167,5 +174,5 @@ def _heat_map(frame: pd.DataFrame) -> Any:
     points = points[points["qty"] > 0].assign(log_qty=lambda f: np.log1p(f["qty"]))
     return points.hvplot.scatter(
         x="time", y="price", c="log_qty", cmap="viridis", marker="square", size=6, width=900, height=320,
-        ylabel="price", xlabel="UTC", clabel="log(1 + qty)", hover=False, title="Depth",
+        ylabel="price", xlabel="UTC", clabel=" ", hover=False, title="Depth, log(1 + quantity)",
     ).opts(hooks=[_aligned])  # fmt: skip

@@ -164,15 +164,15 @@ class QueueRates(Result):
         ]
         frame = pd.DataFrame(rows, columns=["seconds", "orders", "probability"])
         empties = frame.hvplot.line(
-            x="seconds", y="probability", by="orders", logx=True, grid=True, width=600, height=360,
+            x="seconds", y="probability", by="orders", logx=True, grid=True, width=460, height=360,
             title="A best queue empties",
         )  # fmt: skip
         queue = np.arange(1, 21)
         up = hv.Image(
             (queue, queue, up_probability(*np.meshgrid(queue, queue))), ["bid queue", "ask queue"], "probability"
         ).opts(
-            cmap="RdYlGn", clim=(0, 1), colorbar=True, tools=["hover"], width=460, height=360,
-            title="The next move is up, by mean orders",
+            cmap="RdYlGn", clim=(0, 1), colorbar=True, clabel=" ", tools=["hover"], width=400, height=360,
+            title="Next move up, by mean orders",
         )  # fmt: skip
         return hv.Layout([empties, up]).cols(2)
 

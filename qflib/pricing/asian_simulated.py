@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
+from qflib.figures import Figures
 from qflib.kernels.asian import asian_simulation
 from qflib.pricing.asian_sensitivities import asian_greeks
 from qflib.pricing.asians import asian_arguments
@@ -18,7 +19,7 @@ from qflib.pricing.inputs import Floats, RightLike
 
 
 @dataclass(frozen=True)
-class MonteCarloPrice:
+class MonteCarloPrice(Figures):
     """A simulated price.
 
     Parameters

@@ -173,6 +173,18 @@ class HestonFit:
         """The quotes and the fit's errors, a row a quote."""
         return self.quotes.copy()
 
+    def plot(self) -> Any:
+        """Vols over strike, an expiry a colour: quotes as dots, the model's to first order as lines."""
+        import hvplot.pandas  # noqa: F401  (gives DataFrames their hvplot)
+
+        rows: Any = self.quotes.assign(
+            model=self.quotes["vol"] + self.quotes["error"], expiry=self.quotes["years"].round(4)
+        )
+        rows = rows.sort_values(["expiry", "strike"])
+        size = {"width": 700, "height": 360, "grid": True, "legend": "right"}
+        lines = rows.hvplot.line(x="strike", y="model", by="expiry", ylabel="vol", title="Heston, by years", **size)
+        return lines * rows.hvplot.scatter(x="strike", y="vol", by="expiry", size=20, **size)
+
     def _repr_html_(self) -> str:
         head = (
             f"<p><b>Heston</b> v0 {self.v0:.5g}, kappa {self.kappa:.4g}, theta {self.theta:.5g}, sigma "

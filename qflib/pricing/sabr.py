@@ -177,6 +177,17 @@ class SabrSlice:
         """The quotes and the fit, a row a strike."""
         return self.quotes.copy()
 
+    def plot(self) -> Any:
+        """Vol over strike: quotes as dots, the fit as a line."""
+        import holoviews as hv
+        import hvplot.pandas  # noqa: F401  (loads HoloViews' Bokeh backend)
+
+        strikes = np.linspace(self.quotes["strike"].min(), self.quotes["strike"].max(), 201)
+        line = hv.Curve((strikes, self.vol(strikes)), "strike", "vol").opts(color="#1f4e9c", line_width=2)
+        dots = hv.Scatter((self.quotes["strike"], self.quotes["vol"]), "strike", "vol").opts(color="#222222", size=5)
+        title = f"SABR, {self.years:.4g} years: rmse {100 * self.rmse:.3f} points"
+        return (line * dots).opts(title=title, width=700, height=360, show_grid=True)
+
     def _repr_html_(self) -> str:
         head = (
             f"<p><b>SABR</b> {self.years:.4g} years, forward {self.forward:.6g}: alpha {self.alpha:.5g}, beta "

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from qflib.errors import InputError
+from qflib.figures import Figures
 from qflib.shortfall.inputs import levels_of
 
 F8 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Figures):
     """A test's statistic and p-value; where one is NaN, `note` tells why."""
 
     statistic: float
@@ -144,7 +145,7 @@ def dynamic_quantile(
 
 
 @dataclass(frozen=True, slots=True)
-class TrafficLight:
+class TrafficLight(Figures):
     """Basel's zone: probability of so many exceptions and of fewer or as many, per cent, and both multipliers."""
 
     zone: str

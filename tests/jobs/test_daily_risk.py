@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 
 import qflib as qf
+from docs.site.executed import NOTEBOOKS, keep
 from qflib.cli import main
 from qflib.desk.closing import closing
 from qflib.desk.deployment import Deployment
@@ -48,7 +50,10 @@ def report(day: Day) -> DailyRisk:
 
 @pytest.fixture(scope="module")
 def job(day: Day) -> JobRun:
-    return run_job("daily_risk", DATE, state=day.state)
+    made = run_job("daily_risk", DATE, state=day.state)
+    assert made.notebook is not None
+    keep(NOTEBOOKS / "reports" / "daily_risk.ipynb", nbformat.read(made.notebook, as_version=4))  # the site shows it
+    return made
 
 
 def test_a_day_of_the_history_is_the_run(day: Day) -> None:

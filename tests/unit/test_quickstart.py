@@ -93,6 +93,15 @@ def test_the_matching_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(scope["events"].fills()) > 0
 
 
+def test_the_paper_trading_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/paper_trading.md"), "paper trading", "exec"), scope)
+    made = scope["made"]
+    assert made.orders["filled"].iloc[1] == 25
+    assert (made.orders["cost"].iloc[[1, 3]] > 0).all()
+    assert made.shortfall()["cost"].notna().all()
+
+
 def test_the_hedging_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/hedging.md"), "hedging", "exec"), scope)

@@ -10,12 +10,12 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from traitlets.config import Config
+
+from docs.site.executed import execute, shortened
+from tests.notebooks import streams
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "00_quickstart.ipynb"
-SPAN = '"10min"'
 
 
 def sources(tagged: bool) -> list[str]:
@@ -45,6 +45,14 @@ def test_it_goes_the_pages_way() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda f: f.stem)
+def test_each_notebook_is_executed_by_a_test(file: Path) -> None:
+    """Or it is a job's: tests run those."""
+    tests = "".join(t.read_text() for t in (ROOT / "tests").rglob("test_*.py"))
+    jobs = "".join(j.read_text() for j in (ROOT / "pipelines" / "jobs").glob("*.toml"))
+    assert f"{file.stem}.ipynb" in tests + jobs
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "notebooks").rglob("*.ipynb")), ids=lambda f: f.stem)
 def test_notebooks_are_kept_clean(file: Path) -> None:
     told = json.loads(file.read_text(encoding="utf-8"))
     assert all(not c["outputs"] and c["execution_count"] is None for c in told["cells"] if c["cell_type"] == "code")
@@ -59,15 +67,8 @@ def test_notebooks_are_kept_clean(file: Path) -> None:
 @pytest.fixture(scope="module")
 def executed() -> Any:
     """Two minutes of market, not ten: `test_quickstart` runs the page whole."""
-    book = nbformat.read(NOTEBOOK, as_version=4)
-    book.cells = [c for c in book.cells if "live" not in c.metadata.get("tags", [])]
-    text = "".join(c.source for c in book.cells)
-    assert text.count(SPAN) == 1
-    for cell in book.cells:
-        cell.source = cell.source.replace(SPAN, '"2min"')
-    config = Config({"KernelManager": {"transport_encryption": "auto"}})
-    NotebookClient(book, kernel_name="python3", timeout=300, config=config).execute()
-    return book
+    assert shortened(NOTEBOOK)
+    return execute(NOTEBOOK)
 
 
 def test_every_result_shows_itself(executed: Any) -> None:
@@ -76,11 +77,9 @@ def test_every_result_shows_itself(executed: Any) -> None:
             shown = [o for o in cell.outputs if o.output_type == "execute_result"]
             assert shown, cell.source
             assert "text/html" in shown[0].data, cell.source
-    streams = [o.text for c in executed.cells for o in c.get("outputs", []) if o.output_type == "stream"]
-    assert "Warning" not in "".join(streams)
+    assert "Warning" not in streams(executed)
 
 
 def test_long_calls_show_bars(executed: Any) -> None:
-    told = "".join(o.text for c in executed.cells for o in c.get("outputs", []) if o.output_type == "stream")
     for name in ("book ACME.F", "books", "desk"):
-        assert re.search(rf"{name}: +\d+%.*market s", told), name
+        assert re.search(rf"{name}: +\d+%.*market s", streams(executed)), name

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qflib.api.client.jobs import LiveReport
+    from qflib.api.client.live_plot import LivePlot
     from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
     from qflib.hedging.frontier import HedgeFrontier
@@ -316,16 +317,13 @@ class AsyncLive:
         return afollow(self.place, Follower(channel, subject, on_gap), patience)
 
     async def plot(
-        self, what: Literal["risk", "book"] = "risk", subject: str | None = None, *, last: str = "10min"
-    ) -> Any:
-        """A picture: "risk" of a portfolio over the last while, or the "book" of an instrument."""
-        from qflib.api.client import pictures
+        self, what: Literal["risk", "outcomes", "book", "trades"] = "risk", subject: str | None = None, *,
+        last: str = "10min",
+    ) -> LivePlot:  # fmt: skip
+        """As `Live.plot`."""
+        from qflib.api.client.live_plot import LivePlot
 
-        if what == "risk":
-            return pictures.risk_picture(await self._do(q.drawn_risk(subject, last)))
-        if what == "book":
-            return pictures.book_picture(await self.book(subject or (await self.instruments())[0].symbol))
-        raise InputError(f"there is no picture {what!r}; give risk or book")
+        return await asyncio.to_thread(LivePlot, self.place, what, subject, last)
 
     def __repr__(self) -> str:
         return f"<AsyncLive {self.place.url}>"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from qflib.api.client.jobs import LiveReport
+    from qflib.api.client.live_plot import LivePlot
     from qflib.api.client.vols import LiveVols
     from qflib.api.client.what_if import LiveWhatIf
     from qflib.hedging.frontier import HedgeFrontier
@@ -328,15 +329,18 @@ class Live:
 
         return follow(self.place, Follower(channel, subject, on_gap), patience)
 
-    def plot(self, what: Literal["risk", "book"] = "risk", subject: str | None = None, *, last: str = "10min") -> Any:
-        """A picture: "risk" of a portfolio over the last while, or the "book" of an instrument."""
-        from qflib.api.client import pictures
+    def plot(
+        self, what: Literal["risk", "outcomes", "book", "trades"] = "risk", subject: str | None = None, *,
+        last: str = "10min",
+    ) -> LivePlot:  # fmt: skip
+        """A picture that follows the stream: ES or outcomes of a portfolio, the book of an instrument or its trades.
 
-        if what == "risk":
-            return pictures.risk_picture(self._do(q.drawn_risk(subject, last)))
-        if what == "book":
-            return pictures.book_picture(self.book(subject or self.instruments[0].symbol))
-        raise InputError(f"there is no picture {what!r}; give risk or book")
+        It shows itself in a notebook's cell and is `servable()` by Panel; `stop()` ends it. `last`: how far back time
+        goes.
+        """
+        from qflib.api.client.live_plot import LivePlot
+
+        return LivePlot(self.place, what, subject, last)
 
     def __repr__(self) -> str:
         return f"<Live {self.place.url}>"

@@ -174,7 +174,7 @@ def test_what_if(desk: Playing, live: Live) -> None:
 
 
 def test_pictures(live: Live) -> None:
-    for picture in (live.plot("risk"), live.plot("book", "ACME.F"), live.what_if({"ACME.F": 1}).plot()):
+    for picture in (live.book("ACME.F").plot(), live.what_if({"ACME.F": 1}).plot()):
         assert type(picture).__module__.startswith("holoviews")
     with pytest.raises(InputError, match="no picture"):
         live.plot("sorrow")  # type: ignore[arg-type]
