@@ -35,12 +35,15 @@ class StepsPage(Page):
         self.tiles = [tile for s in self._steps for tile in s.tiles]
         if not self.tiles:
             self.none = Figures(ready=self._none)
-            self.tiles = [Tile("no_steps", "Promoted steps", self.none)]
+            self.tiles = [Tile("no_steps", "Promoted steps", self.none, self._heard)]
 
     def slow(self) -> None:
         """Tables and lines."""
         for step in self._steps:
             step.draw()
+
+    def _heard(self) -> Age:
+        return Age(0, self.heard_ns(), self.heard_ns())
 
     def _none(self) -> None:
         self.none.send(

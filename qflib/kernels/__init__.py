@@ -32,10 +32,8 @@ __all__ = ["band_update", "book_apply", "bs_greeks", "bs_price", "es_state", "es
 def __getattr__(name: str) -> Any:
     if name not in STEP_KERNELS:
         raise AttributeError(f"qflib.kernels has no {name!r}; a step may call {', '.join(STEP_KERNELS)}")
-    from importlib import import_module
-
     module, its_name = STEP_KERNELS[name]
-    value = globals()[name] = getattr(import_module(f"qflib.kernels.{module}"), its_name)
+    value = globals()[name] = getattr(__import__(f"qflib.kernels.{module}", fromlist=[its_name]), its_name)
     return value
 
 

@@ -38,6 +38,7 @@ from qflib.records.risk_tables import (
     VECTORS,
 )
 from qflib.records.schema import Column, Record, Table
+from qflib.records.step_tables import VALUES
 from qflib.records.tables import (
     ALL_INSTRUMENTS,
     BOOKINGS,
@@ -62,7 +63,6 @@ from qflib.records.tables import (
     TICK,
     TOPS,
     TRADES,
-    VALUES,
 )
 
 __all__ = [

@@ -23,6 +23,7 @@ from qflib.records.risk_tables import (
 )
 from qflib.records.schema import Column as C
 from qflib.records.schema import Record, Table
+from qflib.records.step_tables import VALUES
 
 FRAMES = Table(
     "Frames",
@@ -238,18 +239,6 @@ TRADES = Table(
         C("receipt_ns", "i64", 6),
     ),
     "Venue trades.",
-)
-VALUES = Table(
-    "Values",
-    (
-        C("step", "text", 1, "a promoted step's name; with @ and its version where another one is in force"),
-        C("version", "u32", 2),
-        C("instrument", "u32", 3),
-        C("time_ns", "i64", 4, "market time"),
-        C("field", "text", 5, "of the step's Out"),
-        C("value", "f64", 6),
-    ),
-    "Figures of promoted steps: of each output row, one for each field.",
 )
 DEAD = Table(
     "Dead",
