@@ -18,6 +18,7 @@ from dashboards.pages.jobs import JobsPage
 from dashboards.pages.market import MarketPage
 from dashboards.pages.orders import OrdersPage
 from dashboards.pages.risk import RiskPage
+from dashboards.pages.steps import StepsPage
 from dashboards.pages.system import SystemPage
 from dashboards.pages.vol import VolPage
 from dashboards.pages.what_if import WhatIfPage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from dashboards.desk import SharedDesk
     from dashboards.pages.page import Page
 
-PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage, JobsPage)
+PAGES = (MarketPage, RiskPage, VolPage, HedgePage, OrdersPage, WhatIfPage, SystemPage, JobsPage, StepsPage)
 _TEMPLATE = (Path(__file__).parent / "assets" / "page.html").read_text(encoding="utf-8")
 _FAST_MS = 50
 _SLOW_S, _AGES_S = 0.5, 0.25

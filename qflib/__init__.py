@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what the names are, for type checkers and editors
     from qflib.desk import Desk, DeskConfig, Run, datasets
     from qflib.desk.feed import Feed
     from qflib.desk.read import read
+    from qflib.desk.trial import step
     from qflib.hedging import HedgePlan, Portfolio, hedge, hedgers
     from qflib.orderbook import MatchingEngine, OrderBook
     from qflib.pricing import (
@@ -84,6 +85,7 @@ _NAMES: dict[str, tuple[str, str]] = {
     "implied_vol": ("qflib.pricing", "implied_vol"),
     "read": ("qflib.desk.read", "read"),
     "scenarios": ("qflib.shortfall.scenarios", ""),
+    "step": ("qflib.desk.trial", "step"),
 }
 
 __all__ = [
@@ -126,6 +128,7 @@ __all__ = [
     "implied_vol",
     "read",
     "scenarios",
+    "step",
 ]
 
 

@@ -13,9 +13,9 @@ from qflib.machine import processors
 from qflib.records import topics as names
 
 #: The stages that merge several inputs, and so keep the order they took them in.
-JOURNALLED = ("exchange", "strategy", "exposures")
+JOURNALLED = ("exchange", "strategy", "promoted", "promoted_events", "exposures")
 #: The stages that keep snapshots.
-SNAPSHOT = ("normalize", "exchange", "strategy", "exposures", "portfolio")
+SNAPSHOT = ("normalize", "exchange", "strategy", "promoted", "promoted_events", "exposures", "portfolio")
 
 _MB = 1 << 20
 _DAY_MS = 86_400_000

@@ -12,7 +12,7 @@ from qflib.errors import DataError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from qflib.desk.deployment import Deployment
+    from qflib.desk.deployment import Deployment, TakenAlong
     from qflib.records import Instruments
     from qflib.settings import Settings
     from qflib.shortfall import ScenarioSet
@@ -47,6 +47,10 @@ class Wanted:
         A file of trading signals, for the strategy to follow.
     strategy
         Whether a strategy follows signals, the API's among them, also without a file.
+    steps
+        Promoted steps that run along; None: all of the project.
+    live
+        Those of them whose orders go to the exchange.
     """
 
     source: str
@@ -62,6 +66,8 @@ class Wanted:
     signals: Path | None = None
     strategy: bool = False
     rest: str | None = None
+    steps: tuple[str, ...] | None = None
+    live: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse what does not exist, and flags that would change nothing.
@@ -197,6 +203,7 @@ def deployment(
         partitions=partitions,
         source=wanted.source,
         feed=feed,
+        promoted=_along(wanted, settings),
     )
 
 
@@ -268,6 +275,43 @@ def _strategy(wanted: Wanted, settings: Settings) -> Any:
 
     follows = wanted.strategy or wanted.signals is not None
     return StrategyConfig(**settings.strategy.model_dump()) if follows else None
+
+
+def _along(wanted: Wanted, settings: Settings) -> tuple[TakenAlong, ...]:
+    """The project's promoted steps that run along; strategies in shadow, but for those that an admin key lets live."""
+    from qflib.desk.deployment import TakenAlong
+    from qflib.promote.registry import registered
+
+    there = registered()
+    for name in (*(wanted.steps or ()), *wanted.live):
+        if name not in there:
+            raise InputError(f"step {name!r} is not promoted; there are {', '.join(there) or 'none yet'}")
+    for name in wanted.live:
+        if not there[name].orders:
+            raise InputError(f"--live {name}: its rows are no orders; promote it with --topic-out orders.incoming")
+    if wanted.live:
+        need_admin(settings)
+    names = there if wanted.steps is None else wanted.steps
+    return tuple(TakenAlong.of(there[n], live=n in wanted.live) for n in there if n in names or n in wanted.live)
+
+
+def need_admin(settings: Settings) -> None:
+    """Refuse who may not let a strategy trade.
+
+    Raises
+    ------
+    InputError
+        If the environment holds no key of this desk with the scope admin.
+    """
+    import os
+
+    from qflib.api.keys import FILE, KeyStore
+
+    key = KeyStore(settings.state / "up" / FILE).verify(os.environ.get("QFLIB_API_KEY", ""))
+    if key is None or "admin" not in key.scopes:
+        raise InputError(
+            "--live needs a key of scope admin in QFLIB_API_KEY; `qflib keys create --name me --scope admin` makes one"
+        )
 
 
 def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from qflib.cli import (
     jobs,
     keys,
     positions,
+    promote,
     record,
     replay,
+    steps,
     up,
     verify,
 )
@@ -61,6 +63,9 @@ app.command("record", epilog=record.EXAMPLE)(record.command)
 app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("api", epilog=api.EXAMPLE)(api.command)
+app.command("promote", epilog=promote.EXAMPLE)(promote.command)
+app.command("run", epilog=steps.EXAMPLE_RUN)(steps.run)
+app.command("steps", epilog=steps.EXAMPLE_LIST)(steps.listed)
 app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")

@@ -55,6 +55,12 @@ def command(
     strategy: Annotated[
         bool, typer.Option("--strategy", help="Follow the API's trading signals; --signals does so too.")
     ] = False,
+    steps: Annotated[
+        list[str] | None, typer.Option(help="A promoted step to take along; default: all, none: none of them.")
+    ] = None,
+    live_steps: Annotated[
+        list[str] | None, typer.Option("--live", help="A strategy whose orders go to the exchange; needs an admin key.")
+    ] = None,
     no_hedge: Annotated[bool, typer.Option("--no-hedge", help="Measure, never hedge.")] = False,
     seed: Annotated[int | None, typer.Option(help="The simulator's seed; setting desk.seed.")] = None,
     bootstrap: Annotated[str | None, typer.Option(help="An existing cluster: host:9092.")] = None,
@@ -100,6 +106,8 @@ def command(
         signals,
         strategy,
         rest,
+        None if steps is None else tuple(s for s in steps if s != "none"),
+        tuple(live_steps or ()),
     )
     wanted.check()
     span = None if duration is None else seconds(duration)

@@ -13,18 +13,96 @@ from typing import Any
 from qflib.desk.config import DeskConfig
 from qflib.errors import DataError, InputError
 from qflib.hedging.hedgers import Band, LimitMarket
+from qflib.promote import lock
+from qflib.promote.registry import Registered
 from qflib.records.instrument import session_ns
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
+from qflib.records.topics import MARKET_NORMALIZED
 from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
+from qflib.steps.promoted.step import Placed, Promoted
 from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
 
 FORMAT = 1
+PROMOTED = ("promoted", "promoted_events")  # the stages of promoted steps: without and with every event
 SIGNALS = "signals:0"  # the connection of a file of signals
+
+
+@dataclass(frozen=True)
+class TakenAlong:
+    """A promoted step of a desk: where its file lies, which content it must have, and how it runs.
+
+    Parameters
+    ----------
+    name, path, cell_sha256
+        Of the step, of the registry.
+    version
+        Of the step.
+    events
+        Whether it takes every event of the market.
+    orders, live, beside
+        As of `Placed`.
+    figures
+        The fields it tells.
+    """
+
+    name: str
+    path: str
+    cell_sha256: str
+    version: int = 1
+    events: bool = False
+    orders: bool = False
+    live: bool = False
+    beside: bool = False
+    figures: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What its figures are told under."""
+        return f"{self.name}@{self.version}" if self.beside else self.name
+
+    @property
+    def stage(self) -> str:
+        """Where it runs."""
+        return PROMOTED[self.events]
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The step itself.
+
+        Raises
+        ------
+        DataError
+            If its file is gone or another one than when the desk began.
+        """
+        path = Path(self.path)
+        found = Registered(self.name, path, lock.read(path.with_name(f"{path.stem}.lock.toml")))
+        if found.told["source"]["cell_sha256"] != self.cell_sha256:
+            raise DataError(f"{path} was promoted anew since this desk began; start the desk again")
+        return Placed(found.definition(), self.orders, self.live, self.beside)
+
+    @classmethod
+    def of(cls, found: Registered, *, live: bool = False, beside: bool = False) -> TakenAlong:
+        """A step of the registry."""
+        sha = str(found.told["source"]["cell_sha256"])
+        events = MARKET_NORMALIZED in found.told["topics"]
+        figures = tuple(found.told.get("figures", ()))
+        return cls(
+            found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside, figures
+        )
+
+    def content(self) -> dict[str, Any]:
+        """What `save` writes of it."""
+        return asdict(self)
+
+    @classmethod
+    def from_content(cls, told: Mapping[str, Any]) -> TakenAlong:
+        """What `content` gave."""
+        return cls(**{**told, "figures": tuple(told["figures"])})
 
 
 @dataclass(frozen=True)
@@ -51,6 +129,8 @@ class Deployment:
         Where market data come from: "sim", "replay" or a venue.
     feed
         What ingest needs to know of it: seed, rate, file, symbols, ...
+    promoted
+        The steps promoted from notebooks that run along.
 
     Raises
     ------
@@ -75,6 +155,7 @@ class Deployment:
     partitions: int = 1
     source: str = "sim"
     feed: Mapping[str, Any] = field(default_factory=dict)
+    promoted: tuple[TakenAlong, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.instruments):
@@ -97,6 +178,7 @@ class Deployment:
         """The names of the steps that run, in the order of the flow."""
         made = ["normalize", "exchange"]
         made += ["strategy"] if self.strategy is not None else []
+        made += [stage for stage in PROMOTED if any(p.stage == stage for p in self.promoted)]
         made += ["exposures", "portfolio"] if self.risk else []
         return tuple(made)
 
@@ -130,6 +212,13 @@ class Deployment:
     def _strategy(self, partition: int) -> Step:
         return Strategy(self.instruments, self.strategy, self.table, partition)
 
+    def _promoted(self, partition: int, stage: str = "promoted") -> Step:
+        mine = [p.placed for p in self.promoted if p.stage == stage]
+        return Promoted(mine, self.instruments, self.table, partition, stage)
+
+    def _promoted_events(self, partition: int) -> Step:
+        return self._promoted(partition, "promoted_events")
+
     def _exposures(self, partition: int) -> Step:
         c = self.config
         config = ExposuresConfig(
@@ -160,9 +249,21 @@ class Deployment:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what decides the desk's bytes: all but the feed."""
-        content = {k: v for k, v in self._content().items() if k != "feed"}
+        """SHA-256 of what decides the desk's bytes: all but the feed, and promoted steps, which decide theirs alone."""
+        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def taking(self, step: TakenAlong) -> Deployment:
+        """With a step along, in the place of one of its label."""
+        others = [p for p in self.promoted if p.label != step.label]
+        return replace(self, promoted=(*others, step))
+
+    def digest_of(self, stage: str) -> str:
+        """SHA-256 of what decides a stage's bytes."""
+        if stage not in PROMOTED:
+            return self.digest
+        told = json.dumps([p.content() | {"path": ""} for p in self.promoted if p.stage == stage], sort_keys=True)
+        return hashlib.sha256(f"{self.digest} {told}".encode()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Write the file; a reader never sees half of it.
@@ -218,6 +319,7 @@ class Deployment:
                 content["partitions"],
                 content["source"],
                 content["feed"],
+                tuple(TakenAlong.from_content(p) for p in content.get("promoted", ())),
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
@@ -238,7 +340,7 @@ class Deployment:
             "partitions": self.partitions,
             "source": self.source,
             "feed": dict(self.feed),
-        }
+        } | ({"promoted": [p.content() for p in self.promoted]} if self.promoted else {})
 
 
 def _hedger(told: Any) -> Band | None:

@@ -22,6 +22,7 @@ from qflib.desk.opening import bookings, hedging_control, limits_control, scenar
 from qflib.desk.record import Recorder
 from qflib.desk.run import Run
 from qflib.desk.standing import Standing
+from qflib.desk.trial import Trial
 from qflib.errors import InputError
 from qflib.hedging.hedgers import Band
 from qflib.records import BY_KIND, Batch, DeadReason, ExecType
@@ -36,6 +37,7 @@ from qflib.records.topics import (
 )
 from qflib.shortfall import ScenarioSet
 from qflib.shortfall import scenarios as make_scenarios
+from qflib.steps.promoted.step import Promoted
 from qflib.steps.state import digest
 from qflib.steps.step import Step
 from qflib.steps.strategy import StrategyConfig
@@ -84,7 +86,7 @@ class Desk:
     scenarios
         The scenario set (default: 1,000 historical and 9,000 simulated from the feed's history).
     strategy
-        Settings of the signal-following strategy; None: no strategy runs.
+        Settings of the signal-following strategy, or a step of `qf.step` whose rows are orders; None: none runs.
     signals
         What the strategy follows: ``qf.read("signals.csv", venue="signals", instruments=feed.instruments)``.
     instruments
@@ -113,7 +115,7 @@ class Desk:
         portfolio: Positions | None = None,
         hedger: Band | None = None,
         scenarios: ScenarioSet | None = None,
-        strategy: StrategyConfig | None = None,
+        strategy: StrategyConfig | Trial | None = None,
         config: DeskConfig | None = None,
         signals: Feed | None = None,
         instruments: Instruments | None = None,
@@ -221,10 +223,14 @@ class Desk:
         steps |= {name: {"events": s.events, "seconds": s.seconds} for name, s in self._chain.items()}
         return Run(recorder, seconds, self._events, steps, self._digest(), self.feed.start, end)
 
-    def _steps(self, hedger: Band | None, strategy: StrategyConfig | None) -> dict[str, _Timed]:
+    def _steps(self, hedger: Band | None, strategy: StrategyConfig | Trial | None) -> dict[str, _Timed]:
         risk = self._scenarios is not None and self._positions is not None
-        made = Deployment(self.feed.instruments, self.config, hedger, strategy, risk, self._name)
-        return {name: _Timed(made.step(name)) for name in made.stages}
+        follows = strategy if isinstance(strategy, StrategyConfig) else None
+        made = Deployment(self.feed.instruments, self.config, hedger, follows, risk, self._name)
+        chain = {name: _Timed(made.step(name)) for name in made.stages}
+        if isinstance(strategy, Trial):
+            chain["promoted"] = _Timed(Promoted([strategy.placed], self.feed.instruments, made.table))
+        return chain
 
     def _raw(self, bar: bool) -> Iterator[Batch]:
         # clocks come at the boundaries, and often enough between them for the latencies
@@ -261,9 +267,12 @@ class Desk:
 
     def _pump(self, batches: list[Batch], recorder: Recorder, digests: bool) -> None:
         """Run batches, and all they cause, through the chain."""
-        queue = deque(batches)
+        queue, answered = deque(batches), 0
         while queue:
             batch = queue.popleft()
+            answered += 1
+            if answered > MOST_ANSWERS:
+                raise InputError(without_end("a strategy or hedger"))
             for name in self._readers(batch):
                 timed = self._chain[name]
                 t = time.perf_counter()
@@ -286,7 +295,7 @@ class Desk:
                 _log.warning("dead letters", count=batch.count, reason=reason, detail=batch.dead.detail[0].decode())
 
     def _readers(self, batch: Batch) -> list[str]:
-        names = _READERS.get(batch.topic, ())
+        names = READERS.get(batch.topic, ())
         return [n for n in names if n in self._chain and (n != "strategy" or batch.kind != "market")]
 
     def _deliver(self, recorder: Recorder, digests: bool) -> None:
@@ -303,14 +312,25 @@ class Desk:
         return self._sha.hexdigest()
 
 
-_READERS: dict[str, tuple[str, ...]] = {
+#: Batches that one slice of the market may cause in one process.
+MOST_ANSWERS = 200_000
+#: Which steps read a topic, in the order of the flow.
+READERS: dict[str, tuple[str, ...]] = {
     MARKET_RAW: ("normalize",),
-    MARKET_NORMALIZED: ("exchange", "strategy"),
+    MARKET_NORMALIZED: ("exchange", "strategy", "promoted"),
     ORDERS_INCOMING: ("exchange",),
-    ORDERS_EXECUTED: ("strategy", "exposures"),
-    EXCHANGE_MARKS: ("strategy", "exposures"),
+    ORDERS_EXECUTED: ("strategy", "promoted", "exposures"),
+    EXCHANGE_MARKS: ("strategy", "promoted", "exposures"),
     RISK_EXPOSURES: ("portfolio",),
 }
+
+
+def without_end(who: str) -> str:
+    """What is said of a desk that never comes to the end of a moment."""
+    return (
+        f"{who} answers what its own orders cause without end, within one moment of the market; let it wait for its "
+        "executions (one order alive an instrument), or for later market time"
+    )
 
 
 def _of_orders(executed: Batch) -> bool:

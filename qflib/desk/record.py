@@ -65,11 +65,12 @@ class Recorder(Standing):
             self._keep("rolling", batch.rolling)
             self._keep("components", batch.components)
             self._keep("evidence", batch.evidence)
+            self._keep("values", batch.values)
         elif batch.kind == "dead":
             self._keep("dead", batch.dead)
 
     def columns(self, name: str) -> Any:
-        """All rows kept of a table: executions, risk, hedges, rolling, evidence, components, positions, dead."""
+        """All rows kept of a table: executions, risk, hedges, rolling, evidence, components, values, dead."""
         table = _TABLES[name]
         made = table.concat(self._parts.get(name, []))
         self._parts[name] = [made]
@@ -119,5 +120,6 @@ _TABLES = {
     "rolling": BY_KIND["analytics"].by_name["rolling"],
     "components": BY_KIND["analytics"].by_name["components"],
     "evidence": BY_KIND["analytics"].by_name["evidence"],
+    "values": BY_KIND["analytics"].by_name["values"],
     "dead": BY_KIND["dead"].by_name["dead"],
 }

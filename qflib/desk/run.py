@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qflib.desk.explain import explain
+from qflib.desk.figures import figures_of
 from qflib.desk.forecasts import forecasts_of
 from qflib.desk.hedge_cost import fill_cost, rates_of, value_of_one
 from qflib.desk.record import Recorder
@@ -119,6 +120,16 @@ class Run:
         Rows `by` "position" and `by` "greek" sum to `es`, each with a row "rest" of what the others leave.
         """
         return to_frame(self.recorder.columns("components"), COMPONENTS, self.recorder.instruments)
+
+    def figures(self, step: str | None = None) -> pd.DataFrame:
+        """What promoted steps told: step, instrument and a column a field; index market time (UTC).
+
+        Parameters
+        ----------
+        step
+            Whose; None: all.
+        """
+        return figures_of(self.recorder.columns("values"), self.recorder.instruments, step)
 
     @cached_property
     def forecasts(self) -> pd.DataFrame:

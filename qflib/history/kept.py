@@ -124,6 +124,7 @@ _ROWS = (
     Kept("rolling", ANALYTICS_RESULTS, "analytics", "rolling"),
     Kept("components", ANALYTICS_RESULTS, "analytics", "components"),
     Kept("evidence", ANALYTICS_RESULTS, "analytics", "evidence"),
+    Kept("figures", ANALYTICS_RESULTS, "analytics", "values"),
     Kept("shadow_orders", ANALYTICS_RESULTS, "analytics", "orders"),
     Kept("places", ANALYTICS_RESULTS, "analytics", "places"),
     Kept("exposures", RISK_EXPOSURES, "exposures", "exposure"),

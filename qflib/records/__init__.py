@@ -38,6 +38,7 @@ from qflib.records.risk_tables import (
     VECTORS,
 )
 from qflib.records.schema import Column, Record, Table
+from qflib.records.step_tables import VALUES
 from qflib.records.tables import (
     ALL_INSTRUMENTS,
     BOOKINGS,
@@ -100,6 +101,7 @@ __all__ = [
     "TICK",
     "TOPS",
     "TRADES",
+    "VALUES",
     "VECTORS",
     "Batch",
     "Book",

@@ -23,6 +23,7 @@ from qflib.records.risk_tables import (
 )
 from qflib.records.schema import Column as C
 from qflib.records.schema import Record, Table
+from qflib.records.step_tables import VALUES
 
 FRAMES = Table(
     "Frames",
@@ -365,6 +366,7 @@ ANALYTICS = Record(
         ("places", PLACES, 6),
         ("components", COMPONENTS, 8),
         ("evidence", EVIDENCE, 7),
+        ("values", VALUES, 9),
     ),
 )
 DEAD_LETTER = Record("dead", "DeadLetter", 13, (("dead", DEAD, 1),))

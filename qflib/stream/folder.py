@@ -11,12 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from qflib.desk.deployment import Deployment
+import structlog
+
+from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import DataError, InputError
 
 #: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
 _SAME_FEED = ("seed", "rate", "file", "venue")
 _CUT = ("cut_ns", "clock_ns")
+_log = structlog.get_logger(__name__)
 
 
 class DeskFolder:
@@ -40,7 +43,7 @@ class DeskFolder:
         self.path = path
         self.deployment = path / "deployment.json"
         self.broker, self.history, self.logs = path / "broker", path / "history", path / "logs"
-        self._booked, self._owner = path / "booked.json", path / "up.json"
+        self._booked, self._owner, self._asked = path / "booked.json", path / "up.json", path / "take_along.json"
         self._held: IO[str] | None = None
 
     def hold(self) -> None:
@@ -132,6 +135,32 @@ class DeskFolder:
             desk = replace(desk, feed={**desk.feed, **{k: former.feed[k] for k in _CUT if k in former.feed}})
         desk.save(self.deployment)
         return desk
+
+    def ask(self, step: TakenAlong) -> None:
+        """Ask who runs this desk to take a promoted step along.
+
+        Raises
+        ------
+        InputError
+            If nobody runs it.
+        """
+        if self.running() is None:
+            raise InputError(f"no desk runs in {self.path}; `qflib up` takes promoted steps along")
+        half = self._asked.with_suffix(".part")
+        half.write_text(json.dumps(step.content()), encoding="utf-8")
+        half.replace(self._asked)
+
+    def asked(self) -> TakenAlong | None:
+        """The step that was asked for, once; None where none is."""
+        try:
+            told = self._asked.read_text(encoding="utf-8")
+            self._asked.unlink()
+            return TakenAlong.from_content(json.loads(told))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as e:
+            _log.warning("what a step was asked for with is not readable", reason=repr(e)[:200])
+            return None
 
     def wipe(self) -> None:
         """Throw away all but the broker's data, which the broker itself does, and the hold."""

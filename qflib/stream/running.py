@@ -18,7 +18,7 @@ from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.publishing import publish
 from qflib.broker.reading import ends, read
-from qflib.desk.deployment import Deployment
+from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
 from qflib.records import Batch
 from qflib.records.partitions import name_of
@@ -215,8 +215,20 @@ class RunningDesk:
             return
         self._asked_at = now
         self.broker.tend()
+        if (step := self.folder.asked()) is not None:
+            self.take_along(step)
         if not self.opened and self._begun():
             self.open()
+
+    def take_along(self, step: TakenAlong) -> None:
+        """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started again."""
+        if step.stage not in self.stages:
+            _log.warning("step not taken along: its stage does not run; start the desk again", step=step.label)
+            return
+        self.desk = self.desk.taking(step)
+        self.desk.save(self.folder.deployment)
+        self.supervisor.restart(step.stage)
+        _log.info("step taken along", step=step.label, stage=step.stage)
 
     def open(self) -> None:
         """Publish what the desk opens with; where the broker does not take it, at the next `tend`."""

@@ -59,8 +59,13 @@ _EXCHANGE = Stage(
     "exchange", (MARKET_NORMALIZED, ORDERS_INCOMING), (ORDERS_EXECUTED, EXCHANGE_MARKS, ANALYTICS_RESULTS)
 )
 _STRATEGY = Stage("strategy", (MARKET_NORMALIZED, ORDERS_EXECUTED, EXCHANGE_MARKS), (ORDERS_INCOMING,))
+# What is promoted reads every event only where it asks for them: decoding them costs as much as normalizing.
+_PROMOTED = Stage("promoted", (ORDERS_EXECUTED, EXCHANGE_MARKS), (ANALYTICS_RESULTS, ORDERS_INCOMING))
+_PROMOTED_EVENTS = Stage("promoted_events", (MARKET_NORMALIZED, *_PROMOTED.inputs), _PROMOTED.outputs)
 _EXPOSURES = Stage("exposures", (ORDERS_EXECUTED, EXCHANGE_MARKS), (RISK_EXPOSURES,))
 _PORTFOLIO = Stage("portfolio", (RISK_EXPOSURES,), (RISK_METRICS, ANALYTICS_RESULTS, ORDERS_INCOMING))
 
 #: In the order of the flow. Each also writes dead letters, its journal and its snapshots.
-STAGES: dict[str, Stage] = {s.name: s for s in (_NORMALIZE, _EXCHANGE, _STRATEGY, _EXPOSURES, _PORTFOLIO)}
+STAGES: dict[str, Stage] = {
+    s.name: s for s in (_NORMALIZE, _EXCHANGE, _STRATEGY, _PROMOTED, _PROMOTED_EVENTS, _EXPOSURES, _PORTFOLIO)
+}

@@ -183,6 +183,15 @@ class Supervisor:
             del self._children[place]
             self._ended.discard(place)
 
+    def restart(self, stage: str, budget_s: float = 5.0) -> None:
+        """Stop a stage's workers gracefully and start them again: what they read at their start has changed."""
+        children = [self._children[stage, k] for k in self.ordinals(stage)]
+        for child in children:
+            child.send(signal.SIGTERM)
+        self._gone(children, time.monotonic() + budget_s)
+        for child in children:
+            child.start()
+
     def send(self, stage: str, number: int, ordinal: int = 0) -> None:
         """Send a signal to one worker."""
         self._children[stage, ordinal].send(number)

@@ -17,6 +17,7 @@ from qflib.views.books import BookView
 from qflib.views.changed import Changed
 from qflib.views.components import ComponentsView
 from qflib.views.controls import ControlsView
+from qflib.views.figures import FiguresView
 from qflib.views.health import HealthView
 from qflib.views.hedging import HedgingView
 from qflib.views.orders import OrdersView
@@ -59,7 +60,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, hedging, shortfall, components, controls, health, vols
+    books, orders, risk, hedging, shortfall, components, figures, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -101,7 +102,7 @@ class Views:
         fx = {deployment.config.currency: 1.0, **deployment.config.fx}
         self.hedging = HedgingView(table, self.books, deployment.hedger, fx)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
-        self.vols, self.components = VolView(self.books), ComponentsView(table)
+        self.vols, self.components, self.figures = VolView(self.books), ComponentsView(table), FiguresView(table)
 
     @property
     def ready(self) -> bool:
@@ -216,6 +217,7 @@ class Views:
         if seen.topic == ANALYTICS_RESULTS:
             self.shortfall.take_rolling(batch, name)
             self.components.take(batch, name)
+            self.figures.take(batch, seen.offset, seen.append_ms)
             if "places" in batch.tables:
                 self.orders.take_places(batch)
             books, trades = self.books.take(batch, seen.offset, seen.append_ms)

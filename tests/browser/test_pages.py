@@ -45,6 +45,7 @@ PAGES = {
     "what_if": ("trades", "result"),
     "system": ("flow", "stages", "letters", "delay"),
     "jobs": ("job_list", "job_runs"),
+    "steps": ("no_steps",),
 }
 SHOWN = {  # what a page has to say
     "market": ("spread", "100.0", "call bid"),
@@ -65,6 +66,7 @@ SHOWN = {  # what a page has to say
     "what_if": ("instrument, qty, price",),
     "system": ("exposures-0", "bad checksum", "41 ms"),
     "jobs": ("daily_risk", "America/New_York", "never run"),
+    "steps": ("none runs", "qflib promote NOTEBOOK"),
 }
 
 

@@ -127,6 +127,13 @@ def test_the_shortfall_page_runs() -> None:
     assert scope["fhs"].es < scope["ten_days"].es
 
 
+def test_the_promotion_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/promotion.md"), "promotion", "exec"), scope)
+    assert len(scope["parity"].rungs) == 5
+    assert len(scope["made"].to_frame())
+
+
 def test_the_pricing_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/pricing.md"), "pricing", "exec"), scope)

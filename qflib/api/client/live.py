@@ -154,6 +154,10 @@ class Live:
         """Who causes the ES, by position and by Greek, from the history; the rows of each sum to its `es`."""
         return self._do(q.recent("analytics.results", "components", last))
 
+    def figures(self, step: str | None = None, *, last: str = "1h") -> pd.DataFrame:
+        """What promoted steps told in the last while, from the history: a column a field."""
+        return self._do(q.figures(step, last))
+
     def evidence(self, *, last: str = "1h") -> pd.DataFrame:
         """The e-backtest of the desk's forecasts as it went on, from the history; columns as in `Run.evidence`."""
         return self._do(q.evidence(last))

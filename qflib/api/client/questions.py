@@ -115,6 +115,21 @@ def evidence(last: str) -> Asking[pd.DataFrame]:
     return rows.set_index(pd.DatetimeIndex(rows.index, tz="UTC", name="time"))
 
 
+def figures(step: str | None, last: str) -> Asking[pd.DataFrame]:
+    """Figures of promoted steps of the last while, in the order in which they were told."""
+    import pandas as pd
+
+    from qflib.desk.figures import figures_of
+    from qflib.records import VALUES
+
+    told = yield from report(None)
+    start = pd.Timestamp(told["time_ns"], unit="ns", tz="UTC") - _while(last)
+    rows = yield from history("analytics.results", "figures", None, start, None, None, None, "arrow", False)
+    frame = rows.to_pandas().sort_values(["partition", "offset", "row"], kind="stable")
+    values = VALUES.make(**{c.name: frame[c.name].to_numpy() for c in VALUES.columns}) if len(frame) else VALUES.empty
+    return figures_of(values, (yield from instruments()), step)
+
+
 def forecasts(name: str | None, last: str) -> Asking[pd.DataFrame]:
     """Forecasts of the last while beside their outcomes."""
     from qflib.desk.forecasts import forecasts_of

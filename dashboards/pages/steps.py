@@ -1,0 +1,113 @@
+"""Steps: a tile for every promoted step, of whatever it tells."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dashboards.components.chart import Chart
+from dashboards.components.figures import Figures
+from dashboards.components.table import Table
+from dashboards.pages.page import Page
+from dashboards.tile import Age, Tile
+
+if TYPE_CHECKING:
+    from dashboards.access import Login
+    from dashboards.desk import SharedDesk
+
+_POINTS = 2_000
+_ROWS = 40
+_LEAST_MS = 1_000.0
+
+
+class StepsPage(Page):
+    """Figures of the desk's promoted steps: newest by instrument, and the first field through time."""
+
+    name, title = "steps", "Steps"
+
+    def __init__(self, desk: SharedDesk, login: Login) -> None:
+        super().__init__(desk, login)
+        along = {p.label: (p.figures, p.orders and not p.live) for p in desk.views.deployment.promoted}
+        told = {s: (desk.views.figures.fields(s), False) for s in desk.views.figures.steps}  # also what came since
+        self._steps = [_Shown(self, step, *what) for step, what in (told | along).items()]
+        self.tiles = [tile for s in self._steps for tile in s.tiles]
+        if not self.tiles:
+            self.none = Figures(ready=self._none)
+            self.tiles = [Tile("no_steps", "Promoted steps", self.none, self._heard)]
+
+    def slow(self) -> None:
+        """Tables and lines."""
+        for step in self._steps:
+            step.draw()
+
+    def _heard(self) -> Age:
+        return Age(0, self.heard_ns(), self.heard_ns())
+
+    def _none(self) -> None:
+        self.none.send(
+            {"figures": [["none runs", "–", "", "qflib promote NOTEBOOK makes one, qflib up takes it along"]]}
+        )
+
+
+class _Shown:
+    """A step's two tiles."""
+
+    def __init__(self, page: StepsPage, step: str, fields: tuple[str, ...], shadow: bool) -> None:
+        self._page, self._step, self._fields = page, step, fields
+        told = "in shadow: its orders are not sent" if shadow else ""
+        columns = [{"k": "instrument", "label": "instrument", "align": "left"}]
+        columns += [{"k": f, "label": f.replace("_", " "), "f": "num", "d": 4} for f in fields]
+        self.table = Table(columns, ready=self._anew, empty="Nothing told yet.")
+        self.chart = Chart(
+            ("time", "value"), [{"k": "value", "form": "line", "color": "accent", "told": "value"}],
+            picture={"clock": f"step-{step}", "kept": _POINTS}, ready=self._anew,
+        )  # fmt: skip
+        self._drawn, self._instrument = -1, ""
+        age = partial(self._age, told)
+        self.tiles = [
+            Tile(f"step_{step}", step.replace("_", " "), self.table, age, told),
+            Tile(f"line_{step}", f"{step.replace('_', ' ')} through time", self.chart, age),
+        ]
+
+    def draw(self) -> None:
+        """What came since."""
+        view = self._page.views.figures
+        stamp = view.stamp(self._step)
+        if stamp is None or stamp.seq == self._drawn:
+            return
+        latest = view.latest(self._step)
+        table = self._page.views.instruments
+        shown = sorted(latest, key=lambda s: (table[s].kind == "option", s))[:_ROWS]
+        self.table.show([{"id": s, "instrument": s} | {f: _finite(v) for f, v in latest[s].items()} for s in shown])
+        if self._fields and self.chart.is_ready:
+            self._line(self._fields[0], shown[0])
+            self._drawn = stamp.seq
+
+    def _line(self, field: str, instrument: str) -> None:
+        times, values = self._page.views.figures.series(self._step, field, instrument)
+        if not len(times):
+            return
+        at = times[-_POINTS:] / 1e6
+        seen = float(at[0]), max(float(at[-1]), float(at[0]) + _LEAST_MS)
+        self.chart.tell({"time": at, "value": np.nan_to_num(values[-_POINTS:])}, full=True, seen=seen)
+        self._instrument = f"{field.replace('_', ' ')}, {instrument}"
+
+    def _anew(self) -> None:
+        self._drawn = -1
+        self.table.again()
+        self.draw()
+
+    def _age(self, told: str) -> Age:
+        stamp = self._page.views.figures.stamp(self._step)
+        note = " · ".join(t for t in (self._instrument, told) if t)
+        return (
+            Age(-1, 0, self._page.heard_ns(), note)
+            if stamp is None
+            else Age(stamp.seq, stamp.append_ns, self._page.heard_ns(), note)
+        )
+
+
+def _finite(v: Any) -> float | None:
+    return float(v) if np.isfinite(v) else None

@@ -1,0 +1,1 @@
+"""From a notebook's cell to a step of the stream, with proof: checks, the parity ladder, locks."""

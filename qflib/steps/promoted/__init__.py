@@ -1,0 +1,1 @@
+"""Steps promoted from notebooks, run as any other step."""

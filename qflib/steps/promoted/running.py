@@ -1,0 +1,150 @@
+"""One promoted step at work: its state, and its functions over columns."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qflib.errors import InputError, StateError
+from qflib.records import Instruments
+from qflib.records.schema import frozen
+from qflib.steps.promoted.definition import Definition, columns_type
+
+#: What every function knows of the instruments, an entry each, beside the cell's own PARAMS.
+KNOWN = ("tick", "lot", "multiplier", "strike", "expiry_ns", "underlying")
+
+
+class Working:
+    """A definition with the state of every instrument.
+
+    Parameters
+    ----------
+    definition
+        The step.
+    instruments
+        The table that rows' instruments refer to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from numba import njit
+    >>> from qflib.records import Instrument, Instruments
+    >>> @njit
+    ... def count(events, state, out, params):
+    ...     for i in range(events.instrument.size):
+    ...         k = events.instrument[i]
+    ...         state[k].n += 1
+    ...         out[i].instrument, out[i].time_ns, out[i].n = k, events.receipt_ns[i], state[k].n
+    ...     return events.instrument.size
+    >>> State = np.dtype([("n", "i8")])
+    >>> Out = np.dtype([("instrument", "u4"), ("time_ns", "i8"), ("n", "i8")])
+    >>> made = Definition.of({"State": State, "Out": Out, "count": count})
+    >>> from qflib.records import MARKET_EVENTS
+    >>> w = Working(made, Instruments((Instrument("ACME", kind="spot"),)))
+    >>> w.take("events", MARKET_EVENTS.make(kind=[1, 1], instrument=[0, 0]))["n"]
+    array([1, 2])
+    """
+
+    def __init__(self, definition: Definition, instruments: Instruments) -> None:
+        self.definition = definition
+        self._state: NDArray[Any] = np.repeat(definition.initial, len(instruments))
+        self._params = _params(definition, instruments)
+        self._out = np.zeros(0, definition.out)
+
+    def take(self, table: str, columns: Any) -> NDArray[Any]:
+        """Hand rows over; the output rows they cause, of the definition's dtype.
+
+        Raises
+        ------
+        InputError
+            If the function fails or tells more rows than there is room for; the state is as it was.
+        """
+        function = self.definition.functions[table]
+        kind, names = columns_type(table)
+        given = kind(*(frozen(getattr(columns, n)) for n in names))
+        n = len(given[0])
+        room = n * self.definition.rows
+        if len(self._out) < room:
+            self._out = np.zeros(room, self.definition.out)
+        out = self._out[:room]
+        out[...] = np.zeros(1, self.definition.out)  # what a function leaves out is zero, not an earlier row's
+        touched = np.unique(given.instrument) if "instrument" in names else np.arange(len(self._state))
+        before = self._state[touched]
+        try:
+            made = function(given, self._state, out, self._params)
+        except Exception as e:
+            self._state[touched] = before
+            raise InputError(f"step {self.definition.name!r} failed on {n} rows of {table}: {_told(e)}") from e
+        if not isinstance(made, int) or not 0 <= made <= room:
+            self._state[touched] = before
+            raise InputError(
+                f"step {self.definition.name!r} returned {made!r} for {n} rows of {table}; return how many rows of out "
+                f"it wrote, {room} at most (ROWS = {self.definition.rows} an input row)"
+            )
+        rows = out[:made].copy()
+        if (bad := np.flatnonzero((rows["instrument"] < 0) | (rows["instrument"] >= len(self._state)))).size:
+            self._state[touched] = before
+            raise InputError(
+                f"step {self.definition.name!r} told instrument {rows['instrument'][bad[0]]} of {len(self._state)}; "
+                "give the input row's"
+            )
+        return rows
+
+    def state(self) -> NDArray[Any]:
+        """A copy of the state, (n_instruments,)."""
+        return self._state.copy()
+
+    def load(self, state: NDArray[Any], version: int) -> None:
+        """Go on from a state of this version, or of a former one that `migrate` takes.
+
+        Raises
+        ------
+        StateError
+            If the layout is another one, and nothing makes it this one's.
+        """
+        d = self.definition
+        if version != d.version:
+            if d.migrate is None or version > d.version:
+                raise StateError(
+                    f"the state of step {d.name!r} is of version {version}, and the step of {d.version}; define "
+                    "migrate(old) in its cell, or begin anew with --fresh"
+                )
+            state = np.asarray(d.migrate(state))
+        if state.dtype != d.state:
+            raise StateError(
+                f"the state of step {d.name!r} version {version} is laid out as {state.dtype}, its State as {d.state}; "
+                "a changed State asks for a new VERSION and migrate(old)"
+            )
+        if len(state) > len(self._state):
+            raise StateError(f"the state of step {d.name!r} has {len(state)} instruments of {len(self._state)}")
+        self._state[: len(state)] = state  # instruments added since begin with INITIAL
+
+
+def _params(d: Definition, table: Instruments) -> Any:
+    known = {
+        "tick": table.tick_num / table.tick_den,
+        "lot": table.lot_num / table.lot_den,
+        "multiplier": np.array([r.multiplier for r in table], np.float64),
+        "strike": np.array([float(r.strike or 0.0) for r in table], np.float64),
+        "expiry_ns": np.asarray(table.expiry_ns, np.int64),
+        "underlying": table.underlying_index,
+    }
+    if twice := sorted(known.keys() & d.params.keys()):
+        raise InputError(f"PARAMS has {twice[0]!r}, which the instrument table tells; name yours otherwise")
+    return _params_type((*known, *d.params))(*(frozen(a) for a in known.values()), *d.params.values())
+
+
+@cache
+def _params_type(names: tuple[str, ...]) -> Any:
+    """One type for one set of names: Numba compiles anew for every other one."""
+    return namedtuple("Params", names)
+
+
+def _told(e: Exception) -> str:
+    """The first line that says something."""
+    lines = [line.strip() for line in str(e).splitlines() if line.strip()]
+    return f"{type(e).__name__}: {lines[0] if lines else 'no message'}"

@@ -1,0 +1,134 @@
+"""Static checks: planted violations, each caught where it stands, with its mend; none on a step that is right."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from qflib.errors import DataError
+from qflib.promote.cells import Cells, read_cells
+from qflib.promote.rules import check
+
+GOOD = """\
+import numpy as np
+from numba import njit
+from qflib.kernels import ofi_update
+
+State = np.dtype([("last", "f8"), ("n", "i8"), ("window", "f8", (4,))])
+Out = np.dtype([("instrument", "u4"), ("time_ns", "i8"), ("x", "f8")])
+PARAMS = {"decay": 0.06}
+SIDE = 1
+
+
+@njit
+def half(x):
+    return 0.5 * x
+
+
+@njit
+def step(tops, state, out, params):
+    n = 0
+    bid = tops.bid_ticks
+    for i in range(tops.instrument.size):
+        k = tops.instrument[i]
+        s = state[k]
+        s.last = half(bid[i] * params.tick[k])
+        s.window[s.n % 4] = s.last
+        s.n += SIDE
+        out[n].instrument, out[n].time_ns, out[n].x = k, tops.time_ns[i], np.sum(s.window)
+        n += 1
+    return n
+"""
+LINE = "s.last = half(bid[i] * params.tick[k])"
+#: what is put in the place of what, and the rule that finds it
+PLANTED = [
+    (LINE, "s.last = np.sum(tops.bid_ticks)", "batch"),
+    (LINE, "s.last = tops.bid_ticks.mean()", "batch"),
+    (LINE, "s.last = (bid * 2)[i]", "batch"),
+    (LINE, "s.last = bid[i:].sum()", "batch"),
+    (LINE, "s.last = half(tops)", "batch"),
+    (LINE, "s.last = bid[i - 1]", "neighbour"),
+    (LINE, "s.last = tops.bid_ticks[0]", "neighbour"),
+    (LINE, "s.last = np.random.normal()", "random"),
+    (LINE, "s.last = window_of_the_notebook", "free name"),
+    (LINE, "print(s.last)", "builtin"),
+    (LINE, "s.last = np.zeros(3)[0]", "dtype"),
+    (LINE, "s.last = np.datetime64('now').astype('i8')", "clock"),
+    (LINE, "s.last = {1, 2}.pop()", "set"),
+    ("    n = 0\n", "    global SIDE\n    n = 0\n", "global"),
+    ("import numpy as np\n", "import pandas as pd\nimport numpy as np\n", "import"),
+    ("import numpy as np\n", "import time\nimport numpy as np\n", "import"),
+    ("import numpy as np\n", "import random\nimport numpy as np\n", "import"),
+    ("from numba import njit\n", "from numba import *\n", "import"),
+    ("import ofi_update", "import secret_kernel", "kernel"),
+    ("@njit\ndef step", "@njit(fastmath=True)\ndef step", "fastmath"),
+    ("@njit\ndef step", "@njit(parallel=True)\ndef step", "parallel"),
+    ("@njit\ndef step", "def step", "njit"),
+    ("SIDE = 1\n", "SIDE = 1\nLOOP = prange\n", "compiler"),
+    ('("n", "i8"), ', '("n", int), ', "dtype"),
+    ('("time_ns", "i8"), ', "", "missing"),
+    ("SIDE = 1\n", "SIDE = 1\nprint(SIDE)\n", "statement"),
+    ("SIDE = 1\n", "%timeit half(1.0)\nSIDE = 1\n", "syntax"),
+    ("SIDE = 1\n", "class Memory:\n    n = 0\n\nSIDE = 1\n", "statement"),
+    ("PARAMS = {", "FILE = open('x')\nPARAMS = {", "builtin"),
+]
+
+
+def cells_of(source: str, cell: int = 3) -> Cells:
+    return Cells(source, tuple((cell, i + 1) for i in range(source.count("\n"))))
+
+
+def test_a_step_that_is_right_has_no_findings() -> None:
+    assert check(cells_of(GOOD)) == []
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), PLANTED, ids=[f"{r}-{n[:24]}" for _, n, r in PLANTED])
+def test_planted(old: str, new: str, rule: str) -> None:
+    assert GOOD.count(old) == 1
+    added = next((i for i, text in enumerate(new.split("\n")) if text not in old), 0)
+    line = GOOD[: GOOD.index(old)].count("\n") + 1 + added
+    found = check(cells_of(GOOD.replace(old, new)))
+    assert (3, line, rule) in [(v.cell, v.line, v.rule) for v in found]
+    if rule not in ("kernel", "clock") and "import *" not in new:  # names that are no longer imported are found, too
+        assert {v.line for v in found} <= {line, line + 1}
+    mend = next(v.message for v in found if v.rule == rule)
+    assert ";" in mend or ":" in mend
+
+
+def notebook(path: Path, *cells: tuple[str, list[str]]) -> Path:
+    made = [
+        {"cell_type": "code", "metadata": {"tags": tags}, "source": text, "outputs": [], "execution_count": None}
+        for text, tags in cells
+    ]
+    path.write_text(json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def test_lines_are_told_in_their_own_cells(tmp_path: Path) -> None:
+    first, second = GOOD.split("@njit\ndef step")
+    book = notebook(
+        tmp_path / "book.ipynb",
+        ("x = 1", []),
+        (first, ["step"]),
+        ("y = 2", []),
+        ("@njit\ndef step" + second.replace(LINE, "s.last = bid[i + 1]"), ["step"]),
+    )
+    [found] = check(read_cells(book))
+    assert (found.cell, found.line, found.rule) == (4, 8, "neighbour")
+
+
+def test_a_notebook_without_a_step_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no code cell tagged 'step'"):
+        read_cells(notebook(tmp_path / "book.ipynb", ("x = 1", [])))
+    with pytest.raises(DataError, match="does not exist"):
+        read_cells(tmp_path / "other.ipynb")
+    (tmp_path / "text.ipynb").write_text("no json")
+    with pytest.raises(DataError, match="is no notebook"):
+        read_cells(tmp_path / "text.ipynb")
+
+
+@pytest.mark.parametrize("book", sorted(Path("notebooks/promotion").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_no_false_alarm_on_the_steps_that_ship(book: Path) -> None:
+    assert check(read_cells(book)) == []

@@ -1,0 +1,166 @@
+"""Promoted steps as one step of the stream: figures, orders, refusals, state."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from qflib.errors import InputError, StateError
+from qflib.records import EXECUTIONS, TOPS, Batch, Header, Instrument, Instruments, Side
+from qflib.records.codec import decode, encode
+from qflib.records.topics import ANALYTICS_RESULTS, EXCHANGE_MARKS, ORDERS_EXECUTED, ORDERS_INCOMING, dead_letters
+from qflib.steps.promoted.definition import Definition
+from qflib.steps.promoted.step import Placed, Promoted
+from qflib.steps.state import pack, unpack
+
+TABLE = Instruments((Instrument("ACME", kind="spot"), Instrument("BETA", kind="spot")))
+START = 1_700_000_000_000_000_000
+State = np.dtype([("mids", "f8"), ("n", "i8"), ("held", "i8")])
+Out = np.dtype([("instrument", "u4"), ("time_ns", "i8"), ("mean", "f8"), ("n", "i8")])
+Traded = np.dtype([*Out.descr, ("side", "i8"), ("qty", "i8"), ("price_ticks", "i8")])
+
+
+@njit
+def mean_mid(tops, state, out, params):
+    for i in range(tops.instrument.size):
+        k = tops.instrument[i]
+        if tops.bid_ticks[i] == 13:
+            raise ValueError("thirteen")
+        s = state[k]
+        s.mids += 0.5 * (tops.bid_ticks[i] + tops.ask_ticks[i])
+        s.n += 1
+        out[i].instrument, out[i].time_ns, out[i].mean, out[i].n = k, tops.time_ns[i], s.mids / s.n, s.n
+    return tops.instrument.size
+
+
+@njit
+def buys_thirds(tops, state, out, params):
+    n = 0
+    for i in range(tops.instrument.size):
+        k = tops.instrument[i]
+        state[k].n += 1
+        if state[k].n % 3 == 0:
+            row = out[n]
+            row.instrument, row.time_ns, row.n = k, tops.time_ns[i], state[k].held
+            row.side, row.qty, row.price_ticks = 1, 2, tops.ask_ticks[i]
+            n += 1
+    return n
+
+
+@njit
+def own(executions, state, out, params):
+    for i in range(executions.instrument.size):
+        state[executions.instrument[i]].held += executions.qty[i]
+    return 0
+
+
+MEAN = Definition.of({"State": State, "Out": Out, "mean_mid": mean_mid})
+BUYER = Definition.of({"State": State, "Out": Traded, "buys": buys_thirds, "own": own}, name="buyer")
+
+
+def marks(ticks: Any, instrument: Any = 0, at: int = 0) -> Batch:
+    ticks = np.asarray(ticks, np.int64)
+    n = len(ticks)
+    tops = TOPS.make(
+        instrument=np.full(n, 0, np.uint32) + np.asarray(instrument, np.uint32), bid_ticks=ticks, bid_qty=np.full(n, 5),
+        ask_ticks=ticks + 2, ask_qty=np.full(n, 5), time_ns=START + at + np.arange(n),
+    )  # fmt: skip
+    return Batch.of("marks", Header("exchange/0", 0, at), EXCHANGE_MARKS, "ACME", tops=tops)
+
+
+def figures(batches: list[Batch]) -> bytes:
+    told = [b.values for b in batches]
+    return b"".join(v.value.tobytes() for v in told) + b"".join(v.time_ns.tobytes() for v in told)
+
+
+def test_every_output_row_is_told_a_field_a_row() -> None:
+    [out] = Promoted([Placed(MEAN)], TABLE).feed(marks([100, 102]))
+    assert (out.topic, out.key) == (ANALYTICS_RESULTS, "ACME")
+    v = out.values
+    assert v.step.tolist() == [b"mean_mid"] * 4
+    assert v.field.tolist() == [b"mean", b"n"] * 2
+    assert v.value.tolist() == [101.0, 1.0, 102.0, 2.0]
+    assert decode(encode(out)).values.value.tobytes() == v.value.tobytes()
+
+
+@given(st.lists(st.integers(1, 59), max_size=8), st.integers(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_neither_cuts_nor_a_restore_change_a_bit(cuts: list[int], stop: int) -> None:
+    rng = np.random.default_rng(1)
+    ticks, who = rng.integers(90, 110, 60), rng.integers(0, 2, 60)
+    whole = Promoted([Placed(MEAN), Placed(BUYER, orders=True, live=True)], TABLE)
+    expected = whole.feed(marks(ticks, who))
+    other = Promoted([Placed(MEAN), Placed(BUYER, orders=True, live=True)], TABLE)
+    edges = [0, *sorted({*cuts, stop} - {0, 60}), 60]
+    got: list[Batch] = []
+    for a, b in itertools.pairwise(edges):
+        if a == stop:
+            kept = unpack(pack(other.state()))
+            other = Promoted([Placed(MEAN), Placed(BUYER, orders=True, live=True)], TABLE)
+            other.load(kept)
+        got += other.feed(marks(ticks[a:b], who[a:b], a))
+    for label in ("mean_mid", "buyer"):
+        assert other.state()[f"promoted.{label}"].tobytes() == whole.state()[f"promoted.{label}"].tobytes()
+    mine = [b for b in got if b.kind == "analytics" and b.values.step[0] == b"mean_mid"]
+    theirs = [b for b in expected if b.kind == "analytics" and b.values.step[0] == b"mean_mid"]
+    assert figures(mine) == figures(theirs)
+    orders = [[bytes(i) for b in x if b.kind == "order" for i in b.orders.client_order_id] for x in (got, expected)]
+    assert orders[0] == orders[1]
+    assert len(set(orders[0])) == len(orders[0])
+
+
+def test_a_refused_row_is_a_dead_letter_and_the_others_count() -> None:
+    step = Promoted([Placed(MEAN), Placed(BUYER)], TABLE)
+    out = step.feed(marks([100, 13, 104]))
+    [letter] = [b for b in out if b.kind == "dead"]
+    assert letter.topic == dead_letters(EXCHANGE_MARKS)
+    assert b"mean_mid" in letter.dead.detail[0]
+    assert letter.dead.position.tolist() == [1]
+    told = next(b for b in out if b.kind == "analytics" and b.values.step[0] == b"mean_mid")
+    assert told.values.value[told.values.field == b"mean"].tolist() == [101.0, 103.0]
+    assert any(b.kind == "analytics" and b.values.step[0] == b"buyer" for b in out)  # a step's fault is its own
+
+
+def test_a_strategy_is_in_shadow_until_it_is_let_live() -> None:
+    [shadow] = Promoted([Placed(BUYER, orders=True)], TABLE).feed(marks([100, 100, 100]))
+    assert shadow.topic == ANALYTICS_RESULTS
+    assert shadow.orders.qty.tolist() == [2]
+    told, live = Promoted([Placed(BUYER, orders=True, live=True)], TABLE).feed(marks([100, 100, 100]))
+    assert (told.topic, live.topic) == (ANALYTICS_RESULTS, ORDERS_INCOMING)
+    assert not len(told.orders.qty)
+    o = live.orders
+    assert (o.account[0], o.portfolio[0], o.client_order_id[0]) == (b"BUYER", b"BUYER", b"BUYER/ACME/1")
+    assert (o.side[0], o.price_ticks[0]) == (Side.BID, 102)
+
+
+def test_a_strategy_hears_of_its_own_executions_alone() -> None:
+    step = Promoted([Placed(BUYER, orders=True, live=True)], TABLE)
+    rows = EXECUTIONS.make(instrument=[0, 0], qty=[7, 9], account=["BUYER", "OTHER"])
+    assert step.feed(Batch.of("execution", Header("exchange/0"), ORDERS_EXECUTED, "ACME", executions=rows)) == []
+    assert step.state()["promoted.buyer"]["held"].tolist() == [7, 0]
+
+
+def test_steps_come_and_go_and_versions_stand_beside_each_other() -> None:
+    first = Promoted([Placed(MEAN)], TABLE)
+    first.feed(marks([100]))
+    kept = first.state()
+    newer = Definition.of({"State": State, "Out": Out, "mean_mid": mean_mid, "VERSION": 2})
+    both = Promoted([Placed(MEAN), Placed(newer, beside=True), Placed(BUYER)], TABLE)
+    both.load(kept)
+    assert both.state()["promoted.mean_mid"]["n"].tolist() == [1, 0]
+    assert both.state()["promoted.mean_mid@2"]["n"].tolist() == [0, 0]
+    with pytest.raises(StateError, match=r"of version 1, and the step of 2; define migrate\(old\)"):
+        Promoted([Placed(newer)], TABLE).load(kept)
+    with pytest.raises(InputError, match="bear a name twice"):
+        Promoted([Placed(MEAN), Placed(newer)], TABLE)
+
+
+def test_a_strategy_tells_what_an_order_needs() -> None:
+    with pytest.raises(InputError, match="its Out has no 'side'"):
+        Placed(MEAN, orders=True)
