@@ -160,10 +160,12 @@ def cornish_fisher_var(delta: float, gamma: float, cov: float, level: float = 0.
     >>> round(cornish_fisher_var(0.0, -10000.0, 1.0, level=0.99), 1)
     -4707.9
     """
+    if any(np.ndim(a) for a in (delta, gamma, cov, level)):
+        raise InputError("the expansion is of one factor at one level; give numbers, or use delta_gamma_es")
     c = float(levels_of(level)[0])
-    d, g = delta * math.sqrt(cov), 0.5 * gamma * cov
+    d, g = delta * math.sqrt(max(cov, 0.0)), 0.5 * gamma * cov
     variance = d * d + 2.0 * g * g
-    if not variance > 0:
+    if not (cov > 0 and variance > 0):
         raise InputError(f"cov is {cov}, delta {delta}, gamma {gamma}; expected cov above 0 and a loss that moves")
     skew = (6.0 * d * d * g + 8.0 * g**3) / variance**1.5
     excess = (48.0 * d * d * g * g + 48.0 * g**4) / variance**2
@@ -171,7 +173,10 @@ def cornish_fisher_var(delta: float, gamma: float, cov: float, level: float = 0.
 
 
 def _arrays(delta: ArrayLike, gamma: ArrayLike, cov: ArrayLike, theta: float, df: float | None) -> tuple[F8, F8, F8]:
-    d, g, c = (np.asarray(a, np.float64) for a in (delta, gamma, cov))
+    try:
+        d, g, c = (np.asarray(a, np.float64) for a in (delta, gamma, cov))
+    except (TypeError, ValueError):
+        raise InputError("delta, gamma or cov holds values that are no numbers; give floats") from None
     d, g, c = np.atleast_1d(d), np.atleast_2d(g), np.atleast_2d(c)
     n = len(d)
     if d.ndim != 1 or g.shape != (n, n) or c.shape != (n, n) or n == 0:
