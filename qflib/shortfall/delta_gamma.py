@@ -22,6 +22,8 @@ F8 = NDArray[np.float64]
 #: A covariance's eigenvalue below minus so much of the greatest is no rounding.
 _NEGATIVE = 1e-10
 
+#: An error of the closed form, as a share of ES − VaR, above which the inversion is tried.
+_ROUGH = 1e-10
 #: A slope so many times the curve: the closed form would lose more than three digits.
 _STRAIGHT = 1e3
 
@@ -133,12 +135,12 @@ def delta_gamma_es(
     form = _independent(*_arrays(delta, gamma, cov, theta, df), df)
     rows = []
     for x in levels.tolist():
-        if _closed(form):
-            rows.append(_one_factor(form, x))
-        else:
+        made = _one_factor(form, x) if _closed(form) else (0.0, 0.0, math.inf)
+        if not made[2] <= _ROUGH * abs(made[0] - made[1]):  # far out the closed form cancels
             var, tail = quantile(form, x)
             error = 2.0 * (tail.error + AGREE) * (tail.excess + 1.0 / tail.hazard) + 4e-16 * abs(var)
-            rows.append((var + tail.excess, var, error))
+            made = min(made, (var + tail.excess, var, error), key=lambda row: row[2])
+        rows.append(made)
     figures, factors = np.array(rows), len(form.slope)
     figures[:, :2] += theta  # not before: the roots keep the precision of what moves
     figures[:, 2] += 2e-16 * abs(theta)

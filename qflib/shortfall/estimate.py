@@ -54,8 +54,8 @@ def expected_shortfall(
       volatility, over `horizon` periods (`qflib.shortfall.filtered.fhs_es`)
     - gaussian: the normal law of mean and standard deviation
     - student_t, skewed_t: by maximum likelihood (`qflib.shortfall.laws.SkewedTLaw`)
-    - cornish_fisher: from mean to kurtosis, where these give a law (`qflib.shortfall.cornish_fisher`); the peers' figure,
-      unchecked and of another integral, is `convention="modified"`
+    - cornish_fisher: from mean to kurtosis, where these give a law (`qflib.shortfall.cornish_fisher`); the peers'
+      figure, unchecked and of another integral, is `convention="modified"`
     - evt: a generalised Pareto tail beyond the `threshold` quantile (`qflib.shortfall.evt.fit_pot`)
 
     Parameters
