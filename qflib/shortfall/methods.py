@@ -10,7 +10,7 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.shortfall.bootstrap import Estimate, exact
-from qflib.shortfall.conventions import DEFAULT, rule_of
+from qflib.shortfall.conventions import DECAYING, DEFAULT, rule_of
 from qflib.shortfall.figures import F8, Figures, Settings
 from qflib.shortfall.filtered import filtered
 from qflib.shortfall.historical import age_weighted, historical
@@ -76,7 +76,10 @@ def method_of(name: str, s: Settings) -> Method:
             of = [m for m in METHODS if keyword in METHODS[m].takes]
             also = [*of, "interval='bootstrap'"] if keyword == "draws" else of
             raise InputError(f"method {name!r} takes no {keyword}; leave it out, or use {', '.join(also)}")
-    rule_of(s.convention)
+    if rule_of(s.convention) in DECAYING and name != "historical":
+        raise InputError(
+            f"convention {s.convention!r} weighs by a decay of its own: it is for method 'historical' alone"
+        )
     return method
 
 

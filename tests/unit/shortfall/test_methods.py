@@ -195,6 +195,7 @@ def test_age_weighting_is_the_weighted_sample() -> None:
         ),
         ({"method": "student_t", "convention": "hull"}, "takes no convention"),
         ({"method": "evt", "weights": T5}, "takes no weights"),
+        ({"method": "volatility_weighted", "convention": "quarks_age", "decay": 0.9}, "for method 'historical' alone"),
         ({"method": "age_weighted", "n": 5000}, "takes no n"),
         ({"model": "garch"}, "'historical' takes no model; leave it out, or use filtered"),
         ({"method": "skewed_t", "dist": "normal"}, "takes no dist"),
