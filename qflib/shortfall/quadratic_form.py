@@ -66,8 +66,17 @@ class QuadraticForm:
         return self._vertex()
 
     def tail(self, x: float) -> Tail:
-        """What lies beyond x: probability, mean excess and density, each by its own integral."""
-        return _invert(self, x)
+        """What lies beyond x: probability, mean excess and density, each by its own integral.
+
+        Raises
+        ------
+        QflibError
+            If no path of integration gives a digit: beyond x lies nothing, or next to nothing.
+        """
+        found = _invert(self, x)
+        if not found.error < 1.0:
+            raise QflibError(f"the tail beyond {x:g} was not found: no path of integration converges")
+        return found
 
     def _vertex(self) -> float:
         """What is left of X when its squares are completed."""
@@ -127,7 +136,7 @@ def quantile(form: QuadraticForm, level: float) -> tuple[float, Tail]:
     if not low < x < high:
         x = 0.5 * (low + high)
     for _ in range(200):
-        found = form.tail(x)
+        found = _invert(form, x)
         together = high - low <= 4e-16 * max(abs(low), abs(high))
         if not found.error < 1.0:  # beyond x lies next to nothing: only just below the supremum
             if top < math.inf and together:
@@ -154,7 +163,7 @@ def _bracket(form: QuadraticForm, alpha: float, mean: float) -> tuple[float, flo
     low, high = mean - width, mean + width
     while form.tail(low).log_probability < math.log(alpha):
         low -= 2.0 * (high - low)
-    while high < form.supremum() and form.tail(high).log_probability > math.log(alpha):
+    while high < form.supremum() and _invert(form, high).log_probability > math.log(alpha):
         high += 2.0 * (high - low)
     return low, high
 

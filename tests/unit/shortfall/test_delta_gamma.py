@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
-from qflib.errors import InputError
+from qflib.errors import InputError, QflibError
 from qflib.shortfall import delta_gamma_es, distribution_es, expected_shortfall
 from qflib.shortfall.quadratic_form import QuadraticForm, quantile
 
@@ -184,6 +184,12 @@ def test_far_levels_of_a_bounded_loss_end_at_its_bound(
     assert (r.var <= r.es + r.error).all()
     assert (r.es <= top * (1 + 1e-12)).all()
     assert np.all(r.error < 1e-9 * top)
+
+
+def test_what_lies_beyond_the_bound_is_refused() -> None:
+    form = QuadraticForm(0.0, np.array([-0.6117]), np.array([-0.04402]), 2.05)
+    with pytest.raises(QflibError, match="no path of integration converges"):
+        form.tail(form.supremum())
 
 
 @pytest.mark.parametrize("df", [None, 3.5])
