@@ -149,14 +149,27 @@ class PricingBody(Body, frozen=True, kw_only=True):
 
 
 class ShortfallBody(Body, frozen=True, kw_only=True):
-    """A sample, newest last; `kind` tells its sign."""
+    """A sample, newest last; `kind` tells its sign.
+
+    `decay`, `threshold`, `model`, `dist` and `horizon` belong to some methods; others refuse them.
+    """
 
     values: Annotated[list[float], Meta(min_length=1)]
     kind: Literal["pnl", "loss", "return"]
     level: Level | Annotated[list[Level], Meta(min_length=1, max_length=20)] = 0.975
+    method: Literal[
+        "historical", "age_weighted", "volatility_weighted", "filtered", "gaussian", "student_t", "skewed_t",
+        "cornish_fisher", "evt",
+    ] = "historical"  # fmt: skip
     convention: Literal[
-        "rockafellar_uryasev", "hull", "ceil", "quantlib", "type7", "type7_strict", "gaussian", "gaussian_ddof0",
-        "modified", "ewma_volatility", "age_quarks",
+        "rockafellar_uryasev", "hull", "ceil", "quantlib", "skfolio", "empyrical", "type7", "type7_strict",
+        "quantstats_historical", "gaussian", "gaussian_ddof0", "modified", "performance_analytics", "ewma_volatility",
+        "age_quarks", "acerbi_tasche", "ore", "quantstats", "quarks", "quarks_age", "quarks_volatility",
+        "performance_analytics_gaussian", "performance_analytics_historical", "riskfolio",
     ] = "rockafellar_uryasev"  # fmt: skip
     decay: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
+    threshold: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
+    model: Literal["garch", "gjr_garch", "ewma"] | None = None
+    dist: Literal["normal", "student_t", "skewed_t"] | None = None
+    horizon: Annotated[int, Meta(ge=1, le=60)] | None = None
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.95

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_var
 from qflib.kernels.resample import stationary_resample
+from qflib.progress import bar
+from qflib.shortfall.inputs import whole_of
 
 F8 = NDArray[np.float64]
 
@@ -41,8 +43,9 @@ def exact(levels: F8, n: int) -> Estimate:
 
 
 def block_bootstrap(
-    x: F8, estimate: Estimate, var: F8, *, block: float | None, draws: int, seed: int, confidence: float
-) -> Spread:
+    x: F8, estimate: Estimate, var: F8, *, block: float | None, draws: int, seed: int, confidence: float,
+    progress: bool = False,
+) -> Spread:  # fmt: skip
     """The stationary bootstrap of Politis and Romano (1994): blocks of geometric length, x closed to a circle.
 
     Parameters
@@ -57,11 +60,13 @@ def block_bootstrap(
         Mean length; 1 resamples value by value. By default `block_length`.
     draws, seed, confidence
         Series drawn; seed of their random numbers; of the percentile interval.
+    progress
+        Show a bar.
 
     Raises
     ------
     InputError
-        If block or draws is out of range.
+        If block or draws is out of range, or a series drawn has no ES.
 
     Notes
     -----
@@ -79,14 +84,20 @@ def block_bootstrap(
     n = len(x)
     if block is not None and not 1.0 <= block <= n:
         raise InputError(f"block is {block}; expected a mean length in values, from 1 to the {n} there are")
-    if draws < 20:
-        raise InputError(f"draws is {draws}; expected 20 at least, such as 1,000")
+    draws = whole_of(draws, "draws", 20)
     length = block_length(x, var) if block is None else float(block)
     rng = np.random.SeedSequence(seed).generate_state(1, np.uint64).view(np.int64)
     series, found = np.empty(n), np.empty((draws, 2, len(var)))
-    for i in range(draws):
-        stationary_resample(x, length, rng, series)
-        found[i] = estimate(series)
+    with bar(total=draws, desc="bootstrap", disable=not progress) as shown:
+        for i in range(draws):
+            stationary_resample(x, length, rng, series)
+            try:
+                found[i] = estimate(series)
+            except InputError as e:
+                raise InputError(
+                    f"a series that the bootstrap drew has no ES, so that there is no interval by it: {e}"
+                ) from None
+            shown.update()
     tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(found, [tail, 1.0 - tail], axis=0)
     return Spread(np.std(found, axis=0, ddof=1), low, high, length)

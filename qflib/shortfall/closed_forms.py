@@ -99,6 +99,8 @@ def distribution_es(
     elif dist == "gpd":
         q, es = _gpd(c, shape)
     elif dist == "lognormal":
+        if not (sigma >= 0 and math.isfinite(sigma) and math.isfinite(mu)):
+            raise InputError(f"mu is {mu} and sigma {sigma}; expected finite numbers, sigma 0 or above")
         z = special.ndtri(c)
         q = np.exp(mu + sigma * z)
         es = math.exp(mu + 0.5 * sigma * sigma) * special.ndtr(sigma - z) / (1.0 - c)
@@ -137,10 +139,10 @@ def pot_es(
     337.8
     """
     c = levels_of(level)
-    if not (scale > 0 and shape < 1 and 0 < n_exceed <= n):
+    if not (math.isfinite(threshold) and 0 < scale < math.inf and shape < 1 and 0 < n_exceed <= n):
         raise InputError(
-            f"shape is {shape}, scale {scale}, n_exceed {n_exceed} of n {n}; expected shape below 1, scale above 0 "
-            f"and 1 to n exceedances"
+            f"threshold is {threshold}, shape {shape}, scale {scale}, n_exceed {n_exceed} of n {n}; expected a finite "
+            f"threshold, shape below 1, scale above 0 and 1 to n exceedances"
         )
     left = n * (1.0 - c) / n_exceed
     q = -np.log(left) if shape == 0.0 else np.expm1(-shape * np.log(left)) / shape

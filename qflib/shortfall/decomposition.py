@@ -130,7 +130,8 @@ def component_es(
     method
         "historical"; "monte_carlo", the same of independent draws, with standard errors; "gaussian" (covariance with
         n − 1); "student_t", with the same covariance; or "modified", Cornish–Fisher (higher moments with n; Boudt,
-        Peterson and Croux 2008, section 3).
+        Peterson and Croux 2008, section 3): the parts of `expected_shortfall(convention="modified")`, but for n − 1 in
+        the standard deviation, and not of `method="cornish_fisher"`.
     df
         Degrees of freedom above 2, of "student_t"; None: of the greatest likelihood, see
         `qflib.shortfall.elliptical.fit_df`.

@@ -22,6 +22,8 @@ F8 = NDArray[np.float64]
 #: A covariance's eigenvalue below minus so much of the greatest is no rounding.
 _NEGATIVE = 1e-10
 
+#: An error of the closed form, as a share of ES − VaR, above which the inversion is tried.
+_ROUGH = 1e-10
 #: A slope so many times the curve: the closed form would lose more than three digits.
 _STRAIGHT = 1e3
 
@@ -133,12 +135,12 @@ def delta_gamma_es(
     form = _independent(*_arrays(delta, gamma, cov, theta, df), df)
     rows = []
     for x in levels.tolist():
-        if _closed(form):
-            rows.append(_one_factor(form, x))
-        else:
+        made = _one_factor(form, x) if _closed(form) else (0.0, 0.0, math.inf)
+        if not made[2] <= _ROUGH * abs(made[0] - made[1]):  # far out the closed form cancels
             var, tail = quantile(form, x)
             error = 2.0 * (tail.error + AGREE) * (tail.excess + 1.0 / tail.hazard) + 4e-16 * abs(var)
-            rows.append((var + tail.excess, var, error))
+            made = min(made, (var + tail.excess, var, error), key=lambda row: row[2])
+        rows.append(made)
     figures, factors = np.array(rows), len(form.slope)
     figures[:, :2] += theta  # not before: the roots keep the precision of what moves
     figures[:, 2] += 2e-16 * abs(theta)
@@ -160,10 +162,12 @@ def cornish_fisher_var(delta: float, gamma: float, cov: float, level: float = 0.
     >>> round(cornish_fisher_var(0.0, -10000.0, 1.0, level=0.99), 1)
     -4707.9
     """
+    if any(np.ndim(a) for a in (delta, gamma, cov, level)):
+        raise InputError("the expansion is of one factor at one level; give numbers, or use delta_gamma_es")
     c = float(levels_of(level)[0])
-    d, g = delta * math.sqrt(cov), 0.5 * gamma * cov
+    d, g = delta * math.sqrt(max(cov, 0.0)), 0.5 * gamma * cov
     variance = d * d + 2.0 * g * g
-    if not variance > 0:
+    if not (cov > 0 and variance > 0):
         raise InputError(f"cov is {cov}, delta {delta}, gamma {gamma}; expected cov above 0 and a loss that moves")
     skew = (6.0 * d * d * g + 8.0 * g**3) / variance**1.5
     excess = (48.0 * d * d * g * g + 48.0 * g**4) / variance**2
@@ -171,7 +175,10 @@ def cornish_fisher_var(delta: float, gamma: float, cov: float, level: float = 0.
 
 
 def _arrays(delta: ArrayLike, gamma: ArrayLike, cov: ArrayLike, theta: float, df: float | None) -> tuple[F8, F8, F8]:
-    d, g, c = (np.asarray(a, np.float64) for a in (delta, gamma, cov))
+    try:
+        d, g, c = (np.asarray(a, np.float64) for a in (delta, gamma, cov))
+    except (TypeError, ValueError):
+        raise InputError("delta, gamma or cov holds values that are no numbers; give floats") from None
     d, g, c = np.atleast_1d(d), np.atleast_2d(g), np.atleast_2d(c)
     n = len(d)
     if d.ndim != 1 or g.shape != (n, n) or c.shape != (n, n) or n == 0:

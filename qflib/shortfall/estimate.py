@@ -14,7 +14,7 @@ from qflib.errors import InputError
 from qflib.shortfall.bootstrap import block_bootstrap
 from qflib.shortfall.conventions import DEFAULT
 from qflib.shortfall.figures import Figures, Settings
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole_of
 from qflib.shortfall.methods import method_of, redraws
 from qflib.shortfall.result import ESResult
 
@@ -37,10 +37,11 @@ def expected_shortfall(
     horizon: int | None = None,
     threshold: float | None = None,
     confidence: float = 0.95,
-    interval: Literal["analytic", "bootstrap"] = "analytic",
+    interval: Literal["analytic", "profile", "bootstrap"] = "analytic",
     block: float | None = None,
     draws: int | None = None,
     seed: int = 0,
+    progress: bool = False,
 ) -> ESResult:
     """Expected shortfall and value at risk of a sample.
 
@@ -53,7 +54,8 @@ def expected_shortfall(
       volatility, over `horizon` periods (`qflib.shortfall.filtered.fhs_es`)
     - gaussian: the normal law of mean and standard deviation
     - student_t, skewed_t: by maximum likelihood (`qflib.shortfall.laws.SkewedTLaw`)
-    - cornish_fisher: from mean to kurtosis, where these give a law (`qflib.shortfall.cornish_fisher`)
+    - cornish_fisher: from mean to kurtosis, where these give a law (`qflib.shortfall.cornish_fisher`); the peers'
+      figure, unchecked and of another integral, is `convention="modified"`
     - evt: a generalised Pareto tail beyond the `threshold` quantile (`qflib.shortfall.evt.fit_pot`)
 
     Parameters
@@ -84,13 +86,16 @@ def expected_shortfall(
     confidence
         Of the intervals (low, high) and (var_low, var_high).
     interval
-        "analytic", or "bootstrap" by blocks, for series whose values depend on each other; not where a method hangs on
-        age, given weights or a volatility model.
+        "analytic"; "bootstrap" by blocks, for series whose values depend on each other, not where a method hangs on
+        age, given weights or a volatility model; or "profile", of the likelihood of "evt", which is lopsided as a heavy
+        tail's figures are: some 0.3 s a level, no high end of ES where a shape of 1 is likely enough.
     block
         Mean block of the stationary bootstrap (Politis and Romano 1994); by default that of Politis and White (2004)
         for the losses beyond the VaR.
     draws, seed
         Of the bootstrap (1,000), or paths of "filtered" over several periods (10,000); seed of the random numbers.
+    progress
+        Show a bar of the draws.
 
     Returns
     -------
@@ -107,9 +112,10 @@ def expected_shortfall(
     ------
     InputError
         If kind is missing; kind, level, method, convention or interval is unknown; a keyword is given that the method
-        does not take; a value is NaN or infinite; x is empty; a rule's tail is empty; or a law cannot be fitted: fewer
+        does not take; a value is NaN or infinite; x is empty; a rule's tail is empty; a law cannot be fitted: fewer
         than 20 values (filtered 100, evt 10 beyond the threshold), all of them (student_t, skewed_t: more than half)
-        equal, moments outside Cornish and Fisher's domain, or a tail without a mean.
+        equal, moments outside Cornish and Fisher's domain, a level below evt's threshold, or a tail without a mean; one
+        of these is so of a series that the bootstrap draws; or a figure overflows.
 
     Notes
     -----
@@ -133,24 +139,28 @@ def expected_shortfall(
     if kind is None:
         raise InputError('kind is missing; give kind="pnl", "return" (gains positive) or "loss" (losses positive)')
     pnl, levels = pnl_of(x, kind), levels_of(level)
-    if not 0.0 < confidence < 1.0:
-        raise InputError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
-    if interval not in ("analytic", "bootstrap"):
-        raise InputError(f"interval is {interval!r}; expected 'analytic' or 'bootstrap'")
-    if block is not None and interval == "analytic":
-        raise InputError("block is given and interval is 'analytic'; leave it out, or use interval='bootstrap'")
-    s = Settings(convention, confidence, weights, decay, n, model, dist, horizon, threshold, draws, seed)
-    how = method_of(method, s, interval == "bootstrap")
-    if n is not None and n < len(pnl):
+    confidence = share_of(confidence, "confidence", 0.95)
+    if interval not in ("analytic", "profile", "bootstrap"):
+        raise InputError(f"interval is {interval!r}; expected 'analytic', 'profile' or 'bootstrap'")
+    if block is not None and interval != "bootstrap":
+        raise InputError(f"block is given and interval is {interval!r}; leave it out, or use interval='bootstrap'")
+    seed = whole_of(seed, "seed", 0)
+    s = Settings(convention, confidence, weights, decay, n, model, dist, horizon, threshold, draws, seed, interval)
+    how = method_of(method, s)
+    if n is not None and whole_of(n, "n") < len(pnl):
         raise InputError(f"n is {n} and x holds {len(pnl)} values; n counts all, x the worst of them")
-    made = how.estimate(pnl, levels, s)
+    with np.errstate(all="ignore"):  # what overflows is told below
+        made = how.estimate(pnl, levels, s)
+    if not (np.isfinite(made.es).all() and np.isfinite(made.var).all()):
+        raise InputError(f"ES or VaR of values up to {np.max(np.abs(pnl)):g} overflows; give them in a larger unit")
     columns: dict[str, Any] = _intervals(made, s)
     parameters = dict(made.parameters)
     if interval == "bootstrap":
         series, estimate = redraws(method, pnl, levels, s)
         spread = block_bootstrap(
-            series, estimate, made.var, block=block, draws=draws or _DRAWS, seed=seed, confidence=confidence
-        )
+            series, estimate, made.var, block=block, draws=_DRAWS if draws is None else draws, seed=seed,
+            confidence=confidence, progress=progress,
+        )  # fmt: skip
         columns = {"se": spread.se[0], "low": spread.low[0], "high": spread.high[0]}
         columns |= {"var_se": spread.se[1], "var_low": spread.low[1], "var_high": spread.high[1]}
         parameters["block"] = spread.block
@@ -171,9 +181,10 @@ def expected_shortfall(
 
 
 def _intervals(made: Figures, s: Settings) -> dict[str, Any]:
-    """Normal intervals, but for a VaR that has its own."""
+    """Normal intervals, but for figures that have their own."""
     z = float(special.ndtri(0.5 + 0.5 * s.confidence))
     var_low = made.var - z * made.var_se if made.var_low is None else made.var_low
     var_high = made.var + z * made.var_se if made.var_high is None else made.var_high
-    low, high = made.es - z * made.se, made.es + z * made.se
+    low = made.es - z * made.se if made.low is None else made.low
+    high = made.es + z * made.se if made.high is None else made.high
     return {"se": made.se, "low": low, "high": high, "var_se": made.var_se, "var_low": var_low, "var_high": var_high}

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from qflib.errors import InputError
+from qflib.kernels.expected_shortfall import tail_mass
 from qflib.shortfall import gpd
 from qflib.shortfall.closed_forms import pot_es
 from qflib.shortfall.gpd_intervals import figure_intervals, shape_interval
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of
 
 F8 = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ class PeaksOverThreshold:
         """
         made = np.full((len(self.level), 4), np.nan)
         for i, level in enumerate(self.level.tolist()):
-            if self.n * (1.0 - level) < self.n_exceed:
+            if tail_mass(self.n, level) < self.n_exceed:
                 figures = float(self.var[i]), float(self.es[i])
                 of_var, of_es = figure_intervals(
                     self.excess, self._law, self.n, self.threshold, level, figures, self.confidence, self.fixed_rate
@@ -190,8 +191,8 @@ def fit_pot(
     Raises
     ------
     InputError
-        If fewer than 10 losses exceed the threshold, `confidence` is not between 0 and 1, or the fitted shape is 1 or
-        above: the mean beyond VaR does not exist.
+        If fewer than 10 losses exceed the threshold, `confidence` is not between 0 and 1, the fitted shape is 1 or
+        above, where the mean beyond VaR does not exist, or below −1, where the likelihood has no greatest value.
 
     Notes
     -----
@@ -208,11 +209,20 @@ def fit_pot(
     >>> tail.es_low.round(2).tolist(), tail.es_high.round(2).tolist()
     ([5.2, 10.84], [7.88, 23.84])
     """
-    if not 0.0 < confidence < 1.0:
-        raise InputError(f"confidence is {confidence}; expected a share between 0 and 1, such as 0.95")
+    confidence = share_of(confidence, "confidence", 0.95)
     loss = -pnl_of(x, kind)
     y = excesses(loss, threshold)
     law = gpd.fit(y)
+    if law.shape >= 1.0:
+        raise InputError(
+            f"the shape of the {len(y)} losses beyond {threshold:g} is {law.shape:.3g}: from 1 on there is no ES; look "
+            f"at the largest losses, or choose another threshold"
+        )
+    if law.shape < -1.0:
+        raise InputError(
+            f"the {len(y)} losses beyond {threshold:g} crowd at the largest: the shape goes below -1, where no fit is "
+            f"likeliest; use method='historical', or another threshold"
+        )
     levels = levels_of(level)
     tail = pot_es(threshold, law.shape, law.scale, len(loss), len(y), level=levels.tolist())
     covariance = law.covariance()

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from qflib.errors import InputError
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of
 
 F8 = NDArray[np.float64]
 _COLUMNS = ("expectile", "se", "low", "high", "var_level", "es_level")
@@ -128,8 +128,7 @@ def expectile(
     2.818182
     """
     pnl, levels = pnl_of(x, kind), levels_of(level)
-    if not 0.0 < confidence < 1.0:
-        raise InputError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
+    confidence = share_of(confidence, "confidence", 0.95)
     loss = np.sort(-pnl)
     found = np.array([_expectile(loss, t) for t in levels.tolist()])
     se = np.array([_error(loss, t, e) for t, e in zip(levels.tolist(), found.tolist(), strict=True)])

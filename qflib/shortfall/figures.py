@@ -45,6 +45,7 @@ class Settings:
     threshold: float | None = None
     draws: int | None = None
     seed: int = 0
+    interval: str = "analytic"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +57,11 @@ class Figures:
     n_tail: I8
     se: F8
     var_se: F8
-    #: Interval of VaR where it is not symmetric; (n_levels,) each.
+    #: Intervals of ES and VaR where they are not symmetric; (n_levels,) each.
     var_low: F8 | None = None
     var_high: F8 | None = None
+    low: F8 | None = None
+    high: F8 | None = None
     parameters: Mapping[str, float] = field(default_factory=dict)
     law: Law | None = None
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall.figures import Figures, Law, Settings
 from qflib.shortfall.historical import historical
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole_of
 from qflib.shortfall.laws import NormalLaw, SkewedTLaw
 
 if TYPE_CHECKING:
@@ -189,12 +189,12 @@ def _check(pnl: F8, model: str, dist: str, horizon: int, s: Settings) -> None:
         raise InputError(f"dist is {dist!r}; expected one of {', '.join(LAWS)}")
     if s.decay is not None and model != "ewma":
         raise InputError(f"model {model!r} is fitted and takes no decay; leave it out, or use model='ewma'")
-    if s.decay is not None and not 0.0 < s.decay < 1.0:
-        raise InputError(f"decay is {s.decay}; expected a number between 0 and 1, such as 0.94")
-    if int(horizon) != horizon or horizon < 1:
-        raise InputError(f"horizon is {horizon!r}; expected a whole number of periods, 1 at least")
-    if s.draws is not None and s.draws < 1:
-        raise InputError(f"draws is {s.draws}; expected a number of paths, such as {PATHS}")
+    if s.decay is not None:
+        share_of(s.decay, "decay", 0.94)
+    whole_of(horizon, "horizon")
+    whole_of(s.seed, "seed", 0)
+    if s.draws is not None:
+        whole_of(s.draws, "draws")
 
 
 def _fit(y: F8, model: str, dist: str, decay: float | None) -> tuple[ARCHModel, Any]:
@@ -237,7 +237,7 @@ def _law(fit: Any, dist: str) -> Law:
 
 def _paths(fit: Any, horizon: int, s: Settings) -> F8:
     draws = PATHS if s.draws is None else s.draws
-    random = np.random.RandomState(s.seed)
+    random = np.random.RandomState(np.random.SeedSequence(s.seed).generate_state(4))
     ahead = fit.forecast(horizon=horizon, method="bootstrap", simulations=draws, random_state=random, reindex=False)
     return np.ascontiguousarray(np.asarray(ahead.simulations.values)[-1].sum(axis=1))
 

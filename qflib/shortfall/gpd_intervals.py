@@ -18,6 +18,8 @@ from qflib.shortfall.gpd import ExcessLaw, negative_log_likelihood
 
 F8 = NDArray[np.float64]
 
+#: A negative log-likelihood so much above the best is as good as infinite, and can be subtracted.
+_FAR = 1e6
 #: Points looked at before the best one is refined; a least value is off by the square of what its place is.
 _POINTS = 25
 
@@ -65,7 +67,7 @@ def figure_intervals(
             # beyond the threshold: the rate must exceed the tail
             low, high = max(float(log_rates[0]), math.log(tail) + 1e-9), min(float(log_rates[1]), -1e-12)
             found = optimize.minimize_scalar(
-                lambda r: given(x, math.exp(r)) + _binomial(math.exp(r), law.n, n) - known,
+                lambda r: min(given(x, math.exp(r)), law.nll + _FAR) + _binomial(math.exp(r), law.n, n) - known,
                 bounds=(low, high), method="bounded", options={"xatol": 1e-2 * spread},
             )  # fmt: skip
             return 2.0 * (float(found.fun) - law.nll)
@@ -118,7 +120,10 @@ def _least(at: Callable[[F8], F8], low: float, high: float) -> float:
         return math.inf
     ends = grid[max(best - 1, 0)], grid[min(best + 1, _POINTS - 1)]
     found = optimize.minimize_scalar(
-        lambda x: float(at(np.array([x]))[0]), bounds=ends, method="bounded", options={"xatol": 1e-4 * (high - low)}
+        lambda x: min(float(at(np.array([x]))[0]), values[best] + _FAR),
+        bounds=ends,
+        method="bounded",
+        options={"xatol": 1e-4 * (high - low)},
     )
     return min(float(found.fun), float(values[best]))
 

@@ -13,6 +13,7 @@ from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_of_worst, tail_mass, worst
 from qflib.shortfall.conventions import DECAYING, DEFAULT, OF_WORST, RULES, Sample, age_weights, rule_of
 from qflib.shortfall.figures import F8, Figures, Settings
+from qflib.shortfall.inputs import share_of
 
 
 def historical(pnl: F8, levels: F8, s: Settings) -> Figures:
@@ -101,17 +102,21 @@ def _weighted(pnl: F8, levels: F8, weights: F8, sampled: bool) -> Figures:
 
 
 def _checked(weights: ArrayLike | None, n: int) -> F8:
-    w = np.asarray(weights, np.float64)
-    if w.shape != (n,) or not np.isfinite(w).all() or (w < 0).any() or not w.sum() > 0:
+    try:
+        w = np.asarray(weights, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"weights are no numbers; expected ({n},) probabilities") from None
+    if w.shape != (n,) or not np.isfinite(w).all() or (w < 0).any() or not (w > 0).any():
         raise InputError(f"weights have shape {w.shape} or hold negative or NaN values; expected ({n},) probabilities")
+    w = w / float(np.max(w))  # their sum may overflow
     return w / float(np.sum(w))
 
 
 def _by_rule(pnl: F8, levels: F8, rule: str, s: Settings) -> Figures:
     if (s.decay is None) == (rule in DECAYING):
         raise InputError(f"convention {s.convention!r} {'needs' if s.decay is None else 'takes no'} decay")
-    if s.decay is not None and not 0.0 < s.decay < 1.0:
-        raise InputError(f"decay is {s.decay}; expected a number between 0 and 1, such as 0.94")
+    if s.decay is not None:
+        share_of(s.decay, "decay", 0.94)
     if s.n is not None and rule not in OF_WORST:
         raise InputError(
             f"convention {s.convention!r} needs all observations; leave n out, or use {', '.join(OF_WORST)}"

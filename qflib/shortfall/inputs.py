@@ -26,10 +26,7 @@ def pnl_of(x: ArrayLike | pd.Series[Any] | pd.DataFrame, kind: str, what: str = 
     """
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; expected 'pnl' or 'return' (gains positive) or 'loss' (losses positive)")
-    try:
-        a = np.asarray(x, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{what} holds values that are no numbers; give floats") from None
+    a = _floats(x, what)
     if a.ndim != ndim:
         raise InputError(f"{what} is {a.ndim}-dimensional; expected {ndim}")
     if a.size == 0:
@@ -43,6 +40,34 @@ def pnl_of(x: ArrayLike | pd.Series[Any] | pd.DataFrame, kind: str, what: str = 
     made = np.ascontiguousarray(-a if kind == "loss" else a).view()
     made.setflags(write=False)
     return made
+
+
+def outcomes_of(x: ArrayLike, what: str = "pnl", ndim: int = 1) -> F8:
+    """P&L of a stream as `pnl_of` makes it, but that a NaN is no outcome, and none may be given.
+
+    Raises
+    ------
+    InputError
+        If they are of another dimension, not numbers or infinite.
+    """
+    a = _floats(x, what)
+    if a.ndim != ndim:
+        raise InputError(f"{what} is {a.ndim}-dimensional; expected {ndim}")
+    if np.isinf(a).any():
+        raise InputError(f"{what} holds an infinite value; give finite ones, or NaN where there is no outcome")
+    made = np.ascontiguousarray(a).view()
+    made.setflags(write=False)  # one compiled form of the kernels, whatever was given
+    return made
+
+
+def _floats(x: Any, what: str) -> F8:
+    try:
+        given = np.asarray(x)
+        if given.dtype.kind not in "cmM":  # NumPy would take times for nanoseconds, and drop imaginary parts
+            return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{what} holds values that are no numbers; give floats")
 
 
 def levels_of(level: float | Sequence[float] | F8) -> F8:
@@ -65,6 +90,40 @@ def levels_of(level: float | Sequence[float] | F8) -> F8:
     levels = levels.copy()
     levels.setflags(write=False)
     return levels
+
+
+def whole_of(n: Any, what: str, least: int = 1) -> int:
+    """A whole number.
+
+    Raises
+    ------
+    InputError
+        If it is none, or below `least`.
+    """
+    try:
+        whole = not isinstance(n, str) and int(n) == n and n >= least
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InputError(f"{what} is {n}; expected a whole number of {least} or more")
+    return int(n)
+
+
+def share_of(x: Any, what: str, such_as: float) -> float:
+    """A number between 0 and 1, neither of them: a confidence, a decay.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        inside = not isinstance(x, str) and 0.0 < float(x) < 1.0
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise InputError(f"{what} is {x}; expected a number between 0 and 1, such as {such_as}")
+    return float(x)
 
 
 def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:

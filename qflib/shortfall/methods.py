@@ -10,7 +10,7 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.shortfall.bootstrap import Estimate, exact
-from qflib.shortfall.conventions import DEFAULT, rule_of
+from qflib.shortfall.conventions import DECAYING, DEFAULT, rule_of
 from qflib.shortfall.figures import F8, Figures, Settings
 from qflib.shortfall.filtered import filtered
 from qflib.shortfall.historical import age_weighted, historical
@@ -24,11 +24,14 @@ Estimator = Callable[[F8, F8, Settings], Figures]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """An estimator, the keywords it takes, and the one that a bootstrap calls (None: it cannot be redrawn)."""
+    """An estimator, the keywords it takes, the one that a bootstrap calls (None: it cannot be redrawn), and whether it
+    has profile intervals.
+    """
 
     estimate: Estimator
     takes: tuple[str, ...] = ()
     redrawn: Estimator | None = None
+    profile: bool = False
 
     @property
     def by_rule(self) -> bool:
@@ -46,31 +49,37 @@ METHODS: dict[str, Method] = {
     "student_t": Method(student_t, (), student_t),
     "skewed_t": Method(skewed_t, (), skewed_t),
     "cornish_fisher": Method(cornish_fisher, (), by_moments),
-    "evt": Method(evt, ("threshold",), evt),
+    "evt": Method(evt, ("threshold",), evt, profile=True),
 }
 
 
-def method_of(name: str, s: Settings, bootstrap: bool) -> Method:
+def method_of(name: str, s: Settings) -> Method:
     """The method, its keywords checked.
 
     Raises
     ------
     InputError
-        If there is none of this name, or a keyword is given that it does not take.
+        If there is none of this name, or a keyword or an interval is asked that it does not have.
     """
     if name not in METHODS:
         raise InputError(f"method is {name!r}; expected one of {', '.join(METHODS)}")
     method = METHODS[name]
+    if s.interval == "profile" and not method.profile:
+        which = ", ".join(m for m in METHODS if METHODS[m].profile)
+        raise InputError(f"method {name!r} has no interval='profile'; use 'analytic' or 'bootstrap', or {which}")
     given = {k: getattr(s, k) for k in ("weights", "decay", "n", "model", "dist", "horizon", "threshold", "draws")}
     given["convention"] = None if s.convention == DEFAULT else s.convention
-    if bootstrap:
+    if s.interval == "bootstrap":
         given.pop("draws")
     for keyword, value in given.items():
         if value is not None and keyword not in method.takes:
             of = [m for m in METHODS if keyword in METHODS[m].takes]
             also = [*of, "interval='bootstrap'"] if keyword == "draws" else of
             raise InputError(f"method {name!r} takes no {keyword}; leave it out, or use {', '.join(also)}")
-    rule_of(s.convention)
+    if rule_of(s.convention) in DECAYING and name != "historical":
+        raise InputError(
+            f"convention {s.convention!r} weighs by a decay of its own: it is for method 'historical' alone"
+        )
     return method
 
 

@@ -26,6 +26,8 @@ _LEAN = math.pi / 8
 _STEP, _HALVINGS, _END = 0.25, 8, 80.0
 #: Sums of the rule, and a quantile.s log P and that asked for, agree to this.
 AGREE = 1e-13
+#: A relative error of a tail above this is not taken before other paths were tried.
+_ENOUGH = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +66,17 @@ class QuadraticForm:
         return self._vertex()
 
     def tail(self, x: float) -> Tail:
-        """What lies beyond x: probability, mean excess and density, each by its own integral."""
-        return _invert(self, x)
+        """What lies beyond x: probability, mean excess and density, each by its own integral.
+
+        Raises
+        ------
+        QflibError
+            If no path of integration gives a digit: beyond x lies nothing, or next to nothing.
+        """
+        found = _invert(self, x)
+        if not found.error < 1.0:
+            raise QflibError(f"the tail beyond {x:g} was not found: no path of integration converges")
+        return found
 
     def _vertex(self) -> float:
         """What is left of X when its squares are completed."""
@@ -125,7 +136,13 @@ def quantile(form: QuadraticForm, level: float) -> tuple[float, Tail]:
     if not low < x < high:
         x = 0.5 * (low + high)
     for _ in range(200):
-        found = form.tail(x)
+        found = _invert(form, x)
+        together = high - low <= 4e-16 * max(abs(low), abs(high))
+        if not found.error < 1.0:  # beyond x lies next to nothing: only just below the supremum
+            if top < math.inf and together:
+                return x, Tail(math.log(alpha), 0.5 * (top - x), math.inf, 1.0)
+            high, x = (x, 0.5 * (low + x)) if low < x else (x, x)
+            continue
         gap = found.log_probability - math.log(alpha)
         if gap > 0.0:
             low = x
@@ -133,8 +150,8 @@ def quantile(form: QuadraticForm, level: float) -> tuple[float, Tail]:
             high = x
         step = gap / found.hazard
         if top < math.inf:  # log P is nearly straight in the logarithm of the distance from there
-            step = (x - top) * math.expm1(-step / (top - x))
-        if abs(gap) <= AGREE or high - low <= 4e-16 * max(abs(low), abs(high)):
+            step = (x - top) * math.expm1(min(-step / (top - x), 700.0))
+        if abs(gap) <= AGREE or together:
             return x, found
         x = x + step if low < x + step < high else 0.5 * (low + high)
     raise QflibError(f"the quantile at {level} was not found within 200 steps")
@@ -146,16 +163,31 @@ def _bracket(form: QuadraticForm, alpha: float, mean: float) -> tuple[float, flo
     low, high = mean - width, mean + width
     while form.tail(low).log_probability < math.log(alpha):
         low -= 2.0 * (high - low)
-    while high < form.supremum() and form.tail(high).log_probability > math.log(alpha):
+    while high < form.supremum() and _invert(form, high).log_probability > math.log(alpha):
         high += 2.0 * (high - low)
     return low, high
 
 
 def _invert(form: QuadraticForm, x: float) -> Tail:
-    c, room = _saddlepoint(form, x)
-    lean = 0.0
+    """Along the hyperbola that leans to where exp(−s (x − vertex)) falls; if factors that hardly bend spoil that, as
+    their squares are completed only at an s far out, along the best of others.
+    """
+    saddle = _saddlepoint(form, x)
+    leans = [0.0]
     if form.df is None and np.any(form.curve != 0.0):
-        lean = math.copysign(_LEAN, x - form._vertex())  # where exp(−s (x − vertex)) falls
+        first = math.copysign(_LEAN, x - form._vertex())
+        leans = [first, 0.25 * first, 0.0, -0.25 * first, -first]
+    best = _along(form, x, saddle, leans[0])
+    for lean in leans[1:]:
+        if best.error <= _ENOUGH:
+            break
+        other = _along(form, x, saddle, lean)
+        best = other if other.error < best.error else best
+    return best
+
+
+def _along(form: QuadraticForm, x: float, saddle: tuple[float, float], lean: float) -> Tail:
+    c, room = saddle
     scale = min(c, room)
     peak = [float(e.real[0]) for e in form._exponents(np.array([c + 0j]), x)]
 
@@ -166,8 +198,11 @@ def _invert(form: QuadraticForm, x: float) -> Tail:
         p, q, d = (np.exp(e - top) * ds for e, top in zip(form._exponents(s, x), peak, strict=True))
         return np.stack([p / s, q / (s * s), d])
 
-    sums, error = _trapezoid(parts)
+    with np.errstate(over="ignore", invalid="ignore"):  # where the integrand grows along this path
+        sums, error = _trapezoid(parts)
     p, q, d = (sums / math.pi).tolist()
+    if not (p > 0.0 and q > 0.0 and error < 1.0):
+        return Tail(math.nan, math.nan, math.nan, math.inf)
     return Tail(peak[0] + math.log(p), q / p * math.exp(peak[1] - peak[0]), d / p * math.exp(peak[2] - peak[0]), error)
 
 
@@ -179,6 +214,8 @@ def _trapezoid(parts: Callable[[F8], C16]) -> tuple[F8, float]:
     h, end = _STEP, _END
     u = np.arange(0.0, end, h)
     values = parts(u)
+    if not np.isfinite(values).all():
+        return np.full(3, np.nan), math.inf
     kept = np.flatnonzero(np.abs(values).max(axis=0) > 1e-18 * np.abs(values).max())
     end = u[min(int(kept[-1]) + 2, len(u) - 1)]
     values = values[:, u <= end]

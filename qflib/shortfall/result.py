@@ -30,7 +30,8 @@ class ESResult:
     n
         Observations.
     n_tail
-        Observations with weight in the tail; of a fitted law, those at or beyond its VaR.
+        Observations with weight in the tail; of a fitted law, those at or beyond its VaR; of "filtered", residuals in
+        the tail of one period.
     se
         Standard error of `es`; NaN where fewer than two observations are in the tail or the convention has none.
     low, high
@@ -40,7 +41,7 @@ class ESResult:
     method
         The estimator.
     interval
-        "analytic" or "bootstrap".
+        "analytic", "profile" or "bootstrap".
     var_se, var_low, var_high
         The same of `var`; a bound is NaN where the sample does not reach it.
     parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_es import es_roll, es_state, es_update
 from qflib.kernels.window_es import EARLIER, TAKEN, grown, held, same_window, window_roll, window_state
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, outcomes_of, pnl_of, share_of, whole_of
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -94,7 +95,7 @@ def rolling_es(
     es, var = stream.roll(pnl, _times(x) if stream.by_time else None)
     first = min_periods if min_periods is not None else window if isinstance(window, int) else 1
     for figures in (es, var):
-        figures[: _whole(first, "min_periods") - 1] = np.nan
+        figures[: whole_of(first, "min_periods") - 1] = np.nan
     index = x.index if isinstance(x, pd.Series) else None
     if not np.ndim(level):
         return pd.DataFrame({"es": es[:, 0], "var": var[:, 0]}, index=index)
@@ -155,14 +156,18 @@ class RollingES:
         InputError
             If the value is NaN or infinite; or as `roll`.
         """
-        if not math.isfinite(pnl):
-            raise InputError(f"pnl is {pnl}; expected a finite number")
+        try:
+            finite = math.isfinite(pnl)
+        except TypeError:
+            finite = False
+        if not finite:
+            raise InputError(f"pnl is {pnl!r}; expected a finite number")
         if self._tail_alone and time_ns is None:
             return es_update(self._state, float(pnl))
         es, var = self.roll(np.array([pnl], np.float64), None if time_ns is None else np.array([time_ns], np.int64))
         return (float(es[0, 0]), float(var[0, 0])) if self._one else (es[0], var[0])
 
-    def roll(self, pnl: F8, times_ns: I8 | None = None) -> tuple[F8, F8]:
+    def roll(self, pnl: ArrayLike, times_ns: ArrayLike | None = None) -> tuple[F8, F8]:
         """Take many, in one call.
 
         Parameters
@@ -180,19 +185,23 @@ class RollingES:
         Raises
         ------
         InputError
-            If times are missing, not wanted, of another length, or one lies before its former; what came before it is
-            taken.
+            If a value is infinite or none; if times are missing, not wanted or of another length: nothing is taken
+            then. If a time lies before its former: what came before it is taken.
         """
-        if (times_ns is None) == self.by_time or (times_ns is not None and times_ns.shape != pnl.shape):
-            raise InputError("times_ns is for windows by time: nanoseconds, one for each value, never falling")
-        es, var = np.empty((len(pnl), len(self.levels))), np.empty((len(pnl), len(self.levels)))
+        x = outcomes_of(pnl)
+        given = None if times_ns is None else np.asarray(times_ns)
+        if (given is None) == self.by_time or (given is not None and (given.shape, given.dtype.kind) != (x.shape, "i")):
+            raise InputError("times_ns is for windows by time: whole nanoseconds, one for each value, never falling")
+        es, var = np.empty((len(x), len(self.levels))), np.empty((len(x), len(self.levels)))
         if self._tail_alone:
-            es_roll(self._state, pnl, es[:, 0], var[:, 0])
+            es_roll(self._state, x, es[:, 0], var[:, 0])
             return es, var
-        times = np.arange(len(pnl)) + held(self._state)[1] + 1 if times_ns is None else times_ns
+        times = np.arange(len(x)) + held(self._state)[1] + 1 if given is None else given
+        times = np.ascontiguousarray(times, np.int64).view()
+        times.setflags(write=False)
         done = 0
         while True:
-            why, n = window_roll(self._state, pnl[done:], times[done:], es[done:], var[done:])
+            why, n = window_roll(self._state, x[done:], times[done:], es[done:], var[done:])
             done += n
             if why == TAKEN:
                 return es, var
@@ -212,7 +221,7 @@ class RollingES:
         """A copy of the whole state."""
         return self._state.copy()
 
-    def load(self, state: F8) -> None:
+    def load(self, state: Any) -> None:
         """Go on from a state, bit for bit.
 
         Raises
@@ -220,22 +229,24 @@ class RollingES:
         StateError
             If it is of another window, weight or level.
         """
-        if self._tail_alone:
-            same = state.shape == self._state.shape and np.array_equal(state[:2], self._state[:2])
-        else:
-            same = same_window(state, self._state)
+        made = np.array(state)  # a copy
+        same = made.dtype == np.float64 and made.ndim == 1
+        if same and self._tail_alone:
+            same = made.shape == self._state.shape and np.array_equal(made[:2], self._state[:2])
+        elif same:
+            same = same_window(made, self._state)
         if not same:
-            raise StateError(f"the state of shape {state.shape} is not of this window and level; take the right one")
-        self._state = np.array(state, np.float64)
+            raise StateError(f"the state of shape {made.shape} is not of this window and level; take the right one")
+        self._state = made
 
 
 def _window(window: Any, decay: float | None, half_life: Any) -> tuple[int, int, float]:
     """Values and nanoseconds that count (0: no bound by these), and the logarithm of a weight's decay."""
     if decay is not None and half_life is not None:
         raise InputError("decay and half_life exclude each other; give one of them")
-    if decay is not None and not 0.0 < decay < 1.0:
-        raise InputError(f"decay is {decay}; expected a number between 0 and 1, such as 0.97")
-    by_time = isinstance(window, str | pd.Timedelta)
+    if decay is not None:
+        decay = share_of(decay, "decay", 0.97)
+    by_time = isinstance(window, str | timedelta)  # a pandas Timedelta is one
     if decay is not None and by_time:
         raise InputError(f"window {window!r} is a span of time, decay is by number; give half_life")
     if half_life is not None and not (window is None or by_time):
@@ -250,7 +261,7 @@ def _window(window: Any, decay: float | None, half_life: Any) -> tuple[int, int,
         if decay is None:
             raise InputError("window is missing; give a number of values, a span of time, decay or half_life")
         return math.ceil(_LOST * math.log(2.0) / -rate), 0, rate
-    return _whole(window, "window"), 0, rate
+    return whole_of(window, "window"), 0, rate
 
 
 def _span(text: Any, what: str) -> int:
@@ -269,9 +280,3 @@ def _times(x: Any) -> I8:
     if x.index.hasnans:
         raise InputError("x has a time that is missing; drop or mend it")
     return np.asarray(x.index.tz_convert("UTC").as_unit("ns").asi8, np.int64)
-
-
-def _whole(n: Any, what: str) -> int:
-    if isinstance(n, str) or int(n) != n or n < 1:
-        raise InputError(f"{what} is {n}; expected a whole number of 1 or more")
-    return int(n)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_es import es_held, es_state, es_streams
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import levels_of, outcomes_of, whole_of
 
 F8 = NDArray[np.float64]
 
@@ -49,13 +49,11 @@ class RollingESPanel:
     """
 
     def __init__(self, streams: int, window: int, level: float = 0.975) -> None:
-        for name, value in (("streams", streams), ("window", window)):
-            if int(value) != value or value < 1:
-                raise InputError(f"{name} is {value}; expected a whole number of 1 or more")
+        streams, window = whole_of(streams, "streams"), whole_of(window, "window")
         levels = levels_of(level)
         if len(levels) != 1:
             raise InputError(f"level is {level}; a panel has one: make a panel a level")
-        self._states = np.tile(es_state(int(window), float(levels[0])), (int(streams), 1))
+        self._states = np.tile(es_state(window, float(levels[0])), (streams, 1))
 
     def update(self, pnl: ArrayLike) -> tuple[F8, F8]:
         """Take one P&L a stream, gains positive; ES and VaR of each window, however few values it holds.
@@ -75,7 +73,7 @@ class RollingESPanel:
         InputError
             If a value is infinite or their number is another; nothing is taken then.
         """
-        es, var = self.roll(np.atleast_2d(np.asarray(pnl, np.float64)))
+        es, var = self.roll(outcomes_of(pnl)[None])
         return es[0], var[0]
 
     def roll(self, pnl: ArrayLike) -> tuple[F8, F8]:
@@ -86,13 +84,9 @@ class RollingESPanel:
         InputError
             As `update`.
         """
-        x = np.ascontiguousarray(pnl, np.float64)
-        if x.ndim != 2 or x.shape[1] != len(self._states):
+        x = outcomes_of(pnl, ndim=2)
+        if x.shape[1] != len(self._states):
             raise InputError(f"pnl is of shape {x.shape}; expected a value for each of {len(self._states)} streams")
-        if np.isinf(x).any():
-            raise InputError("pnl holds an infinite value; give finite ones, or NaN where there is no outcome")
-        x = x.view()
-        x.setflags(write=False)  # one compiled form of the kernel, whatever was given
         es, var = np.empty(x.shape), np.empty(x.shape)
         for step, to_es, to_var in zip(x, es, var, strict=True):
             es_streams(self._states, step, to_es, to_var)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from qflib.errors import InputError
-from qflib.shortfall.inputs import Kind, pnl_of
+from qflib.shortfall.inputs import Kind, pnl_of, share_of
 
 F8 = NDArray[np.float64]
 #: φ(u) of ranks u in (0, 1), 1 the worst.
@@ -130,8 +130,7 @@ def spectral_risk(
     3.6
     """
     pnl = pnl_of(x, kind)
-    if not 0.0 < confidence < 1.0:
-        raise InputError(f"confidence is {confidence}; expected a number between 0 and 1, such as 0.95")
+    confidence = share_of(confidence, "confidence", 0.95)
     n = len(pnl)
     edges = np.arange(n + 1) / n
     if isinstance(spectrum, str):

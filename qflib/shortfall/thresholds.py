@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall import gpd
 from qflib.shortfall.evt import excesses, normal_quantile
-from qflib.shortfall.inputs import Kind, pnl_of
+from qflib.shortfall.inputs import Kind, pnl_of, share_of, whole_of
 
 F8 = NDArray[np.float64]
 
@@ -127,8 +127,7 @@ def threshold_diagnostics(
     [1310, 775, 437, 238]
     """
     loss = -pnl_of(x, kind)
-    if not (0.0 < alpha < 1.0 and 0.0 < confidence < 1.0):
-        raise InputError(f"alpha is {alpha}, confidence {confidence}; expected shares between 0 and 1")
+    alpha, confidence = share_of(alpha, "alpha", 0.05), share_of(confidence, "confidence", 0.95)
     levels = _thresholds(loss, thresholds)
     z = normal_quantile(confidence)
     rows = []
@@ -159,12 +158,11 @@ def threshold_diagnostics(
 
 def _thresholds(loss: F8, asked: int | Sequence[float] | F8) -> F8:
     if not np.ndim(asked):
-        count = int(np.asarray(asked))
+        count = whole_of(asked, "thresholds")
         widest = int(_WIDEST * len(loss))
-        if count < 1 or widest <= _FEWEST:
+        if widest <= _FEWEST:
             raise InputError(
-                f"thresholds is {asked} and there are {len(loss)} losses; expected a number of 1 or more, and more "
-                f"than 150 losses: else name the thresholds"
+                f"there are {len(loss)} losses; to propose thresholds more than 150 are needed: name the thresholds"
             )
         exceed = np.unique(np.geomspace(_FEWEST, widest, count).round().astype(int))
         return np.unique(np.sort(loss)[len(loss) - 1 - exceed])

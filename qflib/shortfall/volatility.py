@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 
-from qflib.errors import InputError
 from qflib.shortfall.conventions import ewma_variance
 from qflib.shortfall.figures import F8, Figures, Settings
 from qflib.shortfall.historical import historical
+from qflib.shortfall.inputs import share_of
 
 
 def volatility_weighted(pnl: F8, levels: F8, s: Settings) -> Figures:
@@ -22,7 +22,6 @@ def volatility_weighted(pnl: F8, levels: F8, s: Settings) -> Figures:
 def rescaled(pnl: F8, s: Settings) -> tuple[F8, dict[str, float]]:
     """The values at the next period's volatility, with λ and that volatility."""
     decay = 0.94 if s.decay is None else s.decay
-    if not 0.0 < decay < 1.0:
-        raise InputError(f"decay is {decay}; expected a number between 0 and 1, such as 0.94")
+    decay = share_of(decay, "decay", 0.94)
     sigma = np.sqrt(ewma_variance(pnl, decay))
     return pnl * (sigma[-1] / sigma[:-1]), {"decay": decay, "sigma_next": float(sigma[-1])}

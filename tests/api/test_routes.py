@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import qflib as qf
+from qflib.api.requests import ShortfallBody
 from qflib.api.shapes import book_form, encode
 from qflib.broker.seen import Seen
 from qflib.desk.deployment import Deployment
 from qflib.records import BookingAction, ControlKind, Header, Instrument, Instruments, codec
+from qflib.shortfall.conventions import DEFAULT, PEERS, RULES
+from qflib.shortfall.methods import METHODS
 from qflib.steps.normalize import Normalize
 from qflib.venues.venue import frames_of
 from qflib.views import Views
@@ -177,6 +182,28 @@ def test_shortfall_is_the_librarys_own(api: Served) -> None:
     assert [x["es"] for x in told["levels"]] == own.es.tolist()
     assert hull.json()["levels"][0]["es"] == qf.expected_shortfall(values, 0.9, kind="loss", convention="hull").es
     assert (one.status_code, one.json()["code"]) == (422, "bad_input")
+
+
+def test_every_estimator_and_convention_has_its_name_here(api: Served) -> None:
+    hints = get_type_hints(ShortfallBody)
+    assert set(get_args(hints["method"])) == set(METHODS)
+    assert set(get_args(hints["convention"])) == {DEFAULT, *RULES, *PEERS}
+    values = (np.random.default_rng(3).standard_t(5, 400) * 0.01).tolist()
+    asked: list[dict[str, Any]] = [
+        {"method": "student_t"}, {"method": "evt", "threshold": 0.85}, {"convention": "performance_analytics"},
+        {"method": "filtered", "model": "ewma", "decay": 0.97},
+    ]  # fmt: skip
+    with api.client("read") as client:
+        for more in asked:
+            told = client.post("/v1/shortfall", json={"values": values, "kind": "return", **more}).json()
+            own = qf.expected_shortfall(values, kind="return", **more)
+            one = told["levels"][0]
+            assert (one["es"], one["var"], told["method"]) == (own.es, own.var, own.method)
+            assert told["parameters"] == own.parameters
+            assert one["var_low"] == (own.var_low if np.isfinite(own.var_low) else None)
+        wrong = client.post("/v1/shortfall", json={"values": values, "kind": "pnl", "threshold": 0.9})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "bad_input")
+    assert "takes no threshold" in wrong.json()["detail"]
 
 
 def test_arrays_are_bounded(tmp_path: Path) -> None:

@@ -143,6 +143,32 @@ def test_a_panel_is_its_streams_and_a_frame_its_columns() -> None:
         assert other.state()[j].tobytes() == stream.state().tobytes()
 
 
+@pytest.mark.parametrize("window", [3, "1us"])
+def test_whatever_numbers_come_one_compiled_form_takes_them(window: int | str) -> None:
+    times = None if isinstance(window, int) else [0, 500, 1000, 1500]
+    want = RollingES(window, 0.5).roll(np.array([1.0, -2.0, 3.0, 0.0]), times)
+    for given_ in ([1, -2, 3, 0], np.array([1, -2, 3, 0]), np.array([1, -2, 3, 0], np.float32)):
+        np.testing.assert_array_equal(RollingES(window, 0.5).roll(given_, times), want)
+    spread = np.array([1.0, 9.0, -2.0, 9.0, 3.0, 9.0, 0.0])[::2]
+    np.testing.assert_array_equal(RollingES(window, 0.5).roll(spread, times), want)
+
+
+def test_a_stream_names_what_is_no_pnl_and_takes_nothing() -> None:
+    stream, by_time = RollingES(3, 0.5), RollingES("1s", 0.5)
+    for bad, words in (([1.0, np.inf], "infinite"), ([[1.0]], "2-dimensional"), (["a"], "no numbers")):
+        with pytest.raises(InputError, match=words):
+            stream.roll(bad)
+    for times in ([1.0], [1, 2], ["2026-01-01"]):
+        with pytest.raises(InputError, match="whole nanoseconds"):
+            by_time.roll([1.0], times)
+    with pytest.raises(InputError, match="finite number"):
+        stream.update("1")  # type: ignore[arg-type]
+    for bad_state in ([1, 2], np.zeros(5, np.int64), np.zeros((2, 2))):
+        with pytest.raises(StateError, match="not of this window"):
+            stream.load(bad_state)
+    assert stream.n == by_time.n == 0
+
+
 def test_a_panel_skips_streams_without_an_outcome_and_names_bad_input() -> None:
     panel = RollingESPanel(2, 3, 0.5)
     es, _ = panel.update([-1.0, np.nan])
@@ -153,7 +179,7 @@ def test_a_panel_skips_streams_without_an_outcome_and_names_bad_input() -> None:
             panel.update(bad)
     with pytest.raises(StateError, match="not of these streams"):
         panel.load(RollingESPanel(2, 4, 0.5).state())
-    for more in ({"streams": 0}, {"window": 2.5}, {"level": [0.9, 0.95]}):
+    for more in ({"streams": 0}, {"window": 2.5}, {"window": np.nan}, {"streams": "a"}, {"level": [0.9, 0.95]}):
         with pytest.raises(InputError, match=r"expected a whole number|has one"):
             RollingESPanel(**({"streams": 2, "window": 3} | more))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="no columns"):

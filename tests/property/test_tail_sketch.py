@@ -163,6 +163,13 @@ def test_bad_input_is_named() -> None:
         TailSketch(2).merge(TailSketch(3))
     with pytest.raises(StateError, match="state of shape"):
         TailSketch(2).load(TailSketch(2, octaves=8).state())
-    for more in ({"streams": 0}, {"relative_error": 0.9}, {"relative_error": 1e-4}, {"octaves": 24}):
+    for more in (
+        {"streams": 0},
+        {"streams": 2.5},
+        {"relative_error": "a"},
+        {"relative_error": 0.9},
+        {"relative_error": 1e-4},
+        {"octaves": 24},
+    ):
         with pytest.raises(InputError, match="expected"):
             TailSketch(**more)  # type: ignore[arg-type]

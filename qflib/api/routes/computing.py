@@ -37,6 +37,9 @@ class LevelES(Struct, frozen=True):
     se: float | None
     low: float | None
     high: float | None
+    var_se: float | None = None
+    var_low: float | None = None
+    var_high: float | None = None
 
 
 class ShortfallForm(Struct, frozen=True):
@@ -46,6 +49,8 @@ class ShortfallForm(Struct, frozen=True):
     convention: str
     confidence: float
     levels: list[LevelES]
+    method: str = "historical"
+    parameters: dict[str, float] = {}
 
 
 @post("/v1/pricing", status_code=200, **route("read", "computing", PricingBody))
@@ -105,8 +110,10 @@ def _measured(b: ShortfallBody) -> ShortfallForm:
     levels = b.level if isinstance(b.level, list) else [b.level]
     with np.errstate(all="ignore"):
         es = expected_shortfall(
-            b.values, levels, kind=b.kind, convention=b.convention, decay=b.decay, confidence=b.confidence
-        )
-    columns = (es.level, es.es, es.var, es.n_tail, es.se, es.low, es.high)
+            b.values, levels, kind=b.kind, method=b.method, convention=b.convention, decay=b.decay,
+            threshold=b.threshold, model=b.model, dist=b.dist, horizon=b.horizon, confidence=b.confidence,
+        )  # fmt: skip
+    columns = (es.level, es.es, es.var, es.n_tail, es.se, es.low, es.high, es.var_se, es.var_low, es.var_high)
     rows = zip(*(np.atleast_1d(c).tolist() for c in columns), strict=True)
-    return ShortfallForm(es.n, es.convention, b.confidence, [LevelES(*row) for row in rows])
+    forms = [LevelES(*row) for row in rows]
+    return ShortfallForm(es.n, es.convention, b.confidence, forms, es.method, dict(es.parameters))

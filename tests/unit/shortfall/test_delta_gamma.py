@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
-from qflib.errors import InputError
+from qflib.errors import InputError, QflibError
 from qflib.shortfall import delta_gamma_es, distribution_es, expected_shortfall
 from qflib.shortfall.quadratic_form import QuadraticForm, quantile
 
@@ -145,6 +145,51 @@ def test_a_density_that_is_infinite_at_the_quantile() -> None:
     above = integrate.quad(lambda x: special.k0(x) / math.pi, r.var[1], np.inf, epsabs=0, epsrel=1e-12)[0]
     assert above == pytest.approx(0.01, rel=1e-10)
     assert np.all(r.error < 1e-11)
+
+
+@pytest.mark.parametrize(
+    ("slope", "curve"),
+    [
+        ([77.73, -1.18, 78.17], [-36.6, 1.86e-3, 131.7]),  # of the second factor little is bent, and far out all is
+        ([-206.7, 27146.2], [-1.125, 22488.6]),
+        ([0.9, 30.0], [-4e-4, 25.0]),
+    ],
+)
+def test_a_factor_that_hardly_bends_spoils_no_path(slope: list[float], curve: list[float]) -> None:
+    r = delta_gamma_es(slope, np.diag(curve), np.eye(len(slope)), LEVELS)
+    assert np.all(r.error <= 1e-9 * np.abs(r.es - r.var))
+    n = 1_000_000
+    z = np.random.default_rng(3).normal(size=(n, len(slope)))
+    loss = z @ slope + 0.5 * z**2 @ curve
+    for c, var, es in zip(LEVELS, r.var, r.es, strict=True):
+        assert np.mean(loss > var) == pytest.approx(1 - c, abs=5 * math.sqrt(c * (1 - c) / n))
+        excess = np.maximum(loss - var, 0.0) / (1 - c)
+        assert var + excess.mean() == pytest.approx(es, abs=5 * excess.std() / math.sqrt(n))
+
+
+@pytest.mark.parametrize(
+    ("slope", "curve", "df"),
+    [
+        ([-0.6117], [-0.04402], 2.05), ([-196.0, 68.0, -7.7, 0.97], [-46869.0, -9483.0, -1.5, -0.018], None),
+        ([0.142, 0.0153, 1e-6], [-5.88, -0.206, -5.7e-10], 1e4), ([-3e3], [-2e4], None),
+    ],
+)  # fmt: skip
+def test_far_levels_of_a_bounded_loss_end_at_its_bound(
+    slope: list[float], curve: list[float], df: float | None
+) -> None:
+    top = float(np.sum(-0.5 * np.array(slope) ** 2 / np.array(curve)))
+    r = delta_gamma_es(slope, np.diag(curve), np.eye(len(slope)) * (1 if df is None else df / (df - 2)),
+                       [0.99, 0.99999, 1 - 1e-10], df=df)  # fmt: skip
+    assert (np.diff(r.var) > 0).all()
+    assert (r.var <= r.es + r.error).all()
+    assert (r.es <= top * (1 + 1e-12)).all()
+    assert np.all(r.error < 1e-9 * top)
+
+
+def test_what_lies_beyond_the_bound_is_refused() -> None:
+    form = QuadraticForm(0.0, np.array([-0.6117]), np.array([-0.04402]), 2.05)
+    with pytest.raises(QflibError, match="no path of integration converges"):
+        form.tail(form.supremum())
 
 
 @pytest.mark.parametrize("df", [None, 3.5])

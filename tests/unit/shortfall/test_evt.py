@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -176,6 +177,22 @@ def test_forward_stop_is_the_papers_rule() -> None:
 def test_no_threshold_is_chosen_where_none_fits() -> None:
     lumps = np.random.default_rng(1).integers(0, 4, 4000).astype(float)
     assert np.isnan(threshold_diagnostics(lumps, [0.5, 1.5], kind="loss").chosen)
+
+
+def test_a_level_at_the_threshold_has_no_intervals_and_no_crash() -> None:
+    x = np.random.default_rng(1).standard_t(4, 5000)  # 5000 (1 − 0.9) is 499.9999999999999
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tail = fit_pot(x, float(np.quantile(-x, 0.9)), [0.9, 0.975], kind="pnl")
+        assert tail.n_exceed == 500
+        assert np.isnan(tail.intervals[0]).all()
+        assert np.isfinite(tail.intervals[1]).all()
+
+
+def test_a_tail_that_ends_in_ties_has_no_fit() -> None:
+    loss = np.r_[np.random.default_rng(2).normal(size=500), np.full(50, 5.0)]
+    with pytest.raises(InputError, match="50 losses beyond 4 crowd at the largest: the shape goes below -1"):
+        fit_pot(loss, 4.0, kind="loss")
 
 
 def test_bad_input_is_named() -> None:

@@ -119,6 +119,43 @@ def test_evt_is_peaks_over_the_quantile() -> None:
     assert r.parameters["n_exceed"] == fit.n_exceed == 200
 
 
+def test_evt_has_the_errors_and_the_intervals_of_the_fit() -> None:
+    u = float(np.quantile(-T5, 0.9))
+    fit = fit_pot(T5, u, LEVELS, kind="pnl", confidence=0.9)
+    delta = expected_shortfall(T5, LEVELS, kind="pnl", method="evt", confidence=0.9)
+    profile = expected_shortfall(T5, LEVELS, kind="pnl", method="evt", confidence=0.9, interval="profile")
+    for r in (delta, profile):
+        assert (r.se.tolist(), r.var_se.tolist()) == (fit.es_se.tolist(), fit.var_se.tolist())
+    assert delta.high - delta.es == pytest.approx(delta.es - delta.low)
+    assert (profile.low.tolist(), profile.high.tolist()) == (fit.es_low.tolist(), fit.es_high.tolist())
+    assert (profile.var_low.tolist(), profile.var_high.tolist()) == (fit.var_low.tolist(), fit.var_high.tolist())
+    assert (profile.high - profile.es > profile.es - profile.low).all()
+    assert "profile intervals at 90%" in profile._repr_html_()
+    with pytest.raises(InputError, match=r"'gaussian' has no interval='profile'; .* or evt"):
+        expected_shortfall(T5, kind="pnl", method="gaussian", interval="profile")
+
+
+def test_ties_do_not_carry_evt_below_its_threshold() -> None:
+    loss = np.r_[np.zeros(800), np.ones(160), 1.0 + np.random.default_rng(4).exponential(size=40)]
+    assert expected_shortfall(loss, 0.97, kind="loss", method="evt").var > 1.0
+    with pytest.raises(InputError, match=r"40 of 1000 losses exceed the threshold 1, for others tie .* level 0.95"):
+        expected_shortfall(loss, [0.95, 0.99], kind="loss", method="evt")
+
+
+def test_a_series_drawn_that_has_no_es_is_told() -> None:
+    x = np.random.default_rng(0).pareto(1.6, 400)
+    with pytest.raises(InputError, match=r"a series that the bootstrap drew has no ES.*from 1 on there is no ES"):
+        expected_shortfall(x, 0.99, kind="loss", method="evt", interval="bootstrap", seed=1)
+
+
+def test_the_bootstrap_shows_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    told = expected_shortfall(T5, kind="pnl", interval="bootstrap", draws=30, progress=True)
+    assert "30/30" in capsys.readouterr().err
+    quiet = expected_shortfall(T5, kind="pnl", interval="bootstrap", draws=30)
+    assert capsys.readouterr().err == ""
+    assert told.se == quiet.se
+
+
 def test_volatility_weighting_follows_the_volatility() -> None:
     rng = np.random.default_rng(34)
     calm, wild = rng.normal(size=500), 5.0 * rng.normal(size=100)
@@ -158,6 +195,7 @@ def test_age_weighting_is_the_weighted_sample() -> None:
         ),
         ({"method": "student_t", "convention": "hull"}, "takes no convention"),
         ({"method": "evt", "weights": T5}, "takes no weights"),
+        ({"method": "volatility_weighted", "convention": "quarks_age", "decay": 0.9}, "for method 'historical' alone"),
         ({"method": "age_weighted", "n": 5000}, "takes no n"),
         ({"model": "garch"}, "'historical' takes no model; leave it out, or use filtered"),
         ({"method": "skewed_t", "dist": "normal"}, "takes no dist"),
@@ -168,6 +206,16 @@ def test_age_weighting_is_the_weighted_sample() -> None:
         ({"interval": "jackknife"}, "interval is 'jackknife'"),
         ({"interval": "bootstrap", "block": 0.5}, "block is 0.5"),
         ({"interval": "bootstrap", "draws": 2}, "draws is 2"),
+        ({"interval": "bootstrap", "draws": 0}, "draws is 0; expected a whole number of 20 or more"),
+        ({"interval": "bootstrap", "draws": 50.5}, "draws is 50.5"),
+        ({"interval": "bootstrap", "seed": -1}, "seed is -1"),
+        ({"interval": "profile", "block": 5}, "block is given and interval is 'profile'"),
+        ({"confidence": "0.9"}, "confidence is 0.9; expected a number"),
+        ({"n": 4000.5}, "n is 4000.5"),
+        ({"weights": ["a"] * len(T5)}, "weights are no numbers"),
+        ({"method": "gaussian", "x": 1e305 * T5}, "overflows; give them in a larger unit"),
+        ({"x": T5 + 1j}, "x holds values that are no numbers"),
+        ({"x": np.arange(5).astype("M8[ns]")}, "x holds values that are no numbers"),
         ({"interval": "bootstrap", "decay": 0.9}, "exclude each other"),
         ({"interval": "bootstrap", "method": "filtered"}, "'filtered' and interval='bootstrap' exclude each other"),
         ({"method": "evt", "threshold": 97}, "threshold is 97"),
@@ -179,6 +227,9 @@ def test_age_weighting_is_the_weighted_sample() -> None:
         ({"method": "filtered", "decay": 0.9}, "is fitted and takes no decay"),
         ({"method": "filtered", "model": "ewma", "decay": 2.0}, "decay is 2.0"),
         ({"method": "filtered", "horizon": 0}, "horizon is 0"),
+        ({"method": "filtered", "horizon": "a"}, "horizon is a"),
+        ({"method": "filtered", "draws": 2.5, "horizon": 2}, "draws is 2.5"),
+        ({"method": "filtered", "seed": -1, "horizon": 2}, "seed is -1"),
         ({"method": "filtered", "draws": 0, "horizon": 2}, "draws is 0"),
     ],
 )
