@@ -80,3 +80,20 @@ def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
     if len(labels) != m:
         raise InputError(f"names are {len(labels)} for {m} columns; give one each")
     return labels
+
+
+def whole(n: Any, what: str, least: int = 1) -> int:
+    """A whole number, `least` or more.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        made = int(n)
+    except (TypeError, ValueError, OverflowError):
+        made = least - 1
+    if isinstance(n, str) or made != n or made < least:
+        raise InputError(f"{what} is {n!r}; expected a whole number of {least} or more")
+    return made

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_es import es_roll, es_state, es_update
 from qflib.kernels.window_es import EARLIER, TAKEN, grown, held, same_window, window_roll, window_state
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, whole
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -94,7 +94,7 @@ def rolling_es(
     es, var = stream.roll(pnl, _times(x) if stream.by_time else None)
     first = min_periods if min_periods is not None else window if isinstance(window, int) else 1
     for figures in (es, var):
-        figures[: _whole(first, "min_periods") - 1] = np.nan
+        figures[: whole(first, "min_periods") - 1] = np.nan
     index = x.index if isinstance(x, pd.Series) else None
     if not np.ndim(level):
         return pd.DataFrame({"es": es[:, 0], "var": var[:, 0]}, index=index)
@@ -250,7 +250,7 @@ def _window(window: Any, decay: float | None, half_life: Any) -> tuple[int, int,
         if decay is None:
             raise InputError("window is missing; give a number of values, a span of time, decay or half_life")
         return math.ceil(_LOST * math.log(2.0) / -rate), 0, rate
-    return _whole(window, "window"), 0, rate
+    return whole(window, "window"), 0, rate
 
 
 def _span(text: Any, what: str) -> int:
@@ -269,9 +269,3 @@ def _times(x: Any) -> I8:
     if x.index.hasnans:
         raise InputError("x has a time that is missing; drop or mend it")
     return np.asarray(x.index.tz_convert("UTC").as_unit("ns").asi8, np.int64)
-
-
-def _whole(n: Any, what: str) -> int:
-    if isinstance(n, str) or int(n) != n or n < 1:
-        raise InputError(f"{what} is {n}; expected a whole number of 1 or more")
-    return int(n)

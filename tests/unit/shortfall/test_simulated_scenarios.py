@@ -160,10 +160,16 @@ def test_what_does_not_move_stays_and_one_factor_is_enough() -> None:
     [
         ({"n": 0}, "n is 0"),
         ({"law": "vine"}, "law is 'vine'"),
+        ({"n": 2.5}, r"n is 2\.5; expected a whole number"),
+        ({"n": "many"}, "n is 'many'"),
+        ({"seed": -1}, "seed is -1; expected a whole number of 0"),
         ({"margins": "kernel"}, "margins is 'kernel'"),
+        ({"margins": "kernel", "law": "bootstrap"}, "margins is 'kernel'"),
+        ({"decay": 2.0, "law": "student_t"}, r"decay is 2\.0"),
         ({"volatility": "egarch"}, "volatility is 'egarch'"),
         ({"volatility": "ewma", "decay": 2.0}, r"decay is 2\.0"),
         ({"moves": {"spot": "square"}}, "'square'"),
+        ({"moves": "log"}, "moves are 'log'; expected factor -> kind"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], words: str) -> None:

@@ -101,9 +101,9 @@ def test_bad_tables(table: Any, underlyings: Any, words: str) -> None:
 
 def test_other_bad_arguments() -> None:
     h = history()
-    for n in (0, 200):
-        with pytest.raises(InputError, match=f"n is {n} and the history gives 199"):
-            scenarios.worst(h, n)
+    for n, words in ((0, "n is 0; expected a whole"), (2.5, r"n is 2\.5"), (200, "n is 200 and the history gives 199")):
+        with pytest.raises(InputError, match=words):
+            scenarios.worst(h, n)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="by is 'GAMMA'"):
         scenarios.worst(h, by="GAMMA")
     with pytest.raises(InputError, match="199 finite values"):
