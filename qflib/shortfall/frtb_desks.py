@@ -1,8 +1,8 @@
 """Tests of trading desks in the Basel framework's internal models approach: backtests and P&L attribution, MAR32.
 
 In force from January 2023. What counts as an exception (32.5, 32.6), the paragraphs of the attribution test (32.41 to
-32.45) and the range of the multiplier (33.42) were compared with public transcriptions; thresholds stand as commonly
-quoted, the text of 32.18 and of 32.43 to 32.45 could not be checked.
+32.45), their thresholds, those of a desk's backtests (32.18) and the range of the multiplier (33.42) were compared with
+public transcriptions; the add-ons a number of exceptions (32.9, table 1) stand as commonly quoted.
 """
 
 from __future__ import annotations
@@ -215,6 +215,13 @@ class DeskBacktest:
         ]
         columns = ["level", "actual", "hypothetical", "exceptions", "most", "days"]
         return pd.DataFrame(rows, columns=columns).set_index("level")
+
+    def plot(self) -> Any:
+        """Bars of the exceptions beside the most that are allowed, a group a level."""
+        import hvplot.pandas  # noqa: F401  (registers .hvplot)
+
+        shown = self.to_frame()[["exceptions", "most"]].rename(index="{:.1%}".format)
+        return shown.hvplot.bar(title=f"desk backtest: {'passed' if self.passes else 'failed'}", width=500, height=360)
 
     def _repr_html_(self) -> str:
         return f"<p>desk backtest: {'passed' if self.passes else 'failed'}</p>" + str(self.to_frame().to_html())

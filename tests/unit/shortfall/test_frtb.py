@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -262,3 +263,30 @@ def test_bad_capital_gets_a_sentence() -> None:
     ):
         with pytest.raises(InputError, match=sentence):
             ask(**more)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: liquidity_horizon_es([1.0, math.nan, 0, 0, 0]), "es holds nan"),
+        (lambda: liquidity_horizon_es([1.0, 1.0], horizons=[20, 40]), "horizons start at 20 and base is 10"),
+        (lambda: imcc(math.nan, 90, 90, [60]), "es_rs holds nan"),
+        (lambda: imcc(100, math.inf, 90, [60]), "es_fc holds inf"),
+        (lambda: imcc(100, 90, 90, [60, math.nan]), "class_es holds nan"),
+        (lambda: imcc(100, 90, 90, [60], rho=1.5), "rho is 1.5"),
+        (lambda: ses([math.nan], [], []), "idiosyncratic_credit holds nan"),
+        (lambda: ses([], [], [1.0], rho=-0.1), "rho is -0.1"),
+        (lambda: reduced_set_share([math.nan], [1.0]), "es_rc holds nan"),
+    ],
+)
+def test_what_is_missing_is_no_capital_of_nothing(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        call()
+
+
+def test_a_desks_backtest_shows_itself() -> None:
+    pnl = np.r_[np.full(13, -3.0), np.zeros(237)]
+    found = desk_backtest(pnl, pnl, np.full(250, 2.5), np.full(250, 2.0))
+    assert "failed" in found._repr_html_()
+    shown = found.plot().dframe()
+    assert shown["value"].tolist() == [13, 13, 12, 30]
