@@ -99,10 +99,13 @@ class RollingComponentES:
 
     def __init__(self, window: int, components: int | Sequence[str], level: float = 0.975) -> None:
         self.window = whole(window, "window")
-        self.names = tuple(map(str, range(components) if isinstance(components, int) else components))
+        if isinstance(components, str):
+            raise InputError(f"components are {components!r}; expected how many, or a list of their names")
+        named = components if isinstance(components, Sequence) else range(whole(components, "components"))
+        self.names = tuple(map(str, named))
         levels = levels_of(level)
-        if len(levels) != 1 or not self.names:
-            raise InputError(f"level is {level!r} and components {components!r}; give one level and one name at least")
+        if len(levels) != 1 or not self.names or len(set(self.names)) != len(self.names):
+            raise InputError(f"level is {level!r} and components {components!r}; give one level, and names that differ")
         self.level = float(levels[0])
         self._state = components_state(self.window, len(self.names), self.level)
 
