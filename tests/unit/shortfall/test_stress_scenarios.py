@@ -108,5 +108,7 @@ def test_other_bad_arguments() -> None:
         scenarios.worst(h, by="GAMMA")
     with pytest.raises(InputError, match="199 finite values"):
         scenarios.worst(h, by=np.zeros(5))
+    with pytest.raises(InputError, match="underlyings are 'AB'"):
+        ScenarioSet("AB", [[0.0, 0.1]], [[0.0, 0.0]], DAY)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected distinct ones, one each"):
         ScenarioSet(("A",), [[0.0], [0.0]], [[0.0], [0.0]], DAY, 0, ("x", "x"))
