@@ -110,10 +110,10 @@ def simulated(
     x = factors.moves(length) if volatility is None else factors.moves_over(1)
     x[:, as_log] = np.log1p(x[:, as_log])
     if volatility is None:
-        drawn = _draws(x, n, seed, law, margins)
+        drawn = _draws(x, n, seed, law, margins, factors.names)
     else:
         fit = fit_volatility(x, volatility, decay, factors.names)
-        z = _draws(fit.innovations(x), n * rows, seed, law, margins)
+        z = _draws(fit.innovations(x), n * rows, seed, law, margins, factors.names)
         drawn = fit.paths(z.reshape(n, rows, z.shape[1])) * scale
     drawn[:, as_log] = np.maximum(np.expm1(drawn[:, as_log]), -0.999)
     spot, vol = factors.shocks(drawn)
@@ -121,7 +121,7 @@ def simulated(
     return ScenarioSet(factors.underlyings, np.round(spot, 10), np.round(vol, 10), length)
 
 
-def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins) -> F8:
+def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins, names: Sequence[str]) -> F8:
     """(n, d) draws of the law of x, centred; a factor that never moves stays."""
     if law in ("student_t", "gaussian"):
         return student_t_draws(x, n, seed, math.inf if law == "gaussian" else None)
@@ -129,19 +129,21 @@ def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins) -> F8:
     x = x - x.mean(axis=0)
     if law == "bootstrap":
         return x[rng.integers(0, len(x), n)]
-    return _joined(x, n, rng, math.inf if law == "gaussian_copula" else None, margins)
+    frame = pd.DataFrame(x, columns=list(names))
+    return _joined(frame, n, rng, math.inf if law == "gaussian_copula" else None, margins)
 
 
-def _joined(x: F8, n: int, rng: np.random.Generator, df: float | None, margins: Margins) -> F8:
+def _joined(frame: pd.DataFrame, n: int, rng: np.random.Generator, df: float | None, margins: Margins) -> F8:
     """(n, d) draws of each factor's own law, joined by a t copula."""
     from qflib.shortfall.copula import TCopula, fit_t_copula  # SciPy's statistics take half a second
 
+    x = frame.to_numpy()
     moving = np.flatnonzero(np.ptp(x, axis=0) > 0.0)
     out = np.zeros((n, x.shape[1]))
     if len(moving) == 0:
         return out
     alone = TCopula(np.eye(1), math.inf, math.nan, ("x0",))
-    u = (alone if len(moving) == 1 else fit_t_copula(x[:, moving], df)).draw(n, rng)
+    u = (alone if len(moving) == 1 else fit_t_copula(frame.iloc[:, moving], df)).draw(n, rng)
     for i, j in enumerate(moving.tolist()):
         out[:, j] = quantiles(x[:, j], u[:, i], margins)
     return out

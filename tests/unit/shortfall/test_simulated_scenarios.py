@@ -155,6 +155,14 @@ def test_what_does_not_move_stays_and_one_factor_is_enough() -> None:
     assert not joint(scenarios.simulated(h, n=10)).any()
 
 
+def test_factors_that_move_as_one_have_no_copula() -> None:
+    h = history(300)
+    h[("BETA", "spot")] = 2 * h[("ACME", "spot")]
+    assert scenarios.simulated(h, n=10, law="bootstrap").n == 10
+    with pytest.raises(InputError, match="ACME spot and BETA spot move as one"):
+        scenarios.simulated(h, n=10, law="t_copula")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
