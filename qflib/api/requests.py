@@ -103,7 +103,7 @@ class WhatIfBody(Body, frozen=True, kw_only=True):
     trades: Annotated[list[Trade], Meta(min_length=1, max_length=1_000)]
     level: Level = 0.975
     book: Literal["client", "hedge", "both"] = "both"
-    by: Literal["instrument", "underlying", "expiry", "kind"] = "instrument"
+    by: Literal["instrument", "underlying", "expiry", "kind", "greek"] = "instrument"
 
 
 class NewLimit(Body, frozen=True, kw_only=True):

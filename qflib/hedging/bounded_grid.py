@@ -109,7 +109,8 @@ def _filled(
     beyond = (m.log_growth < box[0]) | (m.log_growth > box[1]) | (m.vol_shift < box[2]) | (m.vol_shift > box[3])
     far = np.flatnonzero(beyond)
     exact = np.zeros(len(far))
-    on.add_pnl(replace(m.take(far), weight=None, carried=None), exact)
+    # the exercises are of American positions, which are in the rest: their places are not those of `on`
+    on.add_pnl(replace(m.take(far), weight=None, carried=None, exercises=()), exact)
     place = float(x[0]), steps[0], float(shift[0]), steps[1]
     rest: Valued | None = replace(v, cash_qty=np.where(held, 0.0, v.cash_qty))
     if m.carried is None and not v.linear.any() and not v.cash_qty[~held].any():

@@ -231,8 +231,8 @@ class Portfolio:
         Returns
         -------
         Series or DataFrame
-            Indexed by `scenario`, (n,); `attrs["max_error"]`: no P&L is farther than this from "full", in reporting
-            currency (of settlement currencies: a dict, each in itself).
+            Indexed by `scenario`, (n,); `attrs["max_error"]`: no P&L is farther than this from "full", but for the last
+            bits of its sum, in reporting currency (of settlement currencies: a dict, each in itself).
 
         Raises
         ------

@@ -44,8 +44,8 @@ def add_scenario_pnl(
     Returns
     -------
     float
-        No scenario's P&L is farther than this from "full", in reporting currency: at most 1e-6 of the greatest. 0 of
-        "full" itself.
+        No scenario's P&L is farther than this from "full", in reporting currency, but for the last bits of its sum: at
+        most 1e-6 of the greatest. 0 of "full" itself.
 
     Raises
     ------

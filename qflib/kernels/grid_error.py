@@ -24,8 +24,8 @@ F = NDArray[np.float64]
 
 #: Lagrange's remainder in the middle of a cell; and how far errors at nodes can grow between them.
 _REMAINDER, _LEBESGUE = 9.0 / 384.0, 1.25
-#: Greatest n(d) and |d² − 1| n(d), at 0; |d| n(d), at 1; exp(−(a + b)/2) |P|, at a = 0 and b = 8.9.
-_DENSITY, _SLOPE, _FOURTH = 0.398942281, 0.241970725, 5.9571
+#: Greatest n(d) and |d² − 1| n(d), at 0; |d| n(d), at 1; exp(−(a + b)/2) |P|, at a = 0 and b = (9 + √33)/2; rounded up.
+_DENSITY, _SLOPE, _FOURTH = 0.398942281, 0.241970725, 5.95719
 #: Rounding of the nodes and of the sums, as a share of the forward.
 _ROUNDING = 1e-13
 #: What reading a scenario off the grid costs, in options revalued.

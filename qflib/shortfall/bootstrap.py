@@ -13,7 +13,7 @@ from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_var
 from qflib.kernels.resample import stationary_resample
 from qflib.progress import bar
-from qflib.shortfall.inputs import whole_of
+from qflib.shortfall.inputs import whole
 
 F8 = NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def block_bootstrap(
     n = len(x)
     if block is not None and not 1.0 <= block <= n:
         raise InputError(f"block is {block}; expected a mean length in values, from 1 to the {n} there are")
-    draws = whole_of(draws, "draws", 20)
+    draws = whole(draws, "draws", 20)
     length = block_length(x, var) if block is None else float(block)
     rng = np.random.SeedSequence(seed).generate_state(1, np.uint64).view(np.int64)
     series, found = np.empty(n), np.empty((draws, 2, len(var)))

@@ -15,7 +15,7 @@ _NEAR = 0.995  # of the way to a bound that a step goes
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TailBudget:
-    """Unscaled weights (m,), the tail's scenario weights (n,), and the steps taken."""
+    """Unscaled weights (m,), the tail's scenario weights (n,), and the steps taken; not optimal after the last."""
 
     weights: F8
     tail: F8
@@ -50,7 +50,9 @@ def tail_of_budget(loss: F8, budget: F8, cap: float, start: F8, tolerance: float
     """
     n = len(start)
     q, nu = start.copy(), 0.0
-    low, high = np.full(n, 1.0 / n) / q, np.full(n, 1.0 / n) / (cap - q)
+    # prices of the bounds as great as what they stand against, or steps are short where assets nearly hedge each other
+    first = max(1.0, float(np.ptp(loss @ (budget / (loss.T @ q)))))
+    low, high = np.full(n, first / n) / q, np.full(n, first / n) / (cap - q)
     for step in range(1, _STEPS + 1):
         mean = loss.T @ q
         weights = budget / mean
@@ -61,18 +63,28 @@ def tail_of_budget(loss: F8, budget: F8, cap: float, start: F8, tolerance: float
         mu = 0.1 * gap / (2 * n)
         slope = nu - pnl_loss - mu / q + mu / (cap - q)
         inverse = 1.0 / (low / q + high / (cap - q))
-        toward, even = _solve(loss, inverse, mean * mean / budget, np.column_stack([-slope, np.ones(n)])).T
-        d_nu = float(np.sum(toward)) / float(np.sum(even))
+        try:
+            toward, even = _solve(loss, inverse, mean * mean / budget, np.column_stack([-slope, np.ones(n)])).T
+        except np.linalg.LinAlgError:
+            break
+        every = float(np.sum(even))
+        if not every > 0.0:
+            break
+        d_nu = float(np.sum(toward)) / every
         move = toward - d_nu * even
         d_low = (mu - low * move) / q - low
         d_high = (mu + high * move) / (cap - q) - high
         d_mean = loss.T @ move
         length = min(1.0, _most(q, move), _most(cap - q, -move), _most(mean, d_mean))
         dual = min(1.0, _most(low, d_low), _most(high, d_high))
-        q = q + length * move
+        ahead = q + length * move
+        # rounding has the last word: no step is left
+        if not (np.min(ahead) > 0.0 and np.max(ahead) < cap and np.min(loss.T @ ahead) > 0.0):
+            break
+        q = ahead
         nu += dual * d_nu
         low, high = low + dual * d_low, high + dual * d_high
-    return TailBudget(budget / (loss.T @ q), q, _STEPS)
+    return TailBudget(budget / (loss.T @ q), q, step)
 
 
 def _solve(loss: F8, inverse: F8, spread: F8, right: F8) -> F8:

@@ -164,7 +164,10 @@ def es_budget(
     share = contribution / es
     error = max(float(np.max(np.abs(share - b))), abs(float(np.sum(share)) - 1.0))
     if not error <= tolerance:
-        raise InputError(f"shares are {error:.1e} from their budget, not within {tolerance}; give a higher tolerance")
+        raise InputError(
+            f"shares are {error:.1e} from their budget, not within {tolerance}; give a higher tolerance, or make one "
+            f"asset of those that hedge each other nearly wholly"
+        )
     return ESBudget(weights, es, contribution, b, c, labels, method, error, tail, df)
 
 

@@ -123,7 +123,8 @@ def fit_t_copula(x: ArrayLike | pd.DataFrame, df: float | None = None) -> TCopul
     Raises
     ------
     InputError
-        If x has another shape, values that are not finite or a constant column, or df is not positive.
+        If x has another shape, values that are not finite or a constant column, two columns have the same ranks or
+        opposite ones, or df is not positive.
 
     Notes
     -----
@@ -153,7 +154,13 @@ def fit_t_copula(x: ArrayLike | pd.DataFrame, df: float | None = None) -> TCopul
         )
     if df is not None and not df > 0.0:
         raise InputError(f"df is {df}; expected a positive number, inf for the Gaussian copula, or None to fit it")
-    correlation = _mended(_by_kendall(a))
+    labels = names or tuple(f"x{j}" for j in range(a.shape[1]))
+    by_kendall = _by_kendall(a)
+    one = np.argwhere(np.abs(np.tril(by_kendall, -1)) >= 1.0 - 1e-12)
+    if len(one):  # no density: any likelihood would be that of what mends the correlation
+        i, j = one[0].tolist()
+        raise InputError(f"{labels[j]} and {labels[i]} move as one, or one against the other; leave one of them out")
+    correlation = _mended(by_kendall)
     ranks = stats.rankdata(a, axis=0) / (len(a) + 1.0)
     if df is None:
         found = optimize.minimize_scalar(
@@ -167,7 +174,7 @@ def fit_t_copula(x: ArrayLike | pd.DataFrame, df: float | None = None) -> TCopul
     frozen = correlation.copy()
     frozen.setflags(write=False)
     loglik = log_likelihood(ranks, correlation, df)
-    return TCopula(frozen, df, loglik, names or tuple(f"x{j}" for j in range(a.shape[1])))
+    return TCopula(frozen, df, loglik, labels)
 
 
 def log_likelihood(u: F8, correlation: F8, df: float) -> float:

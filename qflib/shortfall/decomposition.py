@@ -19,6 +19,7 @@ F8 = NDArray[np.float64]
 Method = Callable[[F8, F8, float], euler.Split]
 
 _METHODS: dict[str, Method] = {
+    "cornish_fisher": euler.cornish_fisher,
     "gaussian": euler.elliptical,
     "historical": euler.historical,
     "modified": euler.modified,
@@ -43,7 +44,8 @@ class ComponentES:
     marginal
         (m,): what ES rises by if a component's size rises by one; contribution = size · marginal. None: not asked.
     incremental
-        (m,): ES of the whole less ES of all but the component. None: not asked.
+        (m,): ES of the whole less ES of all but the component. None: not asked. By Cornish and Fisher it is NaN where
+        the rest's moments give no law, as `standalone` is where the component's own give none.
     se
         (m,): Monte Carlo standard errors of the contributions. None: not of simulated scenarios.
     df
@@ -129,9 +131,9 @@ def component_es(
         (m,); a DataFrame's columns by default.
     method
         "historical"; "monte_carlo", the same of independent draws, with standard errors; "gaussian" (covariance with
-        n − 1); "student_t", with the same covariance; or "modified", Cornish–Fisher (higher moments with n; Boudt,
-        Peterson and Croux 2008, section 3): the parts of `expected_shortfall(convention="modified")`, but for n − 1 in
-        the standard deviation, and not of `method="cornish_fisher"`.
+        n − 1); "student_t", with the same covariance; "cornish_fisher", the estimator of that name, its domain checked;
+        or "modified": Edgeworth's expansion beyond Cornish and Fisher's quantile, the convention of that name but for
+        n − 1 in the standard deviation (Boudt, Peterson and Croux 2008, section 3).
     df
         Degrees of freedom above 2, of "student_t"; None: of the greatest likelihood, see
         `qflib.shortfall.elliptical.fit_df`.

@@ -14,7 +14,7 @@ from qflib.errors import InputError
 from qflib.shortfall.bootstrap import block_bootstrap
 from qflib.shortfall.conventions import DEFAULT
 from qflib.shortfall.figures import Figures, Settings
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole
 from qflib.shortfall.methods import method_of, redraws
 from qflib.shortfall.result import ESResult
 
@@ -144,10 +144,10 @@ def expected_shortfall(
         raise InputError(f"interval is {interval!r}; expected 'analytic', 'profile' or 'bootstrap'")
     if block is not None and interval != "bootstrap":
         raise InputError(f"block is given and interval is {interval!r}; leave it out, or use interval='bootstrap'")
-    seed = whole_of(seed, "seed", 0)
+    seed = whole(seed, "seed", 0)
     s = Settings(convention, confidence, weights, decay, n, model, dist, horizon, threshold, draws, seed, interval)
     how = method_of(method, s)
-    if n is not None and whole_of(n, "n") < len(pnl):
+    if n is not None and whole(n, "n") < len(pnl):
         raise InputError(f"n is {n} and x holds {len(pnl)} values; n counts all, x the worst of them")
     with np.errstate(all="ignore"):  # what overflows is told below
         made = how.estimate(pnl, levels, s)

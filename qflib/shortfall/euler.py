@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_var, tail_mass, tail_weights
-from qflib.shortfall.cornish_fisher import modified_es, modified_es_slopes
+from qflib.shortfall.cornish_fisher import cornish_fisher_figures, modified_es, modified_es_slopes
 from qflib.shortfall.elliptical import unit_tail
+from qflib.shortfall.parametric import moments_of_a_law
 
 F8 = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ def elliptical(pnl: F8, size: F8, level: float, df: float | None = None) -> Spli
 
 
 def modified(pnl: F8, size: F8, level: float) -> Split:
-    """By four moments (covariance with n − 1, higher moments with n), Cornish–Fisher; O(n m).
+    """By four moments (covariance with n − 1, higher moments with n), Edgeworth's expansion; O(n m).
 
     Boudt, Peterson and Croux (2008), section 3.
     """
@@ -115,21 +116,55 @@ def modified(pnl: F8, size: F8, level: float) -> Split:
     total = np.sum(parts, axis=1)
     moments = _moments(total)
     es, var = _modified(moments, level)
-    mean, sd, skew, excess = moments
-    if sd == 0.0:
+    if moments[1] == 0.0:
         marginal = 0.0 - pnl.mean(axis=0)
     else:
-        y, each, n = total - mean, pnl - pnl.mean(axis=0), len(total)
-        by_skew, by_excess = modified_es_slopes(skew, excess, level)
-        d_sd = np.sum(y[:, None] * each, axis=0) / (n - 1) / sd
-        d_skew = 3.0 * np.mean(y[:, None] ** 2 * each, axis=0) / sd**3 - 3.0 * skew * d_sd / sd
-        d_excess = 4.0 * np.mean(y[:, None] ** 3 * each, axis=0) / sd**4 - 4.0 * (excess + 3.0) * d_sd / sd
-        one = modified_es(skew, excess, level)[0]
-        marginal = d_sd * one + sd * (by_skew * d_skew + by_excess * d_excess) - pnl.mean(axis=0)
+        _, _, skew, excess = moments
+        figure = (modified_es(skew, excess, level)[0], *modified_es_slopes(skew, excess, level))
+        marginal = _slopes(pnl, total, moments, figure, len(total) - 1)
     m = len(size)
     alone = np.array([_modified(_moments(column), level)[0] for column in parts.T])
     without = np.array([_modified(_moments(total - column), level)[0] if m > 1 else 0.0 for column in parts.T])
     return Split(es, var, size * marginal, alone, marginal, es - without)
+
+
+def cornish_fisher(pnl: F8, size: F8, level: float) -> Split:
+    """By four moments (all with n), the law of Cornish and Fisher's quantile; O(n m).
+
+    NaN for a component alone, and for what it adds, where its moments or those of the rest give no law.
+    """
+    parts = pnl * size
+    total = np.sum(parts, axis=1)
+    moments = moments_of_a_law(total)
+    mean, sd, skew, excess = moments
+    figure, (unit_var, _, _) = cornish_fisher_figures(skew, excess, level)
+    es, m = sd * figure[0] - mean, len(size)
+    marginal = _slopes(pnl, total, moments, figure, len(total))
+    alone = np.array([_of_a_law(column, level) for column in parts.T])
+    without = np.array([_of_a_law(total - column, level) if m > 1 else 0.0 for column in parts.T])
+    return Split(es, sd * unit_var - mean, size * marginal, alone, marginal, es - without)
+
+
+def _of_a_law(total: F8, level: float) -> float:
+    try:
+        mean, sd, skew, excess = moments_of_a_law(total)
+    except InputError:
+        return math.nan
+    return sd * cornish_fisher_figures(skew, excess, level)[0][0] - mean
+
+
+def _slopes(
+    pnl: F8, total: F8, moments: tuple[float, float, float, float], figure: tuple[float, float, float], dof: int
+) -> F8:
+    """Of −mean + sd f(skew, excess), in each size: figure is f and its slopes, dof what the variance divides by."""
+    mean, sd, skew, excess = moments
+    one, by_skew, by_excess = figure
+    y, each = total - mean, pnl - pnl.mean(axis=0)
+    d_sd = np.sum(y[:, None] * each, axis=0) / dof / sd
+    d_skew = 3.0 * np.mean(y[:, None] ** 2 * each, axis=0) / sd**3 - 3.0 * skew * d_sd / sd
+    d_excess = 4.0 * np.mean(y[:, None] ** 3 * each, axis=0) / sd**4 - 4.0 * (excess + 3.0) * d_sd / sd
+    made: F8 = d_sd * one + sd * (by_skew * d_skew + by_excess * d_excess) - pnl.mean(axis=0)
+    return made
 
 
 def _moments(total: F8) -> tuple[float, float, float, float]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall.figures import Figures, Law, Settings
 from qflib.shortfall.historical import historical
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole
 from qflib.shortfall.laws import NormalLaw, SkewedTLaw
 
 if TYPE_CHECKING:
@@ -191,10 +191,10 @@ def _check(pnl: F8, model: str, dist: str, horizon: int, s: Settings) -> None:
         raise InputError(f"model {model!r} is fitted and takes no decay; leave it out, or use model='ewma'")
     if s.decay is not None:
         share_of(s.decay, "decay", 0.94)
-    whole_of(horizon, "horizon")
-    whole_of(s.seed, "seed", 0)
+    whole(horizon, "horizon")
+    whole(s.seed, "seed", 0)
     if s.draws is not None:
-        whole_of(s.draws, "draws")
+        whole(s.draws, "draws")
 
 
 def _fit(y: F8, model: str, dist: str, decay: float | None) -> tuple[ARCHModel, Any]:

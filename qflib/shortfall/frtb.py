@@ -60,14 +60,14 @@ def liquidity_horizon_es(es: Sequence[float], horizons: Sequence[float] = HORIZO
     es
         ES over the base horizon T of shocks to the risk factors whose horizon is `horizons[j]` or longer.
     horizons
-        Liquidity horizons, rising, in days.
+        Liquidity horizons, rising, in days; the first is the base.
     base
         T in days.
 
     Raises
     ------
     InputError
-        If lengths differ or horizons do not rise.
+        If lengths differ, horizons do not rise from the base, or a figure is not finite.
 
     Examples
     --------
@@ -77,6 +77,9 @@ def liquidity_horizon_es(es: Sequence[float], horizons: Sequence[float] = HORIZO
     """
     if len(es) != len(horizons) or not es or any(b <= a for a, b in pairwise(horizons)):
         raise InputError(f"es has {len(es)} figures for horizons {list(horizons)}; expected one a horizon, rising")
+    if not (math.isfinite(base) and base > 0.0 and horizons[0] == base):
+        raise InputError(f"horizons start at {horizons[0]} and base is {base}; the first horizon is that of the shocks")
+    _check_finite(es=es)
     steps = [base, *(b - a for a, b in pairwise(horizons))]
     return math.sqrt(sum(e * e * step / base for e, step in zip(es, steps, strict=True)))
 
@@ -92,7 +95,7 @@ def reduced_set_share(es_rc: Sequence[float], es_fc: Sequence[float]) -> float:
     Raises
     ------
     InputError
-        If lengths differ or a full set's ES is not above 0.
+        If lengths differ, a full set's ES is not above 0, or a figure is not finite.
 
     Examples
     --------
@@ -100,7 +103,8 @@ def reduced_set_share(es_rc: Sequence[float], es_fc: Sequence[float]) -> float:
     >>> reduced_set_share([8.0, 7.0], [10.0, 10.0])
     0.75
     """
-    if len(es_rc) != len(es_fc) or not es_fc or not all(e > 0 for e in es_fc):
+    _check_finite(es_rc=es_rc, es_fc=es_fc)
+    if len(es_rc) != len(es_fc) or not len(es_fc) or not all(e > 0 for e in es_fc):
         raise InputError(f"es_rc are {len(es_rc)} and es_fc {len(es_fc)}; give as many, those of the full set above 0")
     return math.fsum(r / f for r, f in zip(es_rc, es_fc, strict=True)) / len(es_fc)
 
@@ -124,7 +128,7 @@ def imcc(es_rs: float, es_fc: float, es_rc: float, class_es: Sequence[float], rh
     Raises
     ------
     InputError
-        If es_rc is not above 0.
+        If es_rc is not above 0, rho is not within 0 and 1, or a figure is not finite.
 
     Examples
     --------
@@ -132,6 +136,8 @@ def imcc(es_rs: float, es_fc: float, es_rc: float, class_es: Sequence[float], rh
     >>> imcc(100, 90, 90, [60, 50])
     (100.0, 105.0)
     """
+    _check_finite(es_rs=[es_rs], es_fc=[es_fc], es_rc=[es_rc], class_es=class_es)
+    _check_rho(rho)
     if not es_rc > 0:
         raise InputError(f"es_rc is {es_rc}; expected an ES above 0")
     es = es_rs * max(es_fc / es_rc, 1.0)
@@ -148,14 +154,33 @@ def ses(
 
     √Σ credit² + √Σ equity² + √((ρ Σ other)² + (1 − ρ²) Σ other²).
 
+    Raises
+    ------
+    InputError
+        If rho is not within 0 and 1, or a figure is not finite.
+
     Examples
     --------
     >>> from qflib.shortfall.frtb import ses
     >>> ses([3, 4], [0], [])
     5.0
     """
+    _check_finite(idiosyncratic_credit=idiosyncratic_credit, idiosyncratic_equity=idiosyncratic_equity, other=other)
+    _check_rho(rho)
     return (
         math.sqrt(sum(s * s for s in idiosyncratic_credit))
         + math.sqrt(sum(s * s for s in idiosyncratic_equity))
         + math.sqrt((rho * sum(other)) ** 2 + (1.0 - rho * rho) * sum(s * s for s in other))
     )
+
+
+def _check_finite(**figures: Sequence[float]) -> None:
+    for name, each in figures.items():
+        for x in each:
+            if not math.isfinite(x):
+                raise InputError(f"{name} holds {x}; expected finite figures: a missing one is no capital of 0")
+
+
+def _check_rho(rho: float) -> None:
+    if not 0.0 <= rho <= 1.0:
+        raise InputError(f"rho is {rho}; expected a weight from 0 to 1")

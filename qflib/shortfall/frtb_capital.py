@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qflib.errors import InputError
@@ -142,10 +143,7 @@ def market_risk_capital(
     >>> r.c_a, r.ima, r.k, r.surcharge, r.total
     (130.0, 150.0, 0.125, 3.75, 193.75)
     """
-    daily = {"imcc": imcc, "ses": ses, "drc": [drc] if isinstance(drc, int | float) else drc}
-    for name, figures in daily.items():
-        if not len(figures) or not all(math.isfinite(f) and f >= 0.0 for f in figures):
-            raise InputError(f"{name} is empty or holds a figure below 0 or not finite; give one a day, newest last")
+    imcc, ses, charges = (_daily(name, x) for name, x in (("imcc", imcc), ("ses", ses), ("drc", drc)))
     if len(imcc) != len(ses):
         raise InputError(f"imcc has {len(imcc)} days and ses {len(ses)}; give the same days of both")
     if not (math.isfinite(multiplier) and multiplier >= 1.5):
@@ -156,16 +154,25 @@ def market_risk_capital(
     days = min(len(imcc), AVERAGED)
     imcc_average, ses_average = (math.fsum(x[-days:]) / days for x in (imcc, ses))
     c_a = max(imcc[-1] + ses[-1], multiplier * imcc_average + ses_average)
-    charges = daily["drc"]
-    charge = max(float(charges[-1]), math.fsum(charges) / len(charges))
+    charge = max(charges[-1], math.fsum(charges) / len(charges))
     ima = c_a + charge
     k = _amber_share(desks)
     surcharge = k * max(0.0, sa_eligible - ima)
     total = min(ima + surcharge + sa_ineligible, sa_all) + max(0.0, ima - sa_eligible)
     return MarketRiskCapital(
-        float(imcc[-1]), float(ses[-1]), imcc_average, ses_average, days, multiplier, c_a, charge, ima, k, surcharge,
+        imcc[-1], ses[-1], imcc_average, ses_average, days, multiplier, c_a, charge, ima, k, surcharge,
         sa_eligible, sa_ineligible, sa_all, total,
     )  # fmt: skip
+
+
+def _daily(name: str, told: object) -> list[float]:
+    try:
+        figures = np.ravel(np.asarray(told, np.float64)).tolist()
+    except (TypeError, ValueError):
+        figures = []
+    if not figures or not all(math.isfinite(f) and f >= 0.0 for f in figures):
+        raise InputError(f"{name} is empty or holds a figure below 0 or not finite; give one a day, newest last")
+    return list(figures)
 
 
 def _amber_share(desks: Mapping[str, tuple[str, float]]) -> float:

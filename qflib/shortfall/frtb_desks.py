@@ -1,8 +1,8 @@
 """Tests of trading desks in the Basel framework's internal models approach: backtests and P&L attribution, MAR32.
 
 In force from January 2023. What counts as an exception (32.5, 32.6), the paragraphs of the attribution test (32.41 to
-32.45) and the range of the multiplier (33.42) were compared with public transcriptions; thresholds stand as commonly
-quoted, the text of 32.18 and of 32.43 to 32.45 could not be checked.
+32.45), their thresholds, those of a desk's backtests (32.18) and the range of the multiplier (33.42) were compared with
+public transcriptions; the add-ons a number of exceptions (32.9, table 1) stand as commonly quoted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from qflib.errors import InputError
 from qflib.shortfall.coverage import traffic_light
-from qflib.shortfall.inputs import Kind, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, whole
 
 F8 = NDArray[np.float64]
 
@@ -51,12 +51,19 @@ def pla_zone(spearman: float, distance: float) -> str:
     Green: a correlation above 0.80 and a distance below 0.09. Red: a correlation below 0.70 or a distance above 0.12.
     Amber: neither.
 
+    Raises
+    ------
+    InputError
+        If a metric is not finite.
+
     Examples
     --------
     >>> from qflib.shortfall.frtb_desks import pla_zone
     >>> pla_zone(0.81, 0.08), pla_zone(0.80, 0.08), pla_zone(0.9, 0.121)
     ('green', 'amber', 'red')
     """
+    if not (math.isfinite(spearman) and math.isfinite(distance)):
+        raise InputError(f"spearman is {spearman} and distance {distance}; expected both: without one there is no zone")
     if spearman > PLA_SPEARMAN[0] and distance < PLA_KOLMOGOROV_SMIRNOV[0]:
         return "green"
     if spearman < PLA_SPEARMAN[1] or distance > PLA_KOLMOGOROV_SMIRNOV[1]:
@@ -177,7 +184,7 @@ def exceptions(
     Raises
     ------
     InputError
-        If lengths differ or there is no day.
+        If lengths differ, there is no day, or the level is none.
 
     Examples
     --------
@@ -192,7 +199,7 @@ def exceptions(
             f"actual has shape {a.shape}, hypothetical {h.shape}, var {v.shape}; give the same days of all, 1 or more"
         )
     counts = [int(np.count_nonzero(~(p[-DAYS:] >= -v[-DAYS:]) & ~gone[-DAYS:])) for p in (a, h)]
-    return Exceptions(level, counts[0], counts[1], min(len(a), DAYS))
+    return Exceptions(float(levels_of(level)[0]), counts[0], counts[1], min(len(a), DAYS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +222,13 @@ class DeskBacktest:
         ]
         columns = ["level", "actual", "hypothetical", "exceptions", "most", "days"]
         return pd.DataFrame(rows, columns=columns).set_index("level")
+
+    def plot(self) -> Any:
+        """Bars of the exceptions beside the most that are allowed, a group a level."""
+        import hvplot.pandas  # noqa: F401  (registers .hvplot)
+
+        shown = self.to_frame()[["exceptions", "most"]].rename(index="{:.1%}".format)
+        return shown.hvplot.bar(title=f"desk backtest: {'passed' if self.passes else 'failed'}", width=500, height=360)
 
     def _repr_html_(self) -> str:
         return f"<p>desk backtest: {'passed' if self.passes else 'failed'}</p>" + str(self.to_frame().to_html())
@@ -281,5 +295,5 @@ def bank_multiplier(found: Exceptions | int, qualitative: float = 0.0) -> float:
         raise InputError(f"exceptions are at {found.level} over {found.n} days; the multiplier is of 0.99 over {DAYS}")
     if not (qualitative >= 0.0 and math.isfinite(qualitative)):
         raise InputError(f"qualitative is {qualitative}; expected an add-on of 0 or above")
-    count = found.count if isinstance(found, Exceptions) else found
+    count = found.count if isinstance(found, Exceptions) else whole(found, "found", least=0)
     return traffic_light(DAYS, count).multiplier_mar32 + qualitative

@@ -92,23 +92,6 @@ def levels_of(level: float | Sequence[float] | F8) -> F8:
     return levels
 
 
-def whole_of(n: Any, what: str, least: int = 1) -> int:
-    """A whole number.
-
-    Raises
-    ------
-    InputError
-        If it is none, or below `least`.
-    """
-    try:
-        whole = not isinstance(n, str) and int(n) == n and n >= least
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole:
-        raise InputError(f"{what} is {n}; expected a whole number of {least} or more")
-    return int(n)
-
-
 def share_of(x: Any, what: str, such_as: float) -> float:
     """A number between 0 and 1, neither of them: a confidence, a decay.
 
@@ -139,3 +122,20 @@ def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
     if len(labels) != m:
         raise InputError(f"names are {len(labels)} for {m} columns; give one each")
     return labels
+
+
+def whole(n: Any, what: str, least: int = 1) -> int:
+    """A whole number, `least` or more.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        made = int(n)
+    except (TypeError, ValueError, OverflowError):
+        made = least - 1
+    if isinstance(n, str) or made != n or made < least:
+        raise InputError(f"{what} is {n!r}; expected a whole number of {least} or more")
+    return made

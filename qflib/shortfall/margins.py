@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.errors import InputError
-from qflib.shortfall.evt import fit_pot
 
 F8 = NDArray[np.float64]
 Margins: TypeAlias = Literal["empirical", "gpd"]
@@ -61,19 +60,21 @@ def quantiles(moves: F8, u: F8, margins: Margins = "gpd") -> F8:
             f"{rows} moves leave {k} in each tail; margins='gpd' needs {_LEAST / _TAIL:.0f} moves: give a longer "
             f"history, or margins='empirical'"
         )
-    mass = (k + 0.5) / rows
-    high, low = u > 1.0 - mass, u < mass
-    for beyond, side, share in ((high, ordered, 1.0 - u), (low, -ordered[::-1], u)):
-        # of ties a tail may hold few values, which have no law: they stay as they happened
-        if int(np.sum(side > side[-1 - k])) >= _LEAST:
-            x = _beyond(side, k, share[beyond] / mass)
-            out[beyond] = x if side is ordered else -x
+    for sign, side, share in ((1.0, ordered, 1.0 - u), (-1.0, -ordered[::-1], u)):
+        threshold = float(side[-1 - k])
+        # fewer than k where values tie at the threshold; a tail of few has no law, and stays as it happened
+        exceed = int(np.sum(side > threshold))
+        if exceed >= _LEAST:
+            mass = (exceed + 0.5) / rows
+            beyond = share < mass
+            out[beyond] = sign * _beyond(side, threshold, share[beyond] / mass)
     return out
 
 
-def _beyond(ordered: F8, k: int, share: F8) -> F8:
-    """Values that are exceeded by a share of the k greatest ones and half their threshold."""
-    threshold = float(ordered[-1 - k])
+def _beyond(ordered: F8, threshold: float, share: F8) -> F8:
+    """Values that are exceeded by a share of those beyond the threshold, and half of it."""
+    from qflib.shortfall.evt import fit_pot  # SciPy's statistics take half a second
+
     fit = fit_pot(ordered, threshold, kind="loss")
     gone = -np.log(share)
     if abs(fit.shape) < 1e-9:

@@ -127,6 +127,8 @@ class Factors:
 
 
 def _kinds(names: tuple[str, ...], told: Mapping[FactorName, MoveKind]) -> tuple[MoveKind, ...]:
+    if not isinstance(told, Mapping):
+        raise InputError(f"moves are {told!r}; expected factor -> kind, such as {{'spot': 'log'}}")
     known: dict[FactorName, MoveKind] = {"spot": "relative", "atm_vol": "absolute"}
     factors = {(u, what) for u in names for what in known}
     for name, kind in told.items():

@@ -27,14 +27,20 @@ def gaussian(pnl: F8, levels: F8, s: Settings) -> Figures:
 
 def cornish_fisher(pnl: F8, levels: F8, s: Settings) -> Figures:
     """ES of the law with Cornish and Fisher's quantile, where that is a quantile; errors by the moments' own."""
-    _, _, skew, excess = _moments(pnl)
+    moments_of_a_law(pnl)
+    return by_moments(pnl, levels, s)
+
+
+def moments_of_a_law(pnl: F8) -> tuple[float, float, float, float]:
+    """Mean, standard deviation (n), skewness and excess kurtosis, if Cornish and Fisher's quantile rises for them."""
+    mean, sd, skew, excess = _moments(pnl)
     if not cornish_fisher_rises(skew, excess):
         raise InputError(
             f"the sample has skewness {skew:.4g} and excess kurtosis {excess:.4g} (gains positive), for which Cornish "
             f"and Fisher's quantile does not rise everywhere and is no law's (Maillard 2012); use method='skewed_t', "
             f"'student_t' or 'historical', or the unchecked figure of the peers by convention='modified'"
         )
-    return by_moments(pnl, levels, s)
+    return mean, sd, skew, excess
 
 
 def by_moments(pnl: F8, levels: F8, s: Settings) -> Figures:

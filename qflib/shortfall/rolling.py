@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_es import es_roll, es_state, es_update
 from qflib.kernels.window_es import EARLIER, TAKEN, grown, held, same_window, window_roll, window_state
-from qflib.shortfall.inputs import Kind, levels_of, outcomes_of, pnl_of, share_of, whole_of
+from qflib.shortfall.inputs import Kind, levels_of, outcomes_of, pnl_of, share_of, whole
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -95,7 +95,7 @@ def rolling_es(
     es, var = stream.roll(pnl, _times(x) if stream.by_time else None)
     first = min_periods if min_periods is not None else window if isinstance(window, int) else 1
     for figures in (es, var):
-        figures[: whole_of(first, "min_periods") - 1] = np.nan
+        figures[: whole(first, "min_periods") - 1] = np.nan
     index = x.index if isinstance(x, pd.Series) else None
     if not np.ndim(level):
         return pd.DataFrame({"es": es[:, 0], "var": var[:, 0]}, index=index)
@@ -261,7 +261,7 @@ def _window(window: Any, decay: float | None, half_life: Any) -> tuple[int, int,
         if decay is None:
             raise InputError("window is missing; give a number of values, a span of time, decay or half_life")
         return math.ceil(_LOST * math.log(2.0) / -rate), 0, rate
-    return whole_of(window, "window"), 0, rate
+    return whole(window, "window"), 0, rate
 
 
 def _span(text: Any, what: str) -> int:

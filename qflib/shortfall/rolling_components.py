@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_components import components_roll, components_state, components_update
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, levels_of, pnl_of, whole
 
 F8 = NDArray[np.float64]
 
@@ -70,7 +69,7 @@ def rolling_component_es(
     stream = RollingComponentES(window, pnl.shape[1], level)
     es, var, contribution = stream.roll(pnl)
     made = np.column_stack([es, var, contribution])
-    made[: (stream.window if min_periods is None else _whole(min_periods, "min_periods")) - 1] = np.nan
+    made[: (stream.window if min_periods is None else whole(min_periods, "min_periods")) - 1] = np.nan
     index = x.index if isinstance(x, pd.DataFrame) else None
     return pd.DataFrame(made, index=index, columns=["es", "var", *names])
 
@@ -99,11 +98,14 @@ class RollingComponentES:
     """
 
     def __init__(self, window: int, components: int | Sequence[str], level: float = 0.975) -> None:
-        self.window = _whole(window, "window")
-        self.names = tuple(map(str, range(components) if isinstance(components, int) else components))
+        self.window = whole(window, "window")
+        if isinstance(components, str):
+            raise InputError(f"components are {components!r}; expected how many, or a list of their names")
+        named = components if isinstance(components, Sequence) else range(whole(components, "components"))
+        self.names = tuple(map(str, named))
         levels = levels_of(level)
-        if len(levels) != 1 or not self.names:
-            raise InputError(f"level is {level!r} and components {components!r}; give one level and one name at least")
+        if len(levels) != 1 or not self.names or len(set(self.names)) != len(self.names):
+            raise InputError(f"level is {level!r} and components {components!r}; give one level, and names that differ")
         self.level = float(levels[0])
         self._state = components_state(self.window, len(self.names), self.level)
 
@@ -170,9 +172,3 @@ class RollingComponentES:
                 f"the state of shape {state.shape} is not of this window, components and level; take the right one"
             )
         self._state = np.array(state, np.float64)
-
-
-def _whole(n: Any, what: str) -> int:
-    if isinstance(n, str) or int(n) != n or n < 1:
-        raise InputError(f"{what} is {n}; expected a whole number of 1 or more")
-    return int(n)

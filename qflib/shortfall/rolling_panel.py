@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError, StateError
 from qflib.kernels.rolling_es import es_held, es_state, es_streams
-from qflib.shortfall.inputs import levels_of, outcomes_of, whole_of
+from qflib.shortfall.inputs import levels_of, outcomes_of, whole
 
 F8 = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class RollingESPanel:
     """
 
     def __init__(self, streams: int, window: int, level: float = 0.975) -> None:
-        streams, window = whole_of(streams, "streams"), whole_of(window, "window")
+        streams, window = whole(streams, "streams"), whole(window, "window")
         levels = levels_of(level)
         if len(levels) != 1:
             raise InputError(f"level is {level}; a panel has one: make a panel a level")

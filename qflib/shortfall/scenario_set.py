@@ -64,6 +64,10 @@ class ScenarioSet:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.underlyings, str):
+            raise InputError(
+                f"underlyings are {self.underlyings!r}; expected a list of names, as [{self.underlyings!r}]"
+            )
         names = tuple(str(u) for u in self.underlyings)
         spot = np.array(self.spot_return, np.float64, ndmin=2)
         vol = np.array(self.vol_shift, np.float64, ndmin=2)

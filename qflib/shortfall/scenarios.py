@@ -9,6 +9,7 @@ import pandas as pd
 
 from qflib.errors import InputError
 from qflib.shortfall.horizon import horizon_ns
+from qflib.shortfall.inputs import whole
 from qflib.shortfall.moves import FactorName, Factors, MoveKind
 from qflib.shortfall.scenario_set import ScenarioSet
 from qflib.shortfall.simulated_scenarios import simulated
@@ -80,7 +81,7 @@ def historical(
     factors, length = Factors.of(history, fx, moves), horizon_ns(horizon)
     x = factors.moves(length)
     have = len(x)
-    if n is not None and not 1 <= n <= have:
+    if n is not None and not whole(n, "n") <= have:
         raise InputError(
             f"n is {n} and the history gives {have} moves over the horizon; give n of 1 to {have}, None for all, "
             f"or a longer history"
@@ -135,8 +136,7 @@ def default(
     >>> s.n, s.n_historical
     (1000, 250)
     """
-    if n_simulated < 0:
-        raise InputError(f"n_simulated is {n_simulated}; expected 0 or more")
+    n_simulated = whole(n_simulated, "n_simulated", least=0)
     past = historical(history, horizon, n_historical, fx=fx)
     if n_simulated == 0:
         return past

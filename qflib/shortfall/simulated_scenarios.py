@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from qflib.errors import InputError
 from qflib.shortfall.draws import student_t_draws
 from qflib.shortfall.horizon import horizon_ns
+from qflib.shortfall.inputs import whole
+from qflib.shortfall.margins import Margins, quantiles
 from qflib.shortfall.moves import FactorName, Factors, MoveKind
 from qflib.shortfall.scenario_set import ScenarioSet
 from qflib.shortfall.volatility_filter import VolatilityLaw, fit_volatility
-
-if TYPE_CHECKING:
-    from qflib.shortfall.margins import Margins
 
 F8 = NDArray[np.float64]
 Law: TypeAlias = Literal["t_copula", "gaussian_copula", "student_t", "gaussian", "bootstrap"]
@@ -53,7 +52,8 @@ def simulated(
         multivariate t with the moves' covariance and tails (`default`); "gaussian": one normal law. "bootstrap": whole
         rows of what happened, drawn again.
     margins
-        Each factor's own law under a copula: "gpd", with generalised Pareto tails; "empirical", within what happened.
+        Each factor's own law under a copula, no matter elsewhere: "gpd", with generalised Pareto tails; "empirical",
+        within what happened.
     volatility
         None: moves are drawn as they were, over the whole horizon. "ewma", "garch", "gjr": moves of one row are divided
         by their volatility (`fit_volatility`), the law is that of these innovations, and each scenario is a path of as
@@ -96,8 +96,11 @@ def simulated(
     >>> s.n, s.n_historical, bool(np.corrcoef(s.spot_return[:, 0], s.vol_shift[:, 0])[0, 1] < 0)
     (1000, 0, True)
     """
-    if n < 1:
-        raise InputError(f"n is {n}; expected 1 or more")
+    n, seed = whole(n, "n"), whole(seed, "seed", least=0)
+    if margins not in get_args(Margins):
+        raise InputError(f"margins is {margins!r}; expected one of {', '.join(get_args(Margins))}")
+    if not 0.0 < decay < 1.0:
+        raise InputError(f"decay is {decay}; expected a number above 0 and below 1, such as 0.94")
     if law not in get_args(Law):
         raise InputError(f"law is {law!r}; expected one of {', '.join(get_args(Law))}")
     factors, length = Factors.of(history, fx, moves), horizon_ns(horizon)
@@ -107,10 +110,10 @@ def simulated(
     x = factors.moves(length) if volatility is None else factors.moves_over(1)
     x[:, as_log] = np.log1p(x[:, as_log])
     if volatility is None:
-        drawn = _draws(x, n, seed, law, margins)
+        drawn = _draws(x, n, seed, law, margins, factors.names)
     else:
         fit = fit_volatility(x, volatility, decay, factors.names)
-        z = _draws(fit.innovations(x), n * rows, seed, law, margins)
+        z = _draws(fit.innovations(x), n * rows, seed, law, margins, factors.names)
         drawn = fit.paths(z.reshape(n, rows, z.shape[1])) * scale
     drawn[:, as_log] = np.maximum(np.expm1(drawn[:, as_log]), -0.999)
     spot, vol = factors.shocks(drawn)
@@ -118,7 +121,7 @@ def simulated(
     return ScenarioSet(factors.underlyings, np.round(spot, 10), np.round(vol, 10), length)
 
 
-def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins) -> F8:
+def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins, names: Sequence[str]) -> F8:
     """(n, d) draws of the law of x, centred; a factor that never moves stays."""
     if law in ("student_t", "gaussian"):
         return student_t_draws(x, n, seed, math.inf if law == "gaussian" else None)
@@ -126,20 +129,21 @@ def _draws(x: F8, n: int, seed: int, law: Law, margins: Margins) -> F8:
     x = x - x.mean(axis=0)
     if law == "bootstrap":
         return x[rng.integers(0, len(x), n)]
-    return _joined(x, n, rng, math.inf if law == "gaussian_copula" else None, margins)
+    frame = pd.DataFrame(x, columns=list(names))
+    return _joined(frame, n, rng, math.inf if law == "gaussian_copula" else None, margins)
 
 
-def _joined(x: F8, n: int, rng: np.random.Generator, df: float | None, margins: Margins) -> F8:
+def _joined(frame: pd.DataFrame, n: int, rng: np.random.Generator, df: float | None, margins: Margins) -> F8:
     """(n, d) draws of each factor's own law, joined by a t copula."""
     from qflib.shortfall.copula import TCopula, fit_t_copula  # SciPy's statistics take half a second
-    from qflib.shortfall.margins import quantiles
 
+    x = frame.to_numpy()
     moving = np.flatnonzero(np.ptp(x, axis=0) > 0.0)
     out = np.zeros((n, x.shape[1]))
     if len(moving) == 0:
         return out
     alone = TCopula(np.eye(1), math.inf, math.nan, ("x0",))
-    u = (alone if len(moving) == 1 else fit_t_copula(x[:, moving], df)).draw(n, rng)
+    u = (alone if len(moving) == 1 else fit_t_copula(frame.iloc[:, moving], df)).draw(n, rng)
     for i, j in enumerate(moving.tolist()):
         out[:, j] = quantiles(x[:, j], u[:, i], margins)
     return out

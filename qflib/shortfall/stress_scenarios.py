@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from qflib.errors import InputError
 from qflib.shortfall.horizon import horizon_ns
+from qflib.shortfall.inputs import whole
 from qflib.shortfall.moves import Factors
 from qflib.shortfall.scenario_set import ScenarioSet
 
@@ -153,7 +154,7 @@ def worst(
     rows, _ = factors.span(length)
     spot, vol = factors.shocks(factors.moves(length))
     figure = _figure(by, factors.underlyings, fx, spot)
-    if not 1 <= n <= len(spot):
+    if not whole(n, "n") <= len(spot):
         raise InputError(
             f"n is {n} and the history gives {len(spot)} moves over the horizon; give n of 1 to {len(spot)}"
         )

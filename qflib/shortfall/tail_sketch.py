@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError, StateError
 from qflib.kernels.tail_sketch import sketch_merge, sketch_n, sketch_state, sketch_tail, sketch_update
-from qflib.shortfall.inputs import levels_of, pnl_of, share_of, whole_of
+from qflib.shortfall.inputs import levels_of, pnl_of, share_of, whole
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -69,10 +69,10 @@ class TailSketch:
 
     def __init__(self, streams: int | None = None, *, relative_error: float = 0.008, octaves: int = 32) -> None:
         if streams is not None:
-            streams = whole_of(streams, "streams")
+            streams = whole(streams, "streams")
         if not 2.0**-12 < share_of(relative_error, "relative_error", 0.008) <= 0.5:
             raise InputError(f"relative_error is {relative_error}; expected 0.0003 to 0.5")
-        octaves = whole_of(octaves, "octaves", 2)
+        octaves = whole(octaves, "octaves", 2)
         if octaves not in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048):
             raise InputError(f"octaves is {octaves}; expected a power of two from 2 to 2048")
         self._one = streams is None

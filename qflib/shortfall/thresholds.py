@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall import gpd
 from qflib.shortfall.evt import excesses, normal_quantile
-from qflib.shortfall.inputs import Kind, pnl_of, share_of, whole_of
+from qflib.shortfall.inputs import Kind, pnl_of, share_of, whole
 
 F8 = NDArray[np.float64]
 
@@ -158,7 +158,7 @@ def threshold_diagnostics(
 
 def _thresholds(loss: F8, asked: int | Sequence[float] | F8) -> F8:
     if not np.ndim(asked):
-        count = whole_of(asked, "thresholds")
+        count = whole(asked, "thresholds")
         widest = int(_WIDEST * len(loss))
         if widest <= _FEWEST:
             raise InputError(

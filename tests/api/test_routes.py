@@ -123,21 +123,22 @@ def test_risk_and_positions_are_the_reports(api: Served) -> None:
         assert figures == pytest.approx(frame[name].tolist(), abs=1e-9, nan_ok=True)
 
 
-def test_what_if_is_the_librarys_own(api: Served) -> None:
+@pytest.mark.parametrize("by", ["underlying", "greek"])
+def test_what_if_is_the_librarys_own(api: Served, by: str) -> None:
     views = api.state.views
     report, scen = views.risk.latest("DESK1"), views.shortfall.scenarios
     assert report is not None
     assert scen is not None
     trades = pd.DataFrame({"instrument": ["ACME.F", "BETA.F"], "qty": [50.0, -20.0], "cost": [100.0, 0.0]})
     body = {"trades": [{"instrument": "ACME.F", "qty": "50", "cost": 100.0}, {"instrument": "BETA.F", "qty": "-20"}],
-            "level": 0.99, "by": "underlying"}  # fmt: skip
+            "level": 0.99, "by": by}  # fmt: skip
     with api.client("read") as client:
         told = client.post("/v1/portfolios/DESK1/what-if", json=body).json()
     closing = closing_of(report, views.deployment.config.currency, views.books)
     portfolio, market = closing.portfolio, closing.market
     assert portfolio is not None
     own = portfolio.what_if(trades, market, scen, 0.99)
-    after = portfolio.traded(trades).component_es(market, scen, 0.99, "underlying")
+    after = portfolio.traded(trades).component_es(market, scen, 0.99, by)
     assert (told["before"]["es"], told["after"]["es"]) == (own.es_before, own.es_after)
     assert told["before"]["es"] == pytest.approx(report.figure("es_current", 0.99), rel=1e-9)
     assert (told["time_ns"], told["left_out"]) == (report.stamp.time_ns, [])

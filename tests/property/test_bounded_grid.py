@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qflib.hedging.bounded_grid import bounded_grid
 from qflib.hedging.revaluation import Moves, Valued
 from qflib.hedging.scenario_table import NEAR_ENOUGH, add_scenario_pnl
 from qflib.pricing import american, black76
@@ -62,10 +64,12 @@ def test_no_scenario_is_beyond_the_bound(
     assert bound <= NEAR_ENOUGH * np.abs(full).max() * (1 + 1e-12)
 
 
-def test_americans_beside_are_as_in_full() -> None:
-    rng = np.random.default_rng(5)
-    v, m = book(rng, 40, 0.0), scenarios(rng, 0.01, True, False)
-    early = np.arange(40) < 3
+@pytest.mark.parametrize("seed", [5, 6, 7])
+@pytest.mark.parametrize("rates", [False, True])
+def test_americans_beside_are_as_in_full(seed: int, rates: bool) -> None:
+    rng = np.random.default_rng(seed)
+    v, m = book(rng, 40, 0.0), scenarios(rng, 0.01, True, rates)
+    early = np.isin(np.arange(40), [0, 7, 39])  # anywhere among the others
     years = np.where(early, 0.3, np.maximum(v.years, 0.05))
     spot = v.forward * np.exp(-RATE * 0.3)
     price = np.asarray(black76(v.right, v.forward, v.strike, years, v.vol, RATE))
@@ -75,4 +79,8 @@ def test_americans_beside_are_as_in_full() -> None:
     full, fast = np.zeros(N), np.zeros(N)
     add_scenario_pnl((v,), (m,), full)
     bound = add_scenario_pnl((v,), (m,), fast, "fast")
+    # the grid leaves far scenarios out, which are revalued without it
+    grid = bounded_grid(v, m, NEAR_ENOUGH * float(np.abs(full).max()))
+    assert grid is not None
+    assert len(grid.far) > 0
     assert 0.0 < np.abs(fast - full).max() <= bound <= NEAR_ENOUGH * np.abs(full).max()

@@ -81,6 +81,43 @@ def test_marginal_is_the_slope_of_es_in_size(method: str) -> None:
     assert r.marginal[2] != 0.0
 
 
+@pytest.mark.parametrize("level", [0.9, 0.975])
+def test_cornish_fisher_is_the_estimator_of_the_sum(level: float) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.standard_t(9, (2000, 3)) @ np.diag([1.0, 2.0, 0.5]) + 0.1
+    x[:, 0] += 0.4 * rng.gamma(2.0, 1.0, 2000)
+    size = np.array([-1.0, 1.5, 0.7])
+
+    def es(total: F8) -> float:
+        return float(expected_shortfall(total, level, kind="pnl", method="cornish_fisher").es)
+
+    r = component_es(x, level, weights=size, method="cornish_fisher")
+    whole = expected_shortfall(x @ size, level, kind="pnl", method="cornish_fisher")
+    assert (r.es, r.var) == (pytest.approx(whole.es, rel=1e-13), pytest.approx(whole.var, rel=1e-13))
+    assert r.contribution.sum() == pytest.approx(r.es, rel=1e-12)
+    assert r.marginal is not None
+    assert r.incremental is not None
+    h = 1e-5
+    for j in range(3):
+        step = h * np.eye(3)[j]
+        slope = (es(x @ (size + step)) - es(x @ (size - step))) / (2 * h)
+        assert r.marginal[j] == pytest.approx(slope, rel=1e-7)
+        assert r.standalone[j] == pytest.approx(es(x[:, j] * size[j]), rel=1e-12)
+        assert r.incremental[j] == pytest.approx(r.es - es(x @ (size * (np.arange(3) != j))), rel=1e-9, abs=1e-12)
+    assert abs(r.es - component_es(x, level, weights=size, method="modified").es) > 1e-4 * r.es
+
+
+def test_cornish_fisher_tells_where_there_is_no_law() -> None:
+    rng = np.random.default_rng(5)
+    calm, wild = rng.normal(size=1000) * 20, rng.standard_t(2, 1000)
+    r = component_es(np.column_stack([calm, wild]), method="cornish_fisher")
+    assert np.isnan(r.standalone).tolist() == [False, True]
+    assert r.incremental is not None
+    assert np.isnan(r.incremental).tolist() == [True, False]
+    with pytest.raises(InputError, match="is no law's"):
+        component_es(wild[:, None], method="cornish_fisher")
+
+
 @given(book=books(), level=levels)
 def test_historical_agrees_with_the_estimator_of_the_sum(book: tuple[F8, F8], level: float) -> None:
     x, size = book
@@ -159,5 +196,5 @@ def test_frames_tell_what_there_is() -> None:
         component_es(x, df=4)
     with pytest.raises(InputError, match="df is 2"):
         component_es(x, method="student_t", df=2.0)
-    with pytest.raises(InputError, match="expected one of gaussian, historical"):
+    with pytest.raises(InputError, match="expected one of cornish_fisher, gaussian, historical"):
         component_es(x, method="normal")

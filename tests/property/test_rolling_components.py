@@ -101,8 +101,15 @@ def test_bad_input_gets_a_sentence() -> None:
         r.roll([[np.inf, 0.0]])
     with pytest.raises(InputError, match="window is 0"):
         RollingComponentES(0, 2)
-    with pytest.raises(InputError, match="one name at least"):
-        RollingComponentES(5, [])
+    for names in ([], ["a", "a"]):
+        with pytest.raises(InputError, match="names that differ"):
+            RollingComponentES(5, names)
+    with pytest.raises(InputError, match="components are 'ab'"):
+        RollingComponentES(5, "ab")
+    with pytest.raises(InputError, match=r"components is 2\.5"):
+        RollingComponentES(5, 2.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="window is nan"):
+        RollingComponentES(np.nan, 2)  # type: ignore[arg-type]
     with pytest.raises(StateError, match="not of this window"):
         r.load(RollingComponentES(6, 2, 0.9).state())
     with pytest.raises(InputError, match="rename them"):

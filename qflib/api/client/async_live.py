@@ -187,7 +187,7 @@ class AsyncLive:
         *,
         level: float = 0.975,
         book: Literal["client", "hedge", "both"] = "both",
-        by: Literal["instrument", "underlying", "expiry", "kind"] = "instrument",
+        by: Literal["instrument", "underlying", "expiry", "kind", "greek"] = "instrument",
     ) -> LiveWhatIf:
         """Greeks, ES and component ES before and after trades, at the market of now.
 

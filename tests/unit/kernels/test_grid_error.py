@@ -6,6 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
+from qflib.kernels import grid_error
 from qflib.kernels.grid_error import book_errors, cheapest_grid, error_terms
 from qflib.records.schema import frozen
 
@@ -36,6 +37,16 @@ def test_no_fourth_derivative_is_beyond_the_bound_and_some_come_near(
     if vol < 0.5:  # not bound to hold by being far off
         assert x_most * 9 / 384 >= along / 4
         assert v_most * 1.25 * 9 / 384 >= across / 4
+
+
+def test_greatest_values_are_rounded_up() -> None:
+    a, b = np.meshgrid(np.linspace(0, 40, 801), np.linspace(0, 40, 801))
+    size = np.exp(-(a + b) / 2) * np.abs((a - b) ** 3 - 9 * a**2 + 3 * b**2 + 6 * a * b + 12 * a)
+    most = (9 + np.sqrt(33)) / 2
+    at = np.exp(-most / 2) * (most**3 - 3 * most**2)
+    assert size.max() <= at <= grid_error._FOURTH <= at * (1 + 1e-6)
+    assert 1 / np.sqrt(2 * np.pi) <= grid_error._DENSITY <= 0.39895
+    assert np.exp(-0.5) / np.sqrt(2 * np.pi) <= grid_error._SLOPE <= 0.24198
 
 
 def test_corners_have_no_bound() -> None:

@@ -210,3 +210,29 @@ def test_programmes_without_solution_are_told() -> None:
     assert made.to_frame().index.tolist() == ["a", "b", "c"]
     assert "ES 97.5%" in made._repr_html_()
     assert made.plot() is not None
+
+
+def test_assets_that_nearly_hedge_each_other() -> None:
+    rng = np.random.default_rng(325)
+    x = rng.standard_t(3, (300, 4))
+    x[:, 1] = -x[:, 0] + rng.normal(0, 1e-3, 300) - 0.01
+    budget = np.array([0.1, 0.2, 0.3, 0.4])
+    r = es_budget(x, 0.5, kind="pnl", budget=budget)
+    assert np.abs(r.share - budget).max() <= 1e-9
+    assert float(expected_shortfall(x @ r.weights, 0.5, kind="pnl").es) == pytest.approx(r.es, rel=1e-9)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.975])
+def test_where_rounding_is_all_that_is_left_the_answer_is_right_or_an_error(level: float) -> None:
+    found = []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_t(3, (200, 2)) * 100
+        x[:, 1] = -x[:, 0] + rng.normal(0, 1e-3, 200) - 0.01
+        try:
+            r = es_budget(x, level, kind="pnl", budget=[0.05, 0.95])
+        except InputError as e:
+            found.append(str(e))
+        else:
+            assert np.abs(r.share - [0.05, 0.95]).max() <= 1e-9
+    assert any("hedge each other nearly wholly" in told for told in found)

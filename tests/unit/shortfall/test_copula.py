@@ -109,6 +109,9 @@ def test_bad_arguments() -> None:
         fit_t_copula(u, -1)
     with pytest.raises(InputError, match="correlations from -1 to 1"):
         tail_dependence(3.0, 1.5)
+    for twice in (u[:, 0] ** 3, -u[:, 0]):
+        with pytest.raises(InputError, match="x0 and x3 move as one"):
+            fit_t_copula(np.column_stack([u, twice]))
     with pytest.raises(InputError, match="singular"):
         log_likelihood(u, np.ones((3, 3)), 4.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -262,3 +263,45 @@ def test_bad_capital_gets_a_sentence() -> None:
     ):
         with pytest.raises(InputError, match=sentence):
             ask(**more)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: liquidity_horizon_es([1.0, math.nan, 0, 0, 0]), "es holds nan"),
+        (lambda: liquidity_horizon_es([1.0, 1.0], horizons=[20, 40]), "horizons start at 20 and base is 10"),
+        (lambda: imcc(math.nan, 90, 90, [60]), "es_rs holds nan"),
+        (lambda: imcc(100, math.inf, 90, [60]), "es_fc holds inf"),
+        (lambda: imcc(100, 90, 90, [60, math.nan]), "class_es holds nan"),
+        (lambda: imcc(100, 90, 90, [60], rho=1.5), "rho is 1.5"),
+        (lambda: ses([math.nan], [], []), "idiosyncratic_credit holds nan"),
+        (lambda: ses([], [], [1.0], rho=-0.1), "rho is -0.1"),
+        (lambda: reduced_set_share([math.nan], [1.0]), "es_rc holds nan"),
+        (lambda: pla_zone(math.nan, 0.05), "without one there is no zone"),
+        (lambda: bank_multiplier(4.5), "found is 4.5; expected a whole number of 0"),
+        (lambda: exceptions([1.0], [1.0], [1.0], 99), "level is 99"),
+        (lambda: market_risk_capital(["a"], [1.0], desks={}, sa_eligible=1, sa_all=1), "imcc is empty or holds"),  # type: ignore[list-item]
+    ],
+)
+def test_what_is_missing_is_no_capital_of_nothing(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        call()
+
+
+def test_a_desks_backtest_shows_itself() -> None:
+    pnl = np.r_[np.full(13, -3.0), np.zeros(237)]
+    found = desk_backtest(pnl, pnl, np.full(250, 2.5), np.full(250, 2.0))
+    assert "failed" in found._repr_html_()
+    shown = found.plot().dframe()
+    assert shown["value"].tolist() == [13, 13, 12, 30]
+
+
+def test_a_charge_may_be_any_number() -> None:
+    told = [
+        market_risk_capital(
+            np.full(60, 80.0), [10.0] * 60, drc=drc, desks={"a": ("green", 1.0)}, sa_eligible=150, sa_all=150
+        )  # type: ignore[arg-type]
+        for drc in (20, np.int64(20), np.float64(20), [20.0], np.array([20.0]))
+    ]
+    assert {r.total for r in told} == {told[0].total}
+    assert {r.drc for r in told} == {20.0}

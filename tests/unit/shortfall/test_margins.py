@@ -59,3 +59,13 @@ def test_ties_and_bad_arguments() -> None:
         quantiles(np.arange(150.0), np.array([0.5]))
     with pytest.raises(InputError, match="margins is 'kernel'"):
         quantiles(tied, np.array([0.5]), "kernel")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_tail_begins_beyond_the_values_that_tie_at_its_threshold(side: float) -> None:
+    moves = np.round(np.random.default_rng(1).standard_t(4, 2_000) * 2) / 2  # in ticks
+    threshold = np.sort(side * moves)[-201]
+    share = np.mean(side * moves > threshold)
+    assert share < 0.08  # 200 values at or beyond it, many of them at it
+    drawn = side * quantiles(moves, np.linspace(0.5e-5, 1 - 0.5e-5, 100_000))
+    assert np.mean(drawn > threshold) == pytest.approx(share + 0.5 / 2_000, abs=2e-5)

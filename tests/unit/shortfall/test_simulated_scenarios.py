@@ -155,15 +155,29 @@ def test_what_does_not_move_stays_and_one_factor_is_enough() -> None:
     assert not joint(scenarios.simulated(h, n=10)).any()
 
 
+def test_factors_that_move_as_one_have_no_copula() -> None:
+    h = history(300)
+    h[("BETA", "spot")] = 2 * h[("ACME", "spot")]
+    assert scenarios.simulated(h, n=10, law="bootstrap").n == 10
+    with pytest.raises(InputError, match="ACME spot and BETA spot move as one"):
+        scenarios.simulated(h, n=10, law="t_copula")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"n": 0}, "n is 0"),
         ({"law": "vine"}, "law is 'vine'"),
+        ({"n": 2.5}, r"n is 2\.5; expected a whole number"),
+        ({"n": "many"}, "n is 'many'"),
+        ({"seed": -1}, "seed is -1; expected a whole number of 0"),
         ({"margins": "kernel"}, "margins is 'kernel'"),
+        ({"margins": "kernel", "law": "bootstrap"}, "margins is 'kernel'"),
+        ({"decay": 2.0, "law": "student_t"}, r"decay is 2\.0"),
         ({"volatility": "egarch"}, "volatility is 'egarch'"),
         ({"volatility": "ewma", "decay": 2.0}, r"decay is 2\.0"),
         ({"moves": {"spot": "square"}}, "'square'"),
+        ({"moves": "log"}, "moves are 'log'; expected factor -> kind"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], words: str) -> None:

@@ -101,12 +101,14 @@ def test_bad_tables(table: Any, underlyings: Any, words: str) -> None:
 
 def test_other_bad_arguments() -> None:
     h = history()
-    for n in (0, 200):
-        with pytest.raises(InputError, match=f"n is {n} and the history gives 199"):
-            scenarios.worst(h, n)
+    for n, words in ((0, "n is 0; expected a whole"), (2.5, r"n is 2\.5"), (200, "n is 200 and the history gives 199")):
+        with pytest.raises(InputError, match=words):
+            scenarios.worst(h, n)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="by is 'GAMMA'"):
         scenarios.worst(h, by="GAMMA")
     with pytest.raises(InputError, match="199 finite values"):
         scenarios.worst(h, by=np.zeros(5))
+    with pytest.raises(InputError, match="underlyings are 'AB'"):
+        ScenarioSet("AB", [[0.0, 0.1]], [[0.0, 0.0]], DAY)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected distinct ones, one each"):
         ScenarioSet(("A",), [[0.0], [0.0]], [[0.0], [0.0]], DAY, 0, ("x", "x"))
