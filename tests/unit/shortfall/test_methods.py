@@ -227,7 +227,7 @@ def test_age_weighting_is_the_weighted_sample() -> None:
         ({"method": "filtered", "decay": 0.9}, "is fitted and takes no decay"),
         ({"method": "filtered", "model": "ewma", "decay": 2.0}, "decay is 2.0"),
         ({"method": "filtered", "horizon": 0}, "horizon is 0"),
-        ({"method": "filtered", "horizon": "a"}, "horizon is a"),
+        ({"method": "filtered", "horizon": "a"}, "horizon is .a."),
         ({"method": "filtered", "draws": 2.5, "horizon": 2}, "draws is 2.5"),
         ({"method": "filtered", "seed": -1, "horizon": 2}, "seed is -1"),
         ({"method": "filtered", "draws": 0, "horizon": 2}, "draws is 0"),
