@@ -67,6 +67,33 @@ def levels_of(level: float | Sequence[float] | F8) -> F8:
     return levels
 
 
+def level_of(level: float) -> float:
+    """One level, as `levels_of` takes several.
+
+    Raises
+    ------
+    InputError
+        As `levels_of`, or if there is another number of them than one.
+    """
+    levels = levels_of(level)
+    if len(levels) != 1:
+        raise InputError(f"level is {level!r}; expected one confidence, such as 0.975: ask for each by itself")
+    return float(levels[0])
+
+
+def count_of(value: Any, name: str) -> int:
+    """A whole number of 1 or more.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name} is {value!r}; expected a whole number of 1 or more")
+    return int(value)
+
+
 def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of m columns: given, a DataFrame's, or their numbers.
 
