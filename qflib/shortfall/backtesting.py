@@ -129,10 +129,10 @@ def backtest(
     Parameters
     ----------
     forecasts
-        Columns `time` (when the forecast was made, tz-aware, rising), `outcome` (P&L over the horizon, gains positive),
-        `var`, `es` (positive losses), and where there are, `sigma`, `level`, and `pit` (the forecast's probability of
-        the outcome or a worse one). Rows without an outcome, without a forecast (NaN) or without a position (outcome,
-        var and es are 0) are left out.
+        Columns `time` (of the horizon's start, or of its end; tz-aware, rising), `outcome` (P&L over the horizon, gains
+        positive), `var`, `es` (positive losses), and where there are, `sigma`, `level`, and `pit` (the forecast's
+        probability of the outcome or a worse one). Rows without an outcome, without a forecast (NaN) or without a
+        position (outcome, var and es are 0) are left out.
     horizon
         Of each forecast, such as "1min": forecasts closer than this share part of their outcomes and are refused.
     level
