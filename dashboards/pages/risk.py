@@ -147,7 +147,7 @@ class RiskPage(Page):
 
     def _evidence_age(self) -> Age:
         """Of the same report: the greatest alarm in a word, the whole of it beside the table."""
-        return self._outcome_age()._replace(note=f"{self.judged.said.partition(':')[0]}; log of what 1 bet is")
+        return self._outcome_age()._replace(note=f"{self.judged.said.partition(':')[0]}; log of 1 bet")
 
     def _proof_age(self) -> Age:
         return self._outcome_age()._replace(note=self.judged.said)

@@ -238,7 +238,7 @@ def test_evidence_is_told_as_the_views_have_it(visit: Visit, running: Running) -
     assert len(newest) == 16
     expect(visit.tile("proof").locator(".note")).to_have_text(alarms_of(newest))
     expect(visit.tile("evidence").locator(".note")).to_have_text(
-        re.compile(r"^(no alarm|alarm (2|5|10)); log of what 1 bet is$")
+        re.compile(r"^(no alarm|alarm (2|5|10)); log of 1 bet$")
     )
     rows = visit.tile("proof").locator("tbody tr")
     expect(rows).to_have_count(4)
