@@ -51,7 +51,7 @@ class RiskPage(Page):
             Tile("hedges", "Hedges", self.hedges, self._hedge_age),
             Tile("by_position", "Who causes the shortfall", self.by_position, self._caused_age),
             Tile("by_greek", "Shortfall by Greek", self.by_greek, self._caused_age),
-            Tile("evidence", "Evidence against the forecasts", self.judged.evidence, self._evidence_age),
+            Tile("evidence", "Evidence against ES", self.judged.evidence, self._evidence_age),
             Tile("measured", "ES of outcomes", self.judged.es, self._outcome_age),
             Tile("proof", "Evidence now", self.proof, self._proof_age),
         ]
@@ -147,7 +147,7 @@ class RiskPage(Page):
 
     def _evidence_age(self) -> Age:
         """Of the same report: the greatest alarm in a word, the whole of it beside the table."""
-        return self._outcome_age()._replace(note=self.judged.said.partition(":")[0])
+        return self._outcome_age()._replace(note=f"{self.judged.said.partition(':')[0]}; log of 1 bet")
 
     def _proof_age(self) -> Age:
         return self._outcome_age()._replace(note=self.judged.said)

@@ -48,10 +48,11 @@ _ES = [
     _line("weighted", "accent", "weighted", width=2),
     _line("rolling", "bid", "rolling", width=2),
 ]
+_STAKE = "what a stake of 1 against these forecasts has become; true ones let it reach 10 once in ten times at most"
 PROOF = [
-    {"k": "name", "label": "forecasts of"},
-    *({"k": b, "label": b, "align": "right", "title": "evidence now, by this betting"} for b in BETTINGS),
-    {"k": "alarm", "label": "alarm", "tone": "tone", "title": "greatest ever passed by any betting, and when"},
+    {"k": "name", "label": "1 bet against"},
+    *({"k": b, "label": b, "align": "right", "title": f"{_STAKE}; {b} betting"} for b in BETTINGS),
+    {"k": "alarm", "label": "alarm", "tone": "tone", "title": "greatest that any betting ever passed, and when"},
 ]
 
 

@@ -19,6 +19,8 @@ def forecasts_of(outcomes: pd.DataFrame, portfolio: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns time, outcome (of the forecast's own positions), var, es, level; a row an outcome that was forecast.
+        `time` is the horizon's end on the clock: the report that judges it comes a moment later, sooner or later by the
+        feed, and so horizons would seem shorter than they are.
 
     Examples
     --------
@@ -34,7 +36,7 @@ def forecasts_of(outcomes: pd.DataFrame, portfolio: str) -> pd.DataFrame:
     mine = outcomes[ours & (outcomes["level"] == outcomes["level"].iloc[0])]
     made = pd.DataFrame(
         {
-            "time": mine.index,
+            "time": _ends(mine),
             "outcome": mine["pnl"].to_numpy(),
             "var": mine["forecast_var"].to_numpy(),
             "es": mine["forecast_es"].to_numpy(),
@@ -42,3 +44,9 @@ def forecasts_of(outcomes: pd.DataFrame, portfolio: str) -> pd.DataFrame:
         }
     )
     return made.dropna().reset_index(drop=True)
+
+
+def _ends(outcomes: pd.DataFrame) -> pd.DatetimeIndex:
+    told = outcomes["period_ns"] if "period_ns" in outcomes else outcomes["period"].dt.as_unit("ns")
+    at, each = pd.DatetimeIndex(outcomes.index).as_unit("ns").asi8, told.astype("int64").to_numpy()
+    return pd.DatetimeIndex((at - at % each).view("M8[ns]"), tz="UTC")

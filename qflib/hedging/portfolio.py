@@ -19,7 +19,7 @@ from qflib.kernels.position_values import YEAR_NS
 from qflib.pricing.fx import settlement_of
 from qflib.records.schema import frozen
 from qflib.shortfall.decomposition import ComponentES
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import level_of
 
 if TYPE_CHECKING:
     from qflib.hedging.comparison import WhatIf
@@ -318,7 +318,7 @@ class Portfolio:
         """
         from qflib.hedging import component_shortfall as split
 
-        confidence = float(levels_of(level)[0])
+        confidence = level_of(level)
         wanted = [by] if isinstance(by, str) else list(by)
         groups = [name for name in wanted if name != "greek"]
         keys: list[tuple[Any, ...]] = [()] * len(self)

@@ -177,8 +177,9 @@ def e_roll(state: F8, pnl: F8, var: F8, es: F8, times: I8, e: F8, bets: F8, log_
     pnl
         (n,) outcomes, gains positive.
     var, es
-        (n,) forecasts made before, positive losses. Where one of the three is NaN there is no test: the state stays.
-        So where all three are 0: there was no position. An ES that is not above its VaR has no room beyond it.
+        (n,) forecasts made before, positive losses. Where one of the three is NaN or infinite there is no test: the
+        state stays. So where all three are 0: there was no position. An ES that is not above its VaR has no room
+        beyond it.
     times
         (n,) when each outcome was known, above 0: an alarm is told with the time of its first crossing.
     e
@@ -200,7 +201,8 @@ def e_roll(state: F8, pnl: F8, var: F8, es: F8, times: I8, e: F8, bets: F8, log_
     for i in range(len(pnl)):
         x, z = -pnl[i], var[i]
         room = alpha * (es[i] - z)
-        if np.isnan(x - z) or np.isnan(room) or (x == 0.0 and z == 0.0 and es[i] == 0.0):
+        known = math.isfinite(x) and math.isfinite(z) and math.isfinite(room)
+        if not known or (x == 0.0 and z == 0.0 and es[i] == 0.0):
             e[i, :] = np.nan
             bets[i, :, :] = np.nan
             for m in range(2):

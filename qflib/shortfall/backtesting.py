@@ -24,7 +24,7 @@ from qflib.shortfall.coverage import (
 from qflib.shortfall.critical import NullValue, null_values, z3_null
 from qflib.shortfall.e_backtest import EBacktest
 from qflib.shortfall.horizon import horizon_ns
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import level_of, whole
 
 F8 = NDArray[np.float64]
 Betting = Literal["constant", "gree", "grel", "grem"]
@@ -129,10 +129,10 @@ def backtest(
     Parameters
     ----------
     forecasts
-        Columns `time` (when the forecast was made, tz-aware, rising), `outcome` (P&L over the horizon, gains positive),
-        `var`, `es` (positive losses), and where there are, `sigma`, `level`, and `pit` (the forecast's probability of
-        the outcome or a worse one). Rows without an outcome, without a forecast (NaN) or without a position (outcome,
-        var and es are 0) are left out.
+        Columns `time` (of the horizon's start, or of its end; tz-aware, rising), `outcome` (P&L over the horizon, gains
+        positive), `var`, `es` (positive losses), and where there are, `sigma`, `level`, and `pit` (the forecast's
+        probability of the outcome or a worse one). Rows without an outcome, without a forecast (NaN) or without a
+        position (outcome, var and es are 0) are left out.
     horizon
         Of each forecast, such as "1min": forecasts closer than this share part of their outcomes and are refused.
     level
@@ -162,7 +162,8 @@ def backtest(
 
     Notes
     -----
-    With few or no exceedances a test that needs them gives NaN and its reason. O(n), but for the regressions.
+    With few or no exceedances a test that needs them gives NaN and its reason; so do ratios to ES and scores where an
+    ES is not above 0. O(n), but for the regressions.
 
     Examples
     --------
@@ -175,14 +176,13 @@ def backtest(
     np.True_
     """
     known, dropped = _checked(forecasts, horizon)
-    if dq_lags < 1:
-        raise InputError(f"dq_lags is {dq_lags}; expected a lag at least")
+    whole(dq_lags, "dq_lags")
     groups: list[tuple[Any, pd.DataFrame]] = [(level, known)]
     if "level" in known:
         groups = list(known.groupby("level", sort=True))
     tables, paths = [], []
     for c, rows in groups:
-        confidence = float(levels_of(c)[0])
+        confidence = level_of(c)
         x, var, es = (rows[name].to_numpy(np.float64) for name in ("outcome", "var", "es"))
         sigma = rows["sigma"].to_numpy(np.float64) if "sigma" in rows else None
         log_e = evidence(x, var, es, confidence, betting)
@@ -285,10 +285,10 @@ def by_rank(u: F8, alpha: float, *, null: bool = True) -> dict[str, Outcome]:
 
 def evidence(x: F8, var: F8, es: F8, level: float, betting: Betting | float = "constant") -> dict[tuple[str, str], F8]:
     """Log M after each forecast, (n,), by measure and betting; a number is the constant bet."""
-    bet = BET if isinstance(betting, str) else float(betting)
-    if _name(betting) not in BETTINGS or not 0.0 <= bet < 1.0:
+    bet: Any = BET if isinstance(betting, str) else betting
+    if _name(betting) not in BETTINGS or not isinstance(bet, int | float) or not 0.0 <= bet < 1.0:
         raise InputError(f"betting is {betting!r}; expected a number in [0, 1), or {', '.join(BETTINGS)}")
-    _, _, log_e = EBacktest(level, bet=bet).roll(x, var, es)
+    _, _, log_e = EBacktest(level, bet=float(bet)).roll(x, var, es)
     return {(m, b): log_e[:, i, k] for i, m in enumerate(MEASURES) for k, b in enumerate(BETTINGS)}
 
 
@@ -315,9 +315,9 @@ def _judged(made: Outcome, null: NullValue, law: str) -> Outcome:
     return Outcome(made.statistic, null.p, f"5 % critical value {null.five_pct:.3g}, {law}")
 
 
-def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tuple[pd.DataFrame, int]:
+def _checked(forecasts: Any, horizon: str | pd.Timedelta | None) -> tuple[pd.DataFrame, int]:
     for name in ("time", "outcome", "var", "es"):
-        if name not in forecasts:
+        if not isinstance(forecasts, pd.DataFrame) or name not in forecasts:
             raise InputError(
                 f"forecasts have no column {name!r}; give time, outcome, var, es and, if any, sigma, level"
             )
@@ -326,7 +326,10 @@ def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tup
     if known.empty:
         raise InputError("no forecast of a position has an outcome yet; wait for the first horizon to end")
     for name in ("outcome", "var", "es", *(c for c in ("sigma", "level", "pit") if c in known)):
-        values = known[name].to_numpy(np.float64)
+        try:
+            values = known[name].to_numpy(np.float64)
+        except (TypeError, ValueError):
+            raise InputError(f"column {name!r} holds {known[name].iloc[0]!r}; expected numbers") from None
         outside = (name == "sigma" and not (values > 0).all()) or (
             name == "pit" and not ((values >= 0) & (values <= 1)).all()
         )
@@ -335,8 +338,6 @@ def _checked(forecasts: pd.DataFrame, horizon: str | pd.Timedelta | None) -> tup
     # ES is a sum, VaR is none: rounding may leave it a little below
     if not (wrong := known[known["es"] < known["var"] - 1e-12 * known["var"].abs()]).empty:
         raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")
-    if not (wrong := known[known["es"] == 0]).empty:
-        raise InputError(f"row {wrong.index[0]} has es 0 and an outcome; tests divide by es: drop the row")
     if not isinstance(known["time"].dtype, pd.DatetimeTZDtype):
         raise InputError("column 'time' is not tz-aware; give UTC, e.g. .dt.tz_localize('UTC')")
     least = 0 if horizon is None else horizon_ns(horizon)

@@ -15,7 +15,7 @@ from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_var, tail_mass, tail_weights
 from qflib.shortfall.budget_dual import tail_of_budget
 from qflib.shortfall.elliptical import fit_df, unit_tail
-from qflib.shortfall.inputs import Kind, levels_of, names_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, names_of, pnl_of
 from qflib.shortfall.optimal import least_tail
 
 F8 = NDArray[np.float64]
@@ -140,7 +140,7 @@ def es_budget(
     >>> r.share.round(6), r.weights.sum().round(12)
     (array([0.25, 0.75]), np.float64(1.0))
     """
-    pnl, c = pnl_of(x, kind, ndim=2), float(levels_of(level)[0])
+    pnl, c = pnl_of(x, kind, ndim=2), level_of(level)
     m = pnl.shape[1]
     labels = names_of(x, m, names)
     b = np.full(m, 1.0) if budget is None else np.asarray(budget, np.float64)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from qflib.errors import InputError
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, pnl_of
 from qflib.shortfall.scores import fz0, laplace, tick
 
 F8 = NDArray[np.float64]
@@ -107,7 +107,7 @@ def compare_forecasts(
     True
     """
     pnl = pnl_of(x, kind)
-    n, alpha = len(pnl), 1.0 - float(levels_of(level)[0])
+    n, alpha = len(pnl), 1.0 - level_of(level)
     counted = int(n ** (1 / 3)) if lags is None else lags
     if int(counted) != counted or not 0 <= counted < n:
         raise InputError(f"lags is {lags}; expected a whole number from 0, below the {n} outcomes")

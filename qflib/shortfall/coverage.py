@@ -11,7 +11,7 @@ from scipy import optimize, special, stats
 
 from qflib.errors import InputError
 from qflib.figures import Figures
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import level_of
 
 F8 = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def kupiec(n: int, exceptions: int, level: float = 0.99) -> Outcome:
     >>> round(kupiec(1043, 57, level=0.95).statistic, 4)
     0.4615
     """
-    a = 1.0 - float(levels_of(level)[0])
+    a = 1.0 - level_of(level)
     _counted(n, exceptions)
     rate = exceptions / n
     lr = 2.0 * (_log_likelihood(rate, n - exceptions, exceptions) - _log_likelihood(a, n - exceptions, exceptions))
@@ -172,7 +172,7 @@ def traffic_light(n: int, exceptions: int, level: float = 0.99) -> TrafficLight:
     >>> traffic_light(250, 5).zone
     'yellow'
     """
-    a = 1.0 - float(levels_of(level)[0])
+    a = 1.0 - level_of(level)
     _counted(n, exceptions)
     cumulated = float(stats.binom.cdf(exceptions, n, a))
     zone = "green" if cumulated < 0.95 else "yellow" if cumulated < 0.9999 else "red"

@@ -18,7 +18,7 @@ from scipy import special
 from qflib.errors import InputError
 from qflib.kernels.tail_sums import tail_sums
 from qflib.shortfall.closed_forms import distribution_es
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import level_of, whole
 
 F8 = NDArray[np.float64]
 _AT_ONCE = 100_000  # simulations held in memory
@@ -84,7 +84,7 @@ def z_critical(
     Raises
     ------
     InputError
-        If the law is unknown, or n or sims is below 1.
+        If the law is unknown or does not go with df, or n or sims is no whole number of 1 or more.
 
     Notes
     -----
@@ -96,11 +96,11 @@ def z_critical(
     >>> -0.72 < z_critical(sims=20_000).z2_5pct < -0.68
     True
     """
-    _checked(n, level, dist, sims)
+    _checked(n, level, dist, df, sims)
     sample = _simulated if sims > _AT_ONCE else _kept
     z_1, z_2, gap = sample(n, float(level), dist, df, sims, seed)
     five, one = np.quantile(z_2, [0.05, 0.01])
-    p = math.nan if z2 is None else float(np.mean(z_2 <= z2))
+    p = math.nan if z2 is None or math.isnan(z2) else float(np.mean(z_2 <= z2))
     first = float(np.quantile(z_1, 0.05)) if len(z_1) else math.nan
     return ZCritical(first, float(five), float(one), p, float(np.quantile(gap, 0.05)))
 
@@ -119,7 +119,7 @@ def null_values(
         As `z_critical`.
     """
     sims = _sims(n, level)
-    _checked(n, level, dist, sims)
+    _checked(n, level, dist, df, sims)
     samples = _kept(n, float(level), dist, df, sims, 7)
     one, two, gap = (_null(v, s) for v, s in zip(statistics, samples, strict=True))
     return one, two, gap
@@ -145,12 +145,14 @@ def _sims(n: int, level: float) -> int:
     return max(_FEWEST, min(_AT_ONCE, int(_DRAWS / max(n * (1.0 - level), 1.0))))
 
 
-def _checked(n: int, level: float, dist: str, sims: int) -> None:
-    levels_of(level)
-    if dist not in ("normal", "student_t") or n < 1 or sims < 1:
-        raise InputError(
-            f"dist is {dist!r}, n {n}, sims {sims}; expected 'normal' or 'student_t', and 1 or more of each"
-        )
+def _checked(n: int, level: float, dist: str, df: float | None, sims: int) -> None:
+    level_of(level)
+    if dist not in ("normal", "student_t"):
+        raise InputError(f"dist is {dist!r}; expected 'normal' or 'student_t'")
+    whole(n, "n")
+    whole(sims, "sims")
+    if df is not None and dist == "normal":
+        raise InputError(f"df is {df}, which the normal law has none of; leave it out, or take 'student_t'")
 
 
 def _simulated(n: int, level: float, dist: str, df: float | None, sims: int, seed: int) -> tuple[F8, F8, F8]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall import euler
 from qflib.shortfall.elliptical import fit_df
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, pnl_of
 
 F8 = NDArray[np.float64]
 Method = Callable[[F8, F8, float], euler.Split]
@@ -164,7 +164,7 @@ def component_es(
     if names is None:
         labels = x.columns if isinstance(x, pd.DataFrame) else range(np.shape(x)[-1] if np.ndim(x) else 0)
         names = [str(c) for c in labels]
-    pnl, c = pnl_of(x, kind, ndim=2), float(levels_of(level)[0])
+    pnl, c = pnl_of(x, kind, ndim=2), level_of(level)
     size = np.ones(pnl.shape[1]) if weights is None else np.asarray(weights, np.float64)
     if size.shape != (pnl.shape[1],) or len(names) != pnl.shape[1] or not np.isfinite(size).all():
         raise InputError(

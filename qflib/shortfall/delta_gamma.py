@@ -14,7 +14,7 @@ from scipy import optimize, special
 
 from qflib.errors import InputError
 from qflib.shortfall.cornish_fisher import cornish_fisher
-from qflib.shortfall.inputs import levels_of
+from qflib.shortfall.inputs import level_of, levels_of
 from qflib.shortfall.quadratic_form import AGREE, QuadraticForm, quantile
 
 F8 = NDArray[np.float64]
@@ -164,7 +164,7 @@ def cornish_fisher_var(delta: float, gamma: float, cov: float, level: float = 0.
     """
     if any(np.ndim(a) for a in (delta, gamma, cov, level)):
         raise InputError("the expansion is of one factor at one level; give numbers, or use delta_gamma_es")
-    c = float(levels_of(level)[0])
+    c = level_of(level)
     d, g = delta * math.sqrt(max(cov, 0.0)), 0.5 * gamma * cov
     variance = d * d + 2.0 * g * g
     if not (cov > 0 and variance > 0):

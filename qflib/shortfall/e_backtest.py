@@ -23,7 +23,7 @@ from qflib.kernels.e_backtest import (
     figures_of,
     same_test,
 )
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, pnl_of
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]
@@ -71,12 +71,13 @@ class EBacktest:
     """
 
     def __init__(self, level: float = 0.975, *, bet: float = BET, cap: float = CAP, window: int = WINDOW) -> None:
-        if not 0.0 <= bet < 1.0 or not 0.0 < cap < 1.0:
+        one, most, held = (float(_floats(v, name)) for v, name in ((bet, "bet"), (cap, "cap"), (window, "window")))
+        if not 0.0 <= one < 1.0 or not 0.0 < most < 1.0:
             raise InputError(f"bet is {bet} and cap {cap}; expected a bet in [0, 1) and a bound in (0, 1)")
-        if int(window) != window or window < 1:
+        if not held >= 1.0 or held % 1.0 != 0.0:
             raise InputError(f"window is {window}; expected a whole number of 1 or more")
-        self.level = float(levels_of(level)[0])
-        self._state = e_state(int(window), self.level, float(bet), float(cap))
+        self.level = level_of(level)
+        self._state = e_state(int(held), self.level, one, most)
 
     def update(self, pnl: float, var: float, es: float, time_ns: int | None = None) -> F8:
         """Take one outcome (P&L, gains positive) and the VaR and ES forecast of it (positive losses).
@@ -91,11 +92,12 @@ class EBacktest:
         InputError
             As `roll`.
         """
-        x, z, r = (np.array([v], np.float64) for v in (pnl, var, es))
-        _, _, log_e = self.roll(x, z, r, None if time_ns is None else np.array([time_ns], np.int64))
+        _, _, log_e = self.roll([pnl], [var], [es], None if time_ns is None else [time_ns])
         return np.asarray(log_e[0], np.float64)
 
-    def roll(self, pnl: F8, var: F8, es: F8, times_ns: I8 | None = None) -> tuple[F8, F8, F8]:
+    def roll(
+        self, pnl: ArrayLike, var: ArrayLike, es: ArrayLike, times_ns: ArrayLike | None = None
+    ) -> tuple[F8, F8, F8]:
         """Take many, in one call; the evidence is the same bits however they are cut.
 
         Parameters
@@ -115,23 +117,21 @@ class EBacktest:
         Raises
         ------
         InputError
-            If one is infinite, ES is below VaR, or a time is 0 or below; nothing is taken then.
+            If one is no number or infinite, ES is below VaR, or a time is 0 or below; nothing is taken then.
         """
-        n = len(pnl)
-        if not pnl.shape == var.shape == es.shape == (n,) or (times_ns is not None and times_ns.shape != (n,)):
-            raise InputError(f"pnl, var, es and times_ns must be of one length; pnl has {pnl.shape}")
-        for name, values in (("pnl", pnl), ("var", var), ("es", es)):
+        x, z, r = (_floats(v, name) for v, name in ((pnl, "pnl"), (var, "var"), (es, "es")))
+        n = x.size
+        if not x.shape == z.shape == r.shape == (n,):
+            raise InputError(f"pnl, var and es must be of one length; they have {x.shape}, {z.shape} and {r.shape}")
+        for name, values in (("pnl", x), ("var", z), ("es", r)):
             if np.isinf(values).any():
                 raise InputError(f"{name} is infinite at {int(np.isinf(values).argmax())}; expected a number, or NaN")
-        below = es < var - _ROUNDING * np.abs(var)
+        below = r < z - _ROUNDING * np.abs(z)
         if below.any():
             i = int(below.argmax())
-            raise InputError(f"es is {es[i]} at {i}, below its var {var[i]}; give both as positive losses")
-        times = self.n + np.cumsum(_tested(pnl, var, es)) if times_ns is None else times_ns
-        if (times_ns is not None) and n and int(times.min()) < 1:
-            raise InputError(f"times_ns has {int(times.min())}; expected nanoseconds above 0")
+            raise InputError(f"es is {r[i]} at {i}, below its var {z[i]}; give both as positive losses")
+        times = self.n + np.cumsum(_tested(x, z, r)) if times_ns is None else _times(times_ns, n)
         e, bets, log_e = np.empty((n, 2)), np.empty((n, 2, 3)), np.empty((n, 2, 4))
-        x, z, r = (np.ascontiguousarray(a, np.float64) for a in (pnl, var, es))
         e_roll(self._state, x, z, r, times, e, bets, log_e)
         return e, bets, log_e
 
@@ -164,9 +164,10 @@ class EBacktest:
         StateError
             If it is of another window, level, bet or bound.
         """
-        if not same_test(state, self._state):
-            raise StateError(f"the state of shape {state.shape} is not of this test; take that of the same settings")
-        self._state = np.array(state, np.float64)
+        given = np.asarray(state)
+        if given.dtype != np.float64 or not same_test(given, self._state):
+            raise StateError(f"the state of shape {given.shape} is not of this test; take that of the same settings")
+        self._state = given.copy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +252,7 @@ def e_process(
     Raises
     ------
     InputError
-        As `EBacktest`, or if an outcome is NaN.
+        As `EBacktest.roll`, or if an outcome is NaN.
 
     Notes
     -----
@@ -266,21 +267,22 @@ def e_process(
     >>> right.table["alarm"].max(), small.table["alarm"].min()
     (np.int64(0), np.int64(10))
     """
-    pnl = pnl_of(x, kind)
-    z, r = np.asarray(var, np.float64), np.asarray(es, np.float64)
+    pnl, z, r = pnl_of(x, kind), _floats(var, "var"), _floats(es, "es")
     test = EBacktest(level, bet=bet, cap=cap, window=window)
     index: pd.Index[Any] = x.index if isinstance(x, pd.Series) else pd.RangeIndex(1, len(pnl) + 1)
-    times = None
-    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
-        times = np.asarray(index.as_unit("ns").asi8, np.int64)
-    e, _, log_e = test.roll(pnl, z, r, times)
+    timed = isinstance(index, pd.DatetimeIndex) and index.tz is not None
+    e, _, log_e = test.roll(pnl, z, r, np.arange(1, len(pnl) + 1) if timed else None)
+    table = test.evidence()
+    if isinstance(index, pd.DatetimeIndex) and timed:  # by place: a state has no times before 1970
+        first, passed = table["alarm_ns"].to_numpy(), table["alarm"].to_numpy() > 0
+        table["alarm_ns"] = np.where(passed, index.as_unit("ns").asi8[np.maximum(first, 1) - 1], 0)
     path = pd.DataFrame({"pnl": pnl, "var": z, "es": r}, index=index)
     for m, measure in enumerate(MEASURES):
         path[f"e_{measure}"] = e[:, m]
     for m, measure in enumerate(MEASURES):
         for k, betting in enumerate(BETTINGS):
             path[f"log_{measure}_{betting}"] = log_e[:, m, k]
-    return EBacktestResult(test.evidence(), path, test.level)
+    return EBacktestResult(table, path, test.level)
 
 
 def evidence_of(state: F8) -> pd.DataFrame:
@@ -300,6 +302,22 @@ def evidence_of(state: F8) -> pd.DataFrame:
         },
         index=index,
     )
+
+
+def _floats(values: ArrayLike, name: str) -> F8:
+    try:
+        return np.asarray(values, np.float64, order="C")
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {str(values)[:60]}; expected numbers") from None
+
+
+def _times(times_ns: ArrayLike, n: int) -> I8:
+    times = np.asarray(times_ns)
+    if times.shape != (n,) or (n and times.dtype.kind not in "iu"):
+        raise InputError(f"times_ns has shape {times.shape} and dtype {times.dtype}; expected {n} whole nanoseconds")
+    if n and int(times.min()) < 1:
+        raise InputError(f"times_ns has {int(times.min())}; expected nanoseconds above 0")
+    return np.ascontiguousarray(times, np.int64)
 
 
 def _tested(pnl: F8, var: F8, es: F8) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from qflib.shortfall.scores import fz0, laplace, tick
 F8 = NDArray[np.float64]
 
 _LAW = "critical values depend on the law of outcomes"
+# a ratio to an es below 0 tells the contrary of what it should
 _NO_SCORE = Outcome(math.nan, math.nan, "needs es above 0 throughout")
 
 
@@ -29,6 +30,8 @@ def acerbi_szekely_z1(x: F8, var: F8, es: F8) -> Outcome:
     hits = x < -var
     if not hits.any():
         return Outcome(math.nan, math.nan, "no exceedance")
+    if not (es > 0).all():
+        return _NO_SCORE
     return Outcome(float(np.mean(x[hits] / es[hits])) + 1.0, math.nan, _LAW)
 
 
@@ -38,6 +41,8 @@ def acerbi_szekely_z2(x: F8, var: F8, es: F8, alpha: float) -> Outcome:
     Acerbi and Szekely (2014), equation 6. 0 expected; at α = 0.025 and n = 250 values below −0.70 reject at 5 % for
     normal to −0.82 for t(3) tails. 1 where there is no exceedance.
     """
+    if not (es > 0).all():
+        return _NO_SCORE
     hits = x < -var
     z = float(np.sum(x[hits] / es[hits])) / (len(x) * alpha) + 1.0
     return Outcome(z, math.nan, _LAW)
@@ -49,6 +54,8 @@ def minimally_biased(x: F8, var: F8, es: F8, alpha: float, *, relative: bool) ->
     Acerbi and Szekely (2019), The minimally biased backtest for ES, equation 2; biased by the VaR's error to second
     order only.
     """
+    if relative and not (es > 0).all():
+        return _NO_SCORE
     gap = es - var - np.maximum(-var - x, 0.0) / alpha
     return Outcome(float(np.mean(gap / es if relative else gap)), math.nan, "0 expected; " + _LAW)
 

@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from qflib.errors import InputError
 from qflib.shortfall.coverage import traffic_light
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of, whole
+from qflib.shortfall.inputs import Kind, level_of, pnl_of, whole
 
 F8 = NDArray[np.float64]
 
@@ -199,7 +199,7 @@ def exceptions(
             f"actual has shape {a.shape}, hypothetical {h.shape}, var {v.shape}; give the same days of all, 1 or more"
         )
     counts = [int(np.count_nonzero(~(p[-DAYS:] >= -v[-DAYS:]) & ~gone[-DAYS:])) for p in (a, h)]
-    return Exceptions(float(levels_of(level)[0]), counts[0], counts[1], min(len(a), DAYS))
+    return Exceptions(level_of(level), counts[0], counts[1], min(len(a), DAYS))
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from qflib.errors import InputError
 from qflib.shortfall.estimate import expected_shortfall
 from qflib.shortfall.frtb import HORIZONS, LEVEL, RHO, imcc, liquidity_horizon_es
-from qflib.shortfall.inputs import Kind, levels_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, pnl_of
 
 F8 = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def scenario_horizon_es(
         raise InputError(f"pnl has {parts.shape[1]} columns for horizons {list(horizons)}; give one each")
     if not nested:
         parts = np.cumsum(parts[:, ::-1], axis=1)[:, ::-1]
-    c = float(levels_of(level)[0])
+    c = level_of(level)
     each = np.array([float(expected_shortfall(column, c, kind="pnl").es) for column in parts.T])
     return liquidity_horizon_es(each.tolist(), horizons, base=horizons[0]), each
 

@@ -109,6 +109,20 @@ def share_of(x: Any, what: str, such_as: float) -> float:
     return float(x)
 
 
+def level_of(level: float) -> float:
+    """One level, as `levels_of` takes several.
+
+    Raises
+    ------
+    InputError
+        As `levels_of`, or if there is another number of them than one.
+    """
+    levels = levels_of(level)
+    if len(levels) != 1:
+        raise InputError(f"level is {level!r}; expected one confidence, such as 0.975: ask for each by itself")
+    return float(levels[0])
+
+
 def names_of(x: Any, m: int, names: Sequence[str] | None) -> tuple[str, ...]:
     """Names of m columns: given, a DataFrame's, or their numbers.
 

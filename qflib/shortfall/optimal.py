@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 from qflib.errors import InputError
-from qflib.shortfall.inputs import Kind, levels_of, names_of, pnl_of
+from qflib.shortfall.inputs import Kind, level_of, levels_of, names_of, pnl_of
 
 F8 = NDArray[np.float64]
 
@@ -89,7 +89,7 @@ def min_cvar(
     >>> min_cvar([[-2.0, 0.0], [0.0, -1.0], [1.0, 1.0]], level=0.5, kind="pnl").es.__round__(6)
     0.666667
     """
-    pnl, c = pnl_of(x, kind, ndim=2), float(levels_of(level)[0])
+    pnl, c = pnl_of(x, kind, ndim=2), level_of(level)
     m = pnl.shape[1]
     labels = names_of(x, m, names)
     low, high = (_bound(b, m, fallback) for b, fallback in zip(bounds, (-np.inf, np.inf), strict=True))

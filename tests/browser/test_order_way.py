@@ -207,6 +207,7 @@ def test_an_audit_beside_the_running_desk(up: Up, client: httpx.Client) -> None:
 
 def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Client) -> None:
     """Behind the views lies the history: it has what it stored some seconds ago."""
+    answered(client, "/v1/portfolios/DESK1/risk", lambda r: r["time_ns"], 120)  # what is recent is before a report
     with qf.connect(up.api, key=up.key) as live:
         reports = _filled(lambda: live.risk("DESK1", last="10min"))
         assert reports["es_current"].notna().all()
@@ -234,8 +235,8 @@ EVIDENCE_COLUMNS = [c.name for c in EVIDENCE.columns if c.name != "time_ns"]
 
 
 def _filled(ask: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """Ask until there are rows: the first outcome is told after two minutes."""
-    return wait(lambda: [made] if len(made := ask()) else None, 180)[0]
+    """Ask until there are rows: the first outcome is told after two minutes of market time."""
+    return wait(lambda: [made] if len(made := ask()) else None, 240)[0]
 
 
 def test_the_brokers_death_shows_and_heals(

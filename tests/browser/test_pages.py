@@ -57,6 +57,7 @@ SHOWN = {  # what a page has to say
         "vol \\ spot",
         "higher order",
         "alarms",
+        "1 bet against",
         "VaR 99 %",
         "scenarios'",
     ),
@@ -240,7 +241,9 @@ def test_evidence_is_told_as_the_views_have_it(visit: Visit, running: Running) -
     newest = shortfall.evidence("DESK1", periods=1)
     assert len(newest) == 16
     expect(visit.tile("proof").locator(".note")).to_have_text(alarms_of(newest))
-    expect(visit.tile("evidence").locator(".note")).to_have_text(re.compile(r"^(no alarm|alarm (2|5|10))$"))
+    expect(visit.tile("evidence").locator(".note")).to_have_text(
+        re.compile(r"^(no alarm|alarm (2|5|10)); log of 1 bet$")
+    )
     rows = visit.tile("proof").locator("tbody tr")
     expect(rows).to_have_count(4)
     one = newest[(newest["level"] == 0.975) & (newest["measure"] == "es")].set_index("betting")

@@ -125,6 +125,8 @@ def test_the_shortfall_page_runs() -> None:
     assert scope["drawn"].low < scope["es"].es[0] < scope["drawn"].high
     assert scope["step"].risk == pytest.approx(scope["es"].es[0], rel=1e-9)
     assert scope["fhs"].es < scope["ten_days"].es
+    assert (scope["told"].table.loc[["kupiec", "acerbi_szekely_z2", "esr_intercept"], "p_value"] < 0.01).all()
+    assert set(scope["test"].evidence()["alarm"]) == {10}
 
 
 def test_the_promotion_page_runs() -> None:

@@ -111,8 +111,11 @@ def evidence(last: str) -> Asking[pd.DataFrame]:
     """The e-backtest of the last while, with the columns of `Run.evidence`."""
     import pandas as pd
 
+    from qflib.records import EVIDENCE
+
     rows = yield from recent("analytics.results", "evidence", last, raw=True)
-    return rows.set_index(pd.DatetimeIndex(rows.index, tz="UTC", name="time"))
+    told = [c.name for c in EVIDENCE.columns if c.name != "time_ns"]
+    return rows.set_index(pd.DatetimeIndex(rows.index, tz="UTC", name="time"))[told]
 
 
 def figures(step: str | None, last: str) -> Asking[pd.DataFrame]:

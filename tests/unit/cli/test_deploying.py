@@ -35,7 +35,7 @@ def test_the_simulated_desk_measures_and_hedges():
     chosen, wanted = settings.load(desk={"rate": 100_000.0}), Wanted("sim")
     told = deploying.market(wanted, chosen)
     desk = deploying.deployment(wanted, chosen, told, 3)
-    assert desk.stages == ("normalize", "exchange", "exposures", "portfolio")
+    assert desk.stages == ("normalize", "exchange", "promoted", "exposures", "portfolio")
     assert desk.hedger is not None
     assert desk.feed["speed"] == 1.0
     assert desk.feed["rate"] == 100_000.0
@@ -78,7 +78,7 @@ def test_a_recording_runs_flat_out_without_risk(test_data):
     file = test_data / "crypto/cryptofeed_KRAKEN.ws.50.0.gz"
     wanted = Wanted("replay", file=file, venue="kraken")
     desk = deploying.deployment(wanted, settings.load(), deploying.market(wanted, settings.load()), 1)
-    assert desk.stages == ("normalize", "exchange")
+    assert desk.stages == ("normalize", "exchange", "promoted")
     assert desk.feed["speed"] == "max"
     assert desk.feed["file"] == str(file.resolve())
 

@@ -83,7 +83,8 @@ def test_levels_sigma_and_rows_left_out() -> None:
         (lambda f: f.assign(outcome=np.nan), "outcome yet"),
         (lambda f: f.assign(var=np.inf), "'var' holds"),
         (lambda f: f.assign(es=0.5), "es below var"),
-        (lambda f: f.assign(es=0.0, var=-1.0), "es 0"),
+        (lambda f: f.assign(var="much"), "'var' holds 'much'"),
+        (lambda f: None, "no column 'time'"),
         (lambda f: f.assign(sigma=-1.0), "'sigma' holds"),
         (lambda f: f.assign(time=f["time"].dt.tz_localize(None)), "tz-aware"),
         (lambda f: f.iloc[::-1], "rising times"),
@@ -102,8 +103,29 @@ def test_overlapping_forecasts_are_refused() -> None:
         backtest(forecasts(np.ones(20)), betting=1.0)
     with pytest.raises(InputError, match="betting is 'kelly'"):
         backtest(forecasts(np.ones(20)), betting="kelly")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="betting is None"):
+        backtest(forecasts(np.ones(20)), betting=None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"dq_lags is 1\.5"):
+        backtest(forecasts(np.ones(20)), dq_lags=1.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected one confidence"):
+        backtest(forecasts(np.ones(20)), level=[0.975, 0.99])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="df is 5"):
+        backtest(forecasts(np.ones(20)), df=5)
     with pytest.raises(InputError, match="dist is 'cauchy'"):
         backtest(forecasts(np.ones(20)), null="cauchy")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("es", [0.0, -1.0])
+def test_ratios_to_an_es_that_is_no_loss_are_not_told(es: float) -> None:
+    """By a gain a ratio turns round: a tail worse than the forecast had a Z above 0."""
+    rng = np.random.default_rng(6)
+    f = forecasts(rng.normal(size=200)).assign(var=es - 0.5, es=es)
+    table = backtest(f, regressions=False).table
+    for name in ("acerbi_szekely_z1", "acerbi_szekely_z2", "minimally_biased_rel", "fz0", "asymmetric_laplace"):
+        assert table.loc[name, ["statistic", "p_value"]].isna().all()
+        assert table.loc[name, "note"] == "needs es above 0 throughout"
+    rest = ("kupiec", "minimally_biased_abs", "mcneil_frey", "nolde_ziegel", "e_backtest_es_grem", "tick_loss")
+    assert table.loc[list(rest), "statistic"].notna().all()
 
 
 def test_basel_zones() -> None:

@@ -115,3 +115,14 @@ def test_sums_are_lines_between_the_grid() -> None:
 def test_an_unknown_law_gets_a_sentence() -> None:
     with pytest.raises(InputError, match="dist is 'cauchy'"):
         z_critical(dist="cauchy")
+
+
+def test_df_of_a_law_without_them_and_counts_that_are_none_get_a_sentence() -> None:
+    """A normal law took the quantiles of t(5) with its own ES: -1.61 for -0.70."""
+    with pytest.raises(InputError, match=r"df is 5\.0"):
+        z_critical(df=5.0)
+    with pytest.raises(InputError, match="n is 250"):
+        z_critical(250.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sims is 1000"):
+        z_critical(sims=1e3)  # type: ignore[arg-type]
+    assert math.isnan(z_critical(sims=1_000, z2=math.nan).z2_p)

@@ -212,9 +212,26 @@ def test_a_series_by_time() -> None:
     assert numbered.table.loc[("es", "gree"), "alarm_ns"] == r.path.index.get_loc(first) + 1
 
 
+def test_alarms_of_a_series_from_before_1970_have_their_times() -> None:
+    at = pd.date_range("1960-01-01", periods=300, freq="D", tz="UTC")
+    pnl = 2.0 * np.random.default_rng(3).normal(size=300)
+    r = e_process(pd.Series(pnl, at), np.full(300, VAR), np.full(300, ES), kind="pnl")
+    first = r.path.index[r.path["log_es_gree"] >= math.log(10.0)][0]
+    assert r.table.loc[("es", "gree"), "alarm_ns"] == first.value < 0
+
+
 @pytest.mark.parametrize(
     ("settings_", "words"),
-    [({"bet": 1.0}, "bet is 1"), ({"cap": 1.0}, "cap 1"), ({"window": 0}, "window is 0"), ({"level": 0.025}, "level")],
+    [
+        ({"bet": 1.0}, "bet is 1"),
+        ({"bet": "a"}, "bet is a; expected numbers"),
+        ({"cap": 1.0}, "cap 1"),
+        ({"window": 0}, "window is 0"),
+        ({"window": math.nan}, "window is nan"),
+        ({"window": math.inf}, "window is inf"),
+        ({"level": 0.025}, "level"),
+        ({"level": [0.9, 0.95]}, "expected one confidence"),
+    ],
 )
 def test_bad_settings_get_a_sentence(settings_: dict[str, float], words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -230,10 +247,16 @@ def test_bad_forecasts_get_a_sentence_and_nothing_is_taken() -> None:
         test.update(math.inf, 2.0, 2.1)
     with pytest.raises(InputError, match="times_ns has 0"):
         test.update(1.0, 2.0, 2.1, 0)
+    with pytest.raises(InputError, match=r"pnl is \['a'\]; expected numbers"):
+        test.update("a", 2.0, 2.1)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="dtype float64; expected 1 whole"):
+        test.roll([1.0], [2.0], [2.1], [1.5])
     with pytest.raises(InputError, match="one length"):
         test.roll(np.zeros(2), np.zeros(3), np.zeros(2))
     assert test.state().tobytes() == before.tobytes()
     assert test.update(1.0, 2.0, np.nextafter(2.0, 0.0))[0, 0] < 0.0  # what rounding does to an ES is no fault
+    with pytest.raises(StateError, match="not of this test"):
+        test.load([1.0, 2.0])  # type: ignore[arg-type]
     for other in (EBacktest(window=9), EBacktest(cap=0.4), EBacktest(0.99), EBacktest(bet=0.1)):
         with pytest.raises(StateError, match="not of this test"):
             test.load(other.state())

@@ -37,7 +37,9 @@ def test_the_cascade_by_hand() -> None:
 
 @given(st.lists(figures, min_size=5, max_size=5), st.integers(0, 4), st.floats(0, 1e3))
 def test_the_cascade_rises_with_every_step(es: list[float], j: int, more: float) -> None:
-    assert liquidity_horizon_es([*es[:j], es[j] + more, *es[j + 1 :]]) >= liquidity_horizon_es(es) * (1 - 1e-12) - 1e-150
+    assert (
+        liquidity_horizon_es([*es[:j], es[j] + more, *es[j + 1 :]]) >= liquidity_horizon_es(es) * (1 - 1e-12) - 1e-150
+    )
     assert liquidity_horizon_es(es) >= es[0] * (1 - 1e-12) - 1e-150  # squares of less are nothing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,19 @@ def test_state_goes_on_through_bytes_and_is_never_reset() -> None:
         assert (a.alarm >= highest).all()
         highest = a.alarm
     assert digest(whole.state()) == digest(cut.state())
+
+
+@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
+def test_figures_that_are_no_numbers_are_no_test(bad: float) -> None:
+    """An infinite loss beside an infinite ES made evidence NaN for ever."""
+    step = Evidence(LEVELS)
+    for k, (pnl, forecasts) in enumerate(minutes(20, 4), 1):
+        step.update(rolling(k, pnl, forecasts))
+    before = digest(step.state())
+    for pnl, var, es in ((bad, 1.0, bad), (bad, 1.0, 2.0), (-3.0, 1.0, bad), (-3.0, bad, bad)):
+        rows = step.update(rolling(21, pnl, [(var, es)] * 2))
+        assert digest(step.state()) == before
+        assert set(rows.pnl.tolist()) == {pnl} or math.isnan(pnl)
 
 
 def test_a_state_without_evidence_begins_and_levels_keep_their_own() -> None:
