@@ -176,7 +176,7 @@ def backtest(
     np.True_
     """
     known, dropped = _checked(forecasts, horizon)
-    whole(dq_lags, "dq_lags")
+    dq_lags = whole(dq_lags, "dq_lags")
     groups: list[tuple[Any, pd.DataFrame]] = [(level, known)]
     if "level" in known:
         groups = list(known.groupby("level", sort=True))

@@ -97,6 +97,7 @@ def z_critical(
     True
     """
     _checked(n, level, dist, df, sims)
+    n, sims = int(n), int(sims)
     sample = _simulated if sims > _AT_ONCE else _kept
     z_1, z_2, gap = sample(n, float(level), dist, df, sims, seed)
     five, one = np.quantile(z_2, [0.05, 0.01])
@@ -120,6 +121,7 @@ def null_values(
     """
     sims = _sims(n, level)
     _checked(n, level, dist, df, sims)
+    n, sims = int(n), int(sims)
     samples = _kept(n, float(level), dist, df, sims, 7)
     one, two, gap = (_null(v, s) for v, s in zip(statistics, samples, strict=True))
     return one, two, gap

@@ -123,6 +123,7 @@ def test_df_of_a_law_without_them_and_counts_that_are_none_get_a_sentence() -> N
         z_critical(df=5.0)
     with pytest.raises(InputError, match="n is 250"):
         z_critical(250.5)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="sims is 1000"):
-        z_critical(sims=1e3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sims is 0"):
+        z_critical(sims=0)
+    assert z_critical(sims=1e3) == z_critical(sims=1_000)  # type: ignore[arg-type]
     assert math.isnan(z_critical(sims=1_000, z2=math.nan).z2_p)
