@@ -16,6 +16,7 @@ from qflib import logs
 from qflib.desk.config import DeskConfig
 from qflib.desk.deployment import Deployment
 from qflib.desk.feed import Feed
+from qflib.desk.flow import MOST_ANSWERS, READERS, without_end
 from qflib.desk.frame_feed import as_feed
 from qflib.desk.latency import OrderLatency
 from qflib.desk.opening import bookings, hedging_control, limits_control, scenario_controls
@@ -28,12 +29,8 @@ from qflib.hedging.hedgers import Band
 from qflib.records import BY_KIND, Batch, DeadReason, ExecType
 from qflib.records.instruments import Instruments
 from qflib.records.topics import (
-    EXCHANGE_MARKS,
-    MARKET_NORMALIZED,
-    MARKET_RAW,
     ORDERS_EXECUTED,
     ORDERS_INCOMING,
-    RISK_EXPOSURES,
 )
 from qflib.shortfall import ScenarioSet
 from qflib.shortfall import scenarios as make_scenarios
@@ -310,27 +307,6 @@ class Desk:
         for timed in self._chain.values():
             self._sha.update(digest(timed.step.state()).encode())
         return self._sha.hexdigest()
-
-
-#: Batches that one slice of the market may cause in one process.
-MOST_ANSWERS = 200_000
-#: Which steps read a topic, in the order of the flow.
-READERS: dict[str, tuple[str, ...]] = {
-    MARKET_RAW: ("normalize",),
-    MARKET_NORMALIZED: ("exchange", "strategy", "promoted"),
-    ORDERS_INCOMING: ("exchange",),
-    ORDERS_EXECUTED: ("strategy", "promoted", "exposures"),
-    EXCHANGE_MARKS: ("strategy", "promoted", "exposures"),
-    RISK_EXPOSURES: ("portfolio",),
-}
-
-
-def without_end(who: str) -> str:
-    """What is said of a desk that never comes to the end of a moment."""
-    return (
-        f"{who} answers what its own orders cause without end, within one moment of the market; let it wait for its "
-        "executions (one order alive an instrument), or for later market time"
-    )
 
 
 def _of_orders(executed: Batch) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from qflib.desk.deployment import Deployment
-from qflib.desk.desk import MOST_ANSWERS, READERS, without_end
 from qflib.desk.feed import Feed
+from qflib.desk.flow import MOST_ANSWERS, READERS, without_end
 from qflib.errors import InputError
 from qflib.promote.fixture import Fixture
 from qflib.steps.promoted.definition import TABLES
