@@ -13,7 +13,7 @@ from scipy import special
 from qflib.errors import InputError
 from qflib.shortfall.bootstrap import block_bootstrap
 from qflib.shortfall.conventions import DEFAULT
-from qflib.shortfall.figures import Figures, Settings
+from qflib.shortfall.estimated import Estimated, Settings
 from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole
 from qflib.shortfall.methods import method_of, redraws
 from qflib.shortfall.result import ESResult
@@ -180,7 +180,7 @@ def expected_shortfall(
     )
 
 
-def _intervals(made: Figures, s: Settings) -> dict[str, Any]:
+def _intervals(made: Estimated, s: Settings) -> dict[str, Any]:
     """Normal intervals, but for figures that have their own."""
     z = float(special.ndtri(0.5 + 0.5 * s.confidence))
     var_low = made.var - z * made.var_se if made.var_low is None else made.var_low

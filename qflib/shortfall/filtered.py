@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from qflib.errors import InputError
-from qflib.shortfall.figures import Figures, Law, Settings
+from qflib.shortfall.estimated import Estimated, Law, Settings
 from qflib.shortfall.historical import historical
 from qflib.shortfall.inputs import Kind, levels_of, pnl_of, share_of, whole
 from qflib.shortfall.laws import NormalLaw, SkewedTLaw
@@ -135,13 +135,13 @@ def fhs_es(
     return _filtered(pnl, levels, settings)
 
 
-def filtered(pnl: F8, levels: F8, s: Settings) -> Figures:
+def filtered(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """Filtered historical simulation, as an estimator of `expected_shortfall`."""
     made = _filtered(pnl, levels, s)
     beyond = np.array([np.count_nonzero(-made.residuals >= v) for v in _tail(made.residuals, levels, s).var], np.int64)
     unknown = np.full(len(levels), np.nan)
     parameters = made.params | {"sigma_next": made.sigma_next}
-    return Figures(made.es_fhs, made.var_fhs, beyond, made.se, unknown, parameters=parameters)
+    return Estimated(made.es_fhs, made.var_fhs, beyond, made.se, unknown, parameters=parameters)
 
 
 def _filtered(pnl: F8, levels: F8, s: Settings) -> FilteredES:
@@ -222,7 +222,7 @@ def _next(fit: ARCHModelFixedResult) -> tuple[float, float]:
     return float(np.asarray(ahead.mean)[-1, 0]), math.sqrt(float(np.asarray(ahead.variance)[-1, 0]))
 
 
-def _tail(z: F8, levels: F8, s: Settings) -> Figures:
+def _tail(z: F8, levels: F8, s: Settings) -> Estimated:
     return historical(z, levels, Settings(s.convention, s.confidence))
 
 

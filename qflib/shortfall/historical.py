@@ -12,11 +12,11 @@ from scipy import special
 from qflib.errors import InputError
 from qflib.kernels.expected_shortfall import es_of_worst, tail_mass, worst
 from qflib.shortfall.conventions import DECAYING, DEFAULT, OF_WORST, RULES, Sample, age_weights, rule_of
-from qflib.shortfall.figures import F8, Figures, Settings
+from qflib.shortfall.estimated import F8, Estimated, Settings
 from qflib.shortfall.inputs import share_of
 
 
-def historical(pnl: F8, levels: F8, s: Settings) -> Figures:
+def historical(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """By the convention; the default exact (Rockafellar and Uryasev 2002, Proposition 8)."""
     rule = rule_of(s.convention)
     if rule != DEFAULT:
@@ -32,14 +32,14 @@ def historical(pnl: F8, levels: F8, s: Settings) -> Figures:
     return _plain(pnl, levels, s.confidence) if s.n is None else _of_worst(pnl, levels, s.n)
 
 
-def age_weighted(pnl: F8, levels: F8, s: Settings) -> Figures:
+def age_weighted(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """Boudoukh, Richardson and Whitelaw (1998), by the exact ES of the weighted sample."""
     decay = 0.98 if s.decay is None else s.decay
     made = _weighted(pnl, levels, age_weights(len(pnl), decay), sampled=True)
-    return Figures(made.es, made.var, made.n_tail, made.se, made.var_se, parameters={"decay": decay})
+    return Estimated(made.es, made.var, made.n_tail, made.se, made.var_se, parameters={"decay": decay})
 
 
-def _plain(pnl: F8, levels: F8, confidence: float) -> Figures:
+def _plain(pnl: F8, levels: F8, confidence: float) -> Estimated:
     n = len(pnl)
     masses = [tail_mass(n, c) for c in levels.tolist()]
     tails = [math.ceil(m) for m in masses]
@@ -59,7 +59,7 @@ def _plain(pnl: F8, levels: F8, confidence: float) -> Figures:
         if first >= 1:
             out[4, i] = 0.0 - work[first - 1]
     es, var, se, var_low, var_high = out
-    return Figures(es, var, np.array(tails, np.int64), se, np.full(len(levels), np.nan), var_low, var_high)
+    return Estimated(es, var, np.array(tails, np.int64), se, np.full(len(levels), np.nan), var_low, var_high)
 
 
 @lru_cache(1024)
@@ -71,7 +71,7 @@ def _ranks(n: int, level: float, confidence: float) -> tuple[int, int]:
     return int(counts[0]) + 1, int(counts[1])
 
 
-def _of_worst(pnl: F8, levels: F8, n: int) -> Figures:
+def _of_worst(pnl: F8, levels: F8, n: int) -> Estimated:
     tail = np.sort(pnl)
     masses = [tail_mass(n, c) for c in levels]
     counts = np.array([math.ceil(m) for m in masses], np.int64)
@@ -81,7 +81,7 @@ def _of_worst(pnl: F8, levels: F8, n: int) -> Figures:
     return _without_errors(es, 0.0 - tail[counts - 1], counts)
 
 
-def _weighted(pnl: F8, levels: F8, weights: F8, sampled: bool) -> Figures:
+def _weighted(pnl: F8, levels: F8, weights: F8, sampled: bool) -> Estimated:
     """Rockafellar and Uryasev (2002), Proposition 8, with unequal probabilities."""
     order = np.argsort(pnl, kind="stable")
     ordered, held = pnl[order], weights[order]
@@ -98,7 +98,7 @@ def _weighted(pnl: F8, levels: F8, weights: F8, sampled: bool) -> Figures:
         if sampled and counts[i] >= 2:
             excess = np.maximum(-ordered - var[i], 0.0) / mass
             se[i] = math.sqrt(float(np.sum((held * (excess - float(held @ excess))) ** 2)))
-    return Figures(es, var, counts, se, np.full(len(levels), np.nan))
+    return Estimated(es, var, counts, se, np.full(len(levels), np.nan))
 
 
 def _checked(weights: ArrayLike | None, n: int) -> F8:
@@ -112,7 +112,7 @@ def _checked(weights: ArrayLike | None, n: int) -> F8:
     return w / float(np.sum(w))
 
 
-def _by_rule(pnl: F8, levels: F8, rule: str, s: Settings) -> Figures:
+def _by_rule(pnl: F8, levels: F8, rule: str, s: Settings) -> Estimated:
     if (s.decay is None) == (rule in DECAYING):
         raise InputError(f"convention {s.convention!r} {'needs' if s.decay is None else 'takes no'} decay")
     if s.decay is not None:
@@ -127,5 +127,5 @@ def _by_rule(pnl: F8, levels: F8, rule: str, s: Settings) -> Figures:
     return _without_errors(es, var, np.array([m[2] for m in made], np.int64))
 
 
-def _without_errors(es: F8, var: F8, n_tail: NDArray[np.int64]) -> Figures:
-    return Figures(es, var, n_tail, np.full(len(es), np.nan), np.full(len(es), np.nan))
+def _without_errors(es: F8, var: F8, n_tail: NDArray[np.int64]) -> Estimated:
+    return Estimated(es, var, n_tail, np.full(len(es), np.nan), np.full(len(es), np.nan))

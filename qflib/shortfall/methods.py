@@ -11,7 +11,7 @@ import numpy as np
 from qflib.errors import InputError
 from qflib.shortfall.bootstrap import Estimate, exact
 from qflib.shortfall.conventions import DECAYING, DEFAULT, rule_of
-from qflib.shortfall.figures import F8, Figures, Settings
+from qflib.shortfall.estimated import F8, Estimated, Settings
 from qflib.shortfall.filtered import filtered
 from qflib.shortfall.historical import age_weighted, historical
 from qflib.shortfall.parametric import by_moments, cornish_fisher, gaussian
@@ -19,7 +19,7 @@ from qflib.shortfall.peaks import evt
 from qflib.shortfall.student import skewed_t, student_t
 from qflib.shortfall.volatility import rescaled, volatility_weighted
 
-Estimator = Callable[[F8, F8, Settings], Figures]
+Estimator = Callable[[F8, F8, Settings], Estimated]
 
 
 @dataclass(frozen=True, slots=True)

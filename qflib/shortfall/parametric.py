@@ -8,11 +8,11 @@ import numpy as np
 
 from qflib.errors import InputError
 from qflib.shortfall.cornish_fisher import cornish_fisher_figures, cornish_fisher_rises
-from qflib.shortfall.figures import F8, Figures, Settings, beyond
+from qflib.shortfall.estimated import F8, Estimated, Settings, beyond
 from qflib.shortfall.laws import NormalLaw
 
 
-def gaussian(pnl: F8, levels: F8, s: Settings) -> Figures:
+def gaussian(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """The normal law of the mean and the standard deviation (n − 1): se² = σ² (1/n + k²/2n) of mean + k σ."""
     n = len(pnl)
     if n < 2:
@@ -22,10 +22,10 @@ def gaussian(pnl: F8, levels: F8, s: Settings) -> Figures:
     k = NormalLaw(0.0, 1.0).figures(levels)
     se, var_se = (law.scale * np.sqrt((1.0 + 0.5 * f * f) / n) for f in k)
     parameters = {"mean": law.loc, "sd": law.scale}
-    return Figures(es, var, beyond(pnl, var), se, var_se, parameters=parameters, law=law if law.scale > 0 else None)
+    return Estimated(es, var, beyond(pnl, var), se, var_se, parameters=parameters, law=law if law.scale > 0 else None)
 
 
-def cornish_fisher(pnl: F8, levels: F8, s: Settings) -> Figures:
+def cornish_fisher(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """ES of the law with Cornish and Fisher's quantile, where that is a quantile; errors by the moments' own."""
     moments_of_a_law(pnl)
     return by_moments(pnl, levels, s)
@@ -43,7 +43,7 @@ def moments_of_a_law(pnl: F8) -> tuple[float, float, float, float]:
     return mean, sd, skew, excess
 
 
-def by_moments(pnl: F8, levels: F8, s: Settings) -> Figures:
+def by_moments(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """As `cornish_fisher`, unchecked: for series redrawn from one that has passed."""
     mean, sd, skew, excess = _moments(pnl)
     y = (pnl - mean) / sd
@@ -57,7 +57,7 @@ def by_moments(pnl: F8, levels: F8, s: Settings) -> Figures:
             out[row + 2, i] = sd * float(np.std(influence)) / math.sqrt(len(pnl))
     es, var, se, var_se = out
     parameters = {"mean": -mean, "sd": sd, "skewness": -skew, "excess_kurtosis": excess}
-    return Figures(es, var, beyond(pnl, var), se, var_se, parameters=parameters)
+    return Estimated(es, var, beyond(pnl, var), se, var_se, parameters=parameters)
 
 
 def _moments(pnl: F8) -> tuple[float, float, float, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qflib.shortfall.figures import Law
+from qflib.shortfall.estimated import Law
 
 _COLUMNS = ("es", "var", "n_tail", "se", "low", "high", "var_se", "var_low", "var_high")
 
@@ -19,7 +19,7 @@ _COLUMNS = ("es", "var", "n_tail", "se", "low", "high", "var_se", "var_low", "va
 class ESResult:
     """Expected shortfall and value at risk, with how sure they are.
 
-    Figures are floats where `level` was one number, arrays (n_levels,) where it was a sequence.
+    Estimated are floats where `level` was one number, arrays (n_levels,) where it was a sequence.
 
     Parameters
     ----------

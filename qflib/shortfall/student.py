@@ -11,7 +11,7 @@ from scipy import optimize, special
 
 from qflib.errors import InputError
 from qflib.kernels.student_likelihood import student_sums
-from qflib.shortfall.figures import Figures, Settings, beyond
+from qflib.shortfall.estimated import Estimated, Settings, beyond
 from qflib.shortfall.laws import SkewedTLaw
 
 F8 = NDArray[np.float64]
@@ -22,12 +22,12 @@ _SKEW = 0.95
 LEAST = 20
 
 
-def student_t(pnl: F8, levels: F8, s: Settings) -> Figures:
+def student_t(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """Location, scale and degrees of freedom by maximum likelihood; errors by the observed information."""
     return _fitted(pnl, levels, skewed=False)
 
 
-def skewed_t(pnl: F8, levels: F8, s: Settings) -> Figures:
+def skewed_t(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """As `student_t`, with the skewness of `SkewedTLaw`."""
     return _fitted(pnl, levels, skewed=True)
 
@@ -57,7 +57,7 @@ def fit_t(loss: F8, skewed: bool = False) -> SkewedTLaw:
     return _law(_fit(loss, skewed)[0])
 
 
-def _fitted(pnl: F8, levels: F8, skewed: bool) -> Figures:
+def _fitted(pnl: F8, levels: F8, skewed: bool) -> Estimated:
     loss = -pnl
     theta, information = _fit(loss, skewed)
     law = _law(theta)
@@ -68,7 +68,7 @@ def _fitted(pnl: F8, levels: F8, skewed: bool) -> Figures:
     slopes = [_slopes(theta, int(i), levels) for i in np.flatnonzero(free)]
     se, var_se = (np.sqrt(np.einsum("il,ij,jl->l", j, cov, j)) for j in map(np.array, zip(*slopes, strict=True)))
     parameters = {"loc": law.loc, "scale": law.scale, "df": law.df} | ({"skew": law.skew} if skewed else {})
-    return Figures(es, var, beyond(pnl, var), se, var_se, parameters=parameters, law=law)
+    return Estimated(es, var, beyond(pnl, var), se, var_se, parameters=parameters, law=law)
 
 
 def _law(theta: F8) -> SkewedTLaw:

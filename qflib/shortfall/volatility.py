@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 
 from qflib.shortfall.conventions import ewma_variance
-from qflib.shortfall.figures import F8, Figures, Settings
+from qflib.shortfall.estimated import F8, Estimated, Settings
 from qflib.shortfall.historical import historical
 from qflib.shortfall.inputs import share_of
 
 
-def volatility_weighted(pnl: F8, levels: F8, s: Settings) -> Figures:
+def volatility_weighted(pnl: F8, levels: F8, s: Settings) -> Estimated:
     """Each value times the next period's EWMA volatility over its own, then the convention; λ given, so no fit."""
     scaled, parameters = rescaled(pnl, s)
     made = historical(scaled, levels, dataclasses.replace(s, decay=None))

@@ -49,7 +49,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Figures:
+class Estimated:
     """ES and VaR (n_levels,) with their standard errors; NaN where none is known."""
 
     es: F8
