@@ -198,6 +198,18 @@ class Trial:
         d = self.definition
         return f"Step({d.name}: takes {', '.join(d.functions)}; gives {', '.join(d.figures)})"
 
+    def to_frame(self) -> pd.DataFrame:
+        """What it is: a row each for what it takes, keeps, gives and is given."""
+        d = self.definition
+        rows = {
+            "takes": ", ".join(d.functions), "keeps of an instrument": ", ".join(d.state.names or ()),
+            "gives": ", ".join(d.figures), "params": ", ".join(f"{k} = {v:g}" for k, v in d.params.items()),
+        }  # fmt: skip
+        return pd.DataFrame({d.name: rows})
+
+    def _repr_html_(self) -> str:
+        return str(self.to_frame().to_html())
+
 
 def step(function: Callable[..., Any], *more: Callable[..., Any], topic_in: str = MARKET_NORMALIZED) -> Trial:
     """A step of compiled functions of (table, state, out, params).

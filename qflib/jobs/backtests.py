@@ -111,7 +111,8 @@ class Backtests:
                 row |= {"light": str(table.loc["traffic_light", "note"]).partition(":")[0]}
                 for test in _CHIEF:
                     p = table.loc[test, "p_value"]
-                    row[test] = table.loc[test, "statistic"] if np.isnan(p) else p
+                    figure = np.isnan(p) or test.startswith("e_backtest")  # evidence, not a p-value asked once
+                    row[test] = table.loc[test, "statistic"] if figure else p
                 rows.append(row)
         return pd.DataFrame(rows).set_index(["P&L", "level"])
 

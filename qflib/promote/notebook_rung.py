@@ -26,7 +26,6 @@ def notebook_rung(cells: Cells, fixture: Fixture, reference: Computed, name: str
     try:
         import nbclient
         import nbformat
-        from jupyter_client.manager import AsyncKernelManager
         from traitlets.config import Config
     except ImportError:
         raise MissingPartError("a notebook's kernel needs nbclient; install it with `pip install nbclient`") from None
@@ -38,11 +37,10 @@ def notebook_rung(cells: Cells, fixture: Fixture, reference: Computed, name: str
             metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
         )
         try:
-            sealed = AsyncKernelManager(config=Config({"KernelManager": {"transport_encryption": "auto"}}))
-            client = nbclient.NotebookClient(
-                book, km=sealed, timeout=_TIMEOUT_S, resources={"metadata": {"path": folder}}
-            )
-            client.execute()
+            nbclient.NotebookClient(
+                book, kernel_name="python3", timeout=_TIMEOUT_S, resources={"metadata": {"path": folder}},
+                config=Config({"KernelManager": {"transport_encryption": "auto"}}),
+            ).execute()  # fmt: skip
         except nbclient.exceptions.CellExecutionError as e:
             return Rung(
                 "notebook", False, f"the cell fails in a kernel: {e.ename}: {e.evalue}", time.perf_counter() - begun

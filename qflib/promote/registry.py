@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -76,8 +77,6 @@ class Registered:
             raise DataError(
                 f"{self.path} lays its State or Out out otherwise than its lock; promote the notebook again"
             )
-        for f in made.functions.values():
-            f.enable_caching()  # type: ignore[attr-defined]
         return made
 
 
@@ -172,4 +171,8 @@ def _module(path: Path) -> ModuleType:
     except Exception as e:
         del sys.modules[name]
         raise DataError(f"{path} cannot be loaded ({type(e).__name__}: {e}); promote the notebook again") from e
+    for f in vars(made).values():
+        if hasattr(f, "enable_caching"):
+            with suppress(RuntimeError):  # a folder that nothing can be written beside: compiled at each start
+                f.enable_caching()
     return made

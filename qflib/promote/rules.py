@@ -48,7 +48,7 @@ def check(cells: Cells) -> list[Violation]:
     Examples
     --------
     >>> from qflib.promote.cells import Cells
-    >>> [v.rule for v in check(Cells("import time\\n", ((1, 1),)))]
+    >>> [v.rule for v in check(Cells("import time\n", ((1, 1),)))]
     ['import', 'missing', 'missing', 'missing']
     """
     try:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from qflib.figures import Figures
 from qflib.shortfall.quadratic_form import QuadraticForm
 
 F8 = NDArray[np.float64]
@@ -74,7 +75,7 @@ def negative_log_likelihood(shape: F8, scale: F8, y: F8) -> F8:
 
 
 @dataclass(frozen=True, slots=True)
-class GoodnessOfFit:
+class GoodnessOfFit(Figures):
     """Cramér–von Mises W² and Anderson–Darling A² of a fitted law, with asymptotic p-values."""
 
     cramer_von_mises: float

@@ -9,7 +9,7 @@ import structlog
 
 from qflib.broker.clients import Connection
 from qflib.broker.reading import last_data_offset
-from qflib.errors import QflibError
+from qflib.errors import BrokerError, QflibError
 from qflib.stream.monitor.offsets import Offsets
 
 APART_S = 0.2
@@ -71,7 +71,9 @@ class Drain:
             return None
 
     def _behind(self, place: Place, offset: int) -> int:
-        end = self._offsets.progress.ends[place]
+        end = self._offsets.progress.ends.get(place)
+        if end is None:
+            raise BrokerError(f"the end of {place[0]}[{place[1]}] was not told")
         if offset >= end:
             return 0
         if self._data.get(place, (-1, 0))[0] != end:  # looking back for it is the slow part

@@ -14,7 +14,7 @@ from qflib.records import topics as names
 
 def test_every_topic_is_in_the_table_once() -> None:
     listed = [spec.name for spec in topics.TOPIC_TABLE]
-    assert len(listed) == len(set(listed)) == 8 + 8 + 3 + 5
+    assert len(listed) == len(set(listed)) == 8 + 8 + 5 + 7
     assert {*names.TOPICS, *map(names.dead_letters, names.TOPICS)} < set(listed)
     assert {names.journal("exchange"), names.snapshots("portfolio")} < set(listed)
     assert all(spec.key and spec.doc for spec in topics.TOPIC_TABLE)

@@ -9,11 +9,11 @@ import pytest
 from tests.notebooks import every_result_shows_itself, executed_as, table
 
 
-@pytest.fixture(scope="module", params=["realised_vol", "flow_strategy"])
+@pytest.fixture(scope="module", params=["realised_vol.ipynb", "flow_strategy.ipynb"])
 def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     name = request.param
     request.param = "simulated"
-    book = executed_as(f"promotion/{name}.ipynb", request, tmp_path_factory)
+    book = executed_as(f"promotion/{name}", request, tmp_path_factory)
     book.step = name
     return book
 
@@ -29,5 +29,5 @@ def test_its_ladder_is_green(executed: Any) -> None:
 
 
 def test_a_strategy_trades_in_its_backtest(executed: Any) -> None:
-    if executed.step == "flow_strategy":
+    if executed.step == "flow_strategy.ipynb":
         assert len(table(executed, "fills = run.executions")) > 3

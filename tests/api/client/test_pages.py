@@ -16,7 +16,9 @@ from tests.api.stream.playing import Playing, playing
 
 ROOT = Path(__file__).parents[3]
 #: A desk that is played keeps no history: what asks for it is refused, and for nothing else.
-OF_HISTORY = ("live.history(", "live.hedges(", "live.outcomes(", "last=")
+OF_HISTORY = (
+    "live.history(", "live.hedges(", "live.outcomes(", "live.components(", "live.evidence(", "live.forecasts(", "last=",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -382,7 +382,7 @@ def test_frames_of_measures_are_shown_by_plot_book() -> None:
 def test_the_probability_of_a_move_up_is_shown_by_the_rates() -> None:
     made = ob.fit_queue_rates(QUOTES)
     _, picture = made.plot()
-    assert hv.render(picture, backend="bokeh").title.text == "The next move is up, by mean orders"
+    assert hv.render(picture, backend="bokeh").title.text == "Next move up, by mean orders"
     values = picture.dimension_values("probability", flat=False)
     assert made.up_probability(9.2, 0.8) == ob.up_probability(9, 1)
     assert picture[9, 1] == pytest.approx(ob.up_probability(9, 1), abs=1e-9)

@@ -221,7 +221,7 @@ def test_plot():
     figures = [hv.render(panel, backend="bokeh") for panel in panels]
     assert [f.title.text for f in figures] == [
         "ACME.F: best prices",
-        "Depth",
+        "Depth, log(1 + quantity)",
         "Order-flow imbalance",
         "Queue imbalance, -1 all ask to 1 all bid",
     ]
