@@ -171,5 +171,5 @@ class ShortfallBody(Body, frozen=True, kw_only=True):
     threshold: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None
     model: Literal["garch", "gjr_garch", "ewma"] | None = None
     dist: Literal["normal", "student_t", "skewed_t"] | None = None
-    horizon: Annotated[int, Meta(ge=1, le=60)] | None = None
+    horizon: Annotated[float, Meta(ge=1, le=60, multiple_of=1)] | None = None  # 35.0 is whole in JSON
     confidence: Annotated[float, Meta(gt=0.0, lt=1.0)] = 0.95

@@ -17,6 +17,7 @@ import qflib as qf
 PACKAGES = ("qflib", "qflib.orderbook", "qflib.pricing", "qflib.hedging", "qflib.shortfall", "qflib.desk")
 #: Connections, what goes on, errors, and what steps hand each other: used, not looked at.
 NO_RESULTS = {
+    "Trial",
     "Live",
     "AsyncLive",
     "Desk",

@@ -111,7 +111,8 @@ def _measured(b: ShortfallBody) -> ShortfallForm:
     with np.errstate(all="ignore"):
         es = expected_shortfall(
             b.values, levels, kind=b.kind, method=b.method, convention=b.convention, decay=b.decay,
-            threshold=b.threshold, model=b.model, dist=b.dist, horizon=b.horizon, confidence=b.confidence,
+            threshold=b.threshold, model=b.model, dist=b.dist,
+            horizon=None if b.horizon is None else int(b.horizon), confidence=b.confidence,
         )  # fmt: skip
     columns = (es.level, es.es, es.var, es.n_tail, es.se, es.low, es.high, es.var_se, es.var_low, es.var_high)
     rows = zip(*(np.atleast_1d(c).tolist() for c in columns), strict=True)
