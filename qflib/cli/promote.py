@@ -149,13 +149,14 @@ def _fixture(placed: Any, recording: tuple[Path | None, str | None, Path | None]
 
 def _kafka(tried: Registered, fixture: Fixture, reference: Computed) -> Rung:
     from qflib.desk.deployment import Deployment, TakenAlong
-    from qflib.stream.promotion import kafka_rung, refused
+    from qflib.promote.ladder import Rung
+    from qflib.stream.promotion import kafka_rung
 
     desk = Deployment(fixture.instruments, promoted=(TakenAlong.of(tried, live=tried.orders),))
     try:
         return kafka_rung(desk, fixture, reference)
     except QflibError as e:
-        return refused(e)
+        return Rung("kafka", False, str(e), 0.0)
 
 
 def _rows(inputs: list[tuple[str, Any]]) -> int:

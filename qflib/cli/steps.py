@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 import typer
 
 from qflib.cli.output import emit, table
 
+_TAKEN_S = 10.0
 EXAMPLE_RUN = "Example: qflib run realised_vol"
 EXAMPLE_LIST = "Example: qflib steps --json"
 
@@ -32,7 +34,16 @@ def run(
     if live:
         need_admin(chosen)
     found.definition()  # an error is told here, not in a log
-    DeskFolder(chosen.state / "up").ask(TakenAlong.of(found, live=live))
+    folder, step = DeskFolder(chosen.state / "up"), TakenAlong.of(found, live=live)
+    folder.ask(step)
+    end = time.monotonic() + _TAKEN_S
+    while step not in getattr(folder.kept(), "promoted", ()):
+        if time.monotonic() > end:
+            raise InputError(
+                f"the desk in {folder.path} has not taken {name} along within {_TAKEN_S:g} s: it runs no stage "
+                f"{step.stage!r}, or is busy; start it again with `qflib up`"
+            )
+        time.sleep(0.1)
     how = "" if not found.orders else ", its orders live" if live else ", in shadow"
     print(f"{name} version {found.version} is taken along{how}; its tile is on the dashboard's page Steps")
 

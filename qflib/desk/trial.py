@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from qflib.desk.feed import Feed
 from qflib.desk.frame_feed import as_feed
+from qflib.desk.step_feed import fixture_of
 from qflib.errors import InputError
 from qflib.promote.ladder import Rung, climb, compute, inputs_of, whole
 from qflib.records import Instruments
@@ -184,8 +185,6 @@ class Trial:
         return Parity(self.definition.name, tuple(rungs))
 
     def _inputs(self, source: Any, instruments: Instruments | None) -> tuple[Feed, list[Any]]:
-        from qflib.desk.step_feed import fixture_of
-
         feed = as_feed(source, instruments)
         inputs = whole(inputs_of(self.definition, fixture_of(feed, self.placed, "").batches))
         if not inputs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,7 @@ from qflib.errors import DataError, InputError, QflibError
 from qflib.hedging import HedgeEffectiveness, hedge_effectiveness
 from qflib.jobs.daily_risk import Unavailable
 from qflib.jobs.daily_risk_source import currency_of
-from qflib.jobs.provenance import FACTS
+from qflib.jobs.heading import Headed
 from qflib.jobs.simulated_desk import simulated_desk
 from qflib.records import Batch, Book
 from qflib.shortfall import BacktestResult, backtest
@@ -32,7 +31,7 @@ _CHIEF = ("kupiec", "christoffersen_cc", "acerbi_szekely_z2", "e_backtest_log_ma
 
 
 @dataclass(frozen=True)
-class Backtests:
+class Backtests(Headed):
     """Forecasts with their outcomes, and P&L of clients and hedges, over some days.
 
     Parameters
@@ -178,17 +177,10 @@ class Backtests:
                 made[WHOLE] += spent
         return made
 
-    def _repr_html_(self) -> str:
-        color = "#1d6f42" if self.source == "history" else "#b03a00"
-        kind = "From the desk's history." if self.source == "history" else "SIMULATED MARKET, not the desk's own."
-        return (
-            f'<div style="border-left: 6px solid {color}; background: {color}14; padding: .6em 1em">'
-            f"<b>{html.escape(self.portfolio)}, {self.as_of}. {kind}</b><br>{html.escape(self.note)}</div>"
-        )
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Shown in a job, it tells the runner what it is made of."""
-        return {"text/html": self._repr_html_(), "text/plain": self.note, FACTS: self.facts()}
+    @property
+    def subject(self) -> str:
+        """Whose, and of which day."""
+        return f"{self.portfolio}, {self.as_of}"
 
 
 def backtests(

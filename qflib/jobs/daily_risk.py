@@ -16,7 +16,7 @@ from qflib.desk.hedge_fills import hedge_fills
 from qflib.desk.run import Run
 from qflib.errors import QflibError
 from qflib.hedging.ladder import Ladder
-from qflib.jobs.provenance import FACTS
+from qflib.jobs.heading import Headed
 from qflib.records import Batch
 from qflib.shortfall import BacktestResult, ComponentES, ScenarioSet, backtest, expected_shortfall
 
@@ -44,7 +44,7 @@ class Unavailable:
 
 
 @dataclass(frozen=True)
-class DailyRisk:
+class DailyRisk(Headed):
     """A portfolio's risk on a date, and every table of its report.
 
     Parameters
@@ -258,24 +258,21 @@ class DailyRisk:
             return f"not possible: {e}"
         return f"{es:,.2f}, reported {told:,.2f}"
 
-    def _repr_html_(self) -> str:
-        color = "#1d6f42" if self.source == "history" else "#b03a00"
-        kind = "From the desk's history." if self.source == "history" else "SIMULATED MARKET, not the desk's own."
-        lines = [self.note]
-        if not np.isfinite(self.limit) and np.isfinite(self._bound()):
-            lines.append(
-                f"The limit on ES, {self._bound():,.0f} {self.currency}, is of level {self.limit_level:g}: "
-                f"figures here are of {self.level:g} and are not held to it."
-            )
-        said = "<br>".join(html.escape(line) for line in lines)
-        return (
-            f'<div style="border-left: 6px solid {color}; background: {color}14; padding: .6em 1em">'
-            f"<b>{html.escape(self.run.recorder.portfolio)}, {self.as_of}. {kind}</b><br>{said}</div>"
-        )
+    @property
+    def subject(self) -> str:
+        """Whose, and of which day."""
+        return f"{self.run.recorder.portfolio}, {self.as_of}"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Shown in a job, it tells the runner what it is made of."""
-        return {"text/html": self._repr_html_(), "text/plain": self.note, FACTS: self.facts()}
+    @property
+    def lines(self) -> list[str]:
+        """What it is of, and a limit that these figures are not held to."""
+        if np.isfinite(self.limit) or not np.isfinite(self._bound()):
+            return [self.note]
+        return [
+            self.note,
+            f"The limit on ES, {self._bound():,.0f} {self.currency}, is of level {self.limit_level:g}: "
+            f"figures here are of {self.level:g} and are not held to it.",
+        ]
 
 
 def _pnl(report: Batch) -> pd.Series[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 from qflib.desk.closing import Closing
 from qflib.errors import QflibError
 from qflib.jobs.daily_risk import Unavailable
+from qflib.jobs.heading import Headed
 from qflib.jobs.proposal import propose
 from qflib.jobs.provenance import FACTS
 from qflib.pricing import Smiles
@@ -23,7 +23,7 @@ _QUANTILES = (0.001, 0.01, 0.99, 0.999)
 
 
 @dataclass(frozen=True)
-class Recalibration:
+class Recalibration(Headed):
     """What is proposed for a date, and what it is compared with.
 
     Parameters
@@ -164,17 +164,10 @@ class Recalibration:
     def _atm(self, name: str) -> float:
         return float(self.history[(name, "atm_vol")].iloc[-1])
 
-    def _repr_html_(self) -> str:
-        color = "#1d6f42" if self.source == "history" else "#b03a00"
-        kind = "From the desk's history." if self.source == "history" else "SIMULATED MARKET, not the desk's own."
-        return (
-            f'<div style="border-left: 6px solid {color}; background: {color}14; padding: .6em 1em">'
-            f"<b>{self.as_of}. {kind}</b><br>{html.escape(self.note)}</div>"
-        )
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Shown in a job, it tells the runner what it is made of."""
-        return {"text/html": self._repr_html_(), "text/plain": self.note, FACTS: self.facts()}
+    @property
+    def subject(self) -> str:
+        """Of which day."""
+        return self.as_of
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qflib.kernels.expected_shortfall import es_of_worst, tail_mass, worst
-from qflib.kernels.jit import inlined, kernel
+from qflib.kernels.jit import inlined, kernel, short_kernel
 
 F8 = NDArray[np.float64]
 
@@ -174,7 +174,7 @@ def _to_the_middle(kept: F8, head: int, size: int, length: int) -> int:
     return to
 
 
-@kernel
+@short_kernel
 def es_update(state: F8, x: float) -> tuple[float, float]:
     """One step of `es_roll`: ES and VaR of the window with `x` in it; NaN and nothing done where it is NaN."""
     state[_ASKED] = x

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,6 @@ class Candidate:
         InputError
             If another notebook's step is called so.
         """
-        from dataclasses import replace
-
         former = registered(self.root).get(definition.name)
         if former is not None and not _is_of(former, self.notebook, self.root):
             raise InputError(

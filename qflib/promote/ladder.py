@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -246,8 +246,6 @@ def _restored(
 
 def _bounded(definition: Definition) -> Definition:
     """The step with every array access checked: what reads past an end raises there, and is silent elsewhere."""
-    from dataclasses import replace
-
     from numba import njit
 
     return replace(

@@ -137,6 +137,20 @@ def text(name: str, notebook: str, source: str) -> str:
     return f'"""{head}\n\ncell sha256 {sha}\n"""\n\n{_SOURCE}{source}'
 
 
+def promoted_cell(path: Path) -> str:
+    """The cell in a promoted step's file, whatever became of it; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If the file is missing.
+    """
+    try:
+        return path.read_text(encoding="utf-8").partition(_SOURCE)[2]
+    except (OSError, UnicodeDecodeError) as e:
+        raise DataError(f"{path} is not readable ({e}); promote the notebook again") from None
+
+
 def cell_of(path: Path, sha256: str) -> str:
     """The cell in a promoted step's file.
 
@@ -145,11 +159,8 @@ def cell_of(path: Path, sha256: str) -> str:
     DataError
         If it is missing, or not the one with this hash.
     """
-    try:
-        _, mark, source = path.read_text(encoding="utf-8").partition(_SOURCE)
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{path} is not readable ({e}); promote the notebook again") from None
-    if not mark or hashlib.sha256(source.encode()).hexdigest() != sha256:
+    source = promoted_cell(path)
+    if hashlib.sha256(source.encode()).hexdigest() != sha256:
         raise DataError(
             f"{path} was changed by hand: it is not what its lock tells; edit the notebook and promote that"
         )

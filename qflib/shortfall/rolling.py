@@ -157,14 +157,14 @@ class RollingES:
             If the value is NaN or infinite; or as `roll`.
         """
         try:
-            finite = math.isfinite(pnl)
+            x = pnl + 0.0
         except TypeError:
-            finite = False
-        if not finite:
+            x = math.nan
+        if x - x != 0.0:  # quicker than a call that asks whether it is finite
             raise InputError(f"pnl is {pnl!r}; expected a finite number")
         if self._tail_alone and time_ns is None:
-            return es_update(self._state, float(pnl))
-        es, var = self.roll(np.array([pnl], np.float64), None if time_ns is None else np.array([time_ns], np.int64))
+            return es_update(self._state, x)
+        es, var = self.roll(np.array([x], np.float64), None if time_ns is None else np.array([time_ns], np.int64))
         return (float(es[0, 0]), float(var[0, 0])) if self._one else (es[0], var[0])
 
     def roll(self, pnl: ArrayLike, times_ns: ArrayLike | None = None) -> tuple[F8, F8]:

@@ -17,7 +17,7 @@ from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.reading import committed, ends, read
 from qflib.desk.deployment import Deployment
-from qflib.errors import BrokerError, QflibError
+from qflib.errors import BrokerError
 from qflib.promote.fixture import Fixture
 from qflib.promote.ladder import Computed, Rung
 from qflib.records.codec import decode, encode
@@ -151,8 +151,3 @@ def _beside(desk: Deployment, reference: Computed, figures: bytes, state: State)
     if state[f"promoted.{desk.promoted[0].placed.label}"].tobytes() != reference.state.tobytes():
         return "the state on Kafka is another than that of the stream handed over whole"
     return ""
-
-
-def refused(e: QflibError) -> Rung:
-    """A rung that could not be tried."""
-    return Rung("kafka", False, str(e), 0.0)

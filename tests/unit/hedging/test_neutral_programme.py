@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 
 import numpy as np
 import pandas as pd
@@ -122,12 +121,12 @@ def test_whole_lots_are_those_of_brute_force(seed: int, dear: float) -> None:
     weights = dict(zip(GREEKS, rng.uniform(0.1, 5, 3).tolist(), strict=True))
     made = neutral_hedge(book, instruments, weights=weights)
 
-    def value(q: np.ndarray) -> float:
+    def value(q: np.ndarray) -> np.ndarray:
         left = np.array([book[g] for g in GREEKS]) + q @ instruments[GREEKS].to_numpy()
-        return 0.5 * np.array([weights[g] for g in GREEKS]) @ left**2 + instruments["cost"].to_numpy() @ np.abs(q)
+        return 0.5 * left**2 @ np.array([weights[g] for g in GREEKS]) + np.abs(q) @ instruments["cost"].to_numpy()
 
     grids = [np.arange(lo, hi + 0.1, 0.5) for lo, hi in zip(instruments["lower"], instruments["upper"], strict=True)]
-    best = min(value(np.array(q)) for q in itertools.product(*grids))
+    best = value(np.stack(np.meshgrid(*grids), axis=-1).reshape(-1, 3)).min()
     assert value(made.quantities.to_numpy()) == pytest.approx(made.value)
     assert made.value == pytest.approx(best, rel=1e-9)
     assert made.gap == 0.0
