@@ -221,13 +221,16 @@ class RunningDesk:
             self.open()
 
     def take_along(self, step: TakenAlong) -> None:
-        """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started again."""
-        if step.stage not in self.stages:
-            _log.warning("step not taken along: its stage does not run; start the desk again", step=step.label)
-            return
+        """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started (again)."""
+        new = step.stage not in self.stages
         self.desk = self.desk.taking(step)
         self.desk.save(self.folder.deployment)
-        self.supervisor.restart(step.stage)
+        if new:
+            self.supervisor.begin(self._program(step.stage), behind=self.stages[self.stages.index(step.stage) - 1])
+            self.__dict__.pop("_drain", None)  # it knows the groups of before
+            self.tell()
+        else:
+            self.supervisor.restart(step.stage)
         _log.info("step taken along", step=step.label, stage=step.stage)
 
     def open(self) -> None:
