@@ -157,6 +157,8 @@ class Deployment:
         What ingest needs to know of it: seed, rate, file, symbols, ...
     promoted
         The steps promoted from notebooks that run along.
+    ran
+        By a stage's version, which is on each of its marks, the promoted steps it ran: what recomputes it needs them.
 
     Raises
     ------
@@ -182,6 +184,7 @@ class Deployment:
     source: str = "sim"
     feed: Mapping[str, Any] = field(default_factory=dict)
     promoted: tuple[TakenAlong, ...] = ()
+    ran: Mapping[str, tuple[TakenAlong, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.instruments):
@@ -276,13 +279,17 @@ class Deployment:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what decides the desk's bytes: all but the feed, and promoted steps, which decide theirs alone."""
-        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted")}
+        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted", "ran")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def taking(self, step: TakenAlong) -> Deployment:
         """With a step along, in the place of one of its label; one in force ends those that ran beside."""
         others = [p for p in self.promoted if p.label != step.label and (step.beside or p.name != step.name)]
         return replace(self, promoted=(*others, step))
+
+    def of_version(self, version: str) -> Deployment | None:
+        """The desk with the promoted steps of one version of their stage; None where that is not known."""
+        return replace(self, promoted=self.ran[version]) if version in self.ran else None
 
     def digest_of(self, stage: str) -> str:
         """SHA-256 of what decides a stage's bytes."""
@@ -346,6 +353,7 @@ class Deployment:
                 content["source"],
                 content["feed"],
                 tuple(TakenAlong.from_content(p) for p in content.get("promoted", ())),
+                {v: tuple(map(TakenAlong.from_content, steps)) for v, steps in content.get("ran", {}).items()},
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
@@ -366,7 +374,12 @@ class Deployment:
             "partitions": self.partitions,
             "source": self.source,
             "feed": dict(self.feed),
-        } | ({"promoted": [p.content() for p in self.promoted]} if self.promoted else {})
+        } | self._steps_told()
+
+    def _steps_told(self) -> dict[str, Any]:
+        """Nothing of a desk that has none: its digest is that of before there were any."""
+        ran = {v: [p.content() for p in steps] for v, steps in self.ran.items()}
+        return {k: v for k, v in {"promoted": [p.content() for p in self.promoted], "ran": ran}.items() if v}
 
 
 def _hedger(told: Any) -> Band | None:

@@ -13,8 +13,9 @@ from typing import IO, Any
 
 import structlog
 
-from qflib.desk.deployment import Deployment, TakenAlong
+from qflib.desk.deployment import PROMOTED, Deployment, TakenAlong
 from qflib.errors import DataError, InputError
+from qflib.stream.version import step_version
 
 #: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
 _SAME_FEED = ("seed", "rate", "file", "venue")
@@ -136,6 +137,23 @@ class DeskFolder:
                     f"the data kept in {self.path} are of a desk with {other}; give the same, or start with --fresh"
                 )
             desk = replace(desk, feed={**desk.feed, **{k: former.feed[k] for k in _CUT if k in former.feed}})
+            desk = replace(desk, ran=former.ran)
+        return self.write(desk)
+
+    def write(self, desk: Deployment) -> Deployment:
+        """Write down what the desk is, and which promoted steps the versions of their stages are; the desk with these.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        now = {
+            step_version(stage, desk.digest_of(stage)): tuple(p for p in desk.promoted if p.stage == stage)
+            for stage in desk.stages
+            if stage in PROMOTED
+        }
+        desk = replace(desk, ran={**desk.ran, **now})
         desk.save(self.deployment)
         return desk
 

@@ -37,6 +37,7 @@ from qflib.stream.supervisor import Program, Supervisor, python
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 INGEST, ARCHIVE = "ingest", "archive"
+_HANDED_OVER_S = 20.0
 _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
@@ -223,14 +224,14 @@ class RunningDesk:
     def take_along(self, step: TakenAlong) -> None:
         """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started (again)."""
         new = step.stage not in self.stages
-        self.desk = self.desk.taking(step)
-        self.desk.save(self.folder.deployment)
+        self.desk = self.folder.write(self.desk.taking(step))
         if new:
             self.supervisor.begin(self._program(step.stage), behind=self.stages[self.stages.index(step.stage) - 1])
             self.__dict__.pop("_drain", None)  # it knows the groups of before
             self.tell()
         else:
-            self.supervisor.restart(step.stage)
+            # with patience: what is killed in the middle of its work cannot be taken over by another version
+            self.supervisor.restart(step.stage, budget_s=_HANDED_OVER_S)
         _log.info("step taken along", step=step.label, stage=step.stage)
 
     def open(self) -> None:

@@ -23,7 +23,17 @@ from tests.browser.desk_up import Up, answered, wait
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    desk = Up(tmp_path_factory.mktemp("promoted") / "runs", "--rate", "2000", "--seed", "7", "--steps", "realised_vol")
+    desk = Up(
+        tmp_path_factory.mktemp("promoted") / "runs",
+        "--rate",
+        "500",
+        "--speed",
+        "6",
+        "--seed",
+        "7",
+        "--steps",
+        "realised_vol",
+    )
     yield desk
     if desk.process.poll() is None:
         desk.stop()
@@ -148,3 +158,4 @@ def test_the_audit_recomputes_what_promoted_steps_sent(up: Up, client: httpx.Cli
     found = json.loads(told.stdout)
     assert found["ok"]
     assert found["replay"]["unequal"] == 0
+    assert found["replay"]["stages"]["promoted"]["records"] > 0  # of three sets of steps, each by its versions
