@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
@@ -108,6 +108,20 @@ class ApiSettings(_Part):
     page_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait,
     waiting: Annotated[int, Field(ge=0)] = 16  # and so many of them at most
+    tls_certificate: Path | None = None  # PEM, with what leads to its authority; then HTTPS alone is spoken
+    tls_key: Path | None = None  # PEM, without a password; for this user's eyes alone
+    tls_authority: Path | None = None  # PEM: whom clients on this machine trust, where the system's do not suffice
+
+    @model_validator(mode="after")
+    def _both(self) -> ApiSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together; give both, or neither")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """What its address begins with."""
+        return "http" if self.tls_certificate is None else "https"
 
 
 class DashSettings(_Part):
