@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     chosen = settings.load()
     logs.set_up(chosen.log)
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
-    connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
+    connection = Connection.at(asked.bootstrap, chosen.broker, "dash")
     views = Views(deployment, connection, DeltaHistory(folder / "history"), metrics_of(folder))
     trading = ApiTrading(asked.api) if asked.api else NoTrading()
     desk = SharedDesk(views, trading, deployment.config.currency, folder.parent)

@@ -28,7 +28,7 @@ def arguments(prog: str, argv: list[str] | None = None) -> ApiArguments:
     wanted.add_argument("--host", help="where it listens; default: the setting")
     wanted.add_argument("--port", type=int, help="where it listens; default: the setting")
     told = wanted.parse_args(argv)
-    return ApiArguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port, told.host, told.port)
+    return ApiArguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port, prog, told.host, told.port)
 
 
 def work(told: ApiArguments) -> None:

@@ -26,6 +26,10 @@ CLIENTS = logging.getLogger("qflib.kafka")
 MAX_BYTES = MAX_RECORD_BYTES + (64 << 10)
 
 
+#: Who asks where no process of the desk does: the commands.
+DESK = "desk"
+
+
 @dataclass(frozen=True)
 class Connection:
     """A cluster's address, and what every client of it is told beside.
@@ -41,11 +45,25 @@ class Connection:
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # SASL, TLS: not for a log
 
     @classmethod
-    def of(cls, settings: BrokerSettings) -> Connection | None:
+    def of(cls, settings: BrokerSettings, process: str = DESK) -> Connection | None:
         """The existing cluster of the settings; None where they name none."""
-        if settings.bootstrap is None:
-            return None
-        return cls(settings.bootstrap, tuple(sorted(settings.options.items())))
+        return None if settings.bootstrap is None else cls.at(settings.bootstrap, settings, process)
+
+    @classmethod
+    def at(cls, bootstrap: str, settings: BrokerSettings, process: str = DESK) -> Connection:
+        """A cluster with the settings' options, in which `{process}` stands for who asks.
+
+        So one file of settings gives each process a name, a password or a certificate of its own.
+
+        Examples
+        --------
+        >>> from qflib.settings import BrokerSettings
+        >>> told = BrokerSettings(options={"ssl.key.location": "/etc/qflib/{process}.key"})
+        >>> Connection.at("desk:9093", told, "exchange").options
+        (('ssl.key.location', '/etc/qflib/exchange.key'),)
+        """
+        options = {name: value.replace("{process}", process) for name, value in settings.options.items()}
+        return cls(bootstrap, tuple(sorted(options.items())))
 
 
 def common_config(c: Connection, *, client_id: str) -> dict[str, Any]:

@@ -29,11 +29,11 @@ def command(
 
     chosen = settings.load(broker={"bootstrap": bootstrap} if bootstrap else None)
     folder = DeskFolder(chosen.state / "up")
-    connection, told = Connection.of(chosen.broker), folder.running()
+    connection, told = Connection.of(chosen.broker, "api"), folder.running()
     if connection is None:
         if told is None or "bootstrap" not in told:
             raise InputError(f"no desk runs in {folder.path}; start one with `qflib up`, or give --bootstrap HOST:PORT")
-        connection = Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items())))
+        connection = Connection.at(told["bootstrap"], chosen.broker, "api")
     where, at = host or chosen.api.host, port or chosen.api.port
     url = f"{chosen.api.scheme}://{f'[{where}]' if ':' in where else where}:{at}"
     Deployment.load(folder.deployment)  # before anything is written: that it can serve

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: qflib broker start"
 EXAMPLE_STOP = "Example: qflib broker stop"
 EXAMPLE_STATUS = "Example: qflib broker status --json"
+EXAMPLE_RIGHTS = "Example: qflib broker rights --grant --bootstrap kafka:9093"
 EXAMPLE_PREPARE = "Example: qflib broker prepare"
 
 app = typer.Typer(help="The local Apache Kafka.", no_args_is_help=True, rich_markup_mode=None)
@@ -79,6 +80,24 @@ def status(bootstrap: _Bootstrap = None, json: _Json = False) -> None:
 def prepare() -> None:
     """Fetch Kafka's jars and ready them for a quick start; done once, 10 s and the download."""
     local(_settings(None)).prepare()
+
+
+@app.command("rights", epilog=EXAMPLE_RIGHTS)
+def rights(
+    grant: Annotated[bool, typer.Option("--grant", help="Give them on the cluster, as one who may alter it.")] = False,
+    prefix: Annotated[str, typer.Option(help="Before a process's name: its principal.")] = "User:qflib-",
+    bootstrap: _Bootstrap = None,
+) -> None:
+    """Print what each process of a desk may do on Kafka, as a script of Kafka's own tool; or give these rights."""
+    from qflib.errors import InputError
+    from qflib.stream import rights as given
+
+    if not grant:
+        print(given.commands(), end="")
+        return
+    if (cluster := _cluster(_settings(bootstrap))) is None:
+        raise InputError("--grant is for a cluster that asks who one is; name it by --bootstrap HOST:PORT")
+    print(f"{given.grant(cluster, prefix)} rights given on {cluster.bootstrap} to {prefix}PROCESS")
 
 
 def local(settings: Settings) -> LocalBroker:

@@ -129,7 +129,7 @@ def _book(file: Path, frame: pd.DataFrame) -> int | None:
     folder.check_bookings(ids)
     new = ids - booked
     if new:
-        publish(Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items()))), batches, desk.table)
+        publish(Connection.at(told["bootstrap"], chosen.broker), batches, desk.table)
         folder.book(ids)
     return len(new)
 

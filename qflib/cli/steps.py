@@ -139,6 +139,7 @@ def _compared(minutes: list[dict[str, Any]]) -> str:
 
 def _told(folder: DeskFolder, desk: Deployment) -> tuple[FiguresView, VersionsView]:
     """What the steps of the desk have told of late."""
+    from qflib import settings
     from qflib.broker.clients import Connection
     from qflib.broker.reading import ends, read, starts
     from qflib.records.codec import decode
@@ -147,7 +148,7 @@ def _told(folder: DeskFolder, desk: Deployment) -> tuple[FiguresView, VersionsVi
     from qflib.views.figures import FiguresView
     from qflib.views.versions import VersionsView
 
-    c = Connection(str((folder.running() or {}).get("bootstrap")))
+    c = Connection.at(str((folder.running() or {}).get("bootstrap")), settings.load().broker)
     figures, versions = FiguresView(desk.instruments), VersionsView(desk.instruments)
     places = [(ANALYTICS_RESULTS, p) for p in range(desk.partitions)]
     first = starts(c, places)

@@ -144,7 +144,9 @@ class ArchiveApplication(Application):
         name = f"{GROUP}.{ordinal}"
         consumer = consumer_config(c, group=GROUP, instance=name) | _FETCH
         own = {"bootstrap.servers", "group.id", "enable.auto.commit", "auto.offset.reset"}
-        producer = producer_config(c, client_id=name)
+        producer = producer_config(c, client_id=name) | {
+            "enable.idempotence": False
+        }  # it writes nothing, and asks no right
         super().__init__(
             broker_address=c.bootstrap,
             consumer_group=GROUP,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from qflib import logs, settings
-from qflib.broker.clients import Connection
+from qflib.broker.clients import DESK, Connection
 from qflib.errors import BrokerError, InputError, QflibError
 from qflib.settings import LogSettings
 
@@ -42,12 +42,15 @@ class Arguments:
         The cluster's address; None: the setting's.
     metrics_port
         Where Prometheus finds it; 0: nowhere.
+    process
+        Who it is to the broker, where options name it.
     """
 
     deployment: Path
     ordinal: int = 0
     bootstrap: str | None = None
     metrics_port: int = 0
+    process: str = DESK
 
     @property
     def connection(self) -> Connection:
@@ -59,7 +62,7 @@ class Arguments:
             If neither names one.
         """
         told = settings.load(broker={"bootstrap": self.bootstrap} if self.bootstrap else None)
-        made = Connection.of(told.broker)
+        made = Connection.of(told.broker, self.process)
         if made is None:
             raise InputError("no broker is named; give --bootstrap HOST:PORT or set QFLIB_BROKER__BOOTSTRAP")
         return made
@@ -74,7 +77,7 @@ def arguments(prog: str, argv: list[str] | None = None) -> Arguments:
     1
     """
     told = parser(prog).parse_args(argv)
-    return Arguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port)
+    return Arguments(told.deployment, told.ordinal, told.bootstrap, told.metrics_port, prog)
 
 
 def parser(prog: str) -> argparse.ArgumentParser:

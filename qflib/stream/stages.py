@@ -14,6 +14,8 @@ from qflib.records.topics import (
     RISK_EXPOSURES,
     RISK_METRICS,
     dead_letters,
+    journal,
+    snapshots,
 )
 
 GROUP_PREFIX = "qflib."
@@ -38,6 +40,12 @@ class Stage:
     def letters(self) -> tuple[str, ...]:
         """Where its dead letters go: inputs that it cannot use, outputs too long to be sent."""
         return tuple(dict.fromkeys(map(dead_letters, (*self.inputs, *self.outputs))))
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All it touches: inputs, outputs, letters, its journal and its snapshots."""
+        own = (*([journal(self.name)] if self.journalled else []), snapshots(self.name))
+        return (*self.inputs, *self.outputs, *self.letters, *own)
 
     @property
     def group(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -19,7 +19,9 @@ _ANSWER_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -> bool:
+def await_topics(
+    c: Connection, topics: Collection[str] | None = None, leave_off: Callable[[], bool] = lambda: False
+) -> bool:
     """Wait, for as long as it takes, until each partition of each topic answers.
 
     A broker that is gone later on is waited for by the clients themselves.
@@ -28,6 +30,8 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
     ----------
     c
         The cluster.
+    topics
+        Those that are needed: of others one may not be told. None: all of the table.
     leave_off
         Whether there is no point in waiting any more.
 
@@ -38,7 +42,7 @@ def await_topics(c: Connection, leave_off: Callable[[], bool] = lambda: False) -
     """
     from confluent_kafka import KafkaException
 
-    client, wanted = admin(c), {spec.name for spec in TOPIC_TABLE}
+    client, wanted = admin(c), {spec.name for spec in TOPIC_TABLE} if topics is None else set(topics)
     pause, said = 0.02, time.monotonic()
     while not leave_off():
         try:

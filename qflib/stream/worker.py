@@ -51,7 +51,7 @@ def run(stage: Stage, make: Callable[[int], Step], partitions: Partitions, desk_
     serve_metrics(told.metrics_port)
     for p in range(partitions.n):
         make(p)  # while the broker starts: what a step loads and compiles at its first use
-    await_topics(told.connection)
+    await_topics(told.connection, stage.topics)
     application = StageApplication(
         told.connection,
         stage,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from qflib.desk.deployment import Deployment
+from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
 from qflib.stream.ingest.feeds import batches_of, speed_of
 from qflib.stream.ingest.lag import IN_FLIGHT, Gate, Lags, followers
 from qflib.stream.ingest.left import LeftMarket
@@ -20,6 +21,7 @@ from qflib.stream.ingest.play import Paces, close, play
 from qflib.stream.ingest.positions import Position, positions
 from qflib.stream.ingest.sender import LeftOff, Sender
 from qflib.stream.process import Arguments, Stop, serve_metrics
+from qflib.stream.stages import STAGES
 from qflib.stream.waiting import await_topics
 
 if TYPE_CHECKING:
@@ -41,7 +43,8 @@ def run(told: Arguments) -> None:
     stop.listen()
     deployment, connection = Deployment.load(told.deployment), told.connection
     serve_metrics(told.metrics_port, metrics.registry)
-    if await_topics(connection, lambda: stop.asked):
+    needed = {MARKET_RAW, ORDERS_INCOMING, RISK_METRICS, *(t for s in deployment.stages for t in STAGES[s].inputs)}
+    if await_topics(connection, needed, lambda: stop.asked):
         ingest(deployment, connection, stop, metrics, told.deployment.parent / "market")
 
 

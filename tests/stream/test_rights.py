@@ -1,0 +1,82 @@
+"""A desk on a Kafka that asks who one is: every process does its work with the rights of the table, and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from qflib.broker import topics
+from qflib.broker.clients import Connection, producer
+from qflib.broker.reading import ends, read
+from qflib.errors import BrokerError, DataError
+from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
+from qflib.stream.rights import commands, grant, rights
+from qflib.stream.stages import STAGES
+from tests.broker.secured import secured
+from tests.stream.test_application import wait_for
+
+ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.sh"
+
+
+def test_the_file_of_rights_is_that_of_the_code() -> None:
+    assert ACLS.read_text() == commands(), "write it anew: qflib broker rights > deploy/kafka/acls.sh"
+    writers = {t: {r.process for r in rights() if (r.kind, r.name, r.operation) == ("topic", t, "Write")}
+               for t in (ORDERS_INCOMING, RISK_METRICS)}  # fmt: skip
+    sends = {s.name for s in STAGES.values() if ORDERS_INCOMING in s.outputs}
+    assert writers == {ORDERS_INCOMING: {*sends, "api", "desk"}, RISK_METRICS: {"portfolio"}}
+
+
+def refused(c: Connection, topic: str) -> KafkaError:
+    """What the broker says to a record."""
+    said: list[KafkaError] = []
+    client = producer(c, client_id="test", overrides={"message.timeout.ms": 10_000})
+    client.produce(topic, b"x", b"x", on_delivery=lambda e, _: said.append(e))
+    client.flush(20)
+    return said[0]
+
+
+def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with secured(tmp_path / "kafka", monkeypatch) as broker:
+        topics.create(broker.administered, 2)
+        grant(broker.administered)
+        options = json.dumps(broker.settings.options)
+        environment = os.environ | {"QFLIB_STATE": str(tmp_path / "runs"), "QFLIB_BROKER__OPTIONS": options}
+        environment |= {"QFLIB_BROKER__BOOTSTRAP": str(broker.settings.bootstrap), "QFLIB_STREAM__METRICS_PORT": "0"}
+
+        flags = ("--source", "sim", "--rate", "500", "--steps", "none", "--no-faces", "--json")
+        asked = [sys.executable, "-m", "qflib.cli.main", "up", *flags]
+        up = subprocess.Popen(asked, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        places = [(RISK_METRICS, p) for p in range(2)]
+        wait_for(lambda: up.poll() is not None or sum(ends(broker.administered, places).values()) > 20, 200)
+        up.send_signal(signal.SIGINT)
+        out, err = up.communicate(timeout=120)
+        assert up.returncode == 0, out + err + "\n".join(broker.denied[:20])
+        told = json.loads(out)
+        audit = [sys.executable, "-m", "qflib.cli.main", "audit", "--replay", "--json"]
+        found = subprocess.run(audit, env=environment, capture_output=True, text=True, timeout=200, check=False)
+        assert json.loads(found.stdout)["ok"], found.stdout + found.stderr
+        assert all(s["dead_letters"] == s["restarts"] == 0 for s in told["stages"].values())
+        assert broker.denied == []
+        logs = "".join(f.read_text() for f in (tmp_path / "runs" / "up" / "logs").iterdir())
+        assert "-secret" not in out + err + logs
+
+        # and no more
+        exchange = broker.of("exchange")
+        assert refused(exchange, ORDERS_INCOMING).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        assert refused(broker.of("stranger"), MARKET_RAW).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        assert ends(broker.of("portfolio"), [(ANALYTICS_RESULTS, 0)])
+        with pytest.raises((BrokerError, DataError)):
+            next(iter(read(exchange, MARKET_RAW, 0, 0, patience_s=5.0)))
+        wrong = Connection(exchange.bootstrap, tuple((dict(exchange.options) | {"sasl.password": "x"}).items()))
+        with pytest.raises(BrokerError, match="mend the address or `broker.options`"):
+            ends(wrong, [(ANALYTICS_RESULTS, 0)], timeout_s=5.0)
+        client = producer(broker.of("stranger"), client_id="t", transactional_id="qflib.exchange.0")
+        with pytest.raises(KafkaException, match=r"(?i)authoriz"):
+            client.init_transactions(10)
