@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from qflib.errors import SettingsError
+from qflib.project import FILE, own_project
 
-FILE = "qflib.toml"
 PREFIX = "QFLIB_"
 #: What other parts read from the environment.
 _OTHER_VARIABLES = (
@@ -168,7 +168,8 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("../shared/data")  # recordings
-    state: Path = Path("runs")  # what commands keep: loaded positions
+    state: Path = Path("runs")  # what commands keep; a relative one of the file, or of none, is below the project
+    instruments: Path | None = None  # table of a replay's or a live venue's instruments where no flag names one
     log: LogSettings = LogSettings()
     desk: DeskSettings = DeskSettings()
     limits: LimitSettings = LimitSettings()
@@ -195,12 +196,25 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+        return init_settings, env_settings, _File(settings_cls, settings_file())
+
+
+class _File(TomlConfigSettingsSource):
+    """The file; below the project's folder its places are the project's, not those of the folder one stands in."""
+
+    def __call__(self) -> dict[str, Any]:
+        told, root = super().__call__(), own_project()
+        if "QFLIB_SETTINGS" in os.environ or root is None or root == Path.cwd():
+            return told
+        places = {"state": "runs"} | {k: told[k] for k in ("state", "instruments") if isinstance(told.get(k), str)}
+        return told | {k: str(root / v) for k, v in places.items()}
 
 
 def settings_file() -> Path:
-    """The file that is read: the one `QFLIB_SETTINGS` names, else qflib.toml in the working folder."""
-    return Path(os.environ.get("QFLIB_SETTINGS", FILE))
+    """The file that is read: the one `QFLIB_SETTINGS` names, else the project's qflib.toml."""
+    root = own_project()
+    own = Path(FILE) if root is None or root == Path.cwd() else root / FILE
+    return Path(os.environ.get("QFLIB_SETTINGS", own))
 
 
 def load(**flags: Any) -> Settings:

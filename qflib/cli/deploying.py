@@ -142,15 +142,16 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
 
         feed: qf.Feed = SimFeed(SimulatedMarket(seed=settings.desk.seed, rate=settings.desk.rate))
         return Market(feed.instruments, feed.history, feed.positions)
+    told = wanted.instrument_file if wanted.instrument_file or wanted.symbols else settings.instruments
     if wanted.source == "replay":
-        feed = qf.read(wanted.file or "", wanted.venue or "", wanted.instrument_file)
+        feed = qf.read(wanted.file or "", wanted.venue or "", told)
         return Market(feed.instruments, feed.history, feed.positions)
-    if wanted.instrument_file is not None:
+    if told is not None:
         from qflib.desk.read import table_from
 
-        table = table_from(wanted.instrument_file, wanted.source)
+        table = table_from(told, wanted.source)
         if table is None:
-            raise DataError(f"{wanted.instrument_file} tells no instruments; give a TOML instrument table")
+            raise DataError(f"{told} tells no instruments; give a TOML instrument table")
         return Market(table)
     if kept is not None and kept.source == wanted.source and not wanted.symbols:
         return Market(kept.instruments)
