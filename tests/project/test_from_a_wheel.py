@@ -48,6 +48,8 @@ def test_commands_work_on_the_project_they_stand_in(installed: Installed, desk: 
 
 @pytest.mark.faults  # minutes: an installation compiles its kernels anew
 def test_from_nothing_to_a_desk_with_a_step_and_a_report(installed: Installed, desk: Path) -> None:
+    warm = installed.run(desk, "python", "-m", "qflib.warm", "desk", timeout_s=600)
+    assert warm.returncode == 0, warm.stderr
     for argv in (("notebooks/promotion/first_step.ipynb",), ("notebooks/promotion/first_step.ipynb", "--check")):
         made = installed.run(desk, "qflib", "promote", *argv, "--json", timeout_s=300)
         assert made.returncode == 0, made.stdout + made.stderr
