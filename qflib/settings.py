@@ -169,7 +169,7 @@ class Settings(BaseSettings):
 
     data: Path = Path("../shared/data")  # recordings
     state: Path = Path("runs")  # what commands keep; a relative one of the file, or of none, is below the project
-    instruments: Path | None = None  # table of a replay's or a live venue's instruments where no flag names one
+    instruments: Path | None = None  # TOML table: a venue's rows, where no flag tells its instruments
     log: LogSettings = LogSettings()
     desk: DeskSettings = DeskSettings()
     limits: LimitSettings = LimitSettings()
