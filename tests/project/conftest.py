@@ -28,11 +28,11 @@ class Installed(NamedTuple):
         bin_ = self.environment / "bin"
         told["PATH"] = f"{bin_}:/usr/local/bin:/usr/bin:/bin"
         told["JAVA_HOME"] = str(java.find().executable.resolve().parents[1])  # may be the checkout's, of PyPI
-        told["QFLIB_STREAM__METRICS_PORT"] = "0"
+        told |= {"QFLIB_STREAM__METRICS_PORT": "0", "QFLIB_KERNEL_CACHE": str(self.environment / "kernels")}
+        command = [shutil.which(argv[0], path=told["PATH"]) or argv[0], *argv[1:]]
         return subprocess.run(
-            [str(bin_ / argv[0]), *argv[1:]], cwd=folder, env=told, capture_output=True, text=True, timeout=timeout_s,
-            check=False,
-        )  # fmt: skip
+            command, cwd=folder, env=told, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
 
 
 @pytest.fixture(scope="session")
