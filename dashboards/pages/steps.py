@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,15 +33,16 @@ class StepsPage(Page):
         along = {p.label: (p.figures, p.orders and not p.live) for p in desk.views.deployment.promoted}
         told = {s: (desk.views.figures.fields(s), False) for s in desk.views.figures.steps}  # also what came since
         self._steps = [_Shown(self, step, *what) for step, what in (told | along).items()]
-        self.tiles = [tile for s in self._steps for tile in s.tiles]
+        self._beside = [_Compared(self, step) for step in told | along if "@" in step]
+        self.tiles = [tile for s in (*self._steps, *self._beside) for tile in s.tiles]
         if not self.tiles:
             self.none = Figures(ready=self._none)
             self.tiles = [Tile("no_steps", "Promoted steps", self.none, self._heard)]
 
     def slow(self) -> None:
         """Tables and lines."""
-        for step in self._steps:
-            step.draw()
+        for shown in (*self._steps, *self._beside):
+            shown.draw()
 
     def _heard(self) -> Age:
         return Age(0, self.heard_ns(), self.heard_ns())
@@ -107,6 +109,43 @@ class _Shown:
             if stamp is None
             else Age(stamp.seq, stamp.append_ns, self._page.heard_ns(), note)
         )
+
+
+class _Compared:
+    """The tile of a version beside the one in force: minute by minute, the same bits or not."""
+
+    def __init__(self, page: StepsPage, step: str) -> None:
+        self._page, self._step = page, step
+        columns = [
+            {"k": "minute", "label": "minute (UTC)", "align": "left"},
+            {"k": "rows", "label": "figures", "f": "num", "d": 0},
+            {"k": "told", "label": "bits", "align": "left"},
+        ]
+        self.table = Table(columns, ready=self._anew, empty="Compared once a whole minute has been told by both.")
+        name = step.partition("@")[0].replace("_", " ")
+        self.tiles = [Tile(f"beside_{step.replace('@', '_')}", f"{step} beside {name}", self.table, self._age)]
+
+    def draw(self) -> None:
+        """Minutes compared, the newest first."""
+        minutes = self._page.views.versions.minutes(self._step)[::-1]
+        self.table.show([
+            {
+                "id": m.time_ns, "minute": datetime.fromtimestamp(m.time_ns / 1e9, UTC).strftime("%H:%M"),
+                "rows": m.rows, "told": "the same" if m.same else f"differ: {m.first}",
+            }
+            for m in minutes
+        ])  # fmt: skip
+
+    def _anew(self) -> None:
+        self.table.again()
+        self.draw()
+
+    def _age(self) -> Age:
+        stamp, heard = self._page.views.figures.stamp(self._step), self._page.heard_ns()
+        minutes = self._page.views.versions.minutes(self._step)
+        apart = sum(not m.same for m in minutes)
+        note = f"{len(minutes) - apart} of {len(minutes)} minutes the same" if minutes else ""
+        return Age(-1, 0, heard, note) if stamp is None else Age(stamp.seq, stamp.append_ns, heard, note)
 
 
 def _finite(v: Any) -> float | None:

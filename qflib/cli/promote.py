@@ -189,4 +189,4 @@ def _show(done: Outcome) -> None:
     for text in done.drift:
         print(text)
     if done.written is not None:
-        print(f"written: {done.written} and its lock; `qflib up` takes it along, `qflib run {done.name}` runs it alone")
+        print(f"written: {done.written} and its lock; `qflib up` takes it along, `qflib run {done.name}` at once")

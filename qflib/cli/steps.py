@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from qflib.cli.output import emit, table
 
+if TYPE_CHECKING:
+    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.promote.registry import Registered
+    from qflib.stream.folder import DeskFolder
+    from qflib.views.figures import FiguresView
+    from qflib.views.versions import VersionsView
+
 _TAKEN_S = 10.0
+_LOOKED_BACK = 30_000  # records of a partition that are read: some minutes
 EXAMPLE_RUN = "Example: qflib run realised_vol"
 EXAMPLE_LIST = "Example: qflib steps --json"
 
@@ -18,6 +29,9 @@ def run(
     name: Annotated[str, typer.Argument(help="The promoted step; `qflib steps` tells which there are.")],
     live: Annotated[
         bool, typer.Option("--live", help="A strategy's orders go to the exchange; needs an admin key.")
+    ] = False,
+    beside: Annotated[
+        bool, typer.Option("--beside", help="Run it beside the version in force; `qflib steps` compares their minutes.")
     ] = False,
 ) -> None:
     """Have the desk that runs take a promoted step along, or its newest version."""
@@ -31,53 +45,115 @@ def run(
     found, chosen = one(name), settings.load()
     if live and not found.orders:
         raise InputError(f"--live: the rows of {name} are no orders; promote it with --topic-out orders.incoming")
+    if live and beside:
+        raise InputError("--live --beside: one version's orders are live; put it in force first, without --beside")
     if live:
         need_admin(chosen)
     found.definition()  # an error is told here, not in a log
-    folder, step = DeskFolder(chosen.state / "up"), TakenAlong.of(found, live=live)
-    folder.ask(step)
+    folder = DeskFolder(chosen.state / "up")
+    asked = TakenAlong.of(found, live=live, beside=beside)
+    if beside:
+        _another_in_force(folder, asked)
+    step = folder.ask(asked)
     end = time.monotonic() + _TAKEN_S
     while step not in getattr(folder.kept(), "promoted", ()):
         if time.monotonic() > end:
             raise InputError(
-                f"the desk in {folder.path} has not taken {name} along within {_TAKEN_S:g} s: it runs no stage "
-                f"{step.stage!r}, or is busy; start it again with `qflib up`"
+                f"the desk in {folder.path} has not taken {name} along within {_TAKEN_S:g} s: it is busy, "
+                "or has ended; `qflib steps` tells"
             )
         time.sleep(0.1)
-    how = "" if not found.orders else ", its orders live" if live else ", in shadow"
+    how = ", beside the version in force" if beside else ""
+    how = how or ("" if not found.orders else ", its orders live" if live else ", in shadow")
     print(f"{name} version {found.version} is taken along{how}; its tile is on the dashboard's page Steps")
 
 
+def _another_in_force(folder: DeskFolder, step: TakenAlong) -> None:
+    """Refuse to run a version beside none, or beside itself."""
+    from qflib.errors import InputError
+
+    desk = folder.kept() if folder.running() is not None else None
+    force = [p for p in (desk.promoted if desk is not None else ()) if p.name == step.name and not p.beside]
+    if desk is not None and not force:
+        raise InputError(f"--beside: the desk runs no other version of {step.name}; leave --beside out")
+    if force and force[0].cell_sha256 == step.cell_sha256:
+        raise InputError(f"--beside: this version of {step.name} is in force already; edit its notebook and promote it")
+
+
 def listed(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
-    """List promoted steps: version, provenance, and whether the desk that runs has them."""
+    """List promoted steps: version, provenance, what the desk that runs has of them, and versions beside each other."""
     from qflib import settings
     from qflib.promote.registry import registered
     from qflib.stream.folder import DeskFolder
 
-    folder = DeskFolder(settings.load().state / "up")
+    folder, there = DeskFolder(settings.load().state / "up"), registered()
     desk = folder.kept() if folder.running() is not None else None
-    along = {p.label: p for p in desk.promoted} if desk is not None else {}
-    rows = []
-    for name, r in registered().items():
-        source = r.told["source"]
-        p = along.get(name)
-        state = "not running" if p is None else "another content runs" if p.cell_sha256 != source["cell_sha256"] else ""
-        state = state or ("live" if p is not None and p.live else "shadow" if r.orders else "running")
-        rows.append(
-            {
-                "name": name, "version": r.version, "notebook": source["notebook"],
-                "cell_sha256": source["cell_sha256"],
-                "git_commit": source["git_commit"], "topics": list(r.told["topics"]), "topic_out": r.told["topic_out"],
-                "state": state,
-            }
-        )  # fmt: skip
+    views = None if desk is None or not desk.promoted else _told(folder, desk)
+    rows = [_row(there, p, views) for p in (desk.promoted if desk is not None else ())]
+    along = {r["name"] for r in rows}
+    rows += [_row(there, r, None) for name, r in there.items() if name not in along]
     if json:
         emit({"steps": rows})
     elif not rows:
         print("no step is promoted; `qflib promote NOTEBOOK` makes one")
     else:
-        columns = ("name", "version", "from", "commit", "reads", "state")
+        columns = ("step", "version", "notebook", "commit", "state", "newest", "beside")
         table("promoted steps", columns, [
-            (r["name"], str(r["version"]), r["notebook"], r["git_commit"][:10], ", ".join(r["topics"]), r["state"])
-            for r in rows
+            (r["label"], str(r["version"]), r["notebook"].rpartition("/")[2], r["git_commit"][:7], r["state"],
+             (r["newest"] or "–")[11:19] or "–", _compared(r["minutes"])) for r in rows
         ])  # fmt: skip
+
+
+def _row(
+    there: Mapping[str, Registered], step: TakenAlong | Registered, views: tuple[FiguresView, VersionsView] | None
+) -> dict[str, Any]:
+    """What is told of a step; `views` of the desk that runs it."""
+    from qflib.promote.registry import Registered
+
+    along = None if isinstance(step, Registered) else step
+    newest, found = there.get(step.name), step if isinstance(step, Registered) else step.registered
+    label = step.name if along is None else along.label
+    state = "not running" if along is None else "beside" if along.beside else "live" if along.live else ""
+    state = state or ("shadow" if found.orders else "running")
+    source = found.told["source"]
+    if along is not None and newest is not None and newest.told["source"]["cell_sha256"] != source["cell_sha256"]:
+        state += "; a newer one is promoted"
+    at, minutes = (0, ()) if views is None else (views[0].time_ns(label), views[1].minutes(label))
+    return {
+        "name": step.name, "label": label, "version": found.version, "notebook": source["notebook"],
+        "cell_sha256": source["cell_sha256"], "git_commit": source["git_commit"],
+        "topics": list(found.told["topics"]), "topic_out": found.told["topic_out"], "state": state,
+        "newest": datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds") if at else None,
+        "minutes": [asdict(m) | {"same": m.same} for m in minutes],
+    }  # fmt: skip
+
+
+def _compared(minutes: list[dict[str, Any]]) -> str:
+    """Minutes of two versions, in words."""
+    if not minutes:
+        return ""
+    apart = [m for m in minutes if not m["same"]]
+    told = f"{len(minutes) - len(apart)} of {len(minutes)} minutes the same"
+    return told if not apart else f"{told}; last: {apart[-1]['first']}"
+
+
+def _told(folder: DeskFolder, desk: Deployment) -> tuple[FiguresView, VersionsView]:
+    """What the steps of the desk have told of late."""
+    from qflib.broker.clients import Connection
+    from qflib.broker.reading import ends, read, starts
+    from qflib.records.codec import decode
+    from qflib.records.partitions import name_of
+    from qflib.records.topics import ANALYTICS_RESULTS
+    from qflib.views.figures import FiguresView
+    from qflib.views.versions import VersionsView
+
+    c = Connection(str((folder.running() or {}).get("bootstrap")))
+    figures, versions = FiguresView(desk.instruments), VersionsView(desk.instruments)
+    places = [(ANALYTICS_RESULTS, p) for p in range(desk.partitions)]
+    first = starts(c, places)
+    for (topic, p), end in ends(c, places).items():
+        for m in read(c, topic, p, max(first[topic, p], end - _LOOKED_BACK)):
+            batch = decode(m.value())
+            figures.take(batch, m.offset(), m.timestamp()[1])
+            versions.take(batch, name_of(m.key() or b""))
+    return figures, versions

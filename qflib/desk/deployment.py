@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -79,11 +80,16 @@ class TakenAlong:
         DataError
             If its file is gone or another one than when the desk began.
         """
-        path = Path(self.path)
-        found = Registered(self.name, path, lock.read(path.with_name(f"{path.stem}.lock.toml")))
+        found = self.registered
         if found.told["source"]["cell_sha256"] != self.cell_sha256:
-            raise DataError(f"{path} was promoted anew since this desk began; start the desk again")
+            raise DataError(f"{self.path} was promoted anew since this desk began; start the desk again")
         return Placed(found.definition(), self.orders, self.live, self.beside)
+
+    @property
+    def registered(self) -> Registered:
+        """Its file and lock as they lie there."""
+        path = Path(self.path)
+        return Registered(self.name, path, lock.read(path.with_name(f"{path.stem}.lock.toml")))
 
     @classmethod
     def of(cls, found: Registered, *, live: bool = False, beside: bool = False) -> TakenAlong:
@@ -94,6 +100,26 @@ class TakenAlong:
         return cls(
             found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside, figures
         )
+
+    def kept_in(self, folder: Path) -> TakenAlong:
+        """The same, of copies of its file and lock: the project's own may be promoted anew while it runs.
+
+        Raises
+        ------
+        DataError
+            If they cannot be copied.
+        """
+        source = Path(self.path)
+        to = folder / f"{self.name}-{self.cell_sha256[:16]}" / source.name
+        try:
+            if not to.exists():
+                to.parent.mkdir(parents=True, exist_ok=True)
+                for file in (source.with_name(f"{source.stem}.lock.toml"), source):
+                    shutil.copyfile(file, half := to.with_name(f"{file.name}.part"))
+                    half.replace(to.with_name(file.name))
+        except OSError as e:
+            raise DataError(f"step file {source} cannot be copied into {to.parent} ({e.strerror})") from None
+        return replace(self, path=str(to.resolve()))
 
     def content(self) -> dict[str, Any]:
         """What `save` writes of it."""
@@ -131,6 +157,8 @@ class Deployment:
         What ingest needs to know of it: seed, rate, file, symbols, ...
     promoted
         The steps promoted from notebooks that run along.
+    ran
+        By a stage's version, which is on each of its marks, the promoted steps it ran: what recomputes it needs them.
 
     Raises
     ------
@@ -156,6 +184,7 @@ class Deployment:
     source: str = "sim"
     feed: Mapping[str, Any] = field(default_factory=dict)
     promoted: tuple[TakenAlong, ...] = ()
+    ran: Mapping[str, tuple[TakenAlong, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.instruments):
@@ -250,13 +279,17 @@ class Deployment:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of what decides the desk's bytes: all but the feed, and promoted steps, which decide theirs alone."""
-        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted")}
+        content = {k: v for k, v in self._content().items() if k not in ("feed", "promoted", "ran")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def taking(self, step: TakenAlong) -> Deployment:
-        """With a step along, in the place of one of its label."""
-        others = [p for p in self.promoted if p.label != step.label]
+        """With a step along, in the place of one of its label; one in force ends those that ran beside."""
+        others = [p for p in self.promoted if p.label != step.label and (step.beside or p.name != step.name)]
         return replace(self, promoted=(*others, step))
+
+    def of_version(self, version: str) -> Deployment | None:
+        """The desk with the promoted steps of one version of their stage; None where that is not known."""
+        return replace(self, promoted=self.ran[version]) if version in self.ran else None
 
     def digest_of(self, stage: str) -> str:
         """SHA-256 of what decides a stage's bytes."""
@@ -320,6 +353,7 @@ class Deployment:
                 content["source"],
                 content["feed"],
                 tuple(TakenAlong.from_content(p) for p in content.get("promoted", ())),
+                {v: tuple(map(TakenAlong.from_content, steps)) for v, steps in content.get("ran", {}).items()},
             )
         except (KeyError, TypeError, AttributeError) as e:
             raise DataError(f"{where} is no desk file ({e!r}); start with `qflib up --fresh`") from None
@@ -340,7 +374,12 @@ class Deployment:
             "partitions": self.partitions,
             "source": self.source,
             "feed": dict(self.feed),
-        } | ({"promoted": [p.content() for p in self.promoted]} if self.promoted else {})
+        } | self._steps_told()
+
+    def _steps_told(self) -> dict[str, Any]:
+        """Nothing of a desk that has none: its digest is that of before there were any."""
+        ran = {v: [p.content() for p in steps] for v, steps in self.ran.items()}
+        return {k: v for k, v in {"promoted": [p.content() for p in self.promoted], "ran": ran}.items() if v}
 
 
 def _hedger(told: Any) -> Band | None:

@@ -14,7 +14,7 @@ from qflib.project import STEPS
 from qflib.promote import lock
 from qflib.promote.cells import Cells, read_cells
 from qflib.promote.ladder import Computed
-from qflib.promote.registry import Registered, registered, text
+from qflib.promote.registry import Registered, promoted_cell, registered, text
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING
 from qflib.steps.promoted.definition import MAIN, Definition
 
@@ -173,9 +173,7 @@ class Candidate:
 
     def diff(self) -> str:
         """The notebook's cell beside the promoted one, as a unified diff."""
-        old = (
-            "" if self.former is None else self.former.path.read_text(encoding="utf-8").partition("# --- the cell\n")[2]
-        )
+        old = "" if self.former is None else promoted_cell(self.former.path)
         lines = difflib.unified_diff(
             old.splitlines(True), self.cells.source.splitlines(True), "promoted", self._where(), n=3
         )

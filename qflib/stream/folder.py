@@ -13,8 +13,9 @@ from typing import IO, Any
 
 import structlog
 
-from qflib.desk.deployment import Deployment, TakenAlong
+from qflib.desk.deployment import PROMOTED, Deployment, TakenAlong
 from qflib.errors import DataError, InputError
+from qflib.stream.version import step_version
 
 #: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
 _SAME_FEED = ("seed", "rate", "file", "venue")
@@ -43,6 +44,7 @@ class DeskFolder:
         self.path = path
         self.deployment = path / "deployment.json"
         self.broker, self.history, self.logs = path / "broker", path / "history", path / "logs"
+        self._steps = path / "steps"
         self._booked, self._owner, self._asked = path / "booked.json", path / "up.json", path / "take_along.json"
         self._held: IO[str] | None = None
 
@@ -126,29 +128,51 @@ class DeskFolder:
         DataError
             If the data kept here are another desk's.
         """
+        desk = replace(desk, promoted=tuple(p.kept_in(self._steps) for p in desk.promoted))
         former = self.kept()
         if former is not None:
+            desk = replace(desk, promoted=_as_they_ran(former, desk))
             if other := _difference(former, desk):
                 raise DataError(
                     f"the data kept in {self.path} are of a desk with {other}; give the same, or start with --fresh"
                 )
             desk = replace(desk, feed={**desk.feed, **{k: former.feed[k] for k in _CUT if k in former.feed}})
+            desk = replace(desk, ran=former.ran)
+        return self.write(desk)
+
+    def write(self, desk: Deployment) -> Deployment:
+        """Write down what the desk is, and which promoted steps the versions of their stages are; the desk with these.
+
+        Raises
+        ------
+        DataError
+            If it cannot be written.
+        """
+        now = {
+            step_version(stage, desk.digest_of(stage)): tuple(p for p in desk.promoted if p.stage == stage)
+            for stage in desk.stages
+            if stage in PROMOTED
+        }
+        desk = replace(desk, ran={**desk.ran, **now})
         desk.save(self.deployment)
         return desk
 
-    def ask(self, step: TakenAlong) -> None:
-        """Ask who runs this desk to take a promoted step along.
+    def ask(self, step: TakenAlong) -> TakenAlong:
+        """Ask who runs this desk to take a promoted step along; the step as the desk will tell it.
 
         Raises
         ------
         InputError
             If nobody runs it.
+        DataError
+            If the step's file cannot be copied into the folder.
         """
         if self.running() is None:
             raise InputError(f"no desk runs in {self.path}; `qflib up` takes promoted steps along")
-        half = self._asked.with_suffix(".part")
+        step, half = step.kept_in(self._steps), self._asked.with_suffix(".part")
         half.write_text(json.dumps(step.content()), encoding="utf-8")
         half.replace(self._asked)
+        return step
 
     def asked(self) -> TakenAlong | None:
         """The step that was asked for, once; None where none is."""
@@ -166,7 +190,7 @@ class DeskFolder:
         """Throw away all but the broker's data, which the broker itself does, and the hold."""
         for file in (self.deployment, self._booked):
             file.unlink(missing_ok=True)
-        for folder in (self.history, self.logs, self.path / "market"):
+        for folder in (self.history, self.logs, self._steps, self.path / "market"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def check_bookings(self, ids: set[str]) -> None:
@@ -199,6 +223,17 @@ class DeskFolder:
         half = self._booked.with_suffix(".part")
         half.write_text(json.dumps(sorted(self.booked | set(ids))), encoding="utf-8")
         half.replace(self._booked)
+
+
+def _as_they_ran(former: Deployment, now: Deployment) -> tuple[TakenAlong, ...]:
+    """The steps of a desk; what ran beside the one in force before goes on to do so, and is not put in force."""
+    made = []
+    for step in now.promoted:
+        versions = [p for p in former.promoted if p.name == step.name]
+        beside = [p for p in versions if p.beside and p.cell_sha256 == step.cell_sha256]
+        force = [replace(p, live=step.live) for p in versions if not p.beside]
+        made += [*force, *beside] if force and beside else [step]
+    return tuple(made)
 
 
 def _difference(former: Deployment, now: Deployment) -> str:

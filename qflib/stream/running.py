@@ -36,6 +36,7 @@ from qflib.stream.stages import GROUP_PREFIX, STAGES
 from qflib.stream.supervisor import Program, Supervisor, python
 
 INGEST, ARCHIVE = "ingest", "archive"
+_HANDED_OVER_S = 20.0
 _ASK_S = 0.2
 _PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
@@ -220,13 +221,16 @@ class RunningDesk:
             self.open()
 
     def take_along(self, step: TakenAlong) -> None:
-        """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started again."""
-        if step.stage not in self.stages:
-            _log.warning("step not taken along: its stage does not run; start the desk again", step=step.label)
-            return
-        self.desk = self.desk.taking(step)
-        self.desk.save(self.folder.deployment)
-        self.supervisor.restart(step.stage)
+        """Begin a promoted step, or another version of it, while the desk runs: its stage alone is started (again)."""
+        new = step.stage not in self.stages
+        self.desk = self.folder.write(self.desk.taking(step))
+        if new:
+            self.supervisor.begin(self._program(step.stage), behind=self.stages[self.stages.index(step.stage) - 1])
+            self.__dict__.pop("_drain", None)  # it knows the groups of before
+            self.tell()
+        else:
+            # with patience: what is killed in the middle of its work cannot be taken over by another version
+            self.supervisor.restart(step.stage, budget_s=_HANDED_OVER_S)
         _log.info("step taken along", step=step.label, stage=step.stage)
 
     def open(self) -> None:

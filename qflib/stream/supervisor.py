@@ -183,6 +183,16 @@ class Supervisor:
             del self._children[place]
             self._ended.discard(place)
 
+    def begin(self, program: Program, *, behind: str) -> None:
+        """Run a stage more, behind another one in the order of the flow."""
+        programs = []
+        for p in self._programs.values():
+            programs += [p, program] if p.stage == behind else [p]
+        self._programs = {p.stage: p for p in programs}
+        self._restarts[program.stage] = 0
+        for ordinal in range(program.workers):
+            self._start(program.stage, ordinal)
+
     def restart(self, stage: str, budget_s: float = 5.0) -> None:
         """Stop a stage's workers gracefully and start them again: what they read at their start has changed."""
         children = [self._children[stage, k] for k in self.ordinals(stage)]

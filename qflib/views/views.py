@@ -23,6 +23,7 @@ from qflib.views.hedging import HedgingView
 from qflib.views.orders import OrdersView
 from qflib.views.risk import RiskView
 from qflib.views.shortfall import ShortfallView
+from qflib.views.versions import VersionsView
 from qflib.views.vols import VolView
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Views:
 
     Attributes
     ----------
-    books, orders, risk, hedging, shortfall, components, figures, controls, health, vols
+    books, orders, risk, hedging, shortfall, components, figures, versions, controls, health, vols
         The views.
     epoch
         How often they began anew since this process did: cluster or topics were others. Sequences are of an epoch, and
@@ -102,7 +103,8 @@ class Views:
         fx = {deployment.config.currency: 1.0, **deployment.config.fx}
         self.hedging = HedgingView(table, self.books, deployment.hedger, fx)
         self.shortfall, self.controls = ShortfallView(), ControlsView()
-        self.vols, self.components, self.figures = VolView(self.books), ComponentsView(table), FiguresView(table)
+        self.vols, self.components = VolView(self.books), ComponentsView(table)
+        self.figures, self.versions = FiguresView(table), VersionsView(table)
 
     @property
     def ready(self) -> bool:
@@ -218,6 +220,7 @@ class Views:
             self.shortfall.take_rolling(batch, name)
             self.components.take(batch, name)
             self.figures.take(batch, seen.offset, seen.append_ms)
+            self.versions.take(batch, name)
             if "places" in batch.tables:
                 self.orders.take_places(batch)
             books, trades = self.books.take(batch, seen.offset, seen.append_ms)

@@ -26,7 +26,8 @@ class SpreadPage(Page):
     def slow(self) -> None:
         """Twice a second."""
         latest = self.views.figures.latest("quoted_spread")
-        rows = [[symbol, f"{told['spread']:.2f}", "", ""] for symbol, told in sorted(latest.items())[:12]]
+        narrow = sorted(latest.items(), key=lambda told: told[1]["spread"])[:12]
+        rows = [[s, f"{f['spread']:.2f}", "", f"{f['against_usual']:.2f} of what is usual"] for s, f in narrow]
         self.shown.send({"figures": rows or [["nothing yet", "–", "", "promote notebooks/promotion/first_step.ipynb"]]})
 
     def _age(self) -> Age:

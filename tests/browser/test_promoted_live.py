@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pandas as pd
@@ -13,12 +16,24 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 import qflib as qf
+from qflib.promote.registry import FOLDER, one, text
+from tests.browser.conftest import turn
 from tests.browser.desk_up import Up, answered, wait
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    desk = Up(tmp_path_factory.mktemp("promoted") / "runs", "--rate", "2000", "--seed", "7", "--steps", "realised_vol")
+    desk = Up(
+        tmp_path_factory.mktemp("promoted") / "runs",
+        "--rate",
+        "500",
+        "--speed",
+        "6",
+        "--seed",
+        "7",
+        "--steps",
+        "realised_vol",
+    )
     yield desk
     if desk.process.poll() is None:
         desk.stop()
@@ -31,13 +46,19 @@ def client(up: Up) -> Iterator[httpx.Client]:
         yield made
 
 
-def command(up: Up, *argv: str) -> subprocess.CompletedProcess[str]:
+def command(up: Up, *argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     asked = [sys.executable, "-m", "qflib.cli.main", *argv]
-    return subprocess.run(asked, env=up.environment, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(asked, env=up.environment, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def listed(up: Up, cwd: Path | None = None) -> list[dict[str, Any]]:
+    made = command(up, "steps", "--json", cwd=cwd)
+    assert made.returncode == 0, made.stderr
+    return list(json.loads(made.stdout)["steps"])
 
 
 def states(up: Up) -> dict[str, str]:
-    return {s["name"]: s["state"] for s in json.loads(command(up, "steps", "--json").stdout)["steps"]}
+    return {s["label"]: s["state"] for s in listed(up)}
 
 
 def test_a_tile_and_figures_without_more_code(up: Up, client: httpx.Client, browser: Browser) -> None:
@@ -46,7 +67,8 @@ def test_a_tile_and_figures_without_more_code(up: Up, client: httpx.Client, brow
     faults: list[str] = []
     page.on("pageerror", lambda e: faults.append(str(e)))
     page.goto(up.dashboard)
-    page.keyboard.press("9")
+    expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=60_000)
+    turn(page, "steps")
     tile = page.locator('[data-tile="step_realised_vol"]')
     expect(tile).to_be_visible(timeout=60_000)
     expect(tile.get_by_text("ACME.F").first).to_be_visible(timeout=60_000)
@@ -79,9 +101,46 @@ def test_another_step_is_taken_along_and_the_first_goes_on(up: Up, client: httpx
         assert "FLOW_STRATEGY" not in set(orders["account"])  # in shadow nobody is sent anything
     page = browser.new_page(viewport={"width": 390, "height": 800})
     page.goto(up.dashboard)
-    page.keyboard.press("9")
+    expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=60_000)
+    turn(page, "steps")
     expect(page.locator('[data-tile="step_flow_strategy"]')).to_be_visible(timeout=60_000)
     page.close()
+
+
+def test_a_new_version_runs_beside_the_one_in_force(
+    up: Up, client: httpx.Client, browser: Browser, tmp_path: Path
+) -> None:
+    """The cell of another text that computes the same, promoted in a project of its own."""
+    found = one("realised_vol")
+    folder = tmp_path / FOLDER
+    folder.mkdir(parents=True)
+    cell = found.source.replace("VERSION = 1", "VERSION = 2") if "VERSION = 1" in found.source else found.source + "\n"
+    sha = str(found.told["source"]["cell_sha256"])
+    (folder / "realised_vol.py").write_text(text("realised_vol", found.told["source"]["notebook"], cell))
+    told = found.path.with_name("realised_vol.lock.toml").read_text()
+    (folder / "realised_vol.lock.toml").write_text(told.replace(sha, hashlib.sha256(cell.encode()).hexdigest()))
+    made = command(up, "run", "realised_vol", "--beside", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "beside the version in force" in made.stdout
+
+    def minutes() -> list[dict[str, Any]]:
+        force, beside = (s for s in listed(up, tmp_path) if s["name"] == "realised_vol")
+        assert (force["label"], force["state"]) == ("realised_vol", "running; a newer one is promoted")
+        assert (beside["label"], beside["state"]) == ("realised_vol@1", "beside")
+        return list(beside["minutes"])
+
+    wait(minutes, 300)
+    assert all(m["same"] and m["rows"] > 0 for m in minutes())
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(up.dashboard)
+    expect(page.locator("body")).to_have_attribute("data-state", "live", timeout=60_000)
+    turn(page, "steps")
+    tile = page.locator('[data-tile="beside_realised_vol_1"]')
+    expect(tile.get_by_text("the same").first).to_be_visible(timeout=60_000)
+    page.close()
+    again = command(up, "run", "realised_vol", "--beside")
+    assert again.returncode == 2
+    assert "this version of realised_vol is in force already" in again.stderr
 
 
 def test_live_needs_an_admin_key(up: Up, client: httpx.Client) -> None:
@@ -99,3 +158,4 @@ def test_the_audit_recomputes_what_promoted_steps_sent(up: Up, client: httpx.Cli
     found = json.loads(told.stdout)
     assert found["ok"]
     assert found["replay"]["unequal"] == 0
+    assert found["replay"]["stages"]["promoted"]["records"] > 0  # of three sets of steps, each by its versions

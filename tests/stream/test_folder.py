@@ -1,14 +1,17 @@
 """The folder of a running desk."""
 
+import hashlib
 from dataclasses import replace
 
 import pytest
 
 from qflib.desk.config import DeskConfig
-from qflib.desk.deployment import Deployment
+from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import DataError, InputError
+from qflib.promote.registry import one, text
 from qflib.records import Instrument, Instruments
 from qflib.stream.folder import DeskFolder
+from qflib.stream.version import step_version
 
 DESK = Deployment(
     Instruments((Instrument("ACME.F", underlying="ACME", source="sim:ACME"),)),
@@ -77,3 +80,41 @@ def test_changed_positions_are_refused_and_further_ones_booked(folder):
         folder.check_bookings({"a", "x"})
     folder.book({"c"})
     assert folder.booked == {"a", "b", "c"}
+
+
+def newer(step: TakenAlong, tmp_path) -> TakenAlong:
+    """The same step promoted with another text, in a project of its own."""
+    lock, cell = step.registered.path.with_name(f"{step.name}.lock.toml").read_text(), step.registered.source + "\n"
+    there = tmp_path / "newer"
+    there.mkdir(exist_ok=True)
+    sha = hashlib.sha256(cell.encode()).hexdigest()
+    (there / f"{step.name}.py").write_text(text(step.name, "a.ipynb", cell))
+    (there / f"{step.name}.lock.toml").write_text(lock.replace(step.cell_sha256, sha))
+    return replace(step, path=str(there / f"{step.name}.py"), cell_sha256=sha)
+
+
+def test_steps_run_from_copies_and_what_ran_beside_stays_beside(folder, tmp_path):
+    folder.hold()
+    old = TakenAlong.of(one("realised_vol"))
+    new = newer(old, tmp_path)
+    first = folder.keep(replace(DESK, promoted=(old,)))
+    [kept] = first.promoted
+    assert kept.path != old.path
+    assert kept.placed.definition.source == old.placed.definition.source
+    beside = folder.ask(replace(new, beside=True))
+    assert folder.asked() == beside
+    second = folder.write(first.taking(beside))
+    assert [p.label for p in second.promoted] == ["realised_vol", "realised_vol@1"]
+    # the project has the new one now; started again, the desk goes on with the old in force and the new beside
+    third = folder.keep(replace(DESK, promoted=(new,)))
+    assert third.promoted == second.promoted
+    assert third == folder.kept()
+    # put in force, it ends what ran beside
+    last = folder.write(third.taking(folder.ask(new)))
+    assert [(p.label, p.cell_sha256) for p in last.promoted] == [("realised_vol", new.cell_sha256)]
+    # and every set of steps that ran is on record, by its version
+    sets = [step_version("promoted", d.digest_of("promoted")) for d in (first, second, last)]
+    assert list(last.ran) == sets
+    assert [last.of_version(v).promoted for v in sets] == [d.promoted for d in (first, second, last)]
+    assert last.of_version("other code's") is None
+    folder.release()

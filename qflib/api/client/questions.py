@@ -128,7 +128,7 @@ def figures(step: str | None, last: str) -> Asking[pd.DataFrame]:
     told = yield from report(None)
     start = pd.Timestamp(told["time_ns"], unit="ns", tz="UTC") - _while(last)
     rows = yield from history("analytics.results", "figures", None, start, None, None, None, "arrow", False)
-    frame = rows.to_pandas().sort_values(["partition", "offset", "row"], kind="stable")
+    frame = rows.to_pandas().sort_values(["partition", "offset"], kind="stable")  # within, by time and row
     values = VALUES.make(**{c.name: frame[c.name].to_numpy() for c in VALUES.columns}) if len(frame) else VALUES.empty
     return figures_of(values, (yield from instruments()), step)
 

@@ -99,7 +99,7 @@ class Working:
         return self._state.copy()
 
     def load(self, state: NDArray[Any], version: int) -> None:
-        """Go on from a state of this version, or of a former one that `migrate` takes.
+        """Go on from a state of this version, or of a former one, through `migrate` where it is defined.
 
         Raises
         ------
@@ -107,12 +107,12 @@ class Working:
             If the layout is another one, and nothing makes it this one's.
         """
         d = self.definition
-        if version != d.version:
-            if d.migrate is None or version > d.version:
-                raise StateError(
-                    f"the state of step {d.name!r} is of version {version}, and the step of {d.version}; define "
-                    "migrate(old) in its cell, or begin anew with --fresh"
-                )
+        if version > d.version:
+            raise StateError(
+                f"the state of step {d.name!r} is of version {version}, and the step of {d.version}; promote the later "
+                "one, or begin anew with --fresh"
+            )
+        if version < d.version and d.migrate is not None:
             state = np.asarray(d.migrate(state))
         if state.dtype != d.state:
             raise StateError(

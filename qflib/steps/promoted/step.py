@@ -142,6 +142,8 @@ class Promoted:
     def load(self, state: State) -> None:
         """Go on from a state; a step that it does not know begins, one that is here no more is forgotten.
 
+        A version that runs beside another begins with that one's state.
+
         Raises
         ------
         StateError
@@ -152,9 +154,10 @@ class Promoted:
         kept = dict(zip(names, state["promoted.versions"].tolist(), strict=True))
         numbers = dict(zip(names, state["promoted.orders"].tolist(), strict=True))
         for placed, working in self._steps:
-            if placed.label in kept:
-                working.load(state[f"promoted.{placed.label}"], kept[placed.label])
-                self._sent[placed.label] = numbers[placed.label]
+            begun = placed.label if placed.label in kept else placed.definition.name
+            if begun in kept:
+                working.load(state[f"promoted.{begun}"], kept[begun])
+                self._sent[placed.label] = numbers[begun]
 
     def _columns(self, placed: Placed, table: str, columns: Any) -> Any:
         """A strategy is told of its own executions alone."""

@@ -9,7 +9,7 @@ from qflib.errors import DataError
 from qflib.orderbook.books import digest_of_rows
 from qflib.steps.exchange import Exchange
 from qflib.stream.audit.records import KafkaRecords, Records
-from qflib.stream.audit.refold import Extent, fold_of, inputs, states, take
+from qflib.stream.audit.refold import Extent, Refold, inputs, states
 
 if TYPE_CHECKING:
     from qflib.broker.clients import Connection
@@ -63,19 +63,20 @@ def final_books(source: Connection | Records, deployment: Deployment) -> str:
 
 def _books(records: Records, deployment: Deployment, partition: int) -> Mapping[int, str]:
     extent = Extent.of(records, "exchange", partition)
-    fold, last = fold_of(deployment, extent), None
+    refold, last = Refold(deployment, extent), None
     for state in states(records, extent):
         last = state
     if last is not None:
-        fold.load(last.state)
+        refold.begin(last)
     elif not extent.whole:
         raise DataError(
             f"exchange[{partition}] has no snapshot, and the beginning of its inputs is gone; "
             "its books are in the archive: `qflib audit --replay --from-archive DATE`"
         )
-    for given in inputs(records, extent, dict(fold.next)):
-        taken, wrong = take(fold, given)
+    for given in inputs(records, extent, dict(refold.fold.next)):
+        taken, wrong = refold.take(given)
         if taken is None:
             raise DataError(f"exchange[{partition}] cannot be recomputed: {wrong}; `qflib audit` says more")
-    assert isinstance(fold.step, Exchange)
-    return fold.step.own_book_digests
+    step = refold.fold.step
+    assert isinstance(step, Exchange)
+    return step.own_book_digests

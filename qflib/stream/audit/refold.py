@@ -65,13 +65,14 @@ class Extent:
 
 
 class Input(NamedTuple):
-    """A record to take in, and what the journal says of it: None where the order of offsets is the journal."""
+    """A record to take in, and what the journal says of it: nothing where the order of offsets is the journal."""
 
     topic: str
     record: Record | None  # None: it is not there
     offset: int
     crc: int | None
     dead: bool
+    version: str = ""
 
 
 def states(records: Records, extent: Extent) -> Iterator[Snapshot]:
@@ -105,23 +106,41 @@ def inputs(records: Records, extent: Extent, after: dict[str, int]) -> Iterator[
             ahead = next(readers[m.input], None)
         here = ahead is not None and ahead.offset == m.offset
         waiting[m.input] = next(readers[m.input], None) if here else ahead
-        yield Input(m.input, ahead if here else None, m.offset, m.crc, m.dead)
+        yield Input(m.input, ahead if here else None, m.offset, m.crc, m.dead, m.version)
 
 
-def fold_of(deployment: Deployment, extent: Extent) -> Fold:
-    """The stage's fold in its first state."""
-    name, p = extent.stage.name, extent.partition
-    return Fold(extent.stage, deployment.step(name, p), p, deployment.table)
+class Refold:
+    """The stage's fold anew: where its journal tells another version, with the promoted steps of that one."""
 
+    def __init__(self, deployment: Deployment, extent: Extent) -> None:
+        name, p = extent.stage.name, extent.partition
+        self._deployment, self._version = deployment, ""
+        self.fold = Fold(extent.stage, deployment.step(name, p), p, deployment.table)
 
-def take(fold: Fold, given: Input) -> tuple[Taken | None, str]:
-    """Fold an input; what is wrong about it, else nothing."""
-    where = f"offset {given.offset} of {given.topic}"
-    if given.record is None:
-        return None, f"{where} is marked and not there"
-    if given.offset < fold.next[given.topic]:
-        return None, f"{where} is marked out of order"
-    taken = fold.take(given.topic, *given.record)
-    if given.crc is not None and (taken.crc, taken.dead is not None) != (given.crc, given.dead):
-        return taken, f"{where} is not what its mark says: checksum {given.crc:08x}, dead {given.dead}"
-    return taken, ""
+    def begin(self, s: Snapshot) -> None:
+        """Go on from a snapshot."""
+        self._turn(s.version)
+        self.fold.load(s.state)
+
+    def take(self, given: Input) -> tuple[Taken | None, str]:
+        """Fold an input; what is wrong about it, else nothing."""
+        where = f"offset {given.offset} of {given.topic}"
+        if given.record is None:
+            return None, f"{where} is marked and not there"
+        if given.offset < self.fold.next[given.topic]:
+            return None, f"{where} is marked out of order"
+        self._turn(given.version)
+        taken = self.fold.take(given.topic, *given.record)
+        if given.crc is not None and (taken.crc, taken.dead is not None) != (given.crc, given.dead):
+            return taken, f"{where} is not what its mark says: checksum {given.crc:08x}, dead {given.dead}"
+        return taken, ""
+
+    def _turn(self, version: str) -> None:
+        """Take the step of this version, with the state of the one before."""
+        desk = None if version in ("", self._version) else self._deployment.of_version(version)
+        if desk is None:  # of other code, which is to give the same bytes
+            return
+        step = desk.step(self.fold.stage.name, self.fold.partition)
+        if self.fold.batches:
+            step.load(self.fold.step.state())
+        self._version, self.fold.step = version, step

@@ -17,7 +17,7 @@ from qflib.stream.audit.index import Index, entries
 from qflib.stream.audit.outputs import Difference, Outputs
 from qflib.stream.audit.pool import run
 from qflib.stream.audit.records import Place, Records
-from qflib.stream.audit.refold import Extent, fold_of, inputs, states, take
+from qflib.stream.audit.refold import Extent, Refold, inputs, states
 from qflib.stream.audit.spool import Spool
 from qflib.stream.fold import Fold
 from qflib.stream.stages import STAGES
@@ -198,11 +198,12 @@ def replay_part(
     def value_at(topic: str, partition: int, offset: int) -> bytes | None:
         return next((r.value for r in records.read(topic, partition, offset, offset + 1)), None)
 
-    fold = fold_of(deployment, extent)
+    refold = Refold(deployment, extent)
+    fold = refold.fold
     due = list[_Due]()
     for s in states(records, extent):
         if not extent.whole and made.begun == "beginning" and extent.reaches(s):
-            fold.load(s.state)
+            refold.begin(s)
             made.begun = "snapshot"
         due.append((s.batches, s.next, digest(s.state)))
     if not extent.whole and made.begun == "beginning":
@@ -214,7 +215,7 @@ def replay_part(
     writer = None if spool is None else spool.writer(f"{made.stage}/{made.partition}")
     sources = {f"{made.stage}/{made.partition}"}
     for given in inputs(records, extent, dict(fold.next)):
-        taken, wrong = take(fold, given)
+        taken, wrong = refold.take(given)
         if wrong:
             outputs.differs(given.topic, made.partition, given.offset, -1, wrong)
         if taken is None:

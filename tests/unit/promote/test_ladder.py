@@ -185,7 +185,7 @@ def test_a_changed_state_asks_for_a_migration() -> None:
     cell = {"State": wider, "Out": Out, "f": newer}
     with pytest.raises(StateError, match="asks for a new VERSION"):
         Working(Definition.of(cell, name="tried"), TABLE).load(kept, 1)
-    with pytest.raises(StateError, match=r"define migrate\(old\)"):
+    with pytest.raises(StateError, match=r"a changed State asks for a new VERSION and migrate\(old\)"):
         Working(Definition.of(cell | {"VERSION": 2}, name="tried"), TABLE).load(kept, 1)
     working = Working(Definition.of(cell | {"VERSION": 2, "migrate": migrate}, name="tried"), TABLE)
     working.load(kept, 1)

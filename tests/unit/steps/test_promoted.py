@@ -154,11 +154,38 @@ def test_steps_come_and_go_and_versions_stand_beside_each_other() -> None:
     both = Promoted([Placed(MEAN), Placed(newer, beside=True), Placed(BUYER)], TABLE)
     both.load(kept)
     assert both.state()["promoted.mean_mid"]["n"].tolist() == [1, 0]
-    assert both.state()["promoted.mean_mid@2"]["n"].tolist() == [0, 0]
-    with pytest.raises(StateError, match=r"of version 1, and the step of 2; define migrate\(old\)"):
-        Promoted([Placed(newer)], TABLE).load(kept)
+    assert both.state()["promoted.mean_mid@2"]["n"].tolist() == [1, 0]  # begins where the one in force stands
+    [same, other] = [b.values for b in both.feed(marks([104], at=1)) if b.topic == ANALYTICS_RESULTS]
+    assert same.value.tobytes() == other.value.tobytes()
+    assert set(same.step) | set(other.step) == {b"mean_mid", b"mean_mid@2"}
+    taken_over = Promoted([Placed(newer)], TABLE)
+    taken_over.load(kept)
+    assert taken_over.state()["promoted.mean_mid"]["n"].tolist() == [1, 0]
+    with pytest.raises(StateError, match="of version 2, and the step of 1; promote the later one"):
+        Promoted([Placed(MEAN)], TABLE).load(taken_over.state())
     with pytest.raises(InputError, match="bear a name twice"):
         Promoted([Placed(MEAN), Placed(newer)], TABLE)
+
+
+def test_another_layout_goes_through_migrate() -> None:
+    first = Promoted([Placed(MEAN)], TABLE)
+    first.feed(marks([100]))
+    wider = np.dtype([*State.descr, ("more", "f8")])
+    cell = {"State": wider, "Out": Out, "mean_mid": mean_mid, "VERSION": 2}
+    with pytest.raises(StateError, match=r"a changed State asks for a new VERSION and migrate\(old\)"):
+        Promoted([Placed(Definition.of(cell))], TABLE).load(first.state())
+
+    def migrate(old):
+        new = np.zeros(len(old), wider)
+        for name in old.dtype.names:
+            new[name] = old[name]
+        new["more"] = 7.0
+        return new
+
+    made = Promoted([Placed(Definition.of(cell | {"migrate": migrate}))], TABLE)
+    made.load(first.state())
+    assert made.state()["promoted.mean_mid"]["more"].tolist() == [7.0, 7.0]
+    assert made.state()["promoted.mean_mid"]["n"].tolist() == [1, 0]
 
 
 def test_a_strategy_tells_what_an_order_needs() -> None:
