@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("../shared/data")  # recordings
-    state: Path = Path("runs")  # what commands keep; a relative one of the file, or of none, is below the project
+    state: Path = Path("runs")  # what commands keep; relative: below the file
     instruments: Path | None = None  # TOML table: a venue's rows, where no flag tells its instruments
     log: LogSettings = LogSettings()
     desk: DeskSettings = DeskSettings()
@@ -200,11 +200,11 @@ class Settings(BaseSettings):
 
 
 class _File(TomlConfigSettingsSource):
-    """The file; below the project's folder its places are the project's, not those of the folder one stands in."""
+    """The file; where one stands below it, its places are the project's, not those of the folder one stands in."""
 
     def __call__(self) -> dict[str, Any]:
         told, root = super().__call__(), own_project()
-        if "QFLIB_SETTINGS" in os.environ or root is None or root == Path.cwd():
+        if "QFLIB_SETTINGS" in os.environ or root is None or root == Path.cwd() or not (root / FILE).is_file():
             return told
         places = {"state": "runs"} | {k: told[k] for k in ("state", "instruments") if isinstance(told.get(k), str)}
         return told | {k: str(root / v) for k, v in places.items()}

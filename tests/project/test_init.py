@@ -63,6 +63,17 @@ def test_the_project_is_the_nearest_above(desk: Path, tmp_path: Path, monkeypatc
     monkeypatch.setenv("QFLIB_STATE", "elsewhere")
     assert settings.load().state == Path("elsewhere")  # said here, it is meant from here
     monkeypatch.delenv("QFLIB_STATE")
+    (desk / "pipelines" / "qflib.toml").write_text("")
+    monkeypatch.chdir(desk / "pipelines" / "jobs")
+    assert own_project() == desk / "pipelines"  # the nearer one
+    (desk / "pipelines" / "qflib.toml").unlink()
+    (desk / "qflib.toml").rename(desk / "other.toml")
+    assert own_project() == desk
+    assert settings.load().state == Path("runs")  # a folder called pipelines says nothing of where things are kept
+    monkeypatch.setenv("QFLIB_SETTINGS", str(desk / "other.toml"))
+    assert settings.load().state == Path("runs")
+    monkeypatch.delenv("QFLIB_SETTINGS")
+    (desk / "other.toml").rename(desk / "qflib.toml")
     monkeypatch.chdir(desk)
     assert (settings.settings_file(), settings.load().state) == (Path("qflib.toml"), Path("runs"))
     monkeypatch.chdir(tmp_path)
