@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
@@ -16,6 +16,8 @@ from qflib.errors import SettingsError
 from qflib.project import FILE, own_project
 
 PREFIX = "QFLIB_"
+#: Settings that name a file or folder, relative to the project; `data` is looked for upwards.
+PLACES = ("state", "instruments", "api.tls_certificate", "api.tls_key", "api.tls_authority", "broker.cache")
 #: What other parts read from the environment.
 _OTHER_VARIABLES = (
     "QFLIB_SETTINGS",
@@ -108,6 +110,20 @@ class ApiSettings(_Part):
     page_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait,
     waiting: Annotated[int, Field(ge=0)] = 16  # and so many of them at most
+    tls_certificate: Path | None = None  # PEM, with what leads to its authority; then HTTPS alone is spoken
+    tls_key: Path | None = None  # PEM, without a password; for this user's eyes alone
+    tls_authority: Path | None = None  # PEM: whom clients on this machine trust, where the system's do not suffice
+
+    @model_validator(mode="after")
+    def _both(self) -> ApiSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together; give both, or neither")
+        return self
+
+    @property
+    def scheme(self) -> str:
+        """What its address begins with."""
+        return "http" if self.tls_certificate is None else "https"
 
 
 class DashSettings(_Part):
@@ -206,8 +222,15 @@ class _File(TomlConfigSettingsSource):
         told, root = super().__call__(), own_project()
         if "QFLIB_SETTINGS" in os.environ or root is None or root == Path.cwd() or not (root / FILE).is_file():
             return told
-        places = {"state": "runs"} | {k: told[k] for k in ("state", "instruments") if isinstance(told.get(k), str)}
-        return told | {k: str(root / v) for k, v in places.items()}
+        told = {"state": "runs"} | told
+        for name in PLACES:
+            *above, last = name.split(".")
+            part: Any = told
+            for room in above:
+                part = part.get(room) if isinstance(part, dict) else None
+            if isinstance(part, dict) and isinstance(part.get(last), str):
+                part[last] = str(root / part[last])
+        return told
 
 
 def settings_file() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,15 +105,39 @@ def run(deployment: Path, connection: Connection, host: str, port: int) -> None:
     """Serve a desk's API until SIGTERM or SIGINT."""
     from qflib.views.endpoints import metrics_of
 
-    _log.info("api serves", address=f"http://{host}:{port}")
-    state = state_of(deployment, connection, settings.load().api, metrics_of(deployment.parent))
+    chosen = settings.load().api
+    _log.info("api serves", address=f"{chosen.scheme}://{host}:{port}")
+    state = state_of(deployment, connection, chosen, metrics_of(deployment.parent))
     serve(create_app(state), host, port)
+
+
+def tls(told: ApiSettings) -> dict[str, Path]:
+    """The server's options for HTTPS; none where no certificate is set.
+
+    Raises
+    ------
+    SettingsError
+        If certificate and key are not there, or do not belong together.
+    """
+    if told.tls_certificate is None or told.tls_key is None:
+        return {}
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(told.tls_certificate, told.tls_key)
+    except (OSError, ssl.SSLError) as e:
+        raise SettingsError(
+            f"certificate {told.tls_certificate} and key {told.tls_key} cannot be used ({e}); give PEM files that "
+            "belong together, the key without a password"
+        ) from None
+    return {"ssl_cert": told.tls_certificate.resolve(), "ssl_key": told.tls_key.resolve()}
 
 
 async def _serve(app: Litestar, host: str, port: int, listen: bool) -> None:
     from qflib.api.listener import BoundedServer
 
-    server = BoundedServer(app, host, port, interface=_asgi(), log_enabled=False, log_access=False, websockets=True)
+    server = BoundedServer(
+        app, host, port, interface=_asgi(), log_enabled=False, log_access=False, websockets=True,
+        **tls(app.state.api.settings),
+    )  # fmt: skip
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
     views: Views = app.state.api.views
 

@@ -35,7 +35,7 @@ def command(
             raise InputError(f"no desk runs in {folder.path}; start one with `qflib up`, or give --bootstrap HOST:PORT")
         connection = Connection(told["bootstrap"], tuple(sorted(chosen.broker.options.items())))
     where, at = host or chosen.api.host, port or chosen.api.port
-    url = f"http://{f'[{where}]' if ':' in where else where}:{at}"
+    url = f"{chosen.api.scheme}://{f'[{where}]' if ':' in where else where}:{at}"
     Deployment.load(folder.deployment)  # before anything is written: that it can serve
     if not is_free(at, where):
         raise in_use(where, at)

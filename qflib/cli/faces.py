@@ -35,7 +35,7 @@ class Faces:
 
     def __init__(self, settings: Settings) -> None:
         self._app = dashboard()
-        self._host = settings.api.host
+        self._host, self._scheme = settings.api.host, settings.api.scheme
         self._api = free("api", self._host, settings.api.port)
         self._dash = free("dash", self._host, settings.dash.port, self._api)
         self._origins = origins(settings)
@@ -44,7 +44,7 @@ class Faces:
     @property
     def api_url(self) -> str:
         """Where the API answers."""
-        return f"http://{self._host}:{self._api}"
+        return f"{self._scheme}://{self._host}:{self._api}"
 
     @property
     def addresses(self) -> dict[str, str]:

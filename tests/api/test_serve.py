@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -42,11 +43,11 @@ def process(desk: Path, kafka: Connection, port: int, metrics: int = 0) -> Itera
         made.communicate()
 
 
-def ready(url: str, seconds: float = 60.0) -> None:
+def ready(url: str, seconds: float = 60.0, verify: ssl.SSLContext | bool = True) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            if httpx.get(f"{url}/readyz", verify=verify).status_code == 200:
                 return
         except httpx.HTTPError:
             pass

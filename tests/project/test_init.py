@@ -56,6 +56,19 @@ def test_its_settings_are_the_ones_there_are(desk: Path) -> None:
     assert (told.state, told.instruments) == (desk / "runs", desk / "instruments.toml")
 
 
+def test_what_its_file_names_lies_below_it(desk: Path) -> None:
+    fields = [(n, f.annotation, f.default) for n, f in settings.Settings.model_fields.items()]
+    inner = [(f"{n}.{m}", f.annotation) for n, _, d in fields for m, f in getattr(type(d), "model_fields", {}).items()]
+    named = {n for n, a in (*inner, *((n, a) for n, a, _ in fields)) if a in (Path, Path | None)}
+    assert named == {*settings.PLACES, "data"}
+    (desk / "qflib.toml").write_text(
+        'instruments = "a/b.toml"\n[api]\ntls_certificate = "c.pem"\ntls_key = "/etc/k.pem"\n[broker]\ncache = "jars"\n'
+    )
+    told = settings.load()
+    assert (told.state, told.instruments, told.broker.cache) == (desk / "runs", desk / "a/b.toml", desk / "jars")
+    assert (told.api.tls_certificate, told.api.tls_key) == (desk / "c.pem", Path("/etc/k.pem"))
+
+
 def test_the_project_is_the_nearest_above(desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert own_project() == desk
     assert settings.settings_file() == desk / "qflib.toml"

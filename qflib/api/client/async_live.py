@@ -55,7 +55,7 @@ class AsyncLive:
     def __init__(self, place: Place) -> None:
         self.place = place
         headers = {"Authorization": f"Bearer {place.key}"}
-        self._http = httpx.AsyncClient(base_url=place.url, headers=headers, timeout=TIMEOUT)
+        self._http = httpx.AsyncClient(base_url=place.url, headers=headers, timeout=TIMEOUT, verify=place.tls or True)
         self._instruments: Instruments | None = None
 
     async def close(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from qflib.errors import DataError, InputError, MissingPartError
+from qflib.errors import DataError, InputError, MissingPartError, SettingsError
 
 URL, KEY = "QFLIB_API_URL", "QFLIB_API_KEY"
 
@@ -23,6 +24,29 @@ class Place(NamedTuple):
     def stream(self) -> str:
         """The address of its stream."""
         return f"ws{self.url.removeprefix('http')}/v1/stream"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """Whom to trust: the system's authorities, and that of the setting `api.tls_authority`; None: it is no HTTPS.
+
+        Raises
+        ------
+        SettingsError
+            If the authority's file cannot be used.
+        """
+        if not self.url.startswith("https"):
+            return None
+        from qflib import settings
+
+        made, authority = ssl.create_default_context(), settings.load().api.tls_authority
+        if authority is not None:
+            try:
+                made.load_verify_locations(authority)
+            except (OSError, ssl.SSLError) as e:
+                raise SettingsError(
+                    f"authority {authority} of the setting api.tls_authority cannot be used ({e}); give a PEM file"
+                ) from None
+        return made
 
 
 def find(url: str | None = None, key: str | None = None) -> Place:

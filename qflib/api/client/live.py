@@ -56,7 +56,7 @@ class Live:
     def __init__(self, place: Place) -> None:
         self.place = place
         headers = {"Authorization": f"Bearer {place.key}"}
-        self._http = httpx.Client(base_url=place.url, headers=headers, timeout=TIMEOUT)
+        self._http = httpx.Client(base_url=place.url, headers=headers, timeout=TIMEOUT, verify=place.tls or True)
         self._instruments: Instruments | None = None
 
     def close(self) -> None:

@@ -25,10 +25,10 @@ def follow(place: Place, follower: Follower, patience_s: float) -> Iterator[Any]
     """What a subject gives, over connections; see `Live.stream`."""
     from websockets.sync.client import connect
 
-    pause = _Pause(patience_s)
+    pause, tls = _Pause(patience_s), place.tls
     while True:
         try:
-            with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME) as ws:
+            with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME, ssl=tls) as ws:
                 ws.send(follower.request())
                 while True:
                     made = follower.take(ws.recv(_QUIET_S))
@@ -45,10 +45,10 @@ async def afollow(place: Place, follower: Follower, patience_s: float) -> AsyncI
     """As `follow`, without a thread that waits."""
     from websockets.asyncio.client import connect
 
-    pause = _Pause(patience_s)
+    pause, tls = _Pause(patience_s), place.tls
     while True:
         try:
-            async with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME) as ws:
+            async with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME, ssl=tls) as ws:
                 await ws.send(follower.request())
                 while True:
                     async with asyncio.timeout(_QUIET_S):
