@@ -27,11 +27,12 @@ test: lint ## set up, lint, run every test
 faults: $(WARM) ## kill, stop and scale a whole desk (minutes); FAULT_KILLS=20 kills each stage so often
 	$(BIN)/python -m pytest -q -s -n 0 -m faults
 
-lint: $(WARM) ## style, types, walls
+lint: $(WARM) ## style, types, walls, notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	find notebooks template -name '*.ipynb' -not -path '*/.*' -exec $(BIN)/nbstripout --verify --keep-id {} +
 
 bench: $(WARM) ## what things cost on this machine
 	$(BIN)/qflib bench --peers

@@ -21,7 +21,9 @@ def main(argv: list[str] | None = None) -> None:
 
     from dashboards.api_trading import ApiTrading, folder_key, verifier
     from dashboards.desk import SharedDesk
+    from dashboards.own_pages import own_pages
     from dashboards.server import Dashboard
+    from dashboards.session import PAGES
     from dashboards.trading import NoTrading
     from qflib import logs, settings
     from qflib.api import ticket
@@ -38,7 +40,8 @@ def main(argv: list[str] | None = None) -> None:
     connection = Connection.at(asked.bootstrap, chosen.broker, "dash")
     views = Views(deployment, connection, DeltaHistory(folder / "history"), metrics_of(folder))
     trading = ApiTrading(asked.api) if asked.api else NoTrading()
-    desk = SharedDesk(views, trading, deployment.config.currency, folder.parent)
+    pages = own_pages(p.name for p in PAGES)
+    desk = SharedDesk(views, trading, deployment.config.currency, folder.parent, pages)
     given, own = os.environ.pop(KEY_VARIABLE, ""), os.environ.pop(TICKET_VARIABLE, "")
     try:
         made = Dashboard(

@@ -24,6 +24,7 @@ from qflib.errors import QflibError
 from qflib.views.valuation import closing_of
 
 if TYPE_CHECKING:
+    from dashboards.pages.page import Page
     from qflib.views import Views
 
 SPOT = (-0.10, -0.05, -0.02, 0.0, 0.02, 0.05, 0.10)
@@ -60,12 +61,15 @@ class SharedDesk:
         Of reports.
     kept
         The setting `state`: where jobs leave their runs; None: nowhere.
+    pages
+        The project's own, beside the dashboard's.
     """
 
     views: Views
     trading: Trading = field(default_factory=NoTrading)
     currency: str = "USD"
     kept: Path | None = None
+    pages: tuple[type[Page], ...] = ()
     sessions: int = 0
     _ladder: Revalued | None = None
     _revaluing: bool = False

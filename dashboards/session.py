@@ -49,7 +49,7 @@ class Session:
 
     def __init__(self, desk: SharedDesk, login: Login) -> None:
         self.desk, self.login = desk, login
-        self.pages: dict[str, Page] = {p.name: p(desk, login) for p in PAGES}
+        self.pages: dict[str, Page] = {p.name: p(desk, login) for p in PAGES} | self._own()
         self.seen = PAGES[0].name
         self.shell = Shell(heard=self._heard, pages=list(self.pages), sizing_mode="fixed", width=0, height=0)
         for body in (self.shell, *(tile.body for page in self.pages.values() for tile in page.tiles)):
@@ -58,6 +58,16 @@ class Session:
         self._slow_at = self._ages_at = 0.0
         self._ended = self._sent_away = False
         self._clock: Any = None
+
+    def _own(self) -> dict[str, Page]:
+        """The project's pages; one that cannot be made does not keep the others from being shown."""
+        made: dict[str, Page] = {}
+        for page in self.desk.pages:
+            try:
+                made[page.name] = page(self.desk, self.login)
+            except Exception:
+                _log.exception("page left out", page=page.name)
+        return made
 
     def template(self) -> Any:
         """The page, for Panel to serve."""

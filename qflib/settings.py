@@ -13,9 +13,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from qflib.errors import SettingsError
+from qflib.project import FILE, own_project
 
-FILE = "qflib.toml"
 PREFIX = "QFLIB_"
+#: Settings that name a file or folder, relative to the project; `data` is looked for upwards.
+PLACES = ("state", "instruments", "api.tls_certificate", "api.tls_key", "api.tls_authority", "broker.cache")
 #: What other parts read from the environment.
 _OTHER_VARIABLES = (
     "QFLIB_SETTINGS",
@@ -182,7 +184,8 @@ class Settings(BaseSettings):
     )
 
     data: Path = Path("../shared/data")  # recordings
-    state: Path = Path("runs")  # what commands keep: loaded positions
+    state: Path = Path("runs")  # what commands keep; relative: below the file
+    instruments: Path | None = None  # TOML table: a venue's rows, where no flag tells its instruments
     log: LogSettings = LogSettings()
     desk: DeskSettings = DeskSettings()
     limits: LimitSettings = LimitSettings()
@@ -209,12 +212,32 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags over environment over file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+        return init_settings, env_settings, _File(settings_cls, settings_file())
+
+
+class _File(TomlConfigSettingsSource):
+    """The file; where one stands below it, its places are the project's, not those of the folder one stands in."""
+
+    def __call__(self) -> dict[str, Any]:
+        told, root = super().__call__(), own_project()
+        if "QFLIB_SETTINGS" in os.environ or root is None or root == Path.cwd() or not (root / FILE).is_file():
+            return told
+        told = {"state": "runs"} | told
+        for name in PLACES:
+            *above, last = name.split(".")
+            part: Any = told
+            for room in above:
+                part = part.get(room) if isinstance(part, dict) else None
+            if isinstance(part, dict) and isinstance(part.get(last), str):
+                part[last] = str(root / part[last])
+        return told
 
 
 def settings_file() -> Path:
-    """The file that is read: the one `QFLIB_SETTINGS` names, else qflib.toml in the working folder."""
-    return Path(os.environ.get("QFLIB_SETTINGS", FILE))
+    """The file that is read: the one `QFLIB_SETTINGS` names, else the project's qflib.toml."""
+    root = own_project()
+    own = Path(FILE) if root is None or root == Path.cwd() else root / FILE
+    return Path(os.environ.get("QFLIB_SETTINGS", own))
 
 
 def load(**flags: Any) -> Settings:

@@ -28,9 +28,12 @@ class Page:
         Of the page.
     tiles
         What is on it.
+    own
+        Whether it is a project's own, and not the dashboard's: its tiles are laid out as they come.
     """
 
     name = title = ""
+    own = False
 
     def __init__(self, desk: SharedDesk, login: Login) -> None:
         self.desk, self.views, self.login = desk, desk.views, login

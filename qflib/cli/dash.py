@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from qflib.errors import InputError, MissingPartError
+from qflib.errors import InputError
 
 EXAMPLE = "Example: qflib dash --port 5010"
 _LISTENS = "dashboard at "  # what the process says once it does
@@ -25,18 +25,17 @@ def command(
     """Show the running desk in the browser: market, risk, orders, what-if, system; Ctrl-C ends it."""
     from qflib import settings
     from qflib.api import ticket
-    from qflib.cli.faces import DASHBOARD, free, origins
+    from qflib.cli.faces import dashboard, free, origins
     from qflib.stream.folder import DeskFolder
 
-    if not DASHBOARD.is_file():
-        raise MissingPartError(f"the dashboard's pages are not beside this installation ({DASHBOARD}); use a checkout")
+    app = dashboard()
     chosen = settings.load(dash={} if port is None else {"port": port})
     folder = DeskFolder(chosen.state / "up")
     told = folder.running()
     if told is None or not told.get("bootstrap"):
         raise InputError(f"no desk runs in {folder.path}; start one with `qflib up`, or set QFLIB_STATE to its folder")
     at = free("dash", chosen.api.host, chosen.dash.port)
-    argv = [sys.executable, str(DASHBOARD), "--deployment", str(folder.deployment)]
+    argv = [sys.executable, str(app), "--deployment", str(folder.deployment)]
     argv += ["--bootstrap", str(told["bootstrap"]), "--port", str(at), *origins(chosen)]
     url = api or told.get("api")
     argv += ["--api", str(url)] if url else []

@@ -142,13 +142,14 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
 
         feed: qf.Feed = SimFeed(SimulatedMarket(seed=settings.desk.seed, rate=settings.desk.rate))
         return Market(feed.instruments, feed.history, feed.positions)
+    told = _table(wanted, settings)
     if wanted.source == "replay":
-        feed = qf.read(wanted.file or "", wanted.venue or "", wanted.instrument_file)
+        feed = qf.read(wanted.file or "", wanted.venue or "", told)
         return Market(feed.instruments, feed.history, feed.positions)
-    if wanted.instrument_file is not None:
+    if told is not None:
         from qflib.desk.read import table_from
 
-        table = table_from(wanted.instrument_file, wanted.source)
+        table = table_from(told, wanted.source)
         if table is None:
             raise DataError(f"{wanted.instrument_file} tells no instruments; give a TOML instrument table")
         return Market(table)
@@ -159,6 +160,17 @@ def market(wanted: Wanted, settings: Settings, kept: Deployment | None = None) -
 
     symbols = wanted.symbols or venue(wanted.source).live().usual
     return Market(instruments(wanted.source, symbols, url=wanted.url, rest=wanted.rest))
+
+
+def _table(wanted: Wanted, settings: Settings) -> Instruments | Path | None:
+    """The flag's table; else, where no symbols are asked for, the venue's rows of the setting's, if it has any."""
+    from qflib.records import Instruments
+
+    if wanted.instrument_file is not None or wanted.symbols or settings.instruments is None:
+        return wanted.instrument_file
+    venue = wanted.venue if wanted.source == "replay" else wanted.source
+    rows = tuple(r for r in Instruments.from_toml(settings.instruments).rows if r.venue == venue)
+    return Instruments(rows) if rows else None
 
 
 def deployment(

@@ -115,7 +115,9 @@ def _kernel_cache() -> Finding:
     except OSError as e:
         return Finding("kernel cache", False, f"{place}: {e.strerror}", "set QFLIB_KERNEL_CACHE to a writable folder")
     kernels = sum(1 for _ in place.rglob("*.nbc"))
-    return Finding("kernel cache", True, f"{place}, {kernels} kernels", "" if kernels else "`make setup` compiles them")
+    return Finding(
+        "kernel cache", True, f"{place}, {kernels} kernels", "" if kernels else "`python -m qflib.warm` compiles them"
+    )
 
 
 def _data() -> Finding:

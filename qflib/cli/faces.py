@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from qflib.broker.data_folder import is_free
 from qflib.errors import MissingPartError, SettingsError
+from qflib.project import toolkit
 from qflib.stream.running import Face
 
 if TYPE_CHECKING:
     from qflib.settings import Settings
 
-DASHBOARD = Path(__file__).parents[2] / "dashboards" / "app.py"
 _TRIED, _LAST = 50, 65_536  # ports from the setting's own on
 
 
@@ -30,12 +30,11 @@ class Faces:
     SettingsError
         If no port is free.
     MissingPartError
-        If this is no whole checkout.
+        If the installation lacks the dashboard.
     """
 
     def __init__(self, settings: Settings) -> None:
-        if not DASHBOARD.is_file():
-            raise MissingPartError(f"{DASHBOARD} is missing, the dashboard; run from a whole checkout, or --no-faces")
+        self._app = dashboard()
         self._host, self._scheme = settings.api.host, settings.api.scheme
         self._api = free("api", self._host, settings.api.port)
         self._dash = free("dash", self._host, settings.dash.port, self._api)
@@ -58,7 +57,7 @@ class Faces:
         listen = ("--host", self._host, "--port", str(self._api))
         shown = ("--address", self._host, "--port", str(self._dash), "--api", self.api_url)
         api = (sys.executable, "-m", "qflib.api", *listen)
-        dash = (sys.executable, str(DASHBOARD), *shown, *self._origins)
+        dash = (sys.executable, str(self._app), *shown, *self._origins)
         return Face("api", api), Face("dash", dash)
 
     def open(self, folder: Path) -> str:
@@ -77,6 +76,20 @@ class Faces:
         key = development_key(folder, self.api_url)
         self.key = f"kept in {place}" if known else f"{key}  (for development; kept in {place})"
         return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
+
+
+def dashboard() -> Path:
+    """The dashboard's program.
+
+    Raises
+    ------
+    MissingPartError
+        If the installation lacks it.
+    """
+    app = toolkit() / "dashboards" / "app.py"
+    if not app.is_file():
+        raise MissingPartError(f"{app} is missing, the dashboard; install qflib again")
+    return app
 
 
 def origins(settings: Settings) -> list[str]:

@@ -16,6 +16,7 @@ from qflib.cli import (
     dash,
     desk,
     doctor,
+    init,
     jobs,
     keys,
     positions,
@@ -64,6 +65,7 @@ app.command("audit", epilog=audit.EXAMPLE)(audit.command)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.command)
 app.command("api", epilog=api.EXAMPLE)(api.command)
 app.command("promote", epilog=promote.EXAMPLE)(promote.command)
+app.command("init", epilog=init.EXAMPLE)(init.command)
 app.command("run", epilog=steps.EXAMPLE_RUN)(steps.run)
 app.command("steps", epilog=steps.EXAMPLE_LIST)(steps.listed)
 app.add_typer(keys.app, name="keys")

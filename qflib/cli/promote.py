@@ -58,12 +58,15 @@ def command(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Promote a notebook's step: static checks, the parity ladder, then its file and lock in pipelines/steps."""
+    from qflib.project import own_project
     from qflib.promote.candidate import Candidate
-    from qflib.promote.registry import project
 
     if (file is not None or venue is not None) and not check:
         raise InputError("--file and --venue go with --check: a lock is of the simulated market, which everybody has")
-    made = Candidate.of(notebook, project(notebook.parent), name=name, topic_in=topic_in, topic_out=topic_out)
+    root = own_project(notebook.parent)
+    if root is None:
+        raise InputError(f"{notebook} lies in no project, which the step would be of; `qflib init DIR` makes one")
+    made = Candidate.of(notebook, root, name=name, topic_in=topic_in, topic_out=topic_out)
     if diff:
         print(made.diff() or "no difference", end="")
         raise typer.Exit(1 if made.diff() else 0)
@@ -115,10 +118,11 @@ def _promoted(
 
 def _tried(candidate: Candidate, folder: Path) -> Registered:
     """The step written into a project of its own, from which it is loaded as it will be."""
-    from qflib.promote.registry import FOLDER, text
+    from qflib.project import STEPS
+    from qflib.promote.registry import text
     from qflib.steps.promoted.definition import Definition
 
-    place = folder / FOLDER
+    place = folder / STEPS
     place.mkdir(parents=True)
     cell: dict[str, Any] = {}
     first = place / "cell.py"

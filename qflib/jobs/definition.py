@@ -14,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from qflib.errors import DataError, InputError
 from qflib.jobs.cron import check_cron
 from qflib.jobs.parameters import Parameter, checked
+from qflib.project import JOBS, project
 from qflib.records.instrument import CALENDARS
 from qflib.settings import DeskSettings, LimitSettings, StrategySettings
 
-#: Where definitions lie, below the project.
-FOLDER = Path("pipelines", "jobs")
 AS_OF = "as_of"
 #: Parts of the settings that decide figures; they are written down, and hold no secrets.
 _SETTINGS: dict[str, type[BaseModel]] = {"desk": DeskSettings, "limits": LimitSettings, "strategy": StrategySettings}
@@ -103,8 +102,8 @@ class Job(BaseModel):
 
 
 def jobs_folder() -> Path:
-    """The definitions: of the project that the command runs in, else of the one the library lies in."""
-    return FOLDER if FOLDER.is_dir() else Path(__file__).parents[2] / FOLDER
+    """The definitions of the project that the command runs in."""
+    return project() / JOBS
 
 
 def job_names(folder: Path | None = None) -> list[str]:
@@ -156,7 +155,7 @@ def load_job(name: str, folder: Path | None = None) -> Job:
         raise DataError(f"job file {file}: {_sentence(e)}") from None
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         raise DataError(f"job file {file} is not readable TOML: {e}") from None
-    notebook = place.parents[1] / told.notebook if len(place.parts) > 1 else told.notebook
+    notebook = place.resolve().parents[1] / told.notebook
     try:
         _check(name, told)
     except InputError as e:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from qflib.errors import DataError, InputError
+from qflib.project import STEPS
 from qflib.promote import lock
 from qflib.promote.cells import Cells, read_cells
 from qflib.promote.ladder import Computed
-from qflib.promote.registry import FOLDER, Registered, promoted_cell, registered, text
+from qflib.promote.registry import Registered, promoted_cell, registered, text
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING
 from qflib.steps.promoted.definition import MAIN, Definition
 
@@ -90,7 +91,7 @@ class Candidate:
 
     def write(self, root: Path, definition: Definition, content: Mapping[str, Any]) -> Registered:
         """Write file and lock into a project: the file first, so that no lock lacks its file."""
-        folder = root / FOLDER
+        folder = root / STEPS
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{definition.name}.py"
         half = path.with_suffix(".part")

@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from qflib.errors import DataError, InputError
+from qflib.project import STEPS, project
 from qflib.promote import lock
 from qflib.records.topics import MARKET_NORMALIZED
 from qflib.steps.promoted.definition import Definition
 
-FOLDER = Path("pipelines", "steps")
 _SOURCE = "# --- the cell\n"  # what stands above is the file's own
 
 
@@ -80,22 +80,6 @@ class Registered:
         return made
 
 
-def project(start: Path | None = None) -> Path:
-    """The project one stands in: the nearest folder upwards that has `pipelines`; else the toolkit's own.
-
-    Examples
-    --------
-    >>> from qflib.promote.registry import project
-    >>> (project() / "pipelines").is_dir()
-    True
-    """
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if (folder / "pipelines").is_dir():
-            return folder
-    return Path(__file__).parents[2]
-
-
 def registered(root: Path | None = None) -> dict[str, Registered]:
     """All promoted steps of a project, by name.
 
@@ -104,7 +88,7 @@ def registered(root: Path | None = None) -> dict[str, Registered]:
     DataError
         If a lock cannot be read, or lacks its file.
     """
-    folder = (root or project()) / FOLDER
+    folder = (root or project()) / STEPS
     made = {}
     for path in sorted(folder.glob("*.lock.toml")):
         told = lock.read(path)

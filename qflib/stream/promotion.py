@@ -18,6 +18,7 @@ from qflib.broker.local import LocalBroker
 from qflib.broker.reading import committed, ends, read
 from qflib.desk.deployment import Deployment
 from qflib.errors import BrokerError
+from qflib.project import toolkit
 from qflib.promote.fixture import Fixture
 from qflib.promote.ladder import Computed, Rung
 from qflib.records.codec import decode, encode
@@ -30,7 +31,6 @@ from qflib.stream.fold import Fold, Output
 from qflib.stream.stages import STAGES, Stage
 from qflib.stream.supervisor import Program, Supervisor, python
 
-PIPELINES = Path(__file__).parents[2] / "pipelines"
 _WORKED_OFF_S, _ENDS_S = 120.0, 15.0
 _COMMIT_MS = 25
 
@@ -58,7 +58,13 @@ def kafka_rung(desk: Deployment, fixture: Fixture, reference: Computed) -> Rung:
     with tempfile.TemporaryDirectory(prefix="qflib-rung-") as folder, _broker(Path(folder)) as c:
         stage, file, half = STAGES[desk.promoted[0].stage], Path(folder, "deployment.json"), len(fixture.batches) // 2
         desk.save(file)
-        argv = [*python(PIPELINES / f"{stage.name}.py"), "--deployment", str(file), "--bootstrap", c.bootstrap]
+        argv = [
+            *python(toolkit() / "pipelines" / f"{stage.name}.py"),
+            "--deployment",
+            str(file),
+            "--bootstrap",
+            c.bootstrap,
+        ]
         workers = Supervisor(
             [Program(stage.name, lambda _: argv)], Path(folder, "logs"), {"QFLIB_STREAM__COMMIT_MS": str(_COMMIT_MS)}
         )

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,6 +19,7 @@ from qflib.broker.publishing import publish
 from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
+from qflib.project import toolkit
 from qflib.records import Batch
 from qflib.records.partitions import name_of
 from qflib.records.topics import EXCHANGE_MARKS
@@ -35,7 +35,6 @@ from qflib.stream.ports import Ports
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 from qflib.stream.supervisor import Program, Supervisor, python
 
-PIPELINES = Path(__file__).parents[2] / "pipelines"
 INGEST, ARCHIVE = "ingest", "archive"
 _HANDED_OVER_S = 20.0
 _ASK_S = 0.2
@@ -348,9 +347,9 @@ class RunningDesk:
         return False
 
     def _program(self, stage: str) -> Program:
-        script = PIPELINES / f"{stage}.py"
+        script = toolkit() / "pipelines" / f"{stage}.py"
         if not script.is_file():
-            raise MissingPartError(f"{script} is missing, the process of stage {stage}; run from a whole checkout")
+            raise MissingPartError(f"{script} is missing, the process of stage {stage}; install qflib again")
 
         def argv(ordinal: int) -> list[str]:
             return [*python(script), "--ordinal", str(ordinal), *self._whereabouts(stage, ordinal)]

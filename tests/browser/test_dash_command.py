@@ -16,7 +16,7 @@ from threading import Thread
 import pytest
 
 from qflib.broker.data_folder import free_port
-from qflib.cli.faces import DASHBOARD
+from qflib.cli.faces import dashboard
 from qflib.stream.folder import DeskFolder
 from tests.browser.player import run_of
 from tests.browser.test_door import ask
@@ -86,7 +86,7 @@ def test_dash_takes_the_setting_and_the_next_free_port(desk: DeskFolder) -> None
 
 def test_a_port_in_use_is_a_sentence_and_no_address(desk: DeskFolder) -> None:
     port = free_port()
-    argv = [sys.executable, str(DASHBOARD), "--deployment", str(desk.deployment), "--bootstrap", "127.0.0.1:9"]
+    argv = [sys.executable, str(dashboard()), "--deployment", str(desk.deployment), "--bootstrap", "127.0.0.1:9"]
     with other(port):
         told = subprocess.run([*argv, "--port", str(port)], capture_output=True, text=True, check=False, timeout=120)
     assert (told.returncode, told.stdout) == (1, "")

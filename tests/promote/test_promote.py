@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from qflib.cli.main import app
 from qflib.errors import DataError, InputError
+from qflib.project import STEPS, project
 from qflib.promote import lock
 from qflib.promote.candidate import Candidate
-from qflib.promote.registry import FOLDER, one, project, registered
+from qflib.promote.registry import one, registered
 
 ROOT = Path(__file__).parents[2]
 BOOKS = sorted((ROOT / "notebooks" / "promotion").glob("*.ipynb"))
@@ -35,7 +36,7 @@ def alike(name: str) -> bool:
 def own(tmp_path: Path) -> Path:
     """A project of one's own with a copy of the steps that ship."""
     shutil.copytree(ROOT / "notebooks" / "promotion", tmp_path / "notebooks" / "promotion")
-    shutil.copytree(ROOT / FOLDER, tmp_path / FOLDER)
+    shutil.copytree(ROOT / STEPS, tmp_path / STEPS)
     return tmp_path
 
 
@@ -69,7 +70,7 @@ def test_a_notebook_becomes_a_step_of_its_project(own: Path) -> None:
     assert found.told["source"]["notebook"] == "notebooks/promotion/realised_vol.ipynb"
     if alike("realised_vol"):
         assert found.told["outputs"] == one("realised_vol", ROOT).told["outputs"]
-    assert sorted(p.name for p in (own / FOLDER).iterdir()) == ["vol_again.lock.toml", "vol_again.py"]
+    assert sorted(p.name for p in (own / STEPS).iterdir()) == ["vol_again.lock.toml", "vol_again.py"]
 
 
 def test_a_violation_ends_it_before_anything_runs(own: Path) -> None:
@@ -97,7 +98,7 @@ def test_drift_is_told_either_way(own: Path) -> None:
     edited(book, 'half_life_s\\": 10.0', 'half_life_s\\": 11.0')
     assert "the notebook's cell is not the one promoted" in Candidate.of(book, own).drift(definition, sha, made)[0]
     assert "+PARAMS" in Candidate.of(book, own).diff()
-    file = own / FOLDER / "realised_vol.py"
+    file = own / STEPS / "realised_vol.py"
     file.write_text(file.read_text() + "# by hand\n")
     with pytest.raises(DataError, match="was changed by hand"):
         one("realised_vol", own).definition()
@@ -135,7 +136,7 @@ def test_names_and_topics_are_checked(own: Path) -> None:
 
 
 def test_a_lock_that_is_none_says_so(own: Path) -> None:
-    path = own / FOLDER / "realised_vol.lock.toml"
+    path = own / STEPS / "realised_vol.lock.toml"
     told = lock.read(path)
     assert told["libraries"]["numba"]
     path.write_text("format = 2\n")

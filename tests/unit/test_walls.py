@@ -97,7 +97,7 @@ DASHBOARDS = sorted((ROOT.parent / "dashboards").rglob("*.py"))
 #: What the house lets dashboards read, and what sends their orders.
 _OF_DASHBOARDS = ("qflib.views", "qflib.api.client", "qflib.desk", "qflib.records", "qflib.errors")
 #: A process of the desk begins as the others do, and its door knows the API's keys. Runs of jobs are files, not the
-#: desk's: views have none of them, and their page reads them where they lie.
+#: desk's: views have none of them, and their page reads them where they lie. So do pages of a project's own.
 _EXCEPT = {
     "app.py": {
         "qflib",
@@ -109,6 +109,7 @@ _EXCEPT = {
     "access.py": {"qflib.api.rates"},
     "api_trading.py": {"qflib.api.keys"},
     "login.py": {"qflib.api.ticket"},
+    "own_pages.py": {"qflib.project"},
     "pages/jobs.py": {"qflib.jobs", "qflib.jobs.due"},
     "reports.py": {"qflib.jobs.report"},
 }

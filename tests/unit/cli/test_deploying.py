@@ -74,6 +74,20 @@ def test_the_limit_lies_above_what_the_desk_opens_with():
     assert 1.2 * most < deploying.SIM_ES < 1.7 * most
 
 
+def test_the_settings_table_tells_a_venues_instruments_unless_a_flag_does(tmp_path):
+    file, other = tmp_path / "instruments.toml", tmp_path / "other.toml"
+    rows = [qf.Instrument(f"{v}-A", venue=v, source=f"{v}:0", levels=True) for v in ("kraken", "coinbase")]
+    file.write_text(qf.Instruments(tuple(rows)).to_toml())
+    other.write_text(qf.Instruments((qf.Instrument("B", venue="kraken", source="kraken:0"),)).to_toml())
+    chosen = settings.load(instruments=file)
+    assert [r.symbol for r in deploying.market(Wanted("kraken"), chosen).instruments.rows] == ["kraken-A"]
+    flagged = deploying.market(Wanted("kraken", instrument_file=other), chosen)
+    assert [r.symbol for r in flagged.instruments.rows] == ["B"]
+    kept = deploying.deployment(Wanted("sim"), chosen, deploying.market(Wanted("sim"), chosen), 1)
+    gone_on = deploying.market(Wanted("binance"), chosen, replace(kept, source="binance"))  # the table has none of it
+    assert gone_on.instruments == kept.instruments
+
+
 def test_a_recording_runs_flat_out_without_risk(test_data):
     file = test_data / "crypto/cryptofeed_KRAKEN.ws.50.0.gz"
     wanted = Wanted("replay", file=file, venue="kraken")
