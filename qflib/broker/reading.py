@@ -384,7 +384,7 @@ def _passes(error: object) -> bool:
 
 def _silent(c: Connection, what: str, patience_s: float) -> BrokerError:
     return BrokerError(
-        f"{what} at {c.bootstrap}: no answer for {patience_s:g} s; see `qflib broker status`, or mend the address or `broker.options`"
+        f"{what} at {c.bootstrap}: no answer for {patience_s:g} s; see `qflib broker status`, mend address or options"
     )
 
 
@@ -392,7 +392,7 @@ def _refused(c: Connection, what: str, e: Exception) -> BrokerError:
     error = e.args[0]
     said = error.str() if hasattr(error, "str") else str(error)
     return BrokerError(
-        f"asking {c.bootstrap} for {what} failed: {said}; see `qflib broker status`, or mend the address or `broker.options`"
+        f"asking {c.bootstrap} for {what} failed: {said}; see `qflib broker status`, mend address or options"
     )
 
 
