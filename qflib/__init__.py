@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what the names are, for type checkers and editors
     from qflib.desk import Desk, DeskConfig, Run, datasets
     from qflib.desk.feed import Feed
     from qflib.desk.read import read
+    from qflib.desk.sweep import Sweep, sweep
     from qflib.desk.trial import step
     from qflib.hedging import HedgePlan, Portfolio, hedge, hedgers
     from qflib.orderbook import MatchingEngine, OrderBook
@@ -86,6 +87,8 @@ _NAMES: dict[str, tuple[str, str]] = {
     "read": ("qflib.desk.read", "read"),
     "scenarios": ("qflib.shortfall.scenarios", ""),
     "step": ("qflib.desk.trial", "step"),
+    "Sweep": ("qflib.desk.sweep", "Sweep"),
+    "sweep": ("qflib.desk.sweep", "sweep"),
 }
 
 __all__ = [
@@ -107,6 +110,7 @@ __all__ = [
     "Portfolio",
     "Run",
     "ScenarioSet",
+    "Sweep",
     "__version__",
     "american",
     "american_greeks",
@@ -129,6 +133,7 @@ __all__ = [
     "read",
     "scenarios",
     "step",
+    "sweep",
 ]
 
 

@@ -140,6 +140,12 @@ class JobSettings(_Part):
     stop_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0  # that runs get to end in, once it is to stop
 
 
+class ResearchSettings(_Part):
+    """Where sweeps run that are long."""
+
+    cluster: str | None = None  # a Dask scheduler, as tcp://host:8786; None: this machine's processes where that pays
+
+
 class BrokerSettings(_Part):
     """Which Kafka: an existing cluster's address, else a local broker and what it is made of."""
 
@@ -195,6 +201,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     dash: DashSettings = DashSettings()
     jobs: JobSettings = JobSettings()
+    research: ResearchSettings = ResearchSettings()
 
     @property
     def recordings(self) -> Path:

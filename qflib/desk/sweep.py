@@ -1,0 +1,197 @@
+"""One function over many cases: in this process while that is quick, else on workers of Dask; the same results."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qflib.errors import InputError, MissingPartError
+from qflib.machine import processors
+from qflib.progress import bar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Seconds that workers must save before they are started: their start and their imports cost some.
+PAYS_S = 10.0
+_REACHED_S = "10s"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a function gave for each case, in the order of the cases.
+
+    Parameters
+    ----------
+    cases
+        Its arguments, by name.
+    results
+        What it returned.
+    where
+        "this process", or the workers of which cluster.
+    """
+
+    cases: tuple[Mapping[str, Any], ...]
+    results: tuple[Any, ...]
+    where: str
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a case: its arguments, then what it gave.
+
+        A number stands in the column `result`; a mapping or a Series has a column an entry.
+        """
+        import pandas as pd
+
+        told = [dict(r) if isinstance(r, Mapping | pd.Series) else {"result": r} for r in self.results]
+        return pd.concat([pd.DataFrame(list(self.cases)), pd.DataFrame(told)], axis=1)
+
+    def _repr_html_(self) -> str:
+        return f"<div>{len(self.cases)} cases on {self.where}</div>{self.to_frame().to_html(max_rows=30)}"
+
+
+def sweep(
+    function: Callable[..., Any],
+    cases: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    cluster: str | None = None,
+    workers: int | None = None,
+    **each: Sequence[Any],
+) -> Sweep:
+    """Call a function for each case, under a bar; on more than one process where it is told to, or where that pays.
+
+    The first case is run here and timed. Where the others would take so long that workers save ten seconds or more,
+    a Dask cluster of this machine is started for them and ended afterwards. A case runs in one process from its
+    beginning to its end wherever that is, so results have the same bits.
+
+    Parameters
+    ----------
+    function
+        Of named arguments; it and what it returns can be sent to another process. An argument seeds its chance.
+    cases
+        Arguments of each case; or
+    **each
+        the values of each argument: every combination is a case, the last argument's changing the fastest.
+    cluster
+        A Dask scheduler, as "tcp://host:8786"; default: the setting `research.cluster`, else none. It is trusted: what
+        Dask sends is run where it arrives.
+    workers
+        Processes of a cluster on this machine; default: one a processor; 1: all in this process.
+
+    Raises
+    ------
+    InputError
+        If there are no cases, or both ways of telling them; or where a case fails: the sentence names it.
+    MissingPartError
+        If a cluster is named and Dask is not installed, or it does not answer.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> qf.sweep(lambda strike, vol: strike * vol, strike=[90.0, 100.0], vol=[0.1, 0.2]).results
+    (9.0, 18.0, 10.0, 20.0)
+    """
+    from qflib import settings
+
+    rows = _cases(cases, each)
+    chosen = settings.load().research
+    cluster, workers = cluster or chosen.cluster, workers or processors()
+    with bar(total=len(rows), desc="sweep", unit=" cases") as shown:
+        if cluster is not None:
+            with _client(cluster, 0) as client:
+                return Sweep(rows, tuple(_spread(client, function, rows, shown)), f"the cluster {cluster}")
+        began = time.monotonic()
+        first = _one(function, rows[0])
+        shown.update(1)
+        spent, others = time.monotonic() - began, rows[1:]
+        workers = min(workers, len(others))
+        saved = spent * len(others) * (1 - 1 / workers) if workers > 1 else 0.0
+        if saved < PAYS_S or not _has_dask():
+            made = [first]
+            for row in others:
+                made.append(_one(function, row))
+                shown.update(1)
+            return Sweep(rows, tuple(made), "this process")
+        with _client(None, workers) as client:
+            results = (first, *_spread(client, function, others, shown))
+        return Sweep(rows, results, f"{workers} processes of this machine")
+
+
+def _cases(
+    cases: Sequence[Mapping[str, Any]] | None, each: Mapping[str, Sequence[Any]]
+) -> tuple[Mapping[str, Any], ...]:
+    if (cases is None) == (not each):
+        raise InputError("a sweep is over cases= or over the values of each argument; give one of them")
+    if cases is None:
+        made = tuple(dict(zip(each, row, strict=True)) for row in itertools.product(*each.values()))
+    else:
+        made = tuple(dict(c) for c in cases)
+    if not made:
+        raise InputError("a sweep over no cases; give each argument one value at least")
+    return made
+
+
+def _one(function: Callable[..., Any], case: Mapping[str, Any]) -> Any:
+    try:
+        return function(**case)
+    except Exception as e:
+        raise _failed(case, e) from e
+
+
+def _failed(case: Mapping[str, Any], e: BaseException) -> InputError:
+    told = ", ".join(f"{k}={v!r}"[:80] for k, v in case.items())
+    return InputError(f"the case {told} failed ({type(e).__name__}: {e}); run it alone to see more")
+
+
+def _spread(client: Any, function: Callable[..., Any], cases: Sequence[Mapping[str, Any]], shown: Any) -> Iterator[Any]:
+    """Results in the order of the cases, the bar as they come."""
+    import distributed
+
+    as_completed: Any = distributed.as_completed  # untyped
+    sent = [client.submit(function, **case, pure=False) for case in cases]
+    at = {future.key: i for i, future in enumerate(sent)}
+    made: dict[int, Any] = {}
+    for future in as_completed(sent, loop=client.loop):
+        i = at[future.key]
+        if future.status != "finished":
+            reason = future.exception()  # before the cancelling, which takes it away
+            client.cancel(sent)
+            raise _failed(cases[i], reason) from reason
+        made[i] = future.result()
+        shown.update(1)
+    return (made[i] for i in range(len(cases)))
+
+
+@contextmanager
+def _client(address: str | None, workers: int) -> Iterator[Any]:
+    """A client of a cluster; one of this machine ends with it, and is reached from nowhere else."""
+    if not _has_dask():
+        raise MissingPartError("sweeps on a cluster need Dask; install it with `pip install 'qflib[dask]'`")
+    from distributed import Client, LocalCluster
+
+    reach: Any = Client  # untyped
+    if address is not None:
+        try:
+            client = reach(address, timeout=_REACHED_S, set_as_default=False)
+        except (OSError, ValueError) as e:
+            raise MissingPartError(
+                f"no Dask scheduler answers at {address} ({e}); start one, or leave research.cluster out"
+            ) from None
+        with client:
+            yield client
+        return
+    own: Any = LocalCluster
+    with (
+        own(n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as made,
+        reach(made, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _has_dask() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("distributed") is not None
