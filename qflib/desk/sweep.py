@@ -33,6 +33,17 @@ class Sweep:
         What it returned.
     where
         "this process", or the workers of which cluster.
+
+    Examples
+    --------
+    >>> import qflib as qf
+    >>> made = qf.sweep(lambda vol: {"daily": vol / 16}, vol=[0.16, 0.32])
+    >>> made.to_frame()
+        vol  daily
+    0  0.16   0.01
+    1  0.32   0.02
+    >>> made.plot("daily")
+    :Overlay...
     """
 
     cases: tuple[Mapping[str, Any], ...]
@@ -48,6 +59,34 @@ class Sweep:
 
         told = [dict(r) if isinstance(r, Mapping | pd.Series) else {"result": r} for r in self.results]
         return pd.concat([pd.DataFrame(list(self.cases)), pd.DataFrame(told)], axis=1)
+
+    def plot(self, value: str | None = None, x: str | None = None) -> Any:
+        """A result over an argument, a curve for each combination of the others.
+
+        Parameters
+        ----------
+        value
+            A column of results; default: the first of numbers.
+        x
+            An argument of numbers; default: the first.
+
+        Raises
+        ------
+        InputError
+            If there is no such column, or none of numbers.
+        """
+        import hvplot.pandas  # noqa: F401
+
+        frame = self.to_frame()
+        told = list(self.cases[0])
+        numbers = list(frame.select_dtypes("number").columns)
+        value = value or next((c for c in numbers if c not in told), None)
+        x = x or next((c for c in numbers if c in told), None)
+        if value not in numbers or x not in numbers:
+            raise InputError(f"value={value!r} over x={x!r} is no picture; columns of numbers are {', '.join(numbers)}")
+        others = [c for c in told if c != x and (frame[c] != frame[c].iloc[0]).any()]
+        kept = frame[[x, value, *others]].sort_values([*others, x])
+        return kept.hvplot.line(x=x, y=value, by=others or None) * kept.hvplot.scatter(x=x, y=value, by=others or None)
 
     def _repr_html_(self) -> str:
         return f"<div>{len(self.cases)} cases on {self.where}</div>{self.to_frame().to_html(max_rows=30)}"

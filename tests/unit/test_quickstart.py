@@ -136,6 +136,12 @@ def test_the_promotion_page_runs() -> None:
     assert len(scope["made"].to_frame())
 
 
+def test_the_scaling_page_runs() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python_of(ROOT / "docs/scaling.md"), "scaling", "exec"), scope)
+    assert scope["made"].to_frame()["digest"].nunique() == 4
+
+
 def test_the_pricing_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/pricing.md"), "pricing", "exec"), scope)
