@@ -121,6 +121,8 @@ class Desk:
         self.config = c = config or DeskConfig()
         if c.period_ns <= 0:
             raise InputError(f"period_ns {c.period_ns} must be positive; give nanoseconds, as 250_000_000")
+        if hedger is not None and not isinstance(hedger, Band):
+            raise InputError(f"hedger is {hedger!r}; expected a policy, as qf.hedgers.Band(risk_aversion=1.0)")
         self._latency = OrderLatency(c.order_latency_ns)
         self._reporting = OrderLatency(c.report_latency_ns, "report_latency_ns")
         self._name = "DESK1"

@@ -125,6 +125,7 @@ def hedge(
     if max_es is not None and not (math.isfinite(max_es) and cost_weight == 1.0):
         raise InputError(f"max_es is {max_es} and cost_weight {cost_weight}; give a finite bound, and no cost_weight")
     confidence = frozen(levels_of(level)[:1])
+    _check_impact(impact)
     legs = legs_of(pf, market, scen, instruments, books, impact, recent)
     base: F8 = np.asarray(pf.scenario_pnl(market, scen), np.float64) - decay_of(pf, market, scen, impact, recent)
     work, out = np.empty(scen.n), np.empty((1, 2))
@@ -179,6 +180,17 @@ def hedge(
         lots=pd.Series([leg.lot for leg in legs], list(instruments), name="lot"),
         impact_cost=sum(leg.cost(n) - leg.trade(n)[0] for leg, n in zip(legs, best, strict=True)),
     )
+
+
+def _check_impact(impact: Mapping[str, DecayingImpact] | None) -> None:
+    """Refuse what is no mapping of decays before it is asked for figures."""
+    if impact is None:
+        return
+    if not isinstance(impact, Mapping):
+        raise InputError(f"impact is {impact!r}; expected a mapping of symbols to decays, as ExponentialDecay(...)")
+    for symbol, decay in impact.items():
+        if not isinstance(decay, DecayingImpact):
+            raise InputError(f"impact of {symbol} is {decay!r}; expected a decay, as ExponentialDecay or PowerDecay")
 
 
 def _best(

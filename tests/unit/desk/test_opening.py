@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import qflib as qf
 from qflib.desk.deployment import Deployment
 from qflib.desk.explain import explain
 from qflib.desk.opening import bookings, limits_control, scenario_controls
@@ -98,3 +99,9 @@ def test_a_set_that_was_in_force_can_be_so_again_by_another_version() -> None:
     assert in_force(first, 2) == [second.set_id] * 2  # a second start of the desk changes nothing
     assert in_force(first, 3, version="b") == [first.set_id] * 2
     assert in_force(second, 4, version="a") == [first.set_id] * 2  # approved twice, applied once
+
+
+def test_a_hedger_is_a_policy() -> None:
+    feed = qf.datasets.load("sim", seed=7, duration="1s")
+    with pytest.raises(InputError, match=r"hedger is 'band'; expected a policy, as qf\.hedgers\.Band"):
+        qf.Desk(feed, hedger="band")  # type: ignore[arg-type]

@@ -186,6 +186,10 @@ def test_bad_arguments_get_a_sentence(portfolio: Portfolio, market: Market, scen
         ask(["ACME.F", "ACME.F"])
     with pytest.raises(InputError, match="objective is 'var'"):
         ask(["ACME.F"], objective="var")
+    with pytest.raises(InputError, match="impact is 'x'; expected a mapping"):
+        ask(["ACME.F"], impact="x")
+    with pytest.raises(InputError, match=r"impact of ACME\.F is 1\.0; expected a decay"):
+        ask(["ACME.F"], impact={"ACME.F": 1.0})
     with pytest.raises(InputError, match="level"):
         ask(["ACME.F"], level=1.5)
     with pytest.raises(UnknownInstrumentError, match="NONE"):
