@@ -72,7 +72,7 @@ def days_of(path: str | Path, portfolio: str | None = None) -> tuple[str, ...]:
     if portfolio is None:
         return tuple(sorted({ds.get_partition_keys(f.partition_expression)["date"] for f in data.get_fragments()}))
     return tuple(
-        sorted(pc.unique(data.to_table(["date"], filter=ds.field("portfolio") == portfolio)["date"]).to_pylist())
+        sorted(pc.unique(data.to_table(["date"], filter=field("portfolio") == portfolio)["date"]).to_pylist())
     )
 
 
@@ -113,7 +113,7 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     """
     if not portfolio:
         raise InputError("the portfolio has no name; give one as DESK1")
-    store, mine = DeltaHistory(path), ds.field("portfolio") == portfolio
+    store, mine = DeltaHistory(path), field("portfolio") == portfolio
     cluster, risk = next(
         (
             (c, rows)
@@ -131,7 +131,7 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     tables = {"risk": columns_of(KEPT["risk"], risk)}
     for name in ("rolling", "evidence", "executions", "components"):
         tables[name] = columns_of(KEPT[name], of_day(store, KEPT[name], date, cluster, mine))
-    hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (ds.field("price") > 0))  # 0: told again
+    hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (field("price") > 0))  # 0: told again
     tables["hedges"] = columns_of(KEPT["hedges"], hedges)
     periods = tables["rolling"].period_ns
     outcome_ns = int(periods[-1]) if len(periods) else _MINUTE_NS
@@ -145,7 +145,7 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     times = risk["time_ns"].to_numpy()
     start, end = (pd.Timestamp(int(t), unit="ns", tz="UTC") for t in (times[0], times[-1]))
     data = store.dataset("events")
-    day = (ds.field("cluster") == cluster) & (ds.field("date") == date)
+    day = (field("cluster") == cluster) & (field("date") == date)
     events = 0 if data is None else data.count_rows(filter=day)
     # what a stream did took as long as its market: nobody's steps are timed here
     run = Run(recorder, (end - start).total_seconds(), events, {}, "", start, end)
@@ -160,7 +160,7 @@ def _reports(store: DeltaHistory, cluster: str, portfolio: str, risk: pa.Table, 
     parts: dict[str, list[Any]] = {}
     for name in ("positions", "greeks", "limits", "explain", "min_variance"):
         kept = KEPT[name]
-        found = store.scan(name, None, _records(cluster, wanted) & (ds.field("portfolio") == portfolio))
+        found = store.scan(name, None, _records(cluster, wanted) & (field("portfolio") == portfolio))
         found = found.sort_by([(c, "ascending") for c in ("partition", "offset", "row")])
         columns, of = columns_of(kept, found), _origins(found)
         parts[name] = [_rows(kept.table, columns, of, record) for record in wanted]
@@ -181,11 +181,11 @@ def _records(cluster: str, wanted: I8) -> Any:
     """The rows of these records, as a condition; an offset of another partition may pass, and falls to `_rows`."""
     offsets = pa.array(np.unique(wanted[:, 1]))
     return (
-        (ds.field("cluster") == cluster)
-        & ds.field("partition").isin(np.unique(wanted[:, 0]).tolist())
-        & ds.field("offset").isin(offsets)
-        & (ds.field("offset") >= int(wanted[:, 1].min()))  # by the least and greatest, files are left out
-        & (ds.field("offset") <= int(wanted[:, 1].max()))
+        (field("cluster") == cluster)
+        & field("partition").isin(np.unique(wanted[:, 0]).tolist())
+        & field("offset").isin(offsets)
+        & (field("offset") >= int(wanted[:, 1].min()))  # by the least and greatest, files are left out
+        & (field("offset") <= int(wanted[:, 1].max()))
     )
 
 
@@ -196,7 +196,7 @@ def _rows(table: Any, columns: Any, of: I8, record: I8) -> Any:
 def _dead_letters(store: DeltaHistory, cluster: str, risk: pa.Table) -> dict[str, int]:
     """By topic, those appended between the first report and the last."""
     ends = _origins(risk.take([0, risk.num_rows - 1]))
-    topic = ds.field("topic") == RISK_METRICS
+    topic = field("topic") == RISK_METRICS
     appended = store.scan(BATCHES, ["append_ns"], _records(cluster, ends) & topic)["append_ns"]
     if not len(appended):
         return {}
@@ -204,12 +204,12 @@ def _dead_letters(store: DeltaHistory, cluster: str, risk: pa.Table) -> dict[str
     low, high = span["min"].as_py(), span["max"].as_py()
     days = [str(np.datetime64(ns, "ns").astype("M8[D]")) for ns in (low, high)]
     where = (
-        (ds.field("cluster") == cluster)
-        & (ds.field("date") >= days[0])
-        & (ds.field("date") <= days[1])
-        & pc.ends_with(ds.field("topic"), ".dead")
-        & (ds.field("append_ns") >= low)
-        & (ds.field("append_ns") <= high)
+        (field("cluster") == cluster)
+        & (field("date") >= days[0])
+        & (field("date") <= days[1])
+        & field("topic").ends_with(".dead")
+        & (field("append_ns") >= low)
+        & (field("append_ns") <= high)
     )
     counts = pc.value_counts(store.scan(BATCHES, ["topic"], where)["topic"])
     return {c["values"]: c["counts"] for c in counts.to_pylist()}
@@ -218,14 +218,14 @@ def _dead_letters(store: DeltaHistory, cluster: str, risk: pa.Table) -> dict[str
 def _scenarios(store: DeltaHistory, cluster: str, set_id: str) -> ScenarioSet | None:
     """A scenario set from the controls that carried it: their bytes are kept, whenever they were sent."""
     where = (
-        (ds.field("cluster") == cluster)
-        & (ds.field("kind") == int(ControlKind.SCENARIO_SET))
-        & (ds.field("name") == set_id)
+        (field("cluster") == cluster)
+        & (field("kind") == int(ControlKind.SCENARIO_SET))
+        & (field("name") == set_id)
     )
     told = store.scan("controls", ["partition", "offset"], where)
     if not told.num_rows:
         return None
-    topic = ds.field("topic") == ORDERS_INCOMING
+    topic = field("topic") == ORDERS_INCOMING
     values = store.scan(BATCHES, ["value"], _records(cluster, _origins(told)) & topic)["value"].to_pylist()
     batches = [decode(v) for v in values if v is not None]
     chunks = [

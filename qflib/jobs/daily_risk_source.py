@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.dataset as ds
 
 import qflib as qf
 from qflib import settings
@@ -97,7 +96,7 @@ def _simulated(as_of: str, portfolio: str, level: float, seed: int, duration: st
 
 def _limits(history: Path, as_of: str, cluster: str, portfolio: str) -> pd.DataFrame:
     """Limits of every report of a day, not only of those that are read whole."""
-    where = (ds.field("cluster") == cluster) & (ds.field("date") == as_of) & (ds.field("portfolio") == portfolio)
+    where = (field("cluster") == cluster) & (field("date") == as_of) & (field("portfolio") == portfolio)
     rows: pd.DataFrame = DeltaHistory(history).scan("limits", list(_LIMITS), where).to_pandas()
     return rows
 

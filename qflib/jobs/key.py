@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
-
 import qflib
 from qflib.errors import DataError
 from qflib.history import DeltaHistory
@@ -82,7 +80,7 @@ def archived(state: Path, day: str) -> list[list[Any]]:
     """
     history, made = DeltaHistory(state / "up" / "history"), []
     for table in ("risk", "executions", "rolling"):
-        rows = history.scan(table, ["cluster", "partition", "offset"], ds.field("date") == day)
+        rows = history.scan(table, ["cluster", "partition", "offset"], field("date") == day)
         last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])
         made += [[table, r["cluster"], r["partition"], r["offset_max"]] for r in last.to_pylist()]
     return sorted(made)

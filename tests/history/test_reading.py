@@ -234,7 +234,7 @@ def test_windows_of_a_large_table(history: DeltaHistory) -> None:
 
 
 def test_records_in_windows_and_ranges(history: DeltaHistory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qflib.history.delta.WINDOW_BYTES", 1)
+    monkeypatch.setattr("qflib.history.store.WINDOW_BYTES", 1)
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0)] == [0, 1, 2]
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0, start=1, stop=2)] == [1]
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0, date="2026-01-05")] == [0, 1, 2]
