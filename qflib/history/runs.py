@@ -26,15 +26,8 @@ def register(root: Path, cluster: str, instruments: Instruments) -> None:
     """
     files = _files(root)
     kept = files.get(cluster)
-    if kept is not None:
-        before = Instruments.from_toml(kept).rows
-        if before[: len(instruments)] == instruments.rows[: len(before)] and len(before) >= len(instruments):
-            return
-        if _numbers(Instruments(before)) != _numbers(instruments)[: len(before)]:
-            raise DataError(
-                f"history {root} was written with another instrument table; give another folder, or start with "
-                "`qflib up --fresh`"
-            )
+    if kept is not None and not goes_on(Instruments.from_toml(kept), instruments, str(root)):
+        return
     path = kept or root / _FOLDER / f"{len(files):04d}.{cluster}.toml"
     half = path.with_suffix(".part")
     try:
@@ -43,6 +36,32 @@ def register(root: Path, cluster: str, instruments: Instruments) -> None:
         half.replace(path)
     except OSError as e:
         raise DataError(f"history {root} cannot be written ({e.strerror}); make the folder writable") from None
+
+
+def goes_on(kept: Instruments, now: Instruments, history: str) -> bool:
+    """Whether a table has more rows than the one kept, or says more of them.
+
+    Parameters
+    ----------
+    kept, now
+        The cluster's table in the history, and that of this start.
+    history
+        Its name.
+
+    Raises
+    ------
+    DataError
+        If the numbers of the table kept mean something else.
+    """
+    before = kept.rows
+    if before[: len(now)] == now.rows[: len(before)] and len(before) >= len(now):
+        return False
+    if _numbers(kept) != _numbers(now)[: len(before)]:
+        raise DataError(
+            f"history {history} was written with another instrument table; give another folder, or start with "
+            "`qflib up --fresh`"
+        )
+    return True
 
 
 def instruments(root: Path, cluster: str | None) -> Instruments:

@@ -215,7 +215,7 @@ class PrivateServer:
             said = [*done.stderr.splitlines(), *(log.read_text(errors="replace").splitlines() if log.exists() else [])]
             raise DataError(
                 f"PostgreSQL in {self.folder} does not {arguments[0] if program == 'pg_ctl' else 'begin'} "
-                f"({said[-1] if said else program}); its log is {log}"
+                f"({' | '.join(said[-4:]) or program}); its log is {log}"
             )
 
 
