@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     from qflib.api import ticket
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
     from qflib.stream.metrics import serve
     from qflib.views import Views
     from qflib.views.endpoints import metrics_of
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     logs.set_up(chosen.log)
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
     connection = Connection(asked.bootstrap, tuple(sorted(chosen.broker.options.items())))
-    views = Views(deployment, connection, DeltaHistory(folder / "history"), metrics_of(folder))
+    views = Views(deployment, connection, opened(folder / "history", chosen.store.reading), metrics_of(folder))
     trading = ApiTrading(asked.api) if asked.api else NoTrading()
     desk = SharedDesk(views, trading, deployment.config.currency, folder.parent)
     given, own = os.environ.pop(KEY_VARIABLE, ""), os.environ.pop(TICKET_VARIABLE, "")

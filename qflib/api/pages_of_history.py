@@ -158,9 +158,7 @@ def _stop(history: History, kept: Kept, instrument: int | None, first: int, last
 
 
 def _count(history: History, kept: Kept, instrument: int | None, start: int, stop: int) -> int:
-    where = (
-        (field("cluster") == history.clusters[-1]) & (field(kept.time) >= start) & (field(kept.time) < stop)
-    )
+    where = (field("cluster") == history.clusters[-1]) & (field(kept.time) >= start) & (field(kept.time) < stop)
     where &= (field("date") >= _day(start)) & (field("date") <= _day(stop))
     if instrument is not None and "instrument" in kept.schema.names:
         where &= field("instrument") == instrument

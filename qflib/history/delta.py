@@ -30,7 +30,6 @@ from qflib.history import runs
 from qflib.history.kept import (
     BATCHES,
     BATCHES_PARTITIONS,
-    BATCHES_SCHEMA,
     COLUMN_PARTITIONS,
     KEPT,
     known,
@@ -50,14 +49,14 @@ def writer_properties(table: str) -> WriterProperties:
     schema = schema_of(table)
     told = set(_skipping(table))
     columns = {}
-    for field in schema:
-        statistics: Literal["CHUNK", "NONE"] = "CHUNK" if field.name in told else "NONE"
-        if pa.types.is_integer(field.type):
-            columns[field.name] = ColumnProperties(
+    for column in schema:
+        statistics: Literal["CHUNK", "NONE"] = "CHUNK" if column.name in told else "NONE"
+        if pa.types.is_integer(column.type):
+            columns[column.name] = ColumnProperties(
                 dictionary_enabled=False, statistics_enabled=statistics, encoding="DELTA_BINARY_PACKED"
             )
-        elif pa.types.is_string(field.type):
-            columns[field.name] = ColumnProperties(dictionary_enabled=True, statistics_enabled=statistics)
+        elif pa.types.is_string(column.type):
+            columns[column.name] = ColumnProperties(dictionary_enabled=True, statistics_enabled=statistics)
     return WriterProperties(
         compression="ZSTD",
         compression_level=1,

@@ -14,7 +14,6 @@ from qflib.errors import DataError
 from qflib.history.where import Condition
 from qflib.records import Instruments
 
-
 #: Bytes of values that a reader of records holds.
 WINDOW_BYTES = 32 << 20
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import qflib
+from qflib import settings as all_settings
 from qflib.errors import DataError
-from qflib.history import DeltaHistory
+from qflib.history.opening import opened
+from qflib.history.where import field
 
 #: Rooms whose code and data decide what a notebook shows. Commands, stages and servers do not.
 ROOMS = (
@@ -78,7 +80,7 @@ def archived(state: Path, day: str) -> list[list[Any]]:
     >>> archived(Path("runs", "none"), "2026-01-05")
     []
     """
-    history, made = DeltaHistory(state / "up" / "history"), []
+    history, made = opened(state / "up" / "history", all_settings.load().store.reading), []
     for table in ("risk", "executions", "rolling"):
         rows = history.scan(table, ["cluster", "partition", "offset"], field("date") == day)
         last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])

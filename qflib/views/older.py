@@ -184,7 +184,7 @@ def _offsets(places: pa.Table) -> Condition:
     ends = pc.min_max(places["offset"])
     offsets, partitions = pc.unique(places["offset"]), pc.unique(places["partition"])
     # by the ends, files are left out
-    inside = (field("offset") >= ends["min"].as_py()) & (field("offset") <= ends["max"].as_py())
+    inside: Condition = (field("offset") >= ends["min"].as_py()) & (field("offset") <= ends["max"].as_py())
     return inside & field("partition").isin(partitions) & field("offset").isin(offsets)
 
 

@@ -90,9 +90,7 @@ def test_values_or_their_hashes(history: History) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12), st.booleans()), min_size=1, max_size=8))
-def test_each_offset_once_whatever_comes_again(
-    new_history: NewHistory, runs: list[tuple[int, int, bool]]
-) -> None:
+def test_each_offset_once_whatever_comes_again(new_history: NewHistory, runs: list[tuple[int, int, bool]]) -> None:
     """Runs of records that begin anywhere at or before what was seen; some are lost before they are stored."""
     history = new_history()
     safe = 0

@@ -79,6 +79,7 @@ class Database:
         if self._pool is None:
             if self.server is not None:
                 self.server.ensure()
+            atexit.register(self.close)  # before the server is left
             self._pool = ConnectionPool(
                 self.dsn or "",
                 kwargs=self.parameters(),
@@ -137,7 +138,9 @@ class Database:
         line = " ".join(str(e).split())[:200]
         state = getattr(e, "sqlstate", None)
         if state == "53100":
-            return DataError(f"history {self.name} cannot be written: the disk is full; free some space and start again")
+            return DataError(
+                f"history {self.name} cannot be written: the disk is full; free some space and start again"
+            )
         if state in ("42501", "28P01", "28000"):
             return DataError(f"history {self.name} refuses this user: {line}; give it a role of `qflib store roles`")
         if state in ("3F000", "42P01", "42703", "42883"):
@@ -149,6 +152,7 @@ class Database:
     def close(self) -> None:
         """End its connections."""
         if self._pool is not None:
+            atexit.unregister(self.close)
             self._pool.close(timeout=1.0)
             self._pool = None
 
@@ -160,9 +164,7 @@ class Database:
 
 
 @lru_cache
-def database(
-    dsn: str | None, namespace: str = NAMESPACE, server: str | None = None, size: int = 4
-) -> Database:
+def database(dsn: str | None, namespace: str = NAMESPACE, server: str | None = None, size: int = 4) -> Database:
     """The one of this process: all who read or write it share its connections.
 
     Parameters
@@ -172,9 +174,7 @@ def database(
     server
         The folder of a private server.
     """
-    made = Database(dsn, namespace, None if server is None else PrivateServer(server), size)
-    atexit.register(made.close)
-    return made
+    return Database(dsn, namespace, None if server is None else PrivateServer(server), size)
 
 
 def shown(dsn: str) -> str:
@@ -196,7 +196,7 @@ def shown(dsn: str) -> str:
     except psycopg.ProgrammingError as e:
         said = " ".join(str(e).split())
         raise InputError(f"the setting store.dsn is no DSN of PostgreSQL ({_without(said, dsn)})") from None
-    return make_conninfo(**{k: v for k, v in told.items() if k not in ("password", "sslpassword")})
+    return make_conninfo(**{k: str(v) for k, v in told.items() if k not in ("password", "sslpassword")})
 
 
 def _without(text: str, secret: str) -> str:

@@ -95,7 +95,7 @@ def _lines(columns: tuple[Column, ...], rows: dict[str, Any], texts: dict[str, T
         value = rows[c.name]
         made[c.name] = value if np.isscalar(value) else value[some]
     if not texts:
-        return memoryview(made).cast("B")
+        return made.view(np.uint8).data
     head = made.view(np.uint8).reshape(len(made), -1)
     lengths = np.stack([texts[c.name].length[some] for c in columns if c.type == "text"], axis=1)
     ends = np.cumsum(head.shape[1] + 4 * len(texts) + lengths.sum(axis=1))
@@ -109,7 +109,7 @@ def _lines(columns: tuple[Column, ...], rows: dict[str, Any], texts: dict[str, T
         at = at + 4
         _place(out, at, texts[name], some, length)
         at = at + length
-    return memoryview(out)
+    return out.data
 
 
 def _place(out: NDArray[np.uint8], at: NDArray[np.int64], text: Text, some: slice, length: NDArray[np.int64]) -> None:

@@ -69,10 +69,10 @@ def create(table: str) -> str:
     )
 
 
-def indexed(table: str) -> str:
-    """What the index of a day that is over is on; empty: it has no instruments."""
+def indexed(table: str) -> tuple[str, ...]:
+    """The columns of the index of a day that is over; none: the table has no instruments."""
     kept = KEPT[table]
-    return f'"instrument", "{kept.time}"' if "instrument" in kept.schema.names else ""
+    return ("instrument", kept.time) if "instrument" in kept.schema.names else ()
 
 
 def missing(there: dict[str, dict[str, str]]) -> str:

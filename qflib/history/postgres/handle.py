@@ -14,7 +14,19 @@ from qflib.history.postgres.copying import HEADER, TRAILER, days, encoded
 from qflib.history.postgres.declared import columns
 from qflib.history.store import ConflictError, Handle, Log
 
-_RECORD = ("append_ns", "offset", "length", "date", "partition", "cluster", "topic", "key", "sha256", "headers", "value")
+_RECORD = (
+    "append_ns",
+    "offset",
+    "length",
+    "date",
+    "partition",
+    "cluster",
+    "topic",
+    "key",
+    "sha256",
+    "headers",
+    "value",
+)
 _RECORD_TYPES = ("int8", "int8", "int8", "date", "int4", "int2", "text", "bytea", "bytea", "bytea[]", "bytea")
 
 
@@ -140,7 +152,7 @@ class PostgresHandle(Handle):
             for row in zip(*(lists[n] for n in _RECORD), strict=True):
                 copy.write_row(row)
 
-    def _copy_statement(self, names: Iterable[str]) -> sql.Composable:
+    def _copy_statement(self, names: Iterable[str]) -> sql.Composed:
         listed = sql.SQL(", ").join(map(sql.Identifier, names))
         return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(self._name), listed)
 
@@ -181,5 +193,3 @@ class PostgresHandle(Handle):
             f"table {self._name} of history {self._database.name} was written by another archive "
             f"({log.topic}[{log.partition}] stands elsewhere); this one ends"
         )
-
-

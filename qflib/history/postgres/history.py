@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from qflib.errors import InputError
 from qflib.history.kept import BATCHES, known, schema_of
 from qflib.history.postgres.connections import Database, psycopg, sql
 from qflib.history.postgres.copying import day_text, decoded, selected
@@ -18,7 +19,6 @@ from qflib.history.postgres.questions import NAMED, as_sql
 from qflib.history.runs import goes_on
 from qflib.history.store import History, NothingStoredError, Stored, windows
 from qflib.history.where import Condition, field
-from qflib.errors import InputError
 from qflib.records import Instruments
 
 _STORED = ("partition", "offset", "append_ns", "key", "headers", "length", "sha256", "value")
@@ -74,8 +74,11 @@ class PostgresHistory(History):
 
         def kept(c: psycopg.Connection[Any]) -> None:
             with c.transaction():
-                c.execute("INSERT INTO clusters (name) SELECT %s WHERE NOT EXISTS "
-                          "(SELECT FROM clusters WHERE name = %s) ON CONFLICT DO NOTHING", [cluster, cluster])  # fmt: skip
+                c.execute(
+                    "INSERT INTO clusters (name) SELECT %s WHERE NOT EXISTS (SELECT FROM clusters WHERE name = %s) "
+                    "ON CONFLICT DO NOTHING",
+                    [cluster, cluster],
+                )
                 held = c.execute("SELECT instruments FROM clusters WHERE name = %s FOR UPDATE", [cluster]).fetchone()
                 assert held is not None
                 if held[0] is None or goes_on(Instruments.parse(held[0], self.name), instruments, self.name):
@@ -214,7 +217,7 @@ class PostgresHistory(History):
             return pa.array(a).view(pa.string())
         return pa.array(a, f.type)
 
-    def _rows(self, asked: sql.Composable) -> list[Any]:
+    def _rows(self, asked: sql.Composed | sql.SQL) -> list[Any]:
         def work(c: psycopg.Connection[Any]) -> list[Any]:
             with c.cursor(binary=True) as cursor:
                 return cursor.execute(asked).fetchall()
@@ -239,5 +242,3 @@ _WIDTHS = {"date": 4, "cluster": 2, "partition": 4}
 def _headers(of: list[bytes | None]) -> Iterator[tuple[str, bytes | None]]:
     for name, value in zip(of[::2], of[1::2], strict=True):
         yield (name or b"").decode(), value
-
-

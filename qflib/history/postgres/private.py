@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the desk's own: made, started and stopped without root, on a socket that only this machine has.
+"""A PostgreSQL server of the desk's own: without root, on a socket that nobody else reaches.
 
 Whoever uses it holds a shared lock on a file of its folder until the process ends, however it ends. Who leaves last
 stops it.
@@ -108,7 +108,7 @@ class PrivateServer:
         return self.dsn
 
     def leave(self) -> None:
-        """This process needs it no more; the last one stops it."""
+        """Need it no more; the last process that says so stops it."""
         if self._held is None:
             return
         with self._alone("start.lock"):
@@ -184,7 +184,16 @@ class PrivateServer:
             _open_to_others(self.folder)
             _open_to_others(self.binaries)
             shutil.chown(self.data, _system_user(), _system_user())
-        self._run("initdb", "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+        self._run(
+            "initdb",
+            "-U",
+            USER,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+        )
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as f:
             f.write(_CONFIG)
 

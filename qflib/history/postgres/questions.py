@@ -16,7 +16,7 @@ _CAST = {pa.int32(): "bigint", pa.int64(): "bigint", pa.float64(): "double preci
 
 
 def as_sql(table: str, where: Condition | None) -> sql.Composable:
-    """A condition as what stands behind WHERE.
+    r"""A condition as what stands behind WHERE.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def as_sql(table: str, where: Condition | None) -> sql.Composable:
     --------
     >>> from qflib.history.where import field
     >>> as_sql("events", (field("date") >= "2026-01-05") & field("instrument").isin([1, 2])).as_string(None)
-    '("date" >= \\'2026-01-05\\'::date AND "instrument" = ANY(\\'{1,2}\\'::bigint[]))'
+    '("date" >= \'2026-01-05\'::date AND "instrument" = ANY(\'{1,2}\'::bigint[]))'
     """
     if where is None:
         return sql.SQL("true")
