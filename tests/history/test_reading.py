@@ -201,10 +201,10 @@ def test_files_that_a_reader_may_hold_stay(delta: DeltaHistory) -> None:
     assert data.count_rows() == 24
 
 
-def test_as_a_feed(tmp_path: Path) -> None:
+def test_as_a_feed(new_history: NewHistory) -> None:
     """A simulated market's raw records through the history: the same bytes, the same events."""
     sim = qf.datasets.load("sim", seed=7, duration="2s")
-    history = DeltaHistory(tmp_path)
+    history = new_history()
     history.register("c1", sim.instruments)
     archiver = Archiver(history)
     archiver.assign(LOGS)
@@ -218,7 +218,7 @@ def test_as_a_feed(tmp_path: Path) -> None:
         record = encode(Batch.of("market", Header("n", 0, offset), events=events))
         archiver.take(MARKET_NORMALIZED, 0, offset, NS, b"k", record)
     archiver.store()
-    feed = qf.read(tmp_path, venue="history")
+    feed = qf.read(history, venue="history")
     assert isinstance(feed, qf.Feed)
     got = list(feed.raw())
     for source in sim.instruments.sources:

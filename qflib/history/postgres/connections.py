@@ -32,6 +32,8 @@ NAMESPACE = "qflib"
 #: A server that restarts, or its successor, is back within this; what is asked meanwhile waits.
 PATIENCE_S = 20.0
 _CONNECT_S = 5
+#: The pool waits for seconds before it tries again to reach a server: we ask again sooner, and may have it started.
+_WAIT_S, _AGAIN_S = 2.0, 0.1
 _FULL = ("53100", "58030")  # no room, or no reading and writing: waiting does not help
 _AWAY = ("57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006", "25006", "40001", "40P01")
 
@@ -58,7 +60,7 @@ class Database:
         dsn: str | None,
         namespace: str = NAMESPACE,
         server: PrivateServer | None = None,
-        size: int = 4,
+        size: int = 8,
         patience_s: float = PATIENCE_S,
     ) -> None:
         if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", namespace) is None:
@@ -68,6 +70,11 @@ class Database:
         assert self.dsn is not None
         self._size, self._patience_s = size, patience_s
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is that process's own."""
+        server = None if self.server is None else str(self.server.folder)
+        return database, (None if server else self.dsn, self.namespace, server, self._size)
 
     @property
     def name(self) -> str:
@@ -86,8 +93,8 @@ class Database:
                 min_size=0,
                 max_size=self._size,
                 max_idle=60,
-                timeout=_CONNECT_S,
-                reconnect_timeout=_CONNECT_S,
+                timeout=_WAIT_S,
+                reconnect_timeout=_AGAIN_S,
                 check=ConnectionPool.check_connection,
                 open=True,
             )
@@ -164,7 +171,7 @@ class Database:
 
 
 @lru_cache
-def database(dsn: str | None, namespace: str = NAMESPACE, server: str | None = None, size: int = 4) -> Database:
+def database(dsn: str | None, namespace: str = NAMESPACE, server: str | None = None, size: int = 8) -> Database:
     """The one of this process: all who read or write it share its connections.
 
     Parameters
