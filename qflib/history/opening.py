@@ -115,24 +115,23 @@ def establish(folder: Path, kind: Kind | None, dsn: str | None = None, namespace
         )
     if chosen == "delta":
         return
-    from qflib.history.postgres.connections import shown
+    from qflib.history.postgres.connections import database, shown
     from qflib.history.postgres.schema import migrate, pending
 
     now = Kept("postgres", None if dsn is None else shown(dsn), namespace)
+    if there and kind is None and dsn is None:
+        now = before
     if there and now != before:
         raise InputError(
             f"the history in {folder} is in {before.dsn or 'a server of its own'}, schema {before.namespace}; set "
             "QFLIB_STORE__DSN to that, or start with --fresh"
         )
+    if dsn is not None and (new := pending(database(dsn, namespace))):
+        raise DataError(f"history {shown(dsn)} has not seen migration {new[0]}; run `qflib store migrate` as its owner")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _FILE).write_text(json.dumps(now._asdict()), encoding="utf-8")
-    database = database_of(folder, dsn)
-    if database.server is not None:
-        migrate(database)
-    elif new := pending(database):
-        raise DataError(
-            f"history {database.name} has not seen migration {new[0]}; run `qflib store migrate` as its owner"
-        )
+    if now.dsn is None:
+        migrate(database_of(folder))
 
 
 def remove(folder: Path) -> None:

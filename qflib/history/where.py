@@ -54,7 +54,7 @@ class Compared(Condition):
         """As Arrow's datasets take it."""
         column = ds.field(self.column)
         if self.op == "in":
-            return column.isin(list(self.value))
+            return column.isin(list(self.value)) if self.value else ds.scalar(False)
         if self.op == "ends":
             return pc.ends_with(column, self.value)
         return _COMPARED[self.op](column, self.value)

@@ -13,10 +13,10 @@ import pytest
 
 from qflib.errors import DataError
 from qflib.history import Archiver, ConflictError, Log
+from qflib.history.kept import KEPT
 from qflib.history.postgres import PostgresHistory, PrivateServer, migrate
 from qflib.history.postgres.connections import Database
 from qflib.history.rows import ColumnRows
-from qflib.history.kept import KEPT
 from qflib.records import MARKET_EVENTS, Batch, Header
 from qflib.records.codec import decode, encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
@@ -136,7 +136,7 @@ def test_a_transaction_whose_end_nobody_heard(history: PostgresHistory) -> None:
 
 def test_a_server_that_stays_away_is_told(tmp_path: Path) -> None:
     away = Database(f"host={tmp_path} user=nobody", patience_s=0.3)
-    with pytest.raises(DataError, match="cannot be reached: .*; see whether its server runs"):
+    with pytest.raises(DataError, match=r"cannot be reached: .*; see whether its server runs"):
         PostgresHistory(away).count("events")
     away.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -87,6 +88,7 @@ class Database:
             if self.server is not None:
                 self.server.ensure()
             atexit.register(self.close)  # before the server is left
+            logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # what it warns of is told by `_told`
             self._pool = ConnectionPool(
                 self.dsn or "",
                 kwargs=self.parameters(),
