@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import logging
 import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -82,8 +82,21 @@ class Database:
         """How it is told of: without a password."""
         return f"{shown(self.dsn or '')}, schema {self.namespace}" if self.server is None else str(self.server.folder)
 
-    def connection(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
         """A connection of the pool, in autocommit; a broken one is replaced."""
+        pool = self._opened()
+        try:
+            c = pool.getconn()
+        except PoolTimeout:  # the pool does not say why
+            psycopg.connect(self.dsn or "", **self.parameters()).close()
+            raise
+        try:
+            yield c
+        finally:
+            pool.putconn(c)
+
+    def _opened(self) -> ConnectionPool[psycopg.Connection[Any]]:
         if self._pool is None:
             if self.server is not None:
                 self.server.ensure()
@@ -100,7 +113,7 @@ class Database:
                 check=ConnectionPool.check_connection,
                 open=True,
             )
-        return self._pool.connection()
+        return self._pool
 
     def parameters(self) -> dict[str, Any]:
         """Of a connection, beside the DSN."""
