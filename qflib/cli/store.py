@@ -11,7 +11,7 @@ from qflib.cli.output import emit
 if TYPE_CHECKING:
     from qflib.history.postgres.connections import Database
 
-EXAMPLE = "Example: QFLIB_STORE__DSN=postgresql://owner@db/market qflib store migrate"
+EXAMPLE = "Example: qflib store migrate --check"
 EXAMPLE_ROLES = "Example: qflib store roles | psql service=market"
 EXAMPLE_TEND = "Example: qflib store tend --json"
 
