@@ -204,23 +204,23 @@ def _duck(folder: Path) -> Any:
 
     made = duckdb.connect(str(folder / "peer.duckdb"))
     schema = generated(0, 1, 1)  # noqa: F841  DuckDB finds it by its name
-    made.execute("CREATE TABLE events AS SELECT * FROM schema LIMIT 0")
+    made.execute("CREATE TABLE events AS SELECT * FROM schema LIMIT 0").fetchall()
     return made
 
 
 def _insert(duck: Any, table: pa.Table) -> None:
     duck.register("batch", table)
-    duck.execute("INSERT INTO events SELECT * FROM batch")
+    duck.execute("INSERT INTO events SELECT * FROM batch").fetchall()
     duck.unregister("batch")
 
 
 def _put_duck(duck: Any, columns: list[str] | None, where: Condition, counted: bool) -> None:
     told = _in_words(where)
     if counted:
-        duck.execute(f"SELECT count(*) FROM events WHERE {told}").fetchone()
+        duck.sql(f"SELECT count(*) FROM events WHERE {told}").fetchall()
     else:
         names = "*" if columns is None else ", ".join(f'"{c}"' for c in columns)
-        duck.execute(f"SELECT {names} FROM events WHERE {told}").to_arrow_table()
+        duck.sql(f"SELECT {names} FROM events WHERE {told}").to_arrow_table()
 
 
 def _in_words(where: Any) -> str:

@@ -23,7 +23,7 @@ from qflib.records.schema import TEXT_BYTES
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER = b"\xff\xff"
-#: Bytes given to the connection at a time, and rows whose texts are put in their places at a time.
+#: Bytes given to the connection at a time, and rows made at a time: the server takes in some while the next are made.
 _PIECE = 1 << 20
 _ROWS = 65_536
 _WIRE = {
@@ -78,9 +78,8 @@ def encoded(columns: tuple[Column, ...], rows: dict[str, Any], n: int) -> Iterat
     O(bytes).
     """
     texts = {c.name: _text(rows[c.name]) for c in columns if c.type == "text"}
-    size = n if not texts else _ROWS
-    for first in range(0, n, max(size, 1)):
-        some = slice(first, min(first + size, n))
+    for first in range(0, n, _ROWS):
+        some = slice(first, min(first + _ROWS, n))
         body = _lines(columns, rows, texts, some)
         for at in range(0, len(body), _PIECE):
             yield body[at : at + _PIECE]

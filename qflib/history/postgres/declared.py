@@ -65,7 +65,8 @@ def create(table: str) -> str:
     body = ",\n".join(f"    {c.sql}" for c in columns(table))
     return (
         f'CREATE TABLE "{table}" (\n{body}\n) PARTITION BY RANGE ("date");\n'
-        f'CREATE INDEX "{table}_time" ON "{table}" USING brin ("{kept.time}", "offset") WITH (pages_per_range = 32);\n'
+        f'CREATE INDEX "{table}_time" ON "{table}" USING brin ("{kept.time}", "offset") '
+        "WITH (pages_per_range = 32, autosummarize = on);\n"
     )
 
 

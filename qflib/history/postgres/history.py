@@ -40,6 +40,7 @@ class PostgresHistory(History):
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._known: dict[str, dict[int, str]] = {}
 
     def __repr__(self) -> str:
         return f"PostgresHistory({self.name!r})"
@@ -210,12 +211,18 @@ class PostgresHistory(History):
             return day_text(a)
         if f.name in NAMED:
             numbers, at = np.unique(a, return_inverse=True)
-            names = dict(self._rows(sql.SQL("SELECT id, name FROM {}").format(sql.Identifier(NAMED[f.name]))))
-            told = pa.array([names[int(n)] for n in numbers], pa.string())
+            told = pa.array(self._names(NAMED[f.name], numbers.tolist()), pa.string())
             return pa.DictionaryArray.from_arrays(at.astype(np.int32), told).dictionary_decode()
         if pa.types.is_string(f.type):
             return pa.array(a).view(pa.string())
         return pa.array(a, f.type)
+
+    def _names(self, table: str, numbers: list[int]) -> list[str]:
+        """The names of numbers: a number never gets another, so one that is known is not asked for again."""
+        held = self._known.setdefault(table, {})
+        if not held.keys() >= set(numbers):
+            held |= dict(self._rows(sql.SQL("SELECT id, name FROM {}").format(sql.Identifier(table))))
+        return [held[n] for n in numbers]
 
     def _rows(self, asked: sql.Composed | sql.SQL) -> list[Any]:
         def work(c: psycopg.Connection[Any]) -> list[Any]:

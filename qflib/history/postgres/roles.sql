@@ -17,4 +17,4 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT INSERT ON TABLES TO qflib_write
 GRANT UPDATE ON :schema.offsets, :schema.days, :schema.clusters TO qflib_writer;
 GRANT EXECUTE ON FUNCTION :schema.partitions_of(name) TO qflib_reader, qflib_writer;
 GRANT EXECUTE ON FUNCTION :schema.make_partition(name, date), :schema.drop_partition(name, date),
-    :schema.index_partition(name, date, name[]) TO qflib_writer;
+    :schema.index_partition(name, date, name[]), :schema.summarize_partition(name, date) TO qflib_writer;

@@ -12,6 +12,8 @@ from qflib.history.postgres.declared import indexed
 AHEAD = 2
 #: A day to which nothing was added for so long is over.
 QUIET_S = 600
+#: Days written to within this are summed up again: longer than from one round to the next, and than a day is quiet.
+_FRESH_S = 3_600
 _RETIRED = """
     SELECT p.day FROM partitions_of(%(table)s) p
     WHERE p.day < (SELECT max(day) FROM days WHERE "table" = %(table)s AND rows > 0) - %(days)s::integer
@@ -19,6 +21,9 @@ _RETIRED = """
 _OVER = """
     SELECT day FROM days WHERE "table" = %s GROUP BY day
     HAVING sum(rows) > 0 AND max(written) < now() - make_interval(secs => %s) ORDER BY day
+"""
+_FRESH = """
+    SELECT day FROM days WHERE "table" = %s GROUP BY day HAVING max(written) > now() - make_interval(secs => %s)
 """
 
 
@@ -70,6 +75,8 @@ def _round(c: psycopg.Connection[Any], retention_days: int | None, quiet_s: floa
         if retention_days is not None:
             for (day,) in c.execute(_RETIRED, {"table": table, "days": retention_days}).fetchall():
                 dropped += _done(c, "SELECT drop_partition(%s, %s)", [table, day])
+        for (day,) in c.execute(_FRESH, [table, _FRESH_S]).fetchall():
+            c.execute("SELECT summarize_partition(%s, %s)", [table, day])
         names = () if table == BATCHES else indexed(table)
         for (day,) in c.execute(_OVER, [table, quiet_s]).fetchall() if names else ():
             built += _done(c, "SELECT index_partition(%s, %s, %s::name[])", [table, day, list(names)])

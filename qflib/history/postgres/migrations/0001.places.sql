@@ -54,7 +54,7 @@ COMMENT ON COLUMN batches.value IS 'null where sha256 stands for it, and where t
 -- Columns packed as bytes do not shrink by what PostgreSQL packs with, and trying costs more than writing them.
 ALTER TABLE batches ALTER COLUMN value SET STORAGE EXTERNAL;
 CREATE INDEX batches_place ON batches (topic, "partition", "offset");
-CREATE INDEX batches_time ON batches USING brin (append_ns);
+CREATE INDEX batches_time ON batches USING brin (append_ns) WITH (pages_per_range = 32, autosummarize = on);
 
 -- A writer makes and takes away partitions by these, and owns no table.
 CREATE FUNCTION make_partition(parent name, day date) RETURNS boolean
@@ -108,7 +108,19 @@ BEGIN
     END IF;
     EXECUTE format('CREATE INDEX %I ON %I (%s)', found || '_instrument', found,
                    (SELECT string_agg(quote_ident(c), ', ') FROM unnest(columns) c));
+    EXECUTE format('ANALYZE %I', found);  -- the planner would not take the index of a table that it knows nothing of
     RETURN true;
 END $$;
-REVOKE EXECUTE ON FUNCTION make_partition(name, date), drop_partition(name, date), index_partition(name, date, name[])
-    FROM PUBLIC;
+
+-- Pages that a BRIN tells nothing of yet are read by every question.
+CREATE FUNCTION summarize_partition(parent name, day date) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT coalesce(sum(brin_summarize_new_values(i.indexrelid)), 0)
+    FROM partitions_of(parent) p
+    JOIN pg_index i ON i.indrelid = to_regclass(quote_ident(p.child))
+    JOIN pg_class c ON c.oid = i.indexrelid
+    JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
+    WHERE p.day = summarize_partition.day
+$$;
+REVOKE EXECUTE ON FUNCTION make_partition(name, date), drop_partition(name, date), index_partition(name, date, name[]),
+    summarize_partition(name, date) FROM PUBLIC;

@@ -21,7 +21,7 @@ CREATE TABLE "events" (
     "side" integer NOT NULL DEFAULT 0,
     "cluster" smallint NOT NULL
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "events_time" ON "events" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "events_time" ON "events" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "signals" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -41,7 +41,7 @@ CREATE TABLE "signals" (
     "signal_id" text COLLATE "C" NOT NULL DEFAULT '',
     "strategy" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "signals_time" ON "signals" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "signals_time" ON "signals" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "clocks" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -55,7 +55,7 @@ CREATE TABLE "clocks" (
     "closing" integer NOT NULL DEFAULT 0,
     "cluster" smallint NOT NULL
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "clocks_time" ON "clocks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "clocks_time" ON "clocks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "orders" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -84,7 +84,7 @@ CREATE TABLE "orders" (
     "client_order_id" text COLLATE "C" NOT NULL DEFAULT '',
     "orig_client_order_id" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "orders_time" ON "orders" USING brin ("sent_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "orders_time" ON "orders" USING brin ("sent_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "bookings" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -108,7 +108,7 @@ CREATE TABLE "bookings" (
     "to_account" text COLLATE "C" NOT NULL DEFAULT '',
     "to_portfolio" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "bookings_time" ON "bookings" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "bookings_time" ON "bookings" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "controls" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -127,7 +127,7 @@ CREATE TABLE "controls" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "name" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "controls_time" ON "controls" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "controls_time" ON "controls" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "executions" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -165,7 +165,7 @@ CREATE TABLE "executions" (
     "orig_client_order_id" text COLLATE "C" NOT NULL DEFAULT '',
     "to_portfolio" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "executions_time" ON "executions" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "executions_time" ON "executions" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "risk" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -197,7 +197,7 @@ CREATE TABLE "risk" (
     "set_id" text COLLATE "C" NOT NULL DEFAULT '',
     "dynamics" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "risk_time" ON "risk" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "risk_time" ON "risk" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "positions" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -228,7 +228,7 @@ CREATE TABLE "positions" (
     "cluster" smallint NOT NULL,
     "portfolio" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "positions_time" ON "positions" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "positions_time" ON "positions" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "greeks" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -257,7 +257,7 @@ CREATE TABLE "greeks" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "underlying" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "greeks_time" ON "greeks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "greeks_time" ON "greeks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "limits" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -275,7 +275,7 @@ CREATE TABLE "limits" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "name" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "limits_time" ON "limits" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "limits_time" ON "limits" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "hedges" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -296,7 +296,7 @@ CREATE TABLE "hedges" (
     "cluster" smallint NOT NULL,
     "portfolio" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "hedges_time" ON "hedges" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "hedges_time" ON "hedges" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "explain" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -327,7 +327,7 @@ CREATE TABLE "explain" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "underlying" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "explain_time" ON "explain" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "explain_time" ON "explain" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "min_variance" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -349,7 +349,7 @@ CREATE TABLE "min_variance" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "underlying" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "min_variance_time" ON "min_variance" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "min_variance_time" ON "min_variance" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "tops" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -372,7 +372,7 @@ CREATE TABLE "tops" (
     "status" integer NOT NULL DEFAULT 0,
     "cluster" smallint NOT NULL
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "tops_time" ON "tops" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "tops_time" ON "tops" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "depth" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -390,7 +390,7 @@ CREATE TABLE "depth" (
     "level" integer NOT NULL DEFAULT 0,
     "cluster" smallint NOT NULL
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "depth_time" ON "depth" USING brin ("record_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "depth_time" ON "depth" USING brin ("record_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "trades" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -408,7 +408,7 @@ CREATE TABLE "trades" (
     "side" integer NOT NULL DEFAULT 0,
     "cluster" smallint NOT NULL
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "trades_time" ON "trades" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "trades_time" ON "trades" USING brin ("receipt_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "rolling" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -435,7 +435,7 @@ CREATE TABLE "rolling" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "outcome" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "rolling_time" ON "rolling" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "rolling_time" ON "rolling" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "components" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -458,7 +458,7 @@ CREATE TABLE "components" (
     "name" text COLLATE "C" NOT NULL DEFAULT '',
     "set_id" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "components_time" ON "components" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "components_time" ON "components" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "evidence" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -485,7 +485,7 @@ CREATE TABLE "evidence" (
     "measure" text COLLATE "C" NOT NULL DEFAULT '',
     "betting" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "evidence_time" ON "evidence" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "evidence_time" ON "evidence" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "figures" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -503,7 +503,7 @@ CREATE TABLE "figures" (
     "step" text COLLATE "C" NOT NULL DEFAULT '',
     "field" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "figures_time" ON "figures" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "figures_time" ON "figures" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "shadow_orders" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -532,7 +532,7 @@ CREATE TABLE "shadow_orders" (
     "client_order_id" text COLLATE "C" NOT NULL DEFAULT '',
     "orig_client_order_id" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "shadow_orders_time" ON "shadow_orders" USING brin ("sent_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "shadow_orders_time" ON "shadow_orders" USING brin ("sent_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "places" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -551,7 +551,7 @@ CREATE TABLE "places" (
     "account" text COLLATE "C" NOT NULL DEFAULT '',
     "client_order_id" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "places_time" ON "places" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "places_time" ON "places" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "exposures" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -574,7 +574,7 @@ CREATE TABLE "exposures" (
     "underlying" text COLLATE "C" NOT NULL DEFAULT '',
     "set_id" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "exposures_time" ON "exposures" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "exposures_time" ON "exposures" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
 
 CREATE TABLE "exposure_greeks" (
     "offset" bigint NOT NULL DEFAULT 0,
@@ -603,4 +603,4 @@ CREATE TABLE "exposure_greeks" (
     "portfolio" text COLLATE "C" NOT NULL DEFAULT '',
     "underlying" text COLLATE "C" NOT NULL DEFAULT ''
 ) PARTITION BY RANGE ("date");
-CREATE INDEX "exposure_greeks_time" ON "exposure_greeks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32);
+CREATE INDEX "exposure_greeks_time" ON "exposure_greeks" USING brin ("time_ns", "offset") WITH (pages_per_range = 32, autosummarize = on);
