@@ -99,6 +99,7 @@ class StoreSettings(_Part):
     dsn: str | None = Field(default=None, repr=False)  # an existing PostgreSQL; None: a server of the desk's own
     reader_dsn: str | None = Field(default=None, repr=False)  # for those who only read; None: dsn
     namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "qflib"  # the schema
+    url: str | None = None  # of an object store for the files, as s3://bucket/desk; keys: AWS_... in the environment
     retention_days: Annotated[int, Field(ge=0)] | None = None  # before the last day of a table; None: all are kept
 
     @property

@@ -225,7 +225,8 @@ def _store() -> Finding:
     try:
         kind = settings.store.kind or ("postgres" if settings.store.dsn else kept_in(folder).kind)
         if kind == "delta":
-            return Finding("store", True, f"Delta Lake tables in {folder}")
+            where = settings.store.url or kept_in(folder).url or folder
+            return Finding("store", True, f"Delta Lake tables in {where}")
         return _postgres(settings, folder)
     except QflibError as e:
         return Finding("store", False, " ".join(str(e).split()))

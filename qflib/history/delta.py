@@ -82,7 +82,7 @@ def _whole(rows: pa.Table, schema: pa.Schema, wanted: list[str]) -> pa.Table:
 class DeltaHandle(Handle):
     """One Delta table, as it stood when it was loaded; one that was not there is made with its first rows."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: str, name: str) -> None:
         self._name, self._root = name, root
         self._properties = writer_properties(name)
         self._table: DeltaTable | None = None
@@ -117,7 +117,7 @@ class DeltaHandle(Handle):
         self._grown = False
 
     def _load(self) -> DeltaTable:
-        self._table = DeltaTable(self._root / self._name)
+        self._table = DeltaTable(f"{self._root}/{self._name}")
         held = {f.name for f in self._table.schema().fields}
         self._grown = not set(schema_of(self._name).names) <= held  # a column was added to the declaration since
         return self._table
@@ -125,7 +125,7 @@ class DeltaHandle(Handle):
     def _made(self, logs: Iterable[Log]) -> DeltaTable:
         """The table, new; or another worker's, who has stored none of these logs."""
         DeltaTable.create(
-            self._root / self._name,
+            f"{self._root}/{self._name}",
             schema_of(self._name),
             mode="ignore",
             partition_by=list(BATCHES_PARTITIONS if self._name == BATCHES else COLUMN_PARTITIONS),
@@ -147,12 +147,13 @@ class DeltaHandle(Handle):
 
 
 class DeltaHistory(History):
-    """The history in a folder.
+    """The history in a folder, or in an object store.
 
     Parameters
     ----------
     root
-        The folder; it is made by the first `handle` or `register`.
+        The folder; it is made by the first `handle` or `register`. Or a URL, as ``s3://bucket/desk``: how the store is
+        reached, keys among it, stands in the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
 
     Examples
     --------
@@ -162,19 +163,24 @@ class DeltaHistory(History):
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self._root = str(root).rstrip("/") if "://" in str(root) else str(Path(root))
 
     def __repr__(self) -> str:
-        return f"DeltaHistory({str(self.root)!r})"
+        return f"DeltaHistory({self.name!r})"
+
+    @property
+    def root(self) -> Path:
+        """Its folder, where it has one."""
+        return Path(self._root)
 
     @property
     def name(self) -> str:
-        """Its folder."""
-        return str(self.root)
+        """Its folder, or its URL."""
+        return self._root
 
     def handle(self, table: str) -> DeltaHandle:
         """A table, loaded for writing."""
-        return DeltaHandle(self.root, known(table))
+        return DeltaHandle(self.name, known(table))
 
     def offsets(self, topic: str, table: str = BATCHES) -> dict[tuple[str, int], int]:
         """The next offset of each (cluster, partition) by the rows of a table."""
@@ -189,15 +195,15 @@ class DeltaHistory(History):
     @property
     def clusters(self) -> tuple[str, ...]:
         """Clusters that were archived, the oldest first."""
-        return runs.clusters(self.root)
+        return runs.clusters(self.name)
 
     def register(self, cluster: str, instruments: Instruments) -> None:
         """Keep a cluster's instrument table."""
-        runs.register(self.root, cluster, instruments)
+        runs.register(self.name, cluster, instruments)
 
     def instruments(self, cluster: str | None = None) -> Instruments:
         """The instrument table of a cluster; of the last one by default."""
-        return runs.instruments(self.root, cluster)
+        return runs.instruments(self.name, cluster)
 
     def dataset(self, table: str) -> ds.Dataset | None:
         """The newest whole state of a table, for pyarrow and DuckDB; None where nothing was written yet."""
@@ -209,12 +215,12 @@ class DeltaHistory(History):
 
     def _state(self, table: str) -> DeltaTable | None:
         try:
-            return DeltaTable(self.root / known(table))
+            return DeltaTable(f"{self.name}/{known(table)}")
         except TableNotFoundError:
             return None
 
     def _unreadable(self, table: str, e: Exception) -> DataError:
-        return DataError(f"table {table} of history {self.root} is not readable: {_line(e)}")
+        return DataError(f"table {table} of history {self.name} is not readable: {_line(e)}")
 
     def scan(self, table: str, columns: list[str] | None = None, where: Condition | None = None) -> pa.Table:
         """Rows of one state of a table, in no order; zeros where a column was declared after a row was stored."""
@@ -338,7 +344,7 @@ def _stored(topic: str, rows: pa.Table) -> Iterator[Stored]:
             yield Stored(topic, p, o, a, k, tuple((e["name"], e["value"]) for e in h or ()), n, sha, v)
 
 
-def _unwritable(root: Path, e: Exception) -> DataError:
+def _unwritable(root: str, e: Exception) -> DataError:
     line = _line(e)
     if "No space left" in line or "os error 28" in line or "StorageFull" in line:
         return DataError(f"history {root} cannot be written: the disk is full; free some space and start again")

@@ -175,7 +175,7 @@ class RunningDesk:
                 self.folder.wipe()
             self.new = self.folder.kept() is None and self.broker.own
             store = self.settings.store
-            establish(self.folder.history, store.kind, store.dsn, store.namespace)
+            establish(self.folder.history, store.kind, store.dsn, store.namespace, store.url)
             self.desk = self.folder.keep(self.desk)
             self.broker.start(fresh=self.fresh)
             self.supervisor.start()  # they wait for the broker, and their imports take longer than its start

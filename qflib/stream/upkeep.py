@@ -68,7 +68,7 @@ class Upkeep:
             if self._ended.is_set():
                 return
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "qflib.history.upkeep", str(history.root)],
+                [sys.executable, "-m", "qflib.history.upkeep", history.name],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,

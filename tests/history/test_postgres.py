@@ -341,9 +341,9 @@ def test_a_folder_tells_where_its_history_is(database: Database, tmp_path: Path)
     filled(history, 1)
     establish(folder, None)  # as it is
     assert opened(folder).count("events") == 10
-    with pytest.raises(InputError, match="kept by postgres, not by delta"):
+    with pytest.raises(InputError, match=r"kept by postgres, .* schema told, not by delta in the folder"):
         establish(folder, "delta")
-    with pytest.raises(InputError, match="schema told; set QFLIB_STORE__DSN"):
+    with pytest.raises(InputError, match=r"schema told, not by postgres, .* schema other"):
         establish(folder, "postgres", database.dsn, "other")
     remove(folder)
     assert history.count("events") == 10
@@ -353,7 +353,10 @@ def test_a_folder_tells_where_its_history_is(database: Database, tmp_path: Path)
 def test_files_stay_files(tmp_path: Path) -> None:
     filled(DeltaHistory(tmp_path), 1)
     establish(tmp_path, None)
-    with pytest.raises(InputError, match="kept by delta, not by postgres; leave --store out"):
+    with pytest.raises(
+        InputError,
+        match="kept by delta in the folder, not by postgres, a server of its own, schema qflib; leave --store out",
+    ):
         establish(tmp_path, "postgres")
     assert kept_in(tmp_path).kind == "delta"
 
