@@ -79,7 +79,13 @@ def database_of(folder: Path, dsn: str | None = None) -> Database:
 
 
 def kept_in(folder: Path) -> Kept:
-    """What a folder tells; one that tells nothing keeps its history in files."""
+    """What a folder tells; one that tells nothing keeps its history in files.
+
+    Raises
+    ------
+    DataError
+        If what it tells is not readable.
+    """
     try:
         told = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         return Kept(told["kind"], told["dsn"], told["namespace"], told["url"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -90,8 +90,9 @@ def asked(dsn: str) -> int:
 
 
 def test_only_the_server_of_the_authority_is_spoken_to(
-    authority: trustme.CA, front: TlsFront, tmp_path: Path, database: Database
+    authority: trustme.CA, front: TlsFront, tmp_path: Path, new_postgres: Callable[[], PostgresHistory]
 ) -> None:
+    new_postgres()
     right, wrong = tmp_path / "ca.pem", tmp_path / "other.pem"
     authority.cert_pem.write_to_path(str(right))
     trustme.CA().cert_pem.write_to_path(str(wrong))
