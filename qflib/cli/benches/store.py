@@ -108,11 +108,11 @@ _COPIED = 10  # batches of COPY alone: its rows are dropped again
 
 def _copied(database: Any, table: pa.Table) -> float:
     """Seconds of a bare COPY of bytes that lie ready, into a table like it with the same index."""
-    from qflib.history.postgres.copying import HEADER, TRAILER, days, encoded
+    from qflib.history.postgres.copying import HEADER, TRAILER, day_numbers, encoded
     from qflib.history.postgres.declared import columns
 
     declared = columns("events")
-    held: dict[str, Any] = {"cluster": 1, "source": np.ones(table.num_rows, np.int32), "date": days(table["date"])}
+    held: dict[str, Any] = {"cluster": 1, "source": 1, "date": int(day_numbers([table["date"][0].as_py()])[0])}
     held |= {c.name: table[c.name].combine_chunks().to_numpy() for c in declared if c.name not in held}
     body = [HEADER, *map(bytes, encoded(declared, held, table.num_rows)), TRAILER]
     names = ", ".join(f'"{c.name}"' for c in declared)

@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from qflib.history.kept import BATCHES
 from qflib.history.postgres.connections import Database, psycopg, sql
-from qflib.history.postgres.copying import HEADER, TRAILER, days, encoded
+from qflib.history.postgres.copying import HEADER, TRAILER, day_numbers, encoded
 from qflib.history.postgres.declared import columns
 from qflib.history.store import ConflictError, Handle, Log
 
@@ -75,9 +77,13 @@ class PostgresHandle(Handle):
 
     def _append(self, c: psycopg.Connection[Any], rows: pa.Table, next_offsets: Mapping[Log, int]) -> None:
         cluster = self._number(c, "clusters", next(iter(next_offsets)).cluster)
-        held = days(rows["date"])
-        self._partitions(c, rows["date"])
-        sources = {} if self._name == BATCHES else self._sources(c, rows["source"])
+        days, on = _names(rows["date"])
+        self._partitions(c, days)
+        given = {"cluster": cluster, "date": _one_or_each(day_numbers(days), on)}
+        if self._name != BATCHES:
+            sources, of = _names(rows["source"])
+            numbers = np.array([self._number(c, "sources", s) for s in sources], np.int32)
+            given["source"] = _one_or_each(numbers, of)
         try:
             with c.transaction():
                 if self._stored(c, cluster, next_offsets):
@@ -85,8 +91,8 @@ class PostgresHandle(Handle):
                 if self._name == BATCHES:
                     self._copy_records(c, rows, cluster)
                 else:
-                    self._copy_rows(c, rows, {"cluster": cluster, "date": held}, sources)
-                self._count(c, rows["date"], cluster)
+                    self._copy_rows(c, rows, given)
+                self._count(c, dict(zip(days, np.bincount(on).tolist(), strict=True)), cluster)
         except psycopg.errors.CheckViolation:
             if not self._days:
                 raise
@@ -125,12 +131,8 @@ class PostgresHandle(Handle):
                 raise self._conflict(new[0][1]) from None
         return False
 
-    def _copy_rows(
-        self, c: psycopg.Connection[Any], rows: pa.Table, given: dict[str, Any], sources: dict[str, int]
-    ) -> None:
-        of, declared = rows["source"].combine_chunks().dictionary_encode(), columns(self._name)
-        numbers = pa.array([sources[s] for s in of.dictionary.to_pylist()], pa.int32()).to_numpy()
-        held = given | {"source": numbers[of.indices.to_numpy()]}
+    def _copy_rows(self, c: psycopg.Connection[Any], rows: pa.Table, given: dict[str, Any]) -> None:
+        held, declared = dict(given), columns(self._name)
         for column in declared:
             if column.name not in held:
                 a = rows[column.name].combine_chunks()
@@ -156,23 +158,19 @@ class PostgresHandle(Handle):
         listed = sql.SQL(", ").join(map(sql.Identifier, names))
         return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(self._name), listed)
 
-    def _count(self, c: psycopg.Connection[Any], dates: pa.ChunkedArray, cluster: int) -> None:
-        counts = sorted((d["values"], d["counts"]) for d in dates.value_counts().to_pylist())
+    def _count(self, c: psycopg.Connection[Any], counts: Mapping[str, int], cluster: int) -> None:
         with c.cursor() as cursor:
             cursor.executemany(
                 'INSERT INTO days VALUES (%s, %s, %s::date, %s, now()) ON CONFLICT ("table", cluster, day) '
                 "DO UPDATE SET rows = days.rows + excluded.rows, written = excluded.written",
-                [(self._name, cluster, day, n) for day, n in counts],
+                [(self._name, cluster, day, n) for day, n in sorted(counts.items())],
             )
 
-    def _partitions(self, c: psycopg.Connection[Any], dates: pa.ChunkedArray) -> None:
+    def _partitions(self, c: psycopg.Connection[Any], days: Iterable[str]) -> None:
         """Partitions of these days, those that upkeep has not made ahead."""
-        for day in sorted(set(dates.unique().to_pylist()) - self._days):
+        for day in sorted(set(days) - self._days):
             c.execute("SELECT make_partition(%s, %s::date)", [self._name, day])
             self._days.add(day)
-
-    def _sources(self, c: psycopg.Connection[Any], column: pa.ChunkedArray) -> dict[str, int]:
-        return {name: self._number(c, "sources", name) for name in column.unique().to_pylist()}
 
     def _number(self, c: psycopg.Connection[Any], table: str, name: str) -> int:
         """A name's number; given one where it has none."""
@@ -193,3 +191,14 @@ class PostgresHandle(Handle):
             f"table {self._name} of history {self._database.name} was written by another archive "
             f"({log.topic}[{log.partition}] stands elsewhere); this one ends"
         )
+
+
+def _names(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
+    """The texts of a column, and which of them each row has."""
+    coded = column.combine_chunks().dictionary_encode()
+    return coded.dictionary.to_pylist(), coded.indices.to_numpy()
+
+
+def _one_or_each(numbers: NDArray[np.int32], of: NDArray[np.int32]) -> Any:
+    """Numbers a row; the number alone, where all have the same."""
+    return int(numbers[0]) if len(numbers) == 1 else numbers[of]
