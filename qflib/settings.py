@@ -94,6 +94,22 @@ class StreamSettings(_Part):
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 9_400  # first of the processes' ports; 0: none
 
 
+class StoreSettings(_Part):
+    """Where a new desk keeps its history, and for how long."""
+
+    kind: Literal["delta", "postgres"] | None = None  # None: postgres where a dsn is given, else files
+    dsn: str | None = Field(default=None, repr=False)  # an existing PostgreSQL; None: a server of the desk's own
+    reader_dsn: str | None = Field(default=None, repr=False)  # for those who only read; None: dsn
+    namespace: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "qflib"  # the schema
+    url: str | None = None  # of an object store for the files, as s3://bucket/desk; keys: AWS_... in the environment
+    retention_days: Annotated[int, Field(ge=0)] | None = None  # before the last day of a table; None: all are kept
+
+    @property
+    def reading(self) -> str | None:
+        """The DSN of those who only read."""
+        return self.reader_dsn or self.dsn
+
+
 class ApiSettings(_Part):
     """The HTTP API: where it listens, and what it bears."""
 
@@ -198,6 +214,7 @@ class Settings(BaseSettings):
     strategy: StrategySettings = StrategySettings()
     broker: BrokerSettings = BrokerSettings()
     stream: StreamSettings = StreamSettings()
+    store: StoreSettings = StoreSettings()
     api: ApiSettings = ApiSettings()
     dash: DashSettings = DashSettings()
     jobs: JobSettings = JobSettings()
@@ -300,6 +317,8 @@ def _sentence(e: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"setting {name!r} does not exist; take it out ({where})"
     what = first["msg"][:1].lower() + first["msg"][1:]
-    secret = name == "broker" or name.startswith(("broker.options", "broker.repository"))
+    secret = name in ("broker", "store") or name.startswith(
+        ("broker.options", "broker.repository", "store.dsn", "store.reader_dsn")
+    )
     shown = "not shown" if secret else repr(first["input"])
     return f"setting {name!r} is {shown}: {what}; set it right ({where})"

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from qflib.errors import InputError
 from qflib.history import History, NothingStoredError
 from qflib.history.kept import KEPT, Kept, kept_of
 from qflib.history.reading import earliest, read
 from qflib.history.rows import DAY_NS
+from qflib.history.where import field
 from qflib.records import ALL_INSTRUMENTS, Instruments
 from qflib.records.decimals import decimal_text
 
@@ -158,12 +158,10 @@ def _stop(history: History, kept: Kept, instrument: int | None, first: int, last
 
 
 def _count(history: History, kept: Kept, instrument: int | None, start: int, stop: int) -> int:
-    where = (
-        (ds.field("cluster") == history.clusters[-1]) & (ds.field(kept.time) >= start) & (ds.field(kept.time) < stop)
-    )
-    where &= (ds.field("date") >= _day(start)) & (ds.field("date") <= _day(stop))
+    where = (field("cluster") == history.clusters[-1]) & (field(kept.time) >= start) & (field(kept.time) < stop)
+    where &= (field("date") >= _day(start)) & (field("date") <= _day(stop))
     if instrument is not None and "instrument" in kept.schema.names:
-        where &= ds.field("instrument") == instrument
+        where &= field("instrument") == instrument
     return int(history.count(kept.name, where))
 
 

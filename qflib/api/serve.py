@@ -58,10 +58,10 @@ def state_of(
     """
     from prometheus_client import REGISTRY
 
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
 
     desk, folder = Deployment.load(deployment), deployment.parent
-    views = Views(desk, connection, DeltaHistory(folder / "history"), endpoints)
+    views = Views(desk, connection, opened(folder / "history", settings.load().store.reading), endpoints)
     sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
     state = ApiState(
         views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True, kept=folder.parent

@@ -45,7 +45,7 @@ def command(
     folder = chosen.state / "up"
     deployment = Deployment.load(folder / "deployment.json")
     if from_archive is not None:
-        report = _archived(folder, deployment, from_archive)
+        report = _archived(chosen, folder, deployment, from_archive)
     else:
         report = _streamed(chosen, folder, deployment, replay)
     if json:
@@ -56,10 +56,12 @@ def command(
 
 
 def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: bool) -> Report:
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
     from qflib.stream.audit.report import audit, parts_of
 
-    history = DeltaHistory(folder / "history")  # also where it is gone: what its group has committed is asked for
+    history = opened(
+        folder / "history", settings.store.reading
+    )  # also where it is gone: what its group has committed is asked for
     connection, stop = _cluster(settings, folder)
     try:
         with audit_bar(parts_of(deployment, replay)) as told:
@@ -68,15 +70,15 @@ def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: 
         stop()
 
 
-def _archived(folder: Path, deployment: Deployment, date: str) -> Report:
+def _archived(settings: Settings, folder: Path, deployment: Deployment, date: str) -> Report:
     from qflib.errors import DataError
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
     from qflib.stream.audit.archive import replay_archive
     from qflib.stream.audit.report import Report, jobs_here
 
     if not (folder / "history").is_dir():
         raise DataError(f"{folder / 'history'} does not exist: nothing was archived; `qflib up` archives")
-    history = DeltaHistory(folder / "history")
+    history = opened(folder / "history", settings.store.reading)
     with audit_bar(len(deployment.stages)) as told:
         return Report(replay=replay_archive(history, deployment, date, jobs=jobs_here(), told=told))
 

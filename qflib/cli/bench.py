@@ -36,13 +36,16 @@ BENCHES: dict[str, str] = {
     "rolling-es": "qflib.cli.benches.rolling_es",
     "scenario-es": "qflib.cli.benches.scenario_es",
     "shortfall": "qflib.cli.benches.shortfall",
+    "store": "qflib.cli.benches.store",
     "surface": "qflib.cli.benches.surface",
 }
-#: run only where named: ten minutes
-SLOW = frozenset({"hedging"})
+#: run only where named: ten minutes, and some gigabytes of disk
+SLOW = frozenset({"hedging", "store"})
+#: those to which --rows says how much
+SIZED = frozenset({"store"})
 RUNS = 7  # at least five: the median of fewer jumps about
 
-_NAMES = f"Any of {', '.join(BENCHES)}; none: all but {', '.join(SLOW)}."
+_NAMES = f"Any of {', '.join(BENCHES)}; none: all but {', '.join(sorted(SLOW))}."
 _NS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 _REFERENCE_STEPS = 1_000_000
 
@@ -61,16 +64,20 @@ class Row(NamedTuple):
 def command(
     names: Annotated[list[str] | None, typer.Argument(help=_NAMES)] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also time other libraries, where installed.")] = False,
+    size: Annotated[int | None, typer.Option("--rows", help="Rows of the bench store's history.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Time parts of the library: median and least of at least five runs."""
     chosen = names or [n for n in BENCHES if n not in SLOW]
     if unknown := [n for n in chosen if n not in BENCHES]:
         raise InputError(f"bench {unknown[0]!r} is unknown; expected one of {', '.join(BENCHES)}")
+    if size is not None and (other := [n for n in chosen if n not in SIZED]):
+        raise InputError(f"--rows {size} is of no use to bench {other[0]!r}; name only {', '.join(sorted(SIZED))}")
     reference = reference_ns()
     rows: list[dict[str, Any]] = []
     for name in chosen:
-        measured: Iterator[Row] = importlib.import_module(BENCHES[name]).rows(peers)
+        sized = {} if size is None else {"rows": size}
+        measured: Iterator[Row] = importlib.import_module(BENCHES[name]).rows(peers, **sized)
         rows += [{"bench": name, **r._asdict(), "over_reference": _over(r, reference)} for r in measured]
     facts = machine(reference)
     if json:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: qflib doctor --json"
 
+_LEAST_POSTGRES = 150_000
 _FREE_GB = 1.0  # kernels take some 50 MB, a day's recording some hundreds
 
 
@@ -34,7 +35,7 @@ class Finding(NamedTuple):
 
 
 def command(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
-    """Look at Python, packages, caches, Java, Kafka, data, disk, terminal; exit code 1 where something is wrong."""
+    """Look at Python, packages, caches, Java, Kafka, store, data, disk, terminal; exit 1 where something is wrong."""
     findings = list(look())
     if json:
         emit({"ok": all(f.ok for f in findings), "findings": [f._asdict() for f in findings]})
@@ -54,6 +55,7 @@ def look() -> Iterator[Finding]:
     yield _data()
     yield _disk()
     yield from _kafka()
+    yield _store()
     yield _terminal()
 
 
@@ -213,6 +215,50 @@ def _port(settings: Settings) -> Finding:
     if is_free(port):
         return Finding("broker", True, f"does not run; port {port} is free")
     return Finding("broker", False, f"does not run; port {port} is in use", "end what listens there")
+
+
+def _store() -> Finding:
+    """Where a desk's history is kept, and whether it is there."""
+    from qflib.errors import QflibError
+    from qflib.history.opening import kept_in
+
+    settings = _loaded()
+    folder = settings.state / "up" / "history"
+    try:
+        kind = settings.store.kind or ("postgres" if settings.store.dsn else kept_in(folder).kind)
+        if kind == "delta":
+            where = settings.store.url or kept_in(folder).url or folder
+            return Finding("store", True, f"Delta Lake tables in {where}")
+        return _postgres(settings, folder)
+    except QflibError as e:
+        return Finding("store", False, " ".join(str(e).split()))
+
+
+def _postgres(settings: Settings, folder: Path) -> Finding:
+    from qflib.history.opening import database_of, kept_in
+    from qflib.history.postgres.connections import Database
+    from qflib.history.postgres.private import binaries
+    from qflib.history.postgres.schema import pending
+
+    dsn, kept = settings.store.dsn, kept_in(folder)
+    if dsn is None and (kept.kind != "postgres" or kept.dsn is None):
+        found = f"PostgreSQL of the desk's own, programs in {binaries()}"
+        server = database_of(folder).server if kept.kind == "postgres" else None
+        if server is None or server.pid is None:
+            return Finding("store", True, f"{found}; it does not run")
+        return Finding("store", True, f"{found}; process {server.pid}")
+    database = Database(dsn or kept.dsn, settings.store.namespace, patience_s=3.0)
+    try:
+        version = database.run(lambda c: c.info.server_version)
+        new = pending(database)
+    finally:
+        database.close()
+    found = f"PostgreSQL {version // 10_000}.{version % 10_000} at {database.name}"
+    if version < _LEAST_POSTGRES:
+        return Finding("store", False, found, f"it is older than {_LEAST_POSTGRES // 10_000}: take a newer one")
+    if new:
+        return Finding("store", False, f"{found}, without migration {new[0]}", "run `qflib store migrate`")
+    return Finding("store", True, found)
 
 
 def _terminal() -> Finding:

@@ -24,6 +24,7 @@ from qflib.cli import (
     record,
     replay,
     steps,
+    store,
     up,
     verify,
 )
@@ -72,6 +73,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(positions.app, name="positions")
 app.add_typer(broker.app, name="broker")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(store.app, name="store")
 
 
 def run() -> None:

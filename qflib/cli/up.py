@@ -71,6 +71,10 @@ def command(
     delivery: Annotated[
         Literal["exactly-once", "at-least-once"] | None, typer.Option(help="Setting stream.delivery.")
     ] = None,
+    store: Annotated[
+        Literal["delta", "postgres"] | None,
+        typer.Option(help="Where a new desk's history is kept; setting store.kind."),
+    ] = None,
     with_faces: Annotated[
         bool | None,
         typer.Option("--faces/--no-faces", help="API and dashboard too; default: where no end is told and no --json."),
@@ -116,7 +120,10 @@ def command(
     if until_drained and source == "sim" and span is None:
         raise InputError("--until-drained waits for the source's end, and sim has none; give --for")
     chosen = settings.load(
-        desk=_given(seed=seed, rate=rate), broker=_given(bootstrap=bootstrap), stream=_given(delivery=delivery)
+        desk=_given(seed=seed, rate=rate),
+        broker=_given(bootstrap=bootstrap),
+        stream=_given(delivery=delivery),
+        store=_given(kind=store),
     )
     if with_faces is None:
         with_faces = span is None and not until_drained and not json
@@ -213,7 +220,7 @@ def _run(desk: RunningDesk, show: Callable[[], None], span: float | None, until_
 def _ended(desk: RunningDesk, monitor: Monitor, begun: float) -> dict[str, Any]:
     """Stop the stages, and see whether what they left is right, while the broker still runs."""
     from qflib.cli.audit import audit_bar
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
     from qflib.stream.audit import audit, final_books
     from qflib.stream.audit.report import parts_of
 
@@ -221,7 +228,8 @@ def _ended(desk: RunningDesk, monitor: Monitor, begun: float) -> dict[str, Any]:
     monitor.look()
     result = _figures(desk, monitor, desk.stop_stages(), begun)
     with audit_bar(parts_of(desk.desk, replay=False)) as told:
-        found = audit(desk.connection, desk.desk, history=DeltaHistory(desk.folder.history), told=told)
+        history = opened(desk.folder.history, desk.settings.store.reading)
+        found = audit(desk.connection, desk.desk, history=history, told=told)
     return result | {
         "drained": drained,
         "digest": final_books(desk.connection, desk.desk),

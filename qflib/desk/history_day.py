@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from qflib.desk.record import Recorder
 from qflib.desk.run import Run
 from qflib.errors import DataError, InputError
-from qflib.history.delta import DeltaHistory
+from qflib.history import History, opened
 from qflib.history.kept import BATCHES, KEPT
 from qflib.history.reading import columns_of, of_day
+from qflib.history.where import Condition, field
 from qflib.records import Batch, ControlKind
 from qflib.records.codec import decode
 from qflib.records.topics import ORDERS_INCOMING, RISK_METRICS
@@ -50,13 +50,13 @@ class HistoryDay:
     cluster: str
 
 
-def days_of(path: str | Path, portfolio: str | None = None) -> tuple[str, ...]:
+def days_of(path: str | Path | History, portfolio: str | None = None) -> tuple[str, ...]:
     """UTC dates of which a history has risk reports, by rising date.
 
     Parameters
     ----------
     path
-        The folder that the archive writes.
+        The folder that the archive writes, or a history.
     portfolio
         Only those of this one; default: of any.
 
@@ -66,23 +66,19 @@ def days_of(path: str | Path, portfolio: str | None = None) -> tuple[str, ...]:
     >>> days_of("runs/none")
     ()
     """
-    data = DeltaHistory(path).dataset("risk")
-    if data is None:
-        return ()
+    store = opened(path)
     if portfolio is None:
-        return tuple(sorted({ds.get_partition_keys(f.partition_expression)["date"] for f in data.get_fragments()}))
-    return tuple(
-        sorted(pc.unique(data.to_table(["date"], filter=ds.field("portfolio") == portfolio)["date"]).to_pylist())
-    )
+        return tuple(sorted({d for c in store.clusters for d in store.dates("risk", c)}))
+    return tuple(sorted(pc.unique(store.scan("risk", ["date"], field("portfolio") == portfolio)["date"]).to_pylist()))
 
 
-def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
+def day_of(path: str | Path | History, date: str, portfolio: str = "DESK1") -> HistoryDay:
     """A portfolio's day.
 
     Parameters
     ----------
     path
-        The folder that the archive writes, as ``runs/up/history``.
+        The folder that the archive writes, as ``runs/up/history``, or a history.
     date
         As 2026-01-05, in market time (UTC).
     portfolio
@@ -113,7 +109,7 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     """
     if not portfolio:
         raise InputError("the portfolio has no name; give one as DESK1")
-    store, mine = DeltaHistory(path), ds.field("portfolio") == portfolio
+    store, mine = opened(path), field("portfolio") == portfolio
     cluster, risk = next(
         (
             (c, rows)
@@ -125,13 +121,13 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     if risk is None:
         days = days_of(path, portfolio)
         raise DataError(
-            f"history {path} has no risk reports of {portfolio!r} on {date}; it has "
+            f"history {store.name} has no risk reports of {portfolio!r} on {date}; it has "
             + (f"those of {', '.join(days[-8:])}" if days else "none at all")
         )
     tables = {"risk": columns_of(KEPT["risk"], risk)}
     for name in ("rolling", "evidence", "executions", "components"):
         tables[name] = columns_of(KEPT[name], of_day(store, KEPT[name], date, cluster, mine))
-    hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (ds.field("price") > 0))  # 0: told again
+    hedges = of_day(store, KEPT["hedges"], date, cluster, mine & (field("price") > 0))  # 0: told again
     tables["hedges"] = columns_of(KEPT["hedges"], hedges)
     periods = tables["rolling"].period_ns
     outcome_ns = int(periods[-1]) if len(periods) else _MINUTE_NS
@@ -144,15 +140,13 @@ def day_of(path: str | Path, date: str, portfolio: str = "DESK1") -> HistoryDay:
     recorder.hedge_orders = len(set(zip(decided.instrument.tolist(), decided.hedge_no.tolist(), strict=True)))
     times = risk["time_ns"].to_numpy()
     start, end = (pd.Timestamp(int(t), unit="ns", tz="UTC") for t in (times[0], times[-1]))
-    data = store.dataset("events")
-    day = (ds.field("cluster") == cluster) & (ds.field("date") == date)
-    events = 0 if data is None else data.count_rows(filter=day)
+    events = store.count("events", (field("cluster") == cluster) & (field("date") == date))
     # what a stream did took as long as its market: nobody's steps are timed here
     run = Run(recorder, (end - start).total_seconds(), events, {}, "", start, end)
     return HistoryDay(run, _scenarios(store, cluster, reports[-1].risk.set_id[0].decode()), dead, cluster)
 
 
-def _reports(store: DeltaHistory, cluster: str, portfolio: str, risk: pa.Table, outcome_ns: int) -> list[Batch]:
+def _reports(store: History, cluster: str, portfolio: str, risk: pa.Table, outcome_ns: int) -> list[Batch]:
     """Whole reports: the first of each outcome period and the last."""
     at, rows = _origins(risk), columns_of(KEPT["risk"], risk)
     _, first = np.unique(rows.time_ns // outcome_ns, return_index=True)
@@ -160,7 +154,7 @@ def _reports(store: DeltaHistory, cluster: str, portfolio: str, risk: pa.Table, 
     parts: dict[str, list[Any]] = {}
     for name in ("positions", "greeks", "limits", "explain", "min_variance"):
         kept = KEPT[name]
-        found = store.scan(name, None, _records(cluster, wanted) & (ds.field("portfolio") == portfolio))
+        found = store.scan(name, None, _records(cluster, wanted) & (field("portfolio") == portfolio))
         found = found.sort_by([(c, "ascending") for c in ("partition", "offset", "row")])
         columns, of = columns_of(kept, found), _origins(found)
         parts[name] = [_rows(kept.table, columns, of, record) for record in wanted]
@@ -177,15 +171,15 @@ def _origins(rows: pa.Table) -> I8:
     return np.stack([rows[c].to_numpy().astype(np.int64) for c in ("partition", "offset")], axis=1)
 
 
-def _records(cluster: str, wanted: I8) -> Any:
+def _records(cluster: str, wanted: I8) -> Condition:
     """The rows of these records, as a condition; an offset of another partition may pass, and falls to `_rows`."""
     offsets = pa.array(np.unique(wanted[:, 1]))
     return (
-        (ds.field("cluster") == cluster)
-        & ds.field("partition").isin(np.unique(wanted[:, 0]).tolist())
-        & ds.field("offset").isin(offsets)
-        & (ds.field("offset") >= int(wanted[:, 1].min()))  # by the least and greatest, files are left out
-        & (ds.field("offset") <= int(wanted[:, 1].max()))
+        (field("cluster") == cluster)
+        & field("partition").isin(np.unique(wanted[:, 0]).tolist())
+        & field("offset").isin(offsets)
+        & (field("offset") >= int(wanted[:, 1].min()))  # by the least and greatest, files are left out
+        & (field("offset") <= int(wanted[:, 1].max()))
     )
 
 
@@ -193,10 +187,10 @@ def _rows(table: Any, columns: Any, of: I8, record: I8) -> Any:
     return table.take(columns, np.flatnonzero((of == record).all(axis=1)))
 
 
-def _dead_letters(store: DeltaHistory, cluster: str, risk: pa.Table) -> dict[str, int]:
+def _dead_letters(store: History, cluster: str, risk: pa.Table) -> dict[str, int]:
     """By topic, those appended between the first report and the last."""
     ends = _origins(risk.take([0, risk.num_rows - 1]))
-    topic = ds.field("topic") == RISK_METRICS
+    topic = field("topic") == RISK_METRICS
     appended = store.scan(BATCHES, ["append_ns"], _records(cluster, ends) & topic)["append_ns"]
     if not len(appended):
         return {}
@@ -204,28 +198,24 @@ def _dead_letters(store: DeltaHistory, cluster: str, risk: pa.Table) -> dict[str
     low, high = span["min"].as_py(), span["max"].as_py()
     days = [str(np.datetime64(ns, "ns").astype("M8[D]")) for ns in (low, high)]
     where = (
-        (ds.field("cluster") == cluster)
-        & (ds.field("date") >= days[0])
-        & (ds.field("date") <= days[1])
-        & pc.ends_with(ds.field("topic"), ".dead")
-        & (ds.field("append_ns") >= low)
-        & (ds.field("append_ns") <= high)
+        (field("cluster") == cluster)
+        & (field("date") >= days[0])
+        & (field("date") <= days[1])
+        & field("topic").ends_with(".dead")
+        & (field("append_ns") >= low)
+        & (field("append_ns") <= high)
     )
     counts = pc.value_counts(store.scan(BATCHES, ["topic"], where)["topic"])
     return {c["values"]: c["counts"] for c in counts.to_pylist()}
 
 
-def _scenarios(store: DeltaHistory, cluster: str, set_id: str) -> ScenarioSet | None:
+def _scenarios(store: History, cluster: str, set_id: str) -> ScenarioSet | None:
     """A scenario set from the controls that carried it: their bytes are kept, whenever they were sent."""
-    where = (
-        (ds.field("cluster") == cluster)
-        & (ds.field("kind") == int(ControlKind.SCENARIO_SET))
-        & (ds.field("name") == set_id)
-    )
+    where = (field("cluster") == cluster) & (field("kind") == int(ControlKind.SCENARIO_SET)) & (field("name") == set_id)
     told = store.scan("controls", ["partition", "offset"], where)
     if not told.num_rows:
         return None
-    topic = ds.field("topic") == ORDERS_INCOMING
+    topic = field("topic") == ORDERS_INCOMING
     values = store.scan(BATCHES, ["value"], _records(cluster, _origins(told)) & topic)["value"].to_pylist()
     batches = [decode(v) for v in values if v is not None]
     chunks = [

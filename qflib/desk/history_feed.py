@@ -12,7 +12,7 @@ import pandas as pd
 from qflib.desk.cuts import PERIOD_NS
 from qflib.desk.feed import Feed
 from qflib.errors import DataError
-from qflib.history.delta import DeltaHistory
+from qflib.history import History, opened
 from qflib.history.kept import KEPT
 from qflib.history.reading import columns_of, in_time, span
 from qflib.records import Batch
@@ -27,7 +27,7 @@ class HistoryFeed(Feed):
     Parameters
     ----------
     path
-        The folder that the archive writes, as ``runs/up/history``.
+        The folder that the archive writes, as ``runs/up/history``, or a history.
     cluster
         Of which Kafka cluster; default: the last one archived.
 
@@ -37,8 +37,8 @@ class HistoryFeed(Feed):
         If the folder is no history, or holds no market data yet.
     """
 
-    def __init__(self, path: str | Path, cluster: str | None = None) -> None:
-        self.store = DeltaHistory(path)
+    def __init__(self, path: str | Path | History, cluster: str | None = None) -> None:
+        self.store = opened(path)
         self.instruments = self.store.instruments(cluster)
         self.cluster = cluster or self.store.clusters[-1]
         first, last = span(self.store, KEPT["events"], self.cluster)
@@ -60,7 +60,7 @@ class HistoryFeed(Feed):
             yield columns_of(KEPT["events"], rows)
 
     def __repr__(self) -> str:
-        return f"HistoryFeed({str(self.store.root)!r}, {len(self.instruments)} instruments)"
+        return f"HistoryFeed({self.store.name!r}, {len(self.instruments)} instruments)"
 
     def _partition(self, partition: int) -> Iterator[tuple[int, int, int, Batch]]:
         """Records with the time at which each may be taken: never before one that lies below it."""

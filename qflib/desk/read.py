@@ -16,6 +16,7 @@ from qflib.venues.table import venue as venue_row
 if TYPE_CHECKING:
     from qflib.desk.frame_feed import FrameFeed
     from qflib.desk.history_feed import HistoryFeed
+    from qflib.history import History
 
 #: Not a venue, but asked for like one: the folder that the archive of a running desk writes.
 HISTORY = "history"
@@ -23,13 +24,13 @@ _Table: TypeAlias = Instruments | str | Path | None
 
 
 @overload
-def read(path: str | Path, venue: Literal["history"], instruments: None = None) -> HistoryFeed: ...  # type: ignore[overload-overlap]
+def read(path: str | Path | History, venue: Literal["history"], instruments: None = None) -> HistoryFeed: ...  # type: ignore[overload-overlap]
 @overload
 def read(path: str | Path, venue: str = "file", instruments: _Table = None) -> FileFeed: ...
 @overload
 def read(path: pd.DataFrame, venue: str = "file", instruments: _Table = None) -> FrameFeed: ...
 def read(
-    path: str | Path | pd.DataFrame, venue: str = "file", instruments: _Table = None
+    path: str | Path | pd.DataFrame | History, venue: str = "file", instruments: _Table = None
 ) -> FileFeed | FrameFeed | HistoryFeed:
     """A recording, the history of a running desk, or a DataFrame of events, as a feed.
 
@@ -39,7 +40,8 @@ def read(
         The file, or a DataFrame as `Feed.to_frame` gives it.
     venue
         A name of the table of venues: "kraken", "binance", "databento", "itch", "lobster", "signals", "file" (our own
-        CSV, Parquet, Arrow), ...; or "history": `path` is then the folder that ``qflib up`` archives into.
+        CSV, Parquet, Arrow), ...; or "history": `path` is then the folder that ``qflib up`` archives into,
+        or the history itself.
     instruments
         The table, or a file of it: TOML, or the venue's own definitions. By default what the recording tells;
         a DataFrame tells none.
@@ -83,6 +85,8 @@ def read(
         if instruments is not None:
             raise InputError("a history keeps the instrument table it was written with; leave instruments= out")
         return HistoryFeed(path)
+    if not isinstance(path, str | Path):
+        raise InputError(f'a history is of no venue, and venue is {venue!r}; give venue="history"')
     if venue not in VENUES:
         known = ", ".join([*(name for name, row in VENUES.items() if row.reads), HISTORY])
         raise UnknownVenueError(f"venue {venue!r} is unknown; expected one of {known}")

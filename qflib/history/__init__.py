@@ -12,6 +12,7 @@ _NAMES = {
     "NothingStoredError": "store",
     "RetiredError": "store",
     "Stored": "store",
+    "opened": "opening",
 }
 __all__ = [
     "Archiver",
@@ -23,5 +24,6 @@ __all__ = [
     "NothingStoredError",
     "RetiredError",
     "Stored",
+    "opened",
 ]
 __getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -25,20 +25,20 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from numpy.typing import NDArray
 
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError
 from qflib.history import runs
 from qflib.history.kept import (
     BATCHES,
     BATCHES_PARTITIONS,
-    BATCHES_SCHEMA,
     COLUMN_PARTITIONS,
     KEPT,
+    known,
+    schema_of,
 )
-from qflib.history.store import ConflictError, Handle, History, Log, Stored
+from qflib.history.store import ConflictError, Handle, History, Log, Stored, windows
+from qflib.history.where import Condition, field
 from qflib.records import Instruments
 
-#: Bytes of values that a reader of records holds.
-WINDOW_BYTES = 32 << 20
 #: Rows of a Parquet row group: what a reader of some records has to read at least.
 _GROUP = {BATCHES: 1_024}
 _GROUP_OF_COLUMNS = 262_144
@@ -46,17 +46,17 @@ _GROUP_OF_COLUMNS = 262_144
 
 def writer_properties(table: str) -> WriterProperties:
     """How files are written: zstd 1; integers as differences, which costs 0.3 µs an event where plain ones cost 0.5."""
-    schema = _schema(table)
+    schema = schema_of(table)
     told = set(_skipping(table))
     columns = {}
-    for field in schema:
-        statistics: Literal["CHUNK", "NONE"] = "CHUNK" if field.name in told else "NONE"
-        if pa.types.is_integer(field.type):
-            columns[field.name] = ColumnProperties(
+    for column in schema:
+        statistics: Literal["CHUNK", "NONE"] = "CHUNK" if column.name in told else "NONE"
+        if pa.types.is_integer(column.type):
+            columns[column.name] = ColumnProperties(
                 dictionary_enabled=False, statistics_enabled=statistics, encoding="DELTA_BINARY_PACKED"
             )
-        elif pa.types.is_string(field.type):
-            columns[field.name] = ColumnProperties(dictionary_enabled=True, statistics_enabled=statistics)
+        elif pa.types.is_string(column.type):
+            columns[column.name] = ColumnProperties(dictionary_enabled=True, statistics_enabled=statistics)
     return WriterProperties(
         compression="ZSTD",
         compression_level=1,
@@ -64,10 +64,6 @@ def writer_properties(table: str) -> WriterProperties:
         default_column_properties=ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE"),
         column_properties=columns,
     )
-
-
-def _schema(table: str) -> pa.Schema:
-    return BATCHES_SCHEMA if table == BATCHES else KEPT[table].schema
 
 
 def _whole(rows: pa.Table, schema: pa.Schema, wanted: list[str]) -> pa.Table:
@@ -86,7 +82,7 @@ def _whole(rows: pa.Table, schema: pa.Schema, wanted: list[str]) -> pa.Table:
 class DeltaHandle(Handle):
     """One Delta table, as it stood when it was loaded; one that was not there is made with its first rows."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: str, name: str) -> None:
         self._name, self._root = name, root
         self._properties = writer_properties(name)
         self._table: DeltaTable | None = None
@@ -121,16 +117,16 @@ class DeltaHandle(Handle):
         self._grown = False
 
     def _load(self) -> DeltaTable:
-        self._table = DeltaTable(self._root / self._name)
+        self._table = DeltaTable(f"{self._root}/{self._name}")
         held = {f.name for f in self._table.schema().fields}
-        self._grown = not set(_schema(self._name).names) <= held  # a column was added to the declaration since
+        self._grown = not set(schema_of(self._name).names) <= held  # a column was added to the declaration since
         return self._table
 
     def _made(self, logs: Iterable[Log]) -> DeltaTable:
         """The table, new; or another worker's, who has stored none of these logs."""
         DeltaTable.create(
-            self._root / self._name,
-            _schema(self._name),
+            f"{self._root}/{self._name}",
+            schema_of(self._name),
             mode="ignore",
             partition_by=list(BATCHES_PARTITIONS if self._name == BATCHES else COLUMN_PARTITIONS),
             configuration={
@@ -151,12 +147,13 @@ class DeltaHandle(Handle):
 
 
 class DeltaHistory(History):
-    """The history in a folder.
+    """The history in a folder, or in an object store.
 
     Parameters
     ----------
     root
-        The folder; it is made by the first `handle` or `register`.
+        The folder; it is made by the first `handle` or `register`. Or a URL, as ``s3://bucket/desk``: how the store is
+        reached, keys among it, stands in the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, ...).
 
     Examples
     --------
@@ -166,18 +163,28 @@ class DeltaHistory(History):
     """
 
     def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+        self._root = str(root).rstrip("/") if "://" in str(root) else str(Path(root))
 
     def __repr__(self) -> str:
-        return f"DeltaHistory({str(self.root)!r})"
+        return f"DeltaHistory({self.name!r})"
+
+    @property
+    def root(self) -> Path:
+        """Its folder, where it has one."""
+        return Path(self._root)
+
+    @property
+    def name(self) -> str:
+        """Its folder, or its URL."""
+        return self._root
 
     def handle(self, table: str) -> DeltaHandle:
         """A table, loaded for writing."""
-        return DeltaHandle(self.root, _known(table))
+        return DeltaHandle(self.name, known(table))
 
     def offsets(self, topic: str, table: str = BATCHES) -> dict[tuple[str, int], int]:
         """The next offset of each (cluster, partition) by the rows of a table."""
-        where = ds.field("topic") == topic if table == BATCHES else None
+        where = field("topic") == topic if table == BATCHES else None
         rows = self.scan(table, ["cluster", "partition", "offset"], where)
         last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])
         return {
@@ -188,15 +195,15 @@ class DeltaHistory(History):
     @property
     def clusters(self) -> tuple[str, ...]:
         """Clusters that were archived, the oldest first."""
-        return runs.clusters(self.root)
+        return runs.clusters(self.name)
 
     def register(self, cluster: str, instruments: Instruments) -> None:
         """Keep a cluster's instrument table."""
-        runs.register(self.root, cluster, instruments)
+        runs.register(self.name, cluster, instruments)
 
     def instruments(self, cluster: str | None = None) -> Instruments:
         """The instrument table of a cluster; of the last one by default."""
-        return runs.instruments(self.root, cluster)
+        return runs.instruments(self.name, cluster)
 
     def dataset(self, table: str) -> ds.Dataset | None:
         """The newest whole state of a table, for pyarrow and DuckDB; None where nothing was written yet."""
@@ -208,26 +215,26 @@ class DeltaHistory(History):
 
     def _state(self, table: str) -> DeltaTable | None:
         try:
-            return DeltaTable(self.root / _known(table))
+            return DeltaTable(f"{self.name}/{known(table)}")
         except TableNotFoundError:
             return None
 
     def _unreadable(self, table: str, e: Exception) -> DataError:
-        return DataError(f"table {table} of history {self.root} is not readable: {_line(e)}")
+        return DataError(f"table {table} of history {self.name} is not readable: {_line(e)}")
 
-    def scan(self, table: str, columns: list[str] | None = None, where: Any = None) -> pa.Table:
+    def scan(self, table: str, columns: list[str] | None = None, where: Condition | None = None) -> pa.Table:
         """Rows of one state of a table, in no order; zeros where a column was declared after a row was stored."""
-        data, schema = self.dataset(table), _schema(table)
+        data, schema = self.dataset(table), schema_of(table)
         wanted = columns or schema.names
         if data is None:
             return pa.table({n: pa.array([], schema.field(n).type) for n in wanted})
-        rows = data.to_table(columns=[n for n in wanted if n in data.schema.names], filter=where)
+        rows = data.to_table(columns=[n for n in wanted if n in data.schema.names], filter=_arrow(where))
         return rows if table == BATCHES else _whole(rows, schema, wanted)
 
-    def count(self, table: str, where: Any = None) -> int:
+    def count(self, table: str, where: Condition | None = None) -> int:
         """How many rows; they are counted a file, and none is held."""
         data = self.dataset(table)
-        return 0 if data is None else int(data.count_rows(filter=where))
+        return 0 if data is None else int(data.count_rows(filter=_arrow(where)))
 
     def dates(self, table: str, cluster: str) -> list[str]:
         """The dates of a cluster's rows, from the names of the folders."""
@@ -265,7 +272,7 @@ class DeltaHistory(History):
             where &= ds.field("offset") < stop
         index = data.to_table(columns=["offset", "length"], filter=where).sort_by("offset")
         offsets = index["offset"].to_numpy()
-        for first, last in _windows(index["length"].to_numpy(), WINDOW_BYTES):
+        for first, last in windows(index["length"].to_numpy()):
             inside = (ds.field("offset") >= int(offsets[first])) & (ds.field("offset") <= int(offsets[last - 1]))
             yield from _stored(topic, data.to_table(filter=where & inside).sort_by("offset"))
 
@@ -290,9 +297,9 @@ class DeltaHistory(History):
 
     def partitions(self, topic: str, cluster: str | None = None) -> list[int]:
         """Partitions of a topic that have records."""
-        where = ds.field("topic") == topic
+        where = field("topic") == topic
         if cluster is not None:
-            where &= ds.field("cluster") == cluster
+            where &= field("cluster") == cluster
         return sorted(pc.unique(self.scan(BATCHES, ["partition"], where)["partition"]).to_pylist())
 
     def sql(self, query: str) -> Any:
@@ -317,10 +324,8 @@ class DeltaHistory(History):
         return made.sql(query)
 
 
-def _known(table: str) -> str:
-    if table != BATCHES and table not in KEPT:
-        raise InputError(f"the history has no table {table!r}; it has {', '.join((BATCHES, *KEPT))}")
-    return table
+def _arrow(where: Condition | None) -> ds.Expression | None:
+    return None if where is None else where.arrow
 
 
 def _skipping(name: str) -> list[str]:
@@ -332,16 +337,6 @@ def _skipping(name: str) -> list[str]:
     return ["partition", "offset", kept.time, *more]
 
 
-def _windows(lengths: Any, window_bytes: int) -> Iterator[tuple[int, int]]:
-    """Ranges of records with so many bytes at most, or one record."""
-    ends = np.cumsum(np.maximum(lengths, 0) + 128)
-    at, done = 0, 0
-    while at < len(ends):
-        stop = max(int(np.searchsorted(ends, done + window_bytes, "right")), at + 1)
-        yield at, stop
-        at, done = stop, int(ends[stop - 1])
-
-
 def _stored(topic: str, rows: pa.Table) -> Iterator[Stored]:
     for part in rows.to_batches():
         names = ("partition", "offset", "append_ns", "key", "headers", "length", "sha256", "value")
@@ -349,7 +344,7 @@ def _stored(topic: str, rows: pa.Table) -> Iterator[Stored]:
             yield Stored(topic, p, o, a, k, tuple((e["name"], e["value"]) for e in h or ()), n, sha, v)
 
 
-def _unwritable(root: Path, e: Exception) -> DataError:
+def _unwritable(root: str, e: Exception) -> DataError:
     line = _line(e)
     if "No space left" in line or "os error 28" in line or "StorageFull" in line:
         return DataError(f"history {root} cannot be written: the disk is full; free some space and start again")

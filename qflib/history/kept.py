@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from qflib.errors import InputError
 from qflib.records import BY_KIND, Table
 from qflib.records.topics import (
     ANALYTICS_RESULTS,
@@ -154,3 +155,32 @@ def is_exact(topic: str) -> bool:
     (True, True, False)
     """
     return topic in (MARKET_RAW, ORDERS_INCOMING) or topic.endswith((".journal", ".snapshots", ".dead"))
+
+
+def known(table: str) -> str:
+    """The name, if it is a table's.
+
+    Raises
+    ------
+    InputError
+        If there is no such table.
+
+    Examples
+    --------
+    >>> known("batches")
+    'batches'
+    """
+    if table != BATCHES and table not in KEPT:
+        raise InputError(f"the history has no table {table!r}; it has {', '.join((BATCHES, *KEPT))}")
+    return table
+
+
+def schema_of(table: str) -> pa.Schema:
+    """The columns of a table, as stores take and give them.
+
+    Examples
+    --------
+    >>> schema_of("clocks").names[-2:]
+    ['time_ns', 'closing']
+    """
+    return BATCHES_SCHEMA if table == BATCHES else KEPT[table].schema

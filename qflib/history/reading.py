@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from qflib.errors import InputError
 from qflib.history.kept import KEPT, Kept, kept_of
 from qflib.history.rows import DAY_NS
 from qflib.history.store import History, NothingStoredError
+from qflib.history.where import Condition, field
 from qflib.records import Instruments
 from qflib.records.frames import to_frame
 
@@ -116,7 +116,7 @@ def in_time(
     O(rows) of the time column, held as a count a second, then each window once.
     """
     which = cluster or history.clusters[-1]
-    seconds = pc.divide(history.scan(kept.name, [kept.time], ds.field("cluster") == which)[kept.time], _SECOND)
+    seconds = pc.divide(history.scan(kept.name, [kept.time], field("cluster") == which)[kept.time], _SECOND)
     counts = pc.value_counts(seconds)
     at, n = counts.field("values").to_numpy(), counts.field("counts").to_numpy()
     order = np.argsort(at)
@@ -129,7 +129,7 @@ def in_time(
             yield _ordered(kept, history.scan(kept.name, None, where))
 
 
-def of_day(history: History, kept: Kept, date: str, cluster: str, where: Any = None) -> pa.Table:
+def of_day(history: History, kept: Kept, date: str, cluster: str, where: Condition | None = None) -> pa.Table:
     """Rows of one UTC date by rising time; files of other days are not opened.
 
     Parameters
@@ -141,9 +141,9 @@ def of_day(history: History, kept: Kept, date: str, cluster: str, where: Any = N
     cluster
         Which Kafka cluster's.
     where
-        A further condition, a pyarrow.dataset expression.
+        A further condition.
     """
-    mine = (ds.field("cluster") == cluster) & (ds.field("date") == date)
+    mine = (field("cluster") == cluster) & (field("date") == date)
     return _ordered(kept, history.scan(kept.name, None, mine if where is None else mine & where))
 
 
@@ -202,7 +202,7 @@ def span(history: History, kept: Kept, cluster: str | None = None) -> tuple[int,
         If it has no rows.
     """
     which = _cluster(history, cluster)
-    times = history.scan(kept.name, [kept.time], ds.field("cluster") == which)[kept.time]
+    times = history.scan(kept.name, [kept.time], field("cluster") == which)[kept.time]
     if not len(times):
         raise NothingStoredError(f"the history has no {kept.name} yet; let the archive run on")
     ends = pc.min_max(times)
@@ -227,7 +227,7 @@ def earliest(history: History, kept: Kept, since_ns: int = 0, cluster: str | Non
     which = _cluster(history, cluster)
     for date in history.dates(kept.name, which):
         if date >= str(np.datetime64(since_ns // DAY_NS, "D")):
-            where = (ds.field("cluster") == which) & (ds.field("date") == date) & (ds.field(kept.time) >= since_ns)
+            where = (field("cluster") == which) & (field("date") == date) & (field(kept.time) >= since_ns)
             if len(times := history.scan(kept.name, [kept.time], where)[kept.time]):
                 return int(pc.min(times).as_py())
     return None
@@ -283,14 +283,14 @@ def _needed(kept: Kept, names: list[str]) -> list[str]:
     return list(dict.fromkeys([*names, *also]))
 
 
-def _where(kept: Kept, cluster: str, start: int | None, end: int | None, instrument: int | None) -> Any:
-    where = ds.field("cluster") == cluster
+def _where(kept: Kept, cluster: str, start: int | None, end: int | None, instrument: int | None) -> Condition:
+    where = field("cluster") == cluster
     # A row that tells no time lies under the day of its append: it is found where no time is asked for
     if start is not None:
-        where &= (ds.field(kept.time) >= start) & (ds.field("date") >= _day(start))
+        where &= (field(kept.time) >= start) & (field("date") >= _day(start))
     if end is not None:
-        where &= (ds.field(kept.time) < end) & (ds.field("date") <= _day(end))
-    return where if instrument is None else where & (ds.field("instrument") == instrument)
+        where &= (field(kept.time) < end) & (field("date") <= _day(end))
+    return where if instrument is None else where & (field("instrument") == instrument)
 
 
 def _day(ns: int) -> str:

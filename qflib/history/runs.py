@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import NamedTuple
+
+from pyarrow import fs
 
 from qflib.errors import DataError, InputError
 from qflib.history.store import NothingStoredError
@@ -11,12 +13,12 @@ from qflib.records import Instruments
 _FOLDER = "instruments"
 
 
-def clusters(root: Path) -> tuple[str, ...]:
+def clusters(root: str) -> tuple[str, ...]:
     """Clusters that were archived, the oldest first."""
     return tuple(_files(root))
 
 
-def register(root: Path, cluster: str, instruments: Instruments) -> None:
+def register(root: str, cluster: str, instruments: Instruments) -> None:
     """Keep a cluster's table; one that goes on from the table kept takes its place.
 
     Raises
@@ -26,26 +28,49 @@ def register(root: Path, cluster: str, instruments: Instruments) -> None:
     """
     files = _files(root)
     kept = files.get(cluster)
-    if kept is not None:
-        before = Instruments.from_toml(kept).rows
-        if before[: len(instruments)] == instruments.rows[: len(before)] and len(before) >= len(instruments):
-            return
-        if _numbers(Instruments(before)) != _numbers(instruments)[: len(before)]:
-            raise DataError(
-                f"history {root} was written with another instrument table; give another folder, or start with "
-                "`qflib up --fresh`"
-            )
-    path = kept or root / _FOLDER / f"{len(files):04d}.{cluster}.toml"
-    half = path.with_suffix(".part")
+    if kept is not None and not goes_on(_read(kept), instruments, root):
+        return
+    place = _folder(root)
+    path = kept.path if kept else f"{place.path}/{len(files):04d}.{cluster}.toml"
+    half = f"{path}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half.write_text(instruments.to_toml(), encoding="utf-8")
-        half.replace(path)
+        if place.files.type_name == "local":  # a reader sees the old one or the new one
+            place.files.create_dir(place.path)
+            _write(_File(place.files, half), instruments)
+            place.files.move(half, path)
+        else:  # an object is there once it is whole
+            _write(_File(place.files, path), instruments)
     except OSError as e:
-        raise DataError(f"history {root} cannot be written ({e.strerror}); make the folder writable") from None
+        raise DataError(f"history {root} cannot be written ({e.strerror or e}); make the folder writable") from None
 
 
-def instruments(root: Path, cluster: str | None) -> Instruments:
+def goes_on(kept: Instruments, now: Instruments, history: str) -> bool:
+    """Whether a table has more rows than the one kept, or says more of them.
+
+    Parameters
+    ----------
+    kept, now
+        The cluster's table in the history, and that of this start.
+    history
+        Its name.
+
+    Raises
+    ------
+    DataError
+        If the numbers of the table kept mean something else.
+    """
+    before = kept.rows
+    if before[: len(now)] == now.rows[: len(before)] and len(before) >= len(now):
+        return False
+    if _numbers(kept) != _numbers(now)[: len(before)]:
+        raise DataError(
+            f"history {history} was written with another instrument table; give another folder, or start with "
+            "`qflib up --fresh`"
+        )
+    return True
+
+
+def instruments(root: str, cluster: str | None) -> Instruments:
     """The table of a cluster; of the last one where none is named.
 
     Raises
@@ -62,11 +87,40 @@ def instruments(root: Path, cluster: str | None) -> Instruments:
         )
     if cluster is not None and cluster not in files:
         raise InputError(f"cluster {cluster!r} is not in the history; it has {', '.join(files)}")
-    return Instruments.from_toml(files[cluster or list(files)[-1]])
+    return _read(files[cluster or list(files)[-1]])
 
 
-def _files(root: Path) -> dict[str, Path]:
-    return {f.name.split(".")[1]: f for f in sorted((root / _FOLDER).glob("*.toml"))}
+class _File(NamedTuple):
+    """A file or a folder, here or in an object store."""
+
+    files: fs.FileSystem
+    path: str
+
+
+def _folder(root: str) -> _File:
+    if "://" in root:
+        return _File(*fs.FileSystem.from_uri(f"{root}/{_FOLDER}"))
+    return _File(fs.LocalFileSystem(), f"{root}/{_FOLDER}")
+
+
+def _files(root: str) -> dict[str, _File]:
+    place = _folder(root)
+    try:
+        found = place.files.get_file_info(fs.FileSelector(place.path, allow_not_found=True))
+    except OSError as e:
+        raise DataError(f"history {root} cannot be read ({' '.join(str(e).split())[:200]})") from None
+    names = sorted(f.base_name for f in found if f.base_name.endswith(".toml"))
+    return {name.split(".")[1]: _File(place.files, f"{place.path}/{name}") for name in names}
+
+
+def _read(file: _File) -> Instruments:
+    with file.files.open_input_stream(file.path) as f:
+        return Instruments.parse(f.read().decode(), file.path)
+
+
+def _write(file: _File, instruments: Instruments) -> None:
+    with file.files.open_output_stream(file.path) as f:
+        f.write(instruments.to_toml().encode())
 
 
 def _numbers(table: Instruments) -> list[tuple[str, str, tuple[tuple[str, str], ...], str]]:

@@ -11,7 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from qflib.errors import DataError
+from qflib.history.where import Condition
 from qflib.records import Instruments
+
+#: Bytes of values that a reader of records holds.
+WINDOW_BYTES = 32 << 20
 
 
 class ConflictError(Exception):
@@ -80,6 +84,11 @@ class Handle(ABC):
 class History(ABC):
     """A store of all topics."""
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """How it is told of in a sentence."""
+
     @abstractmethod
     def handle(self, table: str) -> Handle:
         """A table (a name of `KEPT`, or "batches"), loaded now; made where there is none."""
@@ -108,16 +117,20 @@ class History(ABC):
         """The instrument table of a cluster; of the last one by default."""
 
     @abstractmethod
-    def scan(self, table: str, columns: list[str] | None = None, where: Any = None) -> pa.Table:
-        """Rows of one state of a table, in no order; `where` is a pyarrow.dataset expression."""
+    def scan(self, table: str, columns: list[str] | None = None, where: Condition | None = None) -> pa.Table:
+        """Rows of one state of a table, in no order; zeros where a column was declared after a row was stored."""
 
     @abstractmethod
-    def count(self, table: str, where: Any = None) -> int:
+    def count(self, table: str, where: Condition | None = None) -> int:
         """How many rows `scan` would give; none is held."""
 
     @abstractmethod
     def dates(self, table: str, cluster: str) -> list[str]:
         """The UTC dates of a column table's own time of which there are rows, the first one first."""
+
+    @abstractmethod
+    def partitions(self, topic: str, cluster: str | None = None) -> list[int]:
+        """Partitions of a topic that have records, of one cluster or of any."""
 
     @abstractmethod
     def batches(
@@ -169,3 +182,19 @@ class History(ABC):
         from qflib.history.reading import read
 
         return read(self, topic, columns, instrument, start, end, **options)
+
+
+def windows(lengths: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of records with so many bytes at most as a reader may hold, or one record.
+
+    Parameters
+    ----------
+    lengths
+        Bytes of each record; below 0: it has no value.
+    """
+    ends = np.cumsum(np.maximum(lengths, 0) + 128)
+    at, done = 0, 0
+    while at < len(ends):
+        stop = max(int(np.searchsorted(ends, done + WINDOW_BYTES, "right")), at + 1)
+        yield at, stop
+        at, done = stop, int(ends[stop - 1])

@@ -33,13 +33,13 @@ class Kempt(NamedTuple):
     deleted: int = 0
 
 
-def tend(root: Path, *, retention_hours: int = RETENTION_HOURS, min_files: int = MIN_FILES) -> dict[str, Kempt]:
+def tend(root: str | Path, *, retention_hours: int = RETENTION_HOURS, min_files: int = MIN_FILES) -> dict[str, Kempt]:
     """One round over all tables; returns what was done where something was.
 
     Parameters
     ----------
     root
-        The history's folder.
+        The history's folder, or its URL.
     retention_hours
         Files replaced, or left by a writer that died, are deleted when they are so old.
     min_files
@@ -52,7 +52,7 @@ def tend(root: Path, *, retention_hours: int = RETENTION_HOURS, min_files: int =
     out: dict[str, Kempt] = {}
     for name in (BATCHES, *KEPT):
         try:
-            table = DeltaTable(root / name)
+            table = DeltaTable(f"{root}/{name}")
         except (TableNotFoundError, DeltaError, OSError):
             continue
         made = replaced = 0
@@ -98,5 +98,5 @@ def _deleted(table: DeltaTable, retention_hours: int) -> int:
 
 if __name__ == "__main__":
     os.nice(19)  # whatever else runs comes first
-    for place, kempt in tend(Path(sys.argv[1])).items():
+    for place, kempt in tend(sys.argv[1]).items():
         print(f"{place}: {kempt.replaced} files made {kempt.made}, {kempt.deleted} deleted", flush=True)

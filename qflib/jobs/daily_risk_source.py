@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.dataset as ds
 
 import qflib as qf
 from qflib import settings
 from qflib.desk.deployment import Deployment
 from qflib.desk.history_day import day_of, days_of
 from qflib.errors import InputError
-from qflib.history import DeltaHistory
+from qflib.history import History
+from qflib.history.opening import opened
+from qflib.history.where import field
 from qflib.jobs.daily_risk import DailyRisk
 from qflib.jobs.simulated_desk import simulated_desk
 
@@ -63,8 +64,9 @@ def daily_risk(
     """
     if source not in ("auto", "history", "sim"):
         raise InputError(f"source {source!r} is unknown; give auto, history or sim")
-    up = settings.load().state / "up"
-    history = up / "history"
+    chosen = settings.load()
+    up = chosen.state / "up"
+    history = opened(up / "history", chosen.store.reading)
     days = days_of(history, portfolio) if source != "sim" else ()
     if source == "history" or as_of in days:
         day = day_of(history, as_of, portfolio)
@@ -95,10 +97,10 @@ def _simulated(as_of: str, portfolio: str, level: float, seed: int, duration: st
     return DailyRisk(as_of, level, run, made.scenarios, "simulated", made.note, dead, frame, made.currency)
 
 
-def _limits(history: Path, as_of: str, cluster: str, portfolio: str) -> pd.DataFrame:
+def _limits(history: History, as_of: str, cluster: str, portfolio: str) -> pd.DataFrame:
     """Limits of every report of a day, not only of those that are read whole."""
-    where = (ds.field("cluster") == cluster) & (ds.field("date") == as_of) & (ds.field("portfolio") == portfolio)
-    rows: pd.DataFrame = DeltaHistory(history).scan("limits", list(_LIMITS), where).to_pandas()
+    where = (field("cluster") == cluster) & (field("date") == as_of) & (field("portfolio") == portfolio)
+    rows: pd.DataFrame = history.scan("limits", list(_LIMITS), where).to_pandas()
     return rows
 
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
-
 import qflib
+from qflib import settings as all_settings
 from qflib.errors import DataError
-from qflib.history import DeltaHistory
+from qflib.history.opening import opened
+from qflib.history.where import field
 
 #: Rooms whose code and data decide what a notebook shows. Commands, stages and servers do not.
 ROOMS = (
@@ -80,9 +80,9 @@ def archived(state: Path, day: str) -> list[list[Any]]:
     >>> archived(Path("runs", "none"), "2026-01-05")
     []
     """
-    history, made = DeltaHistory(state / "up" / "history"), []
+    history, made = opened(state / "up" / "history", all_settings.load().store.reading), []
     for table in ("risk", "executions", "rolling"):
-        rows = history.scan(table, ["cluster", "partition", "offset"], ds.field("date") == day)
+        rows = history.scan(table, ["cluster", "partition", "offset"], field("date") == day)
         last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])
         made += [[table, r["cluster"], r["partition"], r["offset_max"]] for r in last.to_pylist()]
     return sorted(made)

@@ -26,7 +26,7 @@ from qflib.broker.reading import cluster_id, starts
 from qflib.broker.topics import TOPIC_TABLE
 from qflib.errors import BrokerError, DataError
 from qflib.history.archiver import Archiver
-from qflib.history.delta import DeltaHistory
+from qflib.history.opening import opened
 from qflib.history.store import Log
 from qflib.records import Instruments
 from qflib.stream.process import Arguments, freeze, serve_metrics
@@ -227,12 +227,13 @@ def run(told: Arguments) -> None:
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what it once had: 60 MB more
     metrics, c = Metrics(), told.connection
     await_topics(c)
-    history = DeltaHistory(told.deployment.parent / "history")
+    chosen = settings.load()
+    history = opened(told.deployment.parent / "history", chosen.store.dsn)
     history.register(cluster_id(c), instruments_of(told.deployment))
     serve_metrics(told.metrics_port, metrics.registry)
-    commit_s = settings.load().stream.archive_commit_s
+    commit_s = chosen.stream.archive_commit_s
     app = ArchiveApplication(c, Archiver(history), told.ordinal, metrics, commit_s=commit_s)
-    with Upkeep(history.root):
+    with Upkeep(history, chosen.store.retention_days):
         app.run()
 
 

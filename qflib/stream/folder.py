@@ -15,6 +15,7 @@ import structlog
 
 from qflib.desk.deployment import PROMOTED, Deployment, TakenAlong
 from qflib.errors import DataError, InputError
+from qflib.history import opening
 from qflib.stream.version import step_version
 
 #: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
@@ -190,6 +191,7 @@ class DeskFolder:
         """Throw away all but the broker's data, which the broker itself does, and the hold."""
         for file in (self.deployment, self._booked):
             file.unlink(missing_ok=True)
+        opening.remove(self.history)
         for folder in (self.history, self.logs, self._steps, self.path / "market"):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from qflib.broker.publishing import publish
 from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
+from qflib.history.opening import establish
 from qflib.project import toolkit
 from qflib.records import Batch
 from qflib.records.partitions import name_of
@@ -173,6 +174,8 @@ class RunningDesk:
                 self.broker.stop(_STOP_S)  # before a process can reach it
                 self.folder.wipe()
             self.new = self.folder.kept() is None and self.broker.own
+            store = self.settings.store
+            establish(self.folder.history, store.kind, store.dsn, store.namespace, store.url)
             self.desk = self.folder.keep(self.desk)
             self.broker.start(fresh=self.fresh)
             self.supervisor.start()  # they wait for the broker, and their imports take longer than its start

@@ -77,11 +77,11 @@ def _kept(folder: Path, topic: str, partition: int, start: int, stop: int) -> It
     StateError
         If it does not have them, or only their hashes.
     """
-    from qflib.history import DeltaHistory
+    from qflib.history.opening import opened
 
     found = start
     if folder.is_dir():
-        for r in DeltaHistory(folder).batches(topic, partition, start=start, stop=stop):
+        for r in opened(folder, settings.load().store.reading).batches(topic, partition, start=start, stop=stop):
             if r.value is None:
                 break
             yield r.offset, r.key, r.value

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import structlog
 
 from qflib.errors import MalformedRecordError, TornBatchError
 from qflib.history.kept import BATCHES, KEPT
 from qflib.history.reading import columns_of
+from qflib.history.where import Condition, field
 from qflib.records import Batch, ControlKind, ExecType, OrderAction, OrderStatus, Reason
 from qflib.records.codec import decode
 from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
@@ -80,8 +80,8 @@ class Older:
 
     def hedges(self) -> tuple[Any, Any, Any]:
         """Hedge decisions, and orders and executions of hedges; columns by rising place."""
-        hedge, priced = ds.field("hedge_no") > 0, ds.field("price") > 0
-        told = ds.field("exec_type").isin([int(ExecType.FILL), int(ExecType.REJECTED)])
+        hedge, priced = field("hedge_no") > 0, field("price") > 0
+        told = field("exec_type").isin([int(ExecType.FILL), int(ExecType.REJECTED)])
         return (
             self._columns("hedges", RISK_METRICS, priced),
             self._columns("orders", ORDERS_INCOMING, hedge),
@@ -113,13 +113,13 @@ class Older:
             self._rows("executions", ORDERS_EXECUTED, executed.filter(of)),
         )
 
-    def _mine(self) -> Any:
-        return ds.field("cluster") == self._cluster
+    def _mine(self) -> Condition:
+        return field("cluster") == self._cluster
 
-    def _before(self, topic: str) -> Any:
+    def _before(self, topic: str) -> Condition | None:
         """Rows of a topic's records that lie before their partition's start; None: there are none."""
         ends = [(p, n) for (t, p), n in self._starts.items() if t == topic and n > 0]
-        return reduce(or_, ((ds.field("partition") == p) & (ds.field("offset") < n) for p, n in ends)) if ends else None
+        return reduce(or_, ((field("partition") == p) & (field("offset") < n) for p, n in ends)) if ends else None
 
     def _is_older(self, rows: pa.Table, topic: str) -> pa.ChunkedArray:
         older = pa.chunked_array([pa.repeat(False, rows.num_rows)])
@@ -129,14 +129,14 @@ class Older:
                 older = pc.or_(older, at)
         return older
 
-    def _scan(self, table: str, topic: str, columns: list[str] | None, where: Any = None) -> pa.Table:
+    def _scan(self, table: str, topic: str, columns: list[str] | None, where: Condition | None = None) -> pa.Table:
         before = self._before(topic)
         if before is None or not self._known:
             return _none(table, columns)
         asked = self._mine() & before
         return self._history.scan(table, columns, asked if where is None else asked & where)
 
-    def _columns(self, table: str, topic: str, where: Any) -> Any:
+    def _columns(self, table: str, topic: str, where: Condition) -> Any:
         rows = self._scan(table, topic, None, where)
         return columns_of(KEPT[table], rows.sort_by([(c, "ascending") for c in _ORIGIN]))
 
@@ -156,7 +156,7 @@ class Older:
         """Rows with their append time, by it."""
         if not rows.num_rows:
             return rows.append_column("append_ns", pa.array([], pa.int64()))
-        where = self._mine() & (ds.field("topic") == topic) & _offsets(rows)
+        where = self._mine() & (field("topic") == topic) & _offsets(rows)
         appended = self._history.scan(BATCHES, ["partition", "offset", "append_ns"], where)
         joined = rows.join(appended, keys=["partition", "offset"], join_type="inner")
         by = [c for c in ("append_ns", *_ORIGIN) if c in joined.column_names]
@@ -165,7 +165,7 @@ class Older:
     def _values(self, topic: str, places: pa.Table) -> dict[tuple[int, int], bytes | None]:
         if not places.num_rows:
             return {}
-        where = self._mine() & (ds.field("topic") == topic) & _offsets(places)
+        where = self._mine() & (field("topic") == topic) & _offsets(places)
         rows = self._history.scan(BATCHES, ["partition", "offset", "value"], where)
         return {(r["partition"], r["offset"]): r["value"] for r in rows.to_pylist()}
 
@@ -179,13 +179,13 @@ def _no_rows(table: str) -> Rows:
     return Rows(columns_of(KEPT[table], _none(table)), [])
 
 
-def _offsets(places: pa.Table) -> Any:
+def _offsets(places: pa.Table) -> Condition:
     """Rows of these offsets, as a condition; an offset of another partition may pass."""
     ends = pc.min_max(places["offset"])
     offsets, partitions = pc.unique(places["offset"]), pc.unique(places["partition"])
     # by the ends, files are left out
-    inside = (ds.field("offset") >= ends["min"].as_py()) & (ds.field("offset") <= ends["max"].as_py())
-    return inside & ds.field("partition").isin(partitions) & ds.field("offset").isin(offsets)
+    inside: Condition = (field("offset") >= ends["min"].as_py()) & (field("offset") <= ends["max"].as_py())
+    return inside & field("partition").isin(partitions) & field("offset").isin(offsets)
 
 
 def _key(rows: pa.Table, name: str) -> pa.ChunkedArray:

@@ -8,15 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history import Archiver, DeltaHistory, History, Log
 from tests.api.served import Served, served
+from tests.postgres_server import database, schema_of_its_own, server
 from tests.views.recorded import recorded
 
+__all__ = ["database", "server"]  # fixtures
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Served:
-    told, folder = recorded(), tmp_path_factory.mktemp("history")
-    history = DeltaHistory(folder)
+
+@pytest.fixture(scope="module", params=["delta", "postgres"])
+def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    told = recorded()
+    history: History = DeltaHistory(tmp_path_factory.mktemp("history"))
+    if request.param == "postgres":
+        history = schema_of_its_own(request.getfixturevalue("database"), "api")
     history.register("c1", told.deployment.instruments)
     archiver = Archiver(history)
     topics = {s.topic for s in told.seen}
@@ -95,7 +100,7 @@ def test_a_span_a_table_and_columns(api: Served) -> None:
 
 def test_a_start_long_before_the_data_costs_no_scan(api: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     history = api.state.views.history
-    assert isinstance(history, DeltaHistory)
+    assert history is not None
     counted: list[int] = []
     held: list[int] = []
     count, scan = history.count, history.scan

@@ -1,16 +1,15 @@
 """Each offset once in every table, whatever comes twice, late, torn or from another cluster."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qflib.history import Archiver, ConflictError, DeltaHistory, Log, RetiredError
+from qflib.history import Archiver, ConflictError, History, Log, RetiredError
 from qflib.records import MARKET_EVENTS, TICK, Batch, Header, Instrument, Instruments
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
+from tests.history.conftest import NewHistory
 
 TABLE = Instruments((Instrument("ACME", kind="spot"),))
 NS = 1_767_600_000_000_000_123
@@ -43,7 +42,7 @@ def feed(archiver: Archiver, offsets: range, partition: int = 0, topic: str = MA
         archiver.take(topic, partition, o, NS, b"k", value, [("ingest_ns", b"1")])
 
 
-def stored(history: DeltaHistory, table: str = "batches") -> list[tuple[str, int, int]]:
+def stored(history: History, table: str = "batches") -> list[tuple[str, int, int]]:
     rows = history.scan(table, ["cluster", "partition", "offset"]).to_pylist()
     return sorted((r["cluster"], r["partition"], r["offset"]) for r in rows)
 
@@ -52,8 +51,7 @@ def expected_events(n: int, partitions: int = 1) -> list[tuple[str, int, int]]:
     return sorted(("c1", p, o) for p in range(partitions) for o in range(n) if o % 5 != 4 for _ in range(3))
 
 
-def test_rows_keep_every_bit(tmp_path: Path) -> None:
-    history, archiver = DeltaHistory(tmp_path), None
+def test_rows_keep_every_bit(history: History) -> None:
     archiver = Archiver(history)
     assert archiver.assign([log()]) == {log(): 0}
     feed(archiver, range(10))
@@ -69,10 +67,9 @@ def test_rows_keep_every_bit(tmp_path: Path) -> None:
     assert archiver.counts == (10, 26, archiver.counts.value_bytes, 24)
 
 
-def test_values_or_their_hashes(tmp_path: Path) -> None:
+def test_values_or_their_hashes(history: History) -> None:
     import hashlib
 
-    history = DeltaHistory(tmp_path)
     history.register("c1", TABLE)
     archiver = Archiver(history)
     archiver.assign([log(), log(MARKET_RAW)])
@@ -91,13 +88,11 @@ def test_values_or_their_hashes(tmp_path: Path) -> None:
     assert history.scan("events").num_rows == 0
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12), st.booleans()), min_size=1, max_size=8))
-def test_each_offset_once_whatever_comes_again(
-    tmp_path_factory: pytest.TempPathFactory, runs: list[tuple[int, int, bool]]
-) -> None:
+def test_each_offset_once_whatever_comes_again(new_history: NewHistory, runs: list[tuple[int, int, bool]]) -> None:
     """Runs of records that begin anywhere at or before what was seen; some are lost before they are stored."""
-    history = DeltaHistory(tmp_path_factory.mktemp("history"))
+    history = new_history()
     safe = 0
     for back, n, kept in runs:
         archiver = Archiver(history)
@@ -112,9 +107,8 @@ def test_each_offset_once_whatever_comes_again(
     assert stored(history, "events") == expected_events(safe, 2)
 
 
-def test_a_table_that_is_behind_catches_up(tmp_path: Path) -> None:
+def test_a_table_that_is_behind_catches_up(history: History) -> None:
     """An archive that died between two tables' commits."""
-    history = DeltaHistory(tmp_path)
     first = Archiver(history)
     first.assign([log()])
     feed(first, range(5))
@@ -128,9 +122,8 @@ def test_a_table_that_is_behind_catches_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_late_writer_is_refused(tmp_path: Path, there: bool) -> None:
+def test_a_late_writer_is_refused(history: History, there: bool) -> None:
     """Whether the tables stood at its assignment, or its successor made them."""
-    history = DeltaHistory(tmp_path)
     if there:
         before = Archiver(history)
         before.assign([log(partition=7)])
@@ -149,10 +142,9 @@ def test_a_late_writer_is_refused(tmp_path: Path, there: bool) -> None:
     assert third.assign([log()]) == {log(): 10}
 
 
-def test_a_store_that_outlives_its_assignment_stores_nothing_and_says_so(tmp_path: Path) -> None:
+def test_a_store_that_outlives_its_assignment_stores_nothing_and_says_so(history: History) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    history = DeltaHistory(tmp_path)
     archiver = Archiver(history)
     archiver.assign([log()])
     feed(archiver, range(5))
@@ -171,8 +163,7 @@ def test_a_store_that_outlives_its_assignment_stores_nothing_and_says_so(tmp_pat
     assert len(stored(history)) == 5
 
 
-def test_a_store_that_begins_after_its_assignment_is_refused(tmp_path: Path) -> None:
-    history = DeltaHistory(tmp_path)
+def test_a_store_that_begins_after_its_assignment_is_refused(history: History) -> None:
     archiver = Archiver(history)
     archiver.store()  # nothing was ever held
     archiver.assign([log()])
@@ -183,8 +174,7 @@ def test_a_store_that_begins_after_its_assignment_is_refused(tmp_path: Path) -> 
     assert stored(history) == []
 
 
-def test_a_fresh_cluster_begins_anew(tmp_path: Path) -> None:
-    history = DeltaHistory(tmp_path)
+def test_a_fresh_cluster_begins_anew(history: History) -> None:
     for cluster, n in (("c1", 10), ("c2", 5)):
         archiver = Archiver(history)
         archiver.assign([log(cluster=cluster)])
@@ -194,16 +184,14 @@ def test_a_fresh_cluster_begins_anew(tmp_path: Path) -> None:
     assert len(stored(history)) == 15
 
 
-def test_too_much_is_stored_at_once(tmp_path: Path) -> None:
-    history = DeltaHistory(tmp_path)
+def test_too_much_is_stored_at_once(history: History) -> None:
     archiver = Archiver(history, max_rows=20)
     archiver.assign([log()])
     feed(archiver, range(10))
     assert len(stored(history)) >= 7
 
 
-def test_two_workers_share_the_tables(tmp_path: Path) -> None:
-    history = DeltaHistory(tmp_path)
+def test_two_workers_share_the_tables(history: History) -> None:
     workers = [Archiver(history), Archiver(history)]
     for p, worker in enumerate(workers):
         worker.assign([log(partition=p)])

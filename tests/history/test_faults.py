@@ -1,5 +1,6 @@
 """kill -9 in the middle of commits, and a full disk."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,17 +12,19 @@ import numpy as np
 import pytest
 
 from qflib.errors import DataError
-from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history import Archiver, DeltaHistory, History, Log
+from qflib.history.opening import Kept
+from qflib.history.postgres import PostgresHistory
 from qflib.records.topics import MARKET_RAW
 
 _WRITER = """
     import sys
-    from qflib.history import Archiver, DeltaHistory, Log
+    from qflib.history import Archiver, Log, opened
     from qflib.records import MARKET_EVENTS, Batch, Header
     from qflib.records.codec import encode
 
     topic = "market.data.normalized"
-    archiver = Archiver(DeltaHistory(sys.argv[1]))
+    archiver = Archiver(opened(sys.argv[1]))
     logs = [Log("c1", topic, "t", p) for p in (0, 1)]
     start = min(archiver.assign(logs).values())
     start = max(0, start - 7)  # what the group has committed lies before what is stored
@@ -37,11 +40,14 @@ _WRITER = """
 """
 
 
-def test_killed_in_the_middle_of_commits(tmp_path: Path) -> None:
+def test_killed_in_the_middle_of_commits(history: History, tmp_path: Path) -> None:
+    place = history.root if isinstance(history, DeltaHistory) else tmp_path
+    if isinstance(history, PostgresHistory):
+        (place / "store.json").write_text(json.dumps(Kept("postgres", history.database.dsn)._asdict()))
     rng = np.random.default_rng(0)
     for _ in range(5):
         child = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(_WRITER), str(tmp_path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", textwrap.dedent(_WRITER), str(place)], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
         for _ in range(int(rng.integers(3, 12))):
@@ -50,7 +56,6 @@ def test_killed_in_the_middle_of_commits(tmp_path: Path) -> None:
             pass
         os.kill(child.pid, signal.SIGKILL)
         child.communicate()
-    history = DeltaHistory(tmp_path)
     for table, times in (("batches", 1), ("events", 2)):
         ends = history.offsets("market.data.normalized", table)
         assert set(ends) == {("c1", 0), ("c1", 1)}

@@ -1,4 +1,4 @@
-"""What docs/stream.md shows of the history runs as it stands there."""
+"""What docs/stream.md and docs/storage.md show of the history runs as it stands there."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,16 @@ from qflib.records import Batch, DeadReason, Header
 from qflib.records.codec import dead_row, encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, dead_letters
 
-PAGE = Path(__file__).parents[2] / "docs/stream.md"
+DOCS = Path(__file__).parents[2] / "docs"
 NS = 1_767_600_000_000_000_000
 
 
-def test_the_examples_of_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a desk ran for a second."""
+    made = tmp_path_factory.mktemp("desk")
     sim = qf.datasets.load("sim", seed=7, duration="1s")
-    history = DeltaHistory("runs/up/history")
+    history = DeltaHistory(made / "runs/up/history")
     history.register("c1", sim.instruments)
     archiver = Archiver(history)
     archiver.assign([Log("c1", t, t, 0) for t in (MARKET_RAW, MARKET_NORMALIZED, dead_letters(MARKET_RAW))])
@@ -33,9 +33,26 @@ def test_the_examples_of_the_page(
     dead = encode(Batch.of("dead", Header("normalize/0"), dead=letter))
     archiver.take(dead_letters(MARKET_RAW), 0, 0, NS, b"k#0", dead)
     archiver.store()
+    return made
+
+
+def shown(page: str) -> dict[str, object]:
     told: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+    for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL):
         exec(block, told)
+    return told
+
+
+def test_the_examples_of_the_stream(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    told = shown("stream.md")
     assert capsys.readouterr().out == "0 market.data.raw 0 it is no record\n"
     assert isinstance(told["feed"], qf.Feed)
-    assert len(told["feed"].to_frame(None)) == len(sim.to_frame(None))
+    assert len(told["feed"].to_frame(None)) == len(qf.datasets.load("sim", seed=7, duration="1s").to_frame(None))
+
+
+def test_the_examples_of_the_history(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert isinstance(shown("storage.md")["history"], DeltaHistory)

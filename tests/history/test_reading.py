@@ -10,13 +10,14 @@ import pytest
 
 import qflib as qf
 from qflib.errors import DataError, InputError, UnknownInstrumentError
-from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history import Archiver, DeltaHistory, History, Log
 from qflib.history.kept import KEPT
 from qflib.history.reading import in_time
 from qflib.history.upkeep import tend
 from qflib.records import MARKET_EVENTS, POSITIONS, RISK, Batch, Header, Instrument, Instruments
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, RISK_METRICS
+from tests.history.conftest import NewHistory
 
 TABLE = Instruments((Instrument("ACME", kind="spot"), Instrument("BETA", kind="spot", tick_schedule=(("0", "0.5"),))))
 DAY = 86_400 * 10**9
@@ -30,10 +31,8 @@ def value(offset: int, instrument: int = 0, rows: int = 4, at: int = NS) -> byte
     return encode(Batch.of("market", Header(f"sim:{instrument}", 0, offset), events=columns))
 
 
-@pytest.fixture
-def history(tmp_path: Path) -> DeltaHistory:
+def filled(made: History) -> History:
     """Two partitions, an instrument each; three days; a commit a day and partition."""
-    made = DeltaHistory(tmp_path / "history")
     made.register("c1", TABLE)
     archiver = Archiver(made)
     archiver.assign(LOGS)
@@ -44,7 +43,19 @@ def history(tmp_path: Path) -> DeltaHistory:
     return made
 
 
-def test_a_frame_in_time_with_prices(history: DeltaHistory) -> None:
+@pytest.fixture
+def history(new_history: NewHistory) -> History:
+    return filled(new_history())
+
+
+@pytest.fixture
+def delta(tmp_path: Path) -> DeltaHistory:
+    made = DeltaHistory(tmp_path / "history")
+    filled(made)
+    return made
+
+
+def test_a_frame_in_time_with_prices(history: History) -> None:
     frame = history.read(MARKET_NORMALIZED)
     assert len(frame) == 24
     assert frame.index.is_monotonic_increasing
@@ -58,7 +69,7 @@ def test_a_frame_in_time_with_prices(history: DeltaHistory) -> None:
     assert raw["price_ticks"].iloc[0] == 100
 
 
-def test_columns_instrument_and_instants(history: DeltaHistory) -> None:
+def test_columns_instrument_and_instants(history: History) -> None:
     frame = history.read(
         MARKET_NORMALIZED, ["price", "receipt_ns"], "BETA", "2026-01-06T08:00Z", pd.Timestamp(NS + DAY + 2, tz="UTC")
     )
@@ -69,7 +80,7 @@ def test_columns_instrument_and_instants(history: DeltaHistory) -> None:
     assert arrow["receipt_ns"].to_pylist() == sorted(NS + d * DAY + i for d in range(3) for i in range(4))
 
 
-def test_a_table_without_a_time_takes_its_records(history: DeltaHistory) -> None:
+def test_a_table_without_a_time_takes_its_records(history: History) -> None:
     archiver = Archiver(history)
     archiver.assign(LOGS)
     report = Batch.of(
@@ -83,8 +94,8 @@ def test_a_table_without_a_time_takes_its_records(history: DeltaHistory) -> None
     assert len(history.read(RISK_METRICS)) == 1
 
 
-def test_other_days_and_instruments_are_not_opened(history: DeltaHistory) -> None:
-    data = history.dataset("events")
+def test_other_days_and_instruments_are_not_opened(delta: DeltaHistory) -> None:
+    data = delta.dataset("events")
     assert data is not None
 
     def opened(where: ds.Expression) -> int:
@@ -96,10 +107,10 @@ def test_other_days_and_instruments_are_not_opened(history: DeltaHistory) -> Non
     assert opened((ds.field("date") == "2026-01-06") & (ds.field("receipt_ns") < NS)) == 0
 
 
-def test_sql(history: DeltaHistory) -> None:
-    made = history.sql("select instrument, count(*), max(receipt_ns) from events group by 1 order by 1").fetchall()
+def test_sql(delta: DeltaHistory) -> None:
+    made = delta.sql("select instrument, count(*), max(receipt_ns) from events group by 1 order by 1").fetchall()
     assert made == [(0, 12, NS + 2 * DAY + 3), (1, 12, NS + 2 * DAY + 3)]
-    assert history.sql("select count(*) from batches where topic = 'market.data.normalized'").fetchall() == [(6,)]
+    assert delta.sql("select count(*) from batches where topic = 'market.data.normalized'").fetchall() == [(6,)]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +127,7 @@ def test_sql(history: DeltaHistory) -> None:
         ({"cluster": "c9"}, InputError, "c9"),
     ],
 )
-def test_wrong_questions(history: DeltaHistory, arguments: dict, error: type, sentence: str) -> None:
+def test_wrong_questions(history: History, arguments: dict, error: type, sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         history.read(**({"topic": MARKET_NORMALIZED} | arguments))
 
@@ -126,7 +137,7 @@ def test_a_folder_that_is_no_history(tmp_path: Path) -> None:
         qf.read(tmp_path, venue="history")
 
 
-def test_another_instrument_table_is_refused(history: DeltaHistory) -> None:
+def test_another_instrument_table_is_refused(history: History) -> None:
     history.register("c1", TABLE.extended([Instrument("GAMMA", kind="spot")]))
     assert len(history.instruments()) == 3
     history.register("c1", TABLE)  # an older start
@@ -137,16 +148,16 @@ def test_another_instrument_table_is_refused(history: DeltaHistory) -> None:
     assert history.clusters == ("c1", "c2")
 
 
-def test_a_reader_sees_whole_commits_and_nobody_waits(history: DeltaHistory) -> None:
+def test_a_reader_sees_whole_commits_and_nobody_waits(delta: DeltaHistory) -> None:
     """A commit holds 5 records of each of two partitions; no reader ever counts otherwise."""
-    archiver = Archiver(history)
+    archiver = Archiver(delta)
     archiver.assign(LOGS)
     ended = Event()
     seen: list[int] = []
 
     def look() -> None:
         while not ended.is_set():
-            counts = history.sql("select partition, count(*) from events group by 1 order by 1").fetchall()
+            counts = delta.sql("select partition, count(*) from events group by 1 order by 1").fetchall()
             seen.extend(n for _, n in counts)
             assert len({n for _, n in counts}) == 1
 
@@ -158,42 +169,42 @@ def test_a_reader_sees_whole_commits_and_nobody_waits(history: DeltaHistory) -> 
                 archiver.take(MARKET_NORMALIZED, p, offset, NS, b"k", value(offset, p))
         archiver.store()
         if commit % 10 == 5:
-            tend(history.root, min_files=2)
+            tend(delta.root, min_files=2)
     ended.set()
     reader.join()
     assert seen
     assert all((n - 12) % 20 == 0 for n in seen)
-    assert len(history.read(MARKET_NORMALIZED)) == 24 + 25 * 5 * 2 * 4
+    assert len(delta.read(MARKET_NORMALIZED)) == 24 + 25 * 5 * 2 * 4
 
 
-def test_compaction_and_vacuum_keep_the_content(history: DeltaHistory) -> None:
-    before = history.read(MARKET_NORMALIZED)
-    archiver = Archiver(history)
+def test_compaction_and_vacuum_keep_the_content(delta: DeltaHistory) -> None:
+    before = delta.read(MARKET_NORMALIZED)
+    archiver = Archiver(delta)
     archiver.assign(LOGS)  # loaded before the files are replaced
-    records = [list(history.batches(MARKET_NORMALIZED, p)) for p in (0, 1)]
-    done = tend(history.root, min_files=2, retention_hours=0)
+    records = [list(delta.batches(MARKET_NORMALIZED, p)) for p in (0, 1)]
+    done = tend(delta.root, min_files=2, retention_hours=0)
     assert done["events"].replaced == 6
     assert done["events"].deleted == 6
-    pd.testing.assert_frame_equal(before, history.read(MARKET_NORMALIZED))
-    assert records == [list(history.batches(MARKET_NORMALIZED, p)) for p in (0, 1)]
-    assert len(list((history.root / "events").rglob("*.parquet"))) == 3
+    pd.testing.assert_frame_equal(before, delta.read(MARKET_NORMALIZED))
+    assert records == [list(delta.batches(MARKET_NORMALIZED, p)) for p in (0, 1)]
+    assert len(list((delta.root / "events").rglob("*.parquet"))) == 3
     for o in range(4):
         archiver.take(MARKET_NORMALIZED, 0, o, NS, b"k", value(o))
     archiver.store()
-    assert len(history.read(MARKET_NORMALIZED)) == len(before) + 4
+    assert len(delta.read(MARKET_NORMALIZED)) == len(before) + 4
 
 
-def test_files_that_a_reader_may_hold_stay(history: DeltaHistory) -> None:
-    data = history.dataset("events")
+def test_files_that_a_reader_may_hold_stay(delta: DeltaHistory) -> None:
+    data = delta.dataset("events")
     assert data is not None
-    tend(history.root, min_files=2)
+    tend(delta.root, min_files=2)
     assert data.count_rows() == 24
 
 
-def test_as_a_feed(tmp_path: Path) -> None:
+def test_as_a_feed(new_history: NewHistory) -> None:
     """A simulated market's raw records through the history: the same bytes, the same events."""
     sim = qf.datasets.load("sim", seed=7, duration="2s")
-    history = DeltaHistory(tmp_path)
+    history = new_history()
     history.register("c1", sim.instruments)
     archiver = Archiver(history)
     archiver.assign(LOGS)
@@ -207,7 +218,7 @@ def test_as_a_feed(tmp_path: Path) -> None:
         record = encode(Batch.of("market", Header("n", 0, offset), events=events))
         archiver.take(MARKET_NORMALIZED, 0, offset, NS, b"k", record)
     archiver.store()
-    feed = qf.read(tmp_path, venue="history")
+    feed = qf.read(history, venue="history")
     assert isinstance(feed, qf.Feed)
     got = list(feed.raw())
     for source in sim.instruments.sources:
@@ -224,7 +235,7 @@ def test_as_a_feed(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(a, b, check_categorical=False)
 
 
-def test_windows_of_a_large_table(history: DeltaHistory) -> None:
+def test_windows_of_a_large_table(history: History) -> None:
     """However few rows a window holds, together they are the table in order."""
     whole = history.read(MARKET_NORMALIZED, raw=True)
     for rows in (1, 9, 10**6):
@@ -233,8 +244,8 @@ def test_windows_of_a_large_table(history: DeltaHistory) -> None:
         assert len(windows) == (1 if rows == 10**6 else 3 if rows == 1 else len(windows))
 
 
-def test_records_in_windows_and_ranges(history: DeltaHistory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qflib.history.delta.WINDOW_BYTES", 1)
+def test_records_in_windows_and_ranges(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qflib.history.store.WINDOW_BYTES", 1)
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0)] == [0, 1, 2]
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0, start=1, stop=2)] == [1]
     assert [b.offset for b in history.batches(MARKET_NORMALIZED, 0, date="2026-01-05")] == [0, 1, 2]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
 
 from qflib.desk.deployment import Deployment
 from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history.where import field
 from qflib.stream.stages import ARCHIVE_GROUP
 from tests.stream.chain import Lists
 
@@ -45,5 +45,5 @@ def without(history: DeltaHistory, table: str, where: str) -> None:
 
 def doubled(history: DeltaHistory, table: str, partition: int, offset: int) -> None:
     """A record's rows in a table once more."""
-    here = (ds.field("partition") == partition) & (ds.field("offset") == offset)
+    here = (field("partition") == partition) & (field("offset") == offset)
     write_deltalake(history.root / table, history.scan(table, None, here), mode="append")

@@ -13,7 +13,7 @@ def test_rounds_beside_a_writer(tmp_path: Path) -> None:
     archiver = Archiver(history)
     archiver.assign([Log("c1", MARKET_RAW, "t", 0)])
     offset = 0
-    with Upkeep(tmp_path, every_s=0.01) as upkeep:
+    with Upkeep(history, every_s=0.01) as upkeep:
         until = time.monotonic() + 60
         while upkeep.rounds < 2:
             archiver.take(MARKET_RAW, 0, offset, 1, b"k", b"value")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qflib.errors import DataError
 from qflib.history.kept import is_exact
+from qflib.history.where import field
 from qflib.records.topics import snapshots
 from qflib.stream.audit.columns import Columns
 from qflib.stream.audit.index import Entry, Index
@@ -243,15 +244,13 @@ def _without_cause(folder: Path, deployment: Deployment, parts: list[Replayed]) 
 
 def _found(history: History, date: str) -> tuple[str, dict[Place, tuple[int, int]]]:
     """The last cluster of the day, and beginning and end of its partitions."""
-    import pyarrow.dataset as ds
-
-    rows = history.scan("batches", ["topic", "cluster", "partition", "offset"], ds.field("date") == date)
+    rows = history.scan("batches", ["topic", "cluster", "partition", "offset"], field("date") == date)
     known = set(rows["cluster"].to_pylist()) if len(rows) else set()
     if not known:
         raise DataError(f"the archive has nothing of {date}; give a day (UTC) on which a desk ran, as 2026-01-05")
     cluster = next((c for c in reversed(history.clusters) if c in known), None)
     if cluster is None:
         raise DataError(f"the archive does not say whose the records of {date} are; its table of clusters is gone")
-    grouped: Any = rows.filter(ds.field("cluster") == cluster).group_by(["topic", "partition"])
+    grouped: Any = rows.filter((field("cluster") == cluster).arrow).group_by(["topic", "partition"])
     spans = grouped.aggregate([("offset", "min"), ("offset", "max")]).to_pylist()
     return cluster, {(r["topic"], r["partition"]): (r["offset_min"], r["offset_max"] + 1) for r in spans}

@@ -23,6 +23,7 @@ from qflib.venues.table import VENUES
 COMMANDS = [[n] for n in ("desk", "up", "replay", "verify", "bench", "record", "audit", "doctor", "api")]
 COMMANDS += [["positions", name] for name in ("load", "show", "clear")]
 COMMANDS += [["keys", name] for name in ("create", "list", "revoke")]
+COMMANDS += [["store", name] for name in ("migrate", "roles", "tend")]
 COMMANDS += [["broker", name] for name in ("start", "stop", "status", "prepare")]
 
 

@@ -1,0 +1,238 @@
+"""Connections to a database: a pool of them, what its faults mean, and how long a server may be away."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from qflib.errors import DataError, InputError, MissingPartError
+from qflib.history.postgres.private import PrivateServer
+
+try:
+    import psycopg
+    from psycopg import sql
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg_pool import ConnectionPool, PoolTimeout
+except ImportError:
+    raise MissingPartError(
+        "a history in PostgreSQL needs psycopg, which is not installed; run `pip install 'qflib[postgres]'`"
+    ) from None
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+NAMESPACE = "qflib"
+#: A server that restarts, or its successor, is back within this; what is asked meanwhile waits.
+PATIENCE_S = 20.0
+_CONNECT_S = 5
+#: The pool waits for seconds before it tries again to reach a server: we ask again sooner, and may have it started.
+_WAIT_S, _AGAIN_S = 2.0, 0.1
+_FULL = ("53100", "58030")  # no room, or no reading and writing: waiting does not help
+_AWAY = ("57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006", "25006", "40001", "40P01")
+
+
+class Database:
+    """A schema of a database, reached by a few connections.
+
+    Parameters
+    ----------
+    dsn
+        As libpq takes it; None: of `server`.
+    namespace
+        The schema.
+    server
+        A private one, to be started where it does not run.
+    size
+        Connections at most.
+    patience_s
+        How long a server that is away is awaited.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None,
+        namespace: str = NAMESPACE,
+        server: PrivateServer | None = None,
+        size: int = 8,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        if re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", namespace) is None:
+            raise InputError(f"schema {namespace!r} is no name of small letters, digits and _; give one as qflib")
+        self.server, self.namespace = server, namespace
+        self.dsn = dsn if server is None else server.dsn
+        assert self.dsn is not None
+        self._size, self._patience_s = size, patience_s
+        self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is that process's own."""
+        server = None if self.server is None else str(self.server.folder)
+        return database, (None if server else self.dsn, self.namespace, server, self._size)
+
+    @property
+    def name(self) -> str:
+        """How it is told of: without a password."""
+        return f"{shown(self.dsn or '')}, schema {self.namespace}" if self.server is None else str(self.server.folder)
+
+    @contextmanager
+    def connection(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of the pool, in autocommit; a broken one is replaced."""
+        pool = self._opened()
+        try:
+            c = pool.getconn()
+        except PoolTimeout:  # the pool does not say why
+            psycopg.connect(self.dsn or "", **self.parameters()).close()
+            raise
+        try:
+            yield c
+        finally:
+            pool.putconn(c)
+
+    def _opened(self) -> ConnectionPool[psycopg.Connection[Any]]:
+        if self._pool is None:
+            if self.server is not None:
+                self.server.ensure()
+            atexit.register(self.close)  # before the server is left
+            logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # what it warns of is told by `_told`
+            self._pool = ConnectionPool(
+                self.dsn or "",
+                kwargs=self.parameters(),
+                min_size=0,
+                max_size=self._size,
+                max_idle=60,
+                timeout=_WAIT_S,
+                reconnect_timeout=_AGAIN_S,
+                check=ConnectionPool.check_connection,
+                open=True,
+            )
+        return self._pool
+
+    def parameters(self) -> dict[str, Any]:
+        """Of a connection, beside the DSN."""
+        return {
+            "autocommit": True,
+            "connect_timeout": _CONNECT_S,
+            "application_name": "qflib",
+            "options": f"-c search_path={self.namespace} -c timezone=UTC",
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        }
+
+    def run(self, work: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Do a piece of work, again from its beginning where the server went away meanwhile.
+
+        Parameters
+        ----------
+        work
+            Takes a connection. It must bear to be done twice.
+
+        Raises
+        ------
+        DataError
+            If the server does not come back in time, its disk is full, or it refuses.
+        """
+        try:
+            for attempt in Retrying(
+                retry=retry_if_exception(_away),
+                stop=stop_after_delay(self._patience_s),
+                wait=wait_random_exponential(multiplier=0.05, max=1.0),
+                before_sleep=self._told,
+                reraise=True,
+            ):
+                with attempt, self.connection() as c:
+                    return work(c)
+        except (psycopg.Error, PoolTimeout) as e:
+            raise self.fault(e) from None
+        raise AssertionError  # the loop returns or raises
+
+    def fault(self, e: Exception) -> DataError:
+        """What an error of the database means to a user."""
+        line = " ".join(str(e).split())[:200]
+        state = getattr(e, "sqlstate", None)
+        if state == "53100":
+            return DataError(
+                f"history {self.name} cannot be written: the disk is full; free some space and start again"
+            )
+        if state in ("42501", "28P01", "28000"):
+            return DataError(f"history {self.name} refuses this user: {line}; give it a role of `qflib store roles`")
+        if state in ("3F000", "42P01", "42703", "42883"):
+            return DataError(f"history {self.name} has another schema version: {line}; run `qflib store migrate`")
+        if _away(e):
+            return DataError(f"history {self.name} cannot be reached: {line}; see whether its server runs")
+        return DataError(f"history {self.name} cannot be used: {line}")
+
+    def close(self) -> None:
+        """End its connections."""
+        if self._pool is not None:
+            atexit.unregister(self.close)
+            self._pool.close(timeout=1.0)
+            self._pool = None
+
+    def _told(self, state: RetryCallState) -> None:
+        error = None if state.outcome is None else state.outcome.exception()
+        _log.warning("waiting for PostgreSQL", attempt=state.attempt_number, why=" ".join(str(error).split())[:200])
+        if self.server is not None:
+            self.server.ensure()
+
+
+@lru_cache
+def database(dsn: str | None, namespace: str = NAMESPACE, server: str | None = None, size: int = 8) -> Database:
+    """The one of this process: all who read or write it share its connections.
+
+    Parameters
+    ----------
+    dsn, namespace, size
+        As `Database` takes them.
+    server
+        The folder of a private server.
+    """
+    return Database(dsn, namespace, None if server is None else PrivateServer(server), size)
+
+
+def shown(dsn: str) -> str:
+    """A DSN without its password.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+
+    Examples
+    --------
+    >>> from qflib.history.postgres.connections import shown
+    >>> shown("postgresql://writer:secret@db.example/market")
+    'user=writer dbname=market host=db.example'
+    """
+    try:
+        told = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as e:
+        said = " ".join(str(e).split())
+        raise InputError(f"the setting store.dsn is no DSN of PostgreSQL ({_without(said, dsn)})") from None
+    return make_conninfo(**{k: str(v) for k, v in told.items() if k not in ("password", "sslpassword")})
+
+
+def _without(text: str, secret: str) -> str:
+    return text if secret not in text else "give one as postgresql://user@host/database"
+
+
+def _away(e: BaseException) -> bool:
+    """Whether the server, or the way to it, was gone: the same question may be answered in a moment."""
+    if isinstance(e, PoolTimeout):
+        return True
+    state = getattr(e, "sqlstate", None)
+    if state is not None:
+        return state in _AWAY
+    return isinstance(e, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+__all__ = ["NAMESPACE", "Database", "database", "psycopg", "shown", "sql"]

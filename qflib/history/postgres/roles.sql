@@ -1,0 +1,20 @@
+-- Two roles of a history, for its owner, or an administrator, to run once: qflib store roles | psql
+-- The writer adds rows, and makes and drops partitions by functions of the owner's; it changes and deletes no row.
+-- Users are given a role: GRANT qflib_writer TO archive; GRANT qflib_reader TO api;
+
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qflib_reader') THEN CREATE ROLE qflib_reader NOLOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'qflib_writer') THEN CREATE ROLE qflib_writer NOLOGIN; END IF;
+END $$;
+
+REVOKE ALL ON SCHEMA :schema FROM PUBLIC;
+GRANT USAGE ON SCHEMA :schema TO qflib_reader, qflib_writer;
+GRANT SELECT ON ALL TABLES IN SCHEMA :schema TO qflib_reader, qflib_writer;
+ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT SELECT ON TABLES TO qflib_reader, qflib_writer;
+GRANT INSERT ON ALL TABLES IN SCHEMA :schema TO qflib_writer;
+REVOKE INSERT ON :schema.migrations, :schema._yoyo_log, :schema._yoyo_version FROM qflib_writer;
+ALTER DEFAULT PRIVILEGES IN SCHEMA :schema GRANT INSERT ON TABLES TO qflib_writer;
+GRANT UPDATE ON :schema.offsets, :schema.days, :schema.clusters TO qflib_writer;
+GRANT EXECUTE ON FUNCTION :schema.partitions_of(name) TO qflib_reader, qflib_writer;
+GRANT EXECUTE ON FUNCTION :schema.make_partition(name, date), :schema.drop_partition(name, date),
+    :schema.index_partition(name, date, name[]), :schema.summarize_partition(name, date) TO qflib_writer;
