@@ -132,9 +132,9 @@ def command(
             way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
-            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new)
+            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
             monitor.start()
-            serve(desk.ports.take(("up", 0)))
+            serve(desk.ports.take(("up", 0)), address=chosen.stream.metrics_host)
             desk.tell(**({} if faces is None else faces.addresses))
             _say(desk, faces, way_in, json)
             show, stop_view = live(json)

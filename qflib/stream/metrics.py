@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from qflib.errors import SettingsError
+from qflib.records import DeadReason
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -75,7 +76,7 @@ class StageMetrics(Collector):
         self._labels = {"stage": stage, "ordinal": str(ordinal)}
         self.events = 0
         self._gaps = 0
-        self._dead: dict[str, int] = {}
+        self._dead = {reason.name.lower(): 0 for reason in DeadReason}  # from 0 on, so that the first is a rise
         self._batch, self._checkpoint = Buckets(_SHORT), Buckets(LONG)
         self._snapshot, self._restore = Buckets(LONG), Buckets(LONG)
         registry.register(self)

@@ -130,7 +130,7 @@ class Stop:
 
 
 def serve_metrics(port: int, registry: CollectorRegistry | None = None) -> None:
-    """Serve the process's metrics on this machine, the collector's pauses among them; port 0: don't.
+    """Serve the process's metrics where `stream.metrics_host` says, the collector's pauses among them; port 0: don't.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def serve_metrics(port: int, registry: CollectorRegistry | None = None) -> None:
     from qflib.stream.metrics import serve, watch_gc
 
     watch_gc(registry or REGISTRY)
-    serve(port, registry or REGISTRY)
+    serve(port, registry or REGISTRY, settings.load().stream.metrics_host)
 
 
 def freeze() -> None:
