@@ -22,10 +22,10 @@ I8 = NDArray[np.int64]
 WINDOW: Final = 256  # values that one is held against,
 LEAST: Final = 64  # and how many there must be
 #: Scores beyond which something is told as an anomaly: false alarms at these are in docs/operations.md.
-LIMITS: Final = {"jump": 12.0, "spread": 12.0, "es": 12.0, "stale": 6.0}
+LIMITS: Final = {"jump": 12.0, "spread": 12.0, "es": 12.0, "stale": 60.0}
 _SAMPLE_NS: Final = 1_000_000_000  # of market time: prices and spreads are looked at so often
 _LEAST_STALE_S: Final = 5.0  # no instrument is stale sooner
-_LOG_FLOOR: Final = 0.5  # of log intervals: a factor of 1.6
+_WAIT_FLOOR_S: Final = 0.25
 _ES_FLOOR: Final = 0.01  # of the logarithm of an ES: a hundredth
 _ES_LEAST: Final = 16  # reports are rarer than prices
 
@@ -54,7 +54,7 @@ class Quality:
     -----
     Prices and spreads are looked at once a second of market time: the change of the mid in ticks, over the root of the
     seconds it took, and the spread in ticks. The scale of a change is at least a tick and half the spread, that of a
-    spread a tick. Intervals between tops, by the wall's clock, are taken in logarithms.
+    spread a tick. Intervals between tops are seconds of the wall's clock, their scale at least a quarter of one.
     """
 
     instruments: Instruments
@@ -94,7 +94,7 @@ class Quality:
         known = rows[self._seen_ns[rows] > 0]
         if len(known):
             waited = np.maximum(seen_ns - self._seen_ns[known], 1) / 1e9
-            self._score("stale", known, np.log(waited), _LOG_FLOOR)
+            self._score("stale", known, waited, _WAIT_FLOOR_S)
         self._seen_ns[rows] = seen_ns
         self._sample(rows[both], (bid[both] + ask[both]) / 2, (ask - bid)[both], np.asarray(tops.time_ns)[both])
 
@@ -128,8 +128,8 @@ class Quality:
         age = np.where(self._seen_ns > 0, np.maximum(now_ns - self._seen_ns, 1), 1) / 1e9
         out = np.empty(len(age))
         every = np.arange(len(age))
-        floor = np.full(len(age), _LOG_FLOOR)
-        hampel_scores(self._windows["stale"].copy(), every, np.log(age), LEAST, floor, out)
+        floor = np.full(len(age), _WAIT_FLOOR_S)
+        hampel_scores(self._windows["stale"].copy(), every, age, LEAST, floor, out)
         return self._count((out > LIMITS["stale"]) & (age > _LEAST_STALE_S))
 
     def spreads(self) -> dict[str, float]:

@@ -80,9 +80,11 @@ def test_silence_is_held_against_the_instrument_s_own_habit(market: Quality) -> 
     assert market.stale(NOW + 3 * S)["ACME.F"] == 0
     assert market.stale(NOW + 60 * S)["ACME.F"] == 1
     slow = Quality(TABLE)
-    for k in range(1, 100):
-        slow.take(top(100, 102, 30 * k * S), 30 * k * S)
-    assert slow.stale((30 * 99 + 60) * S)["ACME.F"] == 0
+    times = np.random.default_rng(5).exponential(30 * S, 100).cumsum().astype(np.int64).tolist()
+    for t in times:
+        slow.take(top(100, 102, t), t)
+    assert slow.stale(times[-1] + 60 * S)["ACME.F"] == 0
+    assert slow.stale(times[-1] + 3_600 * S)["ACME.F"] == 1
 
 
 def test_what_was_asked_of_staleness_leaves_no_trace(market: Quality) -> None:
