@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).parent
-_MINE = ("/app", "/opt", "/data")  # paths that the stages make
+_MINE = ("/app", "/opt", "/data", "/tmp")  # paths that the stages make
 #: How this machine reaches the registries, as a builder is told by its own configuration.
 _NETWORK = re.compile(r"(?i)_proxy$|^SSL_CERT|^PIP_CERT$|CA_BUNDLE$")
 
@@ -86,8 +86,8 @@ def replay(folder: Path) -> Stage:
             began = time.monotonic()
             subprocess.run(["sh", "-c", rest], check=True, cwd=last.inside("."), env=last.environment)
             print(f"RUN {rest[:80]}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-        elif name == "CMD":
-            last.environment["CMD"] = rest
+        elif name in ("CMD", "ENTRYPOINT"):
+            last.environment[name] = rest
     return last
 
 
@@ -111,15 +111,21 @@ def tried(stage: Stage, build: Path) -> None:
     """Run the command of the last stage, and a desk in one process; nothing may be written to the image."""
     shutil.rmtree(stage.inside("/app"))
     stage.inside("/app").symlink_to(build / "app")  # the interpreter's scripts name the path they were made at
+    stage.inside("/tmp").mkdir()
     moved = {k: v.replace(str(stage.root / "app"), str(build / "app")) for k, v in stage.environment.items()}
-    python = build / "app" / ".venv" / "bin" / "python"
+    enter = [str(stage.inside(part)) for part in json.loads(moved.pop("ENTRYPOINT"))]
+    command = json.loads(moved.pop("CMD"))
     before = _written(build)
-    subprocess.run([python, *json.loads(moved.pop("CMD"))], check=True, env=moved, stdout=subprocess.DEVNULL)
     began = time.monotonic()
-    desk = [python, "-m", "qflib.cli.main", "desk", "--source", "sim", "--for", "2s", "--json"]
-    told = subprocess.run(desk, check=True, env=moved, cwd=build / "app", capture_output=True)
+    subprocess.run([*enter, *command], check=True, env=moved, cwd=build / "app", stdout=subprocess.DEVNULL)
+    print(f"{' '.join(command)}: {time.monotonic() - began:.1f} s", file=sys.stderr)
+    desk = ["-m", "qflib.cli.main", "desk", "--source", "sim", "--for", "2s", "--json"]
+    began = time.monotonic()
+    told = subprocess.run([*enter, *desk], check=True, env=moved, cwd=build / "app", capture_output=True)
     figures = json.loads(told.stdout)
-    print(f"a desk of 2 s: {figures['events']:,} events, {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(f"a desk of 2 s: {figures['events']:,} events, {time.monotonic() - began:.1f} s", file=sys.stderr)
+    late = [f.name for f in stage.inside("/tmp").rglob("*.nbc") if not f.is_symlink()]
+    print(f"kernels that were not compiled before: {', '.join(late) or 'none'}", file=sys.stderr)
     if changed := _written(build) ^ before:
         sys.exit(f"written to a root that will be read-only: {', '.join(sorted(changed)[:5])}")
 

@@ -133,7 +133,9 @@ def test_a_worker_dies_again_and_again(watched: Watching) -> None:
 def test_a_poison_record_and_one_that_is_missing(watched: Watching) -> None:
     since = time.monotonic()
     send(watched, MARKET_RAW, b"poison")
-    send(watched, ANALYTICS_RESULTS, encode(Batch.of("analytics", Header("other", 0, 7), ANALYTICS_RESULTS, "ACME")))
+    for number in (0, 7):
+        told = Batch.of("analytics", Header("other", 0, number), ANALYTICS_RESULTS, "ACME")
+        send(watched, ANALYTICS_RESULTS, encode(told))
     seen(watched, "QflibDeadLetters", since, stage="normalize")
     seen(watched, "QflibSequenceGap", since, topic=ANALYTICS_RESULTS)
     over(watched, "QflibDeadLetters", since, stage="normalize")
@@ -157,10 +159,10 @@ def test_the_market_goes_wild(watched: Watching) -> None:
 def test_positions_leap_over_their_limit(watched: Watching) -> None:
     since = time.monotonic()
     with live(watched) as desk:
-        desk.set_limit("es", 1.0, portfolio="DESK1")
-        seen(watched, "QflibLimitBreached", since, portfolio="DESK1", limit="es")
+        desk.set_limit("max_es", 1.0, portfolio="DESK1")
+        seen(watched, "QflibLimitBreached", since, portfolio="DESK1", limit="max_es")
         mended = time.monotonic()
-        desk.set_limit("es", 1e15, portfolio="DESK1")
+        desk.set_limit("max_es", 1e15, portfolio="DESK1")
     over(watched, "QflibLimitBreached", mended)
     body = {"bookings": [{"booking_id": "LEAP", "instrument": "ACME.F", "qty": "100000", "price": "100"}]}
     address = f"http://127.0.0.1:{watched.environment['QFLIB_API__PORT']}/v1/portfolios/DESK1/positions"
@@ -173,9 +175,9 @@ def test_positions_leap_over_their_limit(watched: Watching) -> None:
 def test_hedges_are_refused(watched: Watching) -> None:
     since = time.monotonic()
     with live(watched) as desk:
-        desk.kill_switch(True)
+        desk.set_limit("price_band", 1e-9)
         seen(watched, "QflibHedgesRejected", since)
-        desk.kill_switch(False)
+        desk.set_limit("price_band", 0.1)
     over(watched, "QflibHedgesRejected", since)
 
 
