@@ -26,7 +26,9 @@ def code_version(rooms: tuple[str, ...] = ROOMS) -> str:
     rooms
         Packages of qflib; by default those of the steps and all they call.
     """
-    cpu = os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()  # images name one for all their machines
+    cpu = (
+        os.environ.get("NUMBA_CPU_NAME") or llvmlite.binding.get_host_cpu_name()
+    )  # images name one for all their machines
     h = hashlib.sha256(f"{numba.__version__} {np.__version__} {cpu}".encode())
     root = Path(qflib.__file__).parent
     for room in rooms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from qflib.broker.data_folder import free_port
 from qflib.stream.folder import DeskFolder
@@ -73,6 +75,35 @@ class Receiver:
         self._server.server_close()
 
 
+class Spans:
+    """Takes what OpenTelemetry's exporters send, as a collector would."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, Any]] = []  # service and span
+        outer = self
+
+        class Taken(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                told = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+                for of in ExportTraceServiceRequest.FromString(told).resource_spans:
+                    names = {a.key: a.value.string_value for a in of.resource.attributes}
+                    outer.log += [(names["service.name"], s) for scope in of.scope_spans for s in scope.spans]
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class Watching:
     """A desk by `qflib up`, and who watches it."""
 
@@ -84,7 +115,10 @@ class Watching:
             (folder / name).mkdir(parents=True)
         self.port, self._alert_port = free_port(), free_port()
         told = {"STATE": str(self.state), "API__PORT": str(free_port()), "DASH__PORT": str(free_port())}
+        self.spans = Spans()
         self.environment = os.environ | {f"QFLIB_{k}": v for k, v in told.items()}
+        self.environment |= {"QFLIB_STREAM__TRACES": "0.1", "OTEL_EXPORTER_OTLP_ENDPOINT": self.spans.address}
+        self.environment |= {"OTEL_BSP_SCHEDULE_DELAY": "500"}
         self._children = [self._begin("up", sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", *flags)]
         self._write_settings()
         settings = folder / "etc" / "prometheus.yaml"
@@ -152,6 +186,7 @@ class Watching:
                 child.kill()
                 child.wait()
         self.receiver.stop()
+        self.spans.stop()
 
     @staticmethod
     def _asked(condition: Callable[[], Any]) -> Any:
