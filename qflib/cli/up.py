@@ -89,7 +89,7 @@ def command(
     from qflib.cli.faces import Faces
     from qflib.cli.snapshots import snapshot
     from qflib.cli.view import live
-    from qflib.stream.metrics import serve
+    from qflib.stream.metrics import LogEvents, serve
     from qflib.stream.monitor.monitor import Monitor
 
     wanted = Wanted(
@@ -134,6 +134,7 @@ def command(
                 desk.check_sources()
             monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
             monitor.start()
+            LogEvents()
             serve(desk.ports.take(("up", 0)), address=chosen.stream.metrics_host)
             desk.tell(**({} if faces is None else faces.addresses))
             _say(desk, faces, way_in, json)

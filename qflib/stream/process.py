@@ -139,9 +139,10 @@ def serve_metrics(port: int, registry: CollectorRegistry | None = None) -> None:
     """
     from prometheus_client import REGISTRY
 
-    from qflib.stream.metrics import serve, watch_gc
+    from qflib.stream.metrics import LogEvents, serve, watch_gc
 
     watch_gc(registry or REGISTRY)
+    LogEvents(registry or REGISTRY)
     serve(port, registry or REGISTRY, settings.load().stream.metrics_host)
 
 

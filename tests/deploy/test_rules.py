@@ -15,6 +15,7 @@ from tests.deploy.tools import DEPLOY, ROOT, RULES, alerts, run
 WELL = {
     'up{job="qflib",process="exchange-0"}': "1x300",
     'qflib_restarts_total{stage="exchange"}': "3x300",
+    'qflib_log_events_total{job="qflib",process="exchange-0",level="error"}': "1x300",
     'qflib_stage_stalled{consumergroup="qflib.exchange"}': "0x300",
     'qflib_restore_seconds_sum{stage="exchange"}': "0x60 2x240",
     'qflib_restore_seconds_count{stage="exchange"}': "0x60 1x240",
@@ -65,6 +66,7 @@ ILL: dict[str, dict[str, str | None]] = {
     "QflibDeskAway": {'up{job="qflib",process="exchange-0"}': None},
     "QflibWorkerRestarted": {'qflib_restarts_total{stage="exchange"}': "3x60 4x240"},
     "QflibWorkerFlapping": {'qflib_restarts_total{stage="exchange"}': "3x60 3+0.1x240"},
+    "QflibErrorsLogged": {'qflib_log_events_total{job="qflib",process="exchange-0",level="error"}': "1x60 2x240"},
     "QflibStageStalled": {'qflib_stage_stalled{consumergroup="qflib.exchange"}': PLANTED},
     "QflibRestoreSlow": {'qflib_restore_seconds_sum{stage="exchange"}': "0x60 45x240"},
     "QflibMemoryHigh": {'process_resident_memory_bytes{job="qflib",process="exchange-0"}': "4e8x60 2e9x240"},
@@ -106,6 +108,7 @@ ILL: dict[str, dict[str, str | None]] = {
     "QflibJobOverdue": {'qflib_job_due_time_seconds{job="daily_risk"}': "-4000x300"},
     "QflibJobTimesMissed": {'qflib_job_missed_total{job="daily_risk"}': PLANTED},
     "QflibSchedulerAway": {'qflib_job_due_time_seconds{job="daily_risk"}': None},
+    "QflibCronJobFailed": {'kube_job_status_failed{namespace="q",job_name="q-qflib-daily-risk-1"}': PLANTED},
     "QflibAuditFailed": {'kube_job_status_failed{namespace="q",job_name="q-audit-1"}': PLANTED},
     "QflibPodRestarted": {
         'kube_pod_container_status_restarts_total{container="qflib",namespace="q",pod="exchange-0"}': PLANTED

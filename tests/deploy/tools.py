@@ -20,6 +20,7 @@ PACKAGES = {
     "prometheus": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
+    "syslog-ng": "syslog-ng-core syslog-ng-mod-http",
 }
 
 

@@ -117,7 +117,7 @@ class Watching:
         told = {"STATE": str(self.state), "API__PORT": str(free_port()), "DASH__PORT": str(free_port())}
         self.spans = Spans()
         self.environment = os.environ | {f"QFLIB_{k}": v for k, v in told.items()}
-        self.environment |= {"QFLIB_STREAM__TRACES": "0.1", "OTEL_EXPORTER_OTLP_ENDPOINT": self.spans.address}
+        self.environment |= {"QFLIB_STREAM__TRACES": "0.3", "OTEL_EXPORTER_OTLP_ENDPOINT": self.spans.address}
         self.environment |= {"OTEL_BSP_SCHEDULE_DELAY": "500"}
         self._children = [self._begin("up", sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", *flags)]
         self._write_settings()
