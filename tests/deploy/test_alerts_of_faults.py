@@ -21,7 +21,7 @@ import qflib as qf
 from qflib.broker.clients import Connection, producer_config
 from qflib.desk.market_quality import LEAST
 from qflib.records import TOPS, Batch, Header
-from qflib.records.codec import encode
+from qflib.records.codec import MAX_BYTES, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW
 from tests.deploy.watching import Watching, watching
 
@@ -94,9 +94,13 @@ def top(one: Watching, seq: int, bid: int, ask: int) -> bytes:
 
 
 def test_the_broker_stands_still(watched: Watching) -> None:
-    with stopped(broker(watched)) as since:
+    with stopped(broker(watched)) as since, live(watched) as desk:
+        with pytest.raises(qf.ApiError, match="unknown"):
+            desk.buy("ACME.F", 1, 90.0)
+        seen(watched, "QflibApiOutcomesUnknown", since)
         seen(watched, "QflibBrokerSilent", since)
     over(watched, "QflibBrokerSilent", time.monotonic())
+    over(watched, "QflibApiOutcomesUnknown", since)
     watched.until(lambda: not watched.query("qflib_lag_seconds > 2"), "it does not catch up")
 
 
@@ -107,6 +111,23 @@ def test_a_stage_stands_still_and_nothing_is_reported(watched: Watching) -> None
     mended = time.monotonic()
     over(watched, "QflibStageStalled", mended)
     over(watched, "QflibNoReports", mended)
+
+
+def test_the_broker_is_slow_and_a_stage_holds_the_market_back(watched: Watching) -> None:
+    pid, since = broker(watched), time.monotonic()
+    while watched.receiver.when("QflibCommitSlow", "firing", since) is None:
+        with stopped(pid):
+            time.sleep(2.0)
+        time.sleep(0.5)
+        assert time.monotonic() < since + 60
+    seen(watched, "QflibCommitSlow", since)
+    with stopped(watched.pid("exchange-0")) as later:
+        seen(watched, "QflibBackPressure", later)
+    mended = time.monotonic()
+    over(watched, "QflibCommitSlow", since)
+    over(watched, "QflibBackPressure", mended)
+    seen(watched, "QflibLatencyHigh", since)
+    over(watched, "QflibLatencyHigh", mended)
 
 
 def test_the_archive_stands_still(watched: Watching) -> None:
@@ -133,12 +154,15 @@ def test_a_worker_dies_again_and_again(watched: Watching) -> None:
 def test_a_poison_record_and_one_that_is_missing(watched: Watching) -> None:
     since = time.monotonic()
     send(watched, MARKET_RAW, b"poison")
+    send(watched, MARKET_RAW, bytes(MAX_BYTES + 1))
     for number in (0, 7):
         told = Batch.of("analytics", Header("other", 0, number), ANALYTICS_RESULTS, "ACME")
         send(watched, ANALYTICS_RESULTS, encode(told))
     seen(watched, "QflibDeadLetters", since, stage="normalize")
     seen(watched, "QflibSequenceGap", since, topic=ANALYTICS_RESULTS)
+    seen(watched, "QflibRecordTooLong", since, stage="normalize", reason="oversized")
     over(watched, "QflibDeadLetters", since, stage="normalize")
+    over(watched, "QflibRecordTooLong", since, stage="normalize")
     over(watched, "QflibSequenceGap", since, topic=ANALYTICS_RESULTS)
 
 

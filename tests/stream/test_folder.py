@@ -1,5 +1,6 @@
 """The folder of a running desk."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -77,3 +78,12 @@ def test_changed_positions_are_refused_and_further_ones_booked(folder):
         folder.check_bookings({"a", "x"})
     folder.book({"c"})
     assert folder.booked == {"a", "b", "c"}
+
+
+def test_prometheus_is_told_where_to_scrape_while_it_runs(folder):
+    folder.hold()
+    folder.tell({"ports": {"exchange-0": 9401, "archive-0": 0}})
+    told = json.loads(folder.targets.read_text())
+    assert told == [{"targets": ["127.0.0.1:9401"], "labels": {"process": "exchange-0"}}]
+    folder.release()
+    assert json.loads(folder.targets.read_text()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Mapping
 
@@ -30,9 +31,29 @@ class LagTime:
     def __init__(self) -> None:
         self._rises: dict[Place, deque[tuple[float, int]]] = {}
         self._committed: Mapping[str, Mapping[Place, int]] = {}
+        self._lock = threading.Lock()  # the monitor's thread writes, a scrape's reads
 
     def see(self, progress: Progress, now: float) -> None:
         """Take note of what the broker told."""
+        with self._lock:
+            self._see(progress, now)
+
+    def seconds(self, group: str, now: float) -> dict[Place, float]:
+        """How late a group is in each partition it has committed an offset of; 0 where it has all."""
+        out = {}
+        with self._lock:
+            for place, offset in self._committed.get(group, {}).items():
+                ahead = offset if place[0] == MARKET_RAW else offset + 1
+                since = next((at for at, end in self._rises.get(place, ()) if end > ahead), None)
+                out[place] = 0.0 if since is None else max(now - since, 0.0)
+        return out
+
+    @property
+    def groups(self) -> list[str]:
+        """Those that have committed something."""
+        return list(self._committed)
+
+    def _see(self, progress: Progress, now: float) -> None:
         self._committed = progress.committed
         least: dict[Place, int] = {}
         for of in progress.committed.values():
@@ -44,17 +65,3 @@ class LagTime:
                 rises.append((now, end))
             while len(rises) > 1 and rises[0][1] <= least.get(place, 0):
                 rises.popleft()
-
-    def seconds(self, group: str, now: float) -> dict[Place, float]:
-        """How late a group is in each partition it has committed an offset of; 0 where it has all."""
-        out = {}
-        for place, offset in self._committed.get(group, {}).items():
-            ahead = offset if place[0] == MARKET_RAW else offset + 1
-            since = next((at for at, end in self._rises.get(place, ()) if end > ahead), None)
-            out[place] = 0.0 if since is None else max(now - since, 0.0)
-        return out
-
-    @property
-    def groups(self) -> list[str]:
-        """Those that have committed something."""
-        return list(self._committed)
