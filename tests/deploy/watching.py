@@ -112,7 +112,7 @@ class Watching:
         self.state = folder / "state"
         self.desk = DeskFolder(self.state / "up")
         for name in ("state", "etc"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         self.port, self._alert_port = free_port(), free_port()
         told = {"STATE": str(self.state), "API__PORT": str(free_port()), "DASH__PORT": str(free_port())}
         self.spans = Spans()
@@ -213,11 +213,11 @@ class Watching:
         )
 
 
-def watching(folder: Path, *flags: str) -> Iterator[Watching]:
+def watching(folder: Path, *flags: str, processes: int = 8) -> Iterator[Watching]:
     """One, until it is no longer wanted."""
     made = Watching(folder, *flags)
     try:
-        made.until(lambda: len(made.query('up{job="qflib"} == 1')) >= 8, "the desk is not scraped")
+        made.until(lambda: len(made.query('up{job="qflib"} == 1')) >= processes, "the desk is not scraped")
         made.until(lambda: made.query("qflib_es"), "no risk is seen")
         yield made
     finally:
