@@ -95,7 +95,7 @@ def top(one: Watching, seq: int, bid: int, ask: int) -> bytes:
 
 def test_the_broker_stands_still(watched: Watching) -> None:
     with stopped(broker(watched)) as since, live(watched) as desk:
-        with pytest.raises(qf.ApiError, match="unknown"):
+        with pytest.raises(qf.ApiError, match="did not confirm it"):
             desk.buy("ACME.F", 1, 90.0)
         seen(watched, "QflibApiOutcomesUnknown", since)
         seen(watched, "QflibBrokerSilent", since)
@@ -110,7 +110,7 @@ def test_a_stage_stands_still_and_nothing_is_reported(watched: Watching) -> None
         seen(watched, "QflibStageStalled", since, consumergroup="qflib.portfolio")
     mended = time.monotonic()
     over(watched, "QflibStageStalled", mended)
-    over(watched, "QflibNoReports", mended)
+    over(watched, "QflibNoReports", since)  # where the stopped stage holds the market back, sooner
 
 
 def test_the_broker_is_slow_and_a_stage_holds_the_market_back(watched: Watching) -> None:
@@ -146,7 +146,6 @@ def test_a_worker_dies_again_and_again(watched: Watching) -> None:
     since = time.monotonic()
     for _ in range(7):
         watched.send("normalize-0", signal.SIGKILL)
-        watched.until(lambda: watched.pid("normalize-0"), "it does not come back")
     seen(watched, "QflibWorkerFlapping", since, stage="normalize")
     over(watched, "QflibWorkerFlapping", since, stage="normalize")
 

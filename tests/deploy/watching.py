@@ -149,8 +149,8 @@ class Watching:
         )
 
     def send(self, process: str, number: int) -> float:
-        """A signal to a process of the desk; when."""
-        os.kill(self.pid(process), number)
+        """A signal to a process of the desk, once it is there; when."""
+        os.kill(self.until(lambda: self.pid(process), f"no {process}"), number)
         return time.monotonic()
 
     def until(self, condition: Callable[[], Any], what: str, patience_s: float = _PATIENCE_S) -> Any:
