@@ -150,7 +150,7 @@ class Watching:
 
     def send(self, process: str, number: int) -> float:
         """A signal to a process of the desk, once it is there; when."""
-        os.kill(self.until(lambda: self.pid(process), f"no {process}"), number)
+        self.until(lambda: os.kill(self.pid(process), number) is None, f"no {process}")  # it may just be dying
         return time.monotonic()
 
     def until(self, condition: Callable[[], Any], what: str, patience_s: float = _PATIENCE_S) -> Any:
