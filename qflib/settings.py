@@ -91,6 +91,8 @@ class StreamSettings(_Part):
     snapshot_batches: Annotated[int, Field(gt=0)] = 50_000  # or so many batches
     max_lag_batches: Annotated[int, Field(gt=0)] = 256  # a stage behind; more hold replay and simulator back
     archive_commit_s: _Positive = 1.5
+    traces: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of market records that are traced; 0: none
+    metrics_host: str = "127.0.0.1"  # where the processes serve their metrics
     metrics_port: Annotated[int, Field(ge=0, le=65_000)] = 9_400  # first of the processes' ports; 0: none
 
 

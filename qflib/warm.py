@@ -27,7 +27,8 @@ def market_data() -> None:
 
 
 def books() -> None:
-    """The exchange's books: one event, then an order that trades, and one that may only rest."""
+    """The exchange's books: one event, then an order that trades, and one that may only rest; more room for them."""
+    from qflib.kernels.book_state import grow, new_state
     from qflib.market.instruments import simulated_instruments
     from qflib.records import MARKET_EVENTS, Batch, EventKind, Header
     from qflib.steps.exchange import Exchange
@@ -39,6 +40,7 @@ def books() -> None:
     )
     exchange.feed(Batch.of("market", source, events=offer))
     exchange.feed(Batch.of("order", orders=_orders()))
+    grow(new_state(1))
 
 
 def publication() -> None:
@@ -113,6 +115,19 @@ def risk() -> None:
         exposures._min_variance.correction(0, valued)
     Evidence((0.975,)).update(ROLLING.make(portfolio=["P"], outcome=["hypothetical"], level=[0.975], pnl=[1.0]))
     Outcomes((0.975,), 1, 1)._weigh(np.zeros((1, 2)))
+
+
+def monitoring() -> None:
+    """What an onlooker makes of tops."""
+    from qflib.desk.market_quality import Quality
+    from qflib.market.instruments import simulated_instruments
+    from qflib.records import TOPS
+
+    quality = Quality(simulated_instruments(1))
+    for second in (1, 2):
+        now = second * 10**9
+        tops = TOPS.make(instrument=[0], bid_ticks=[1], bid_qty=[1], ask_ticks=[2], ask_qty=[1], time_ns=[now])
+        quality.take(tops, now)
 
 
 def frontier() -> None:
@@ -203,7 +218,7 @@ def reference_work() -> None:
 
 
 #: what a desk needs, longest first; and what notebooks need beside it
-DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data, frontier)
+DESK: tuple[Callable[[], None], ...] = (books, publication, risk, market_data, frontier, monitoring)
 NOTEBOOKS: tuple[Callable[[], None], ...] = (matching_engine, notebooks, hedges, recordings, reference_work)
 
 

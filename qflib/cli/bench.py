@@ -21,6 +21,7 @@ EXAMPLE = "Example: qflib bench codec import --json"
 #: name -> module whose `rows(peers)` yields what was measured
 BENCHES: dict[str, str] = {
     "american": "qflib.cli.benches.american",
+    "anomalies": "qflib.cli.benches.anomalies",
     "backtests": "qflib.cli.benches.backtests",
     "codec": "qflib.cli.benches.codec",
     "desk": "qflib.cli.benches.desk",

@@ -93,7 +93,7 @@ def command(
     from qflib.cli.faces import Faces
     from qflib.cli.snapshots import snapshot
     from qflib.cli.view import live
-    from qflib.stream.metrics import serve
+    from qflib.stream.metrics import LogEvents, serve
     from qflib.stream.monitor.monitor import Monitor
 
     wanted = Wanted(
@@ -139,9 +139,10 @@ def command(
             way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
-            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new)
+            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
             monitor.start()
-            serve(desk.ports.take(("up", 0)))
+            LogEvents()
+            serve(desk.ports.take(("up", 0)), address=chosen.stream.metrics_host)
             desk.tell(**({} if faces is None else faces.addresses))
             _say(desk, faces, way_in, json)
             show, stop_view = live(json)

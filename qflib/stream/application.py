@@ -21,13 +21,14 @@ from qflib.errors import BrokerError
 from qflib.records.topics import journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
-from qflib.stream.fold import Fold, Output
+from qflib.stream.fold import Fold, Output, Taken
 from qflib.stream.metrics import StageMetrics
 from qflib.stream.pacing import PacedContext
 from qflib.stream.quix import Application, message_context
 from qflib.stream.restore import Kept, restore
 from qflib.stream.schedule import Schedule
 from qflib.stream.stages import Stage
+from qflib.stream.traces import Traces, parent_of, trace_id_of
 from qflib.stream.trimming import Trimming
 from qflib.stream.watchdog import Watchdog
 
@@ -67,6 +68,8 @@ class StageApplication(Application):
         After which the broker gives up on an open transaction; None: the stage's own.
     kept
         Gives inputs that retention has taken, at a restore.
+    traces
+        Where spans of sampled inputs go; None: nowhere.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class StageApplication(Application):
         schedule: Schedule | None = None,
         transaction_timeout_ms: int | None = None,
         kept: Kept | None = None,
+        traces: Traces | None = None,
     ) -> None:
         name = stage.instance(ordinal)
         timeout_ms = transaction_timeout_ms or stage.transaction_timeout_ms
@@ -115,6 +119,7 @@ class StageApplication(Application):
         self.folds: dict[int, Fold] = {}
         self._graceful: dict[int, int] = {}  # inputs in the state that the last graceful stop left
         self._c, self._make, self._exactly_once, self._metrics, self._kept = c, make, exactly_once, metrics, kept
+        self._traces = traces
         self._schedule = schedule or Schedule()
         self._trimming = Trimming(c, stage)
         self._wire()
@@ -149,21 +154,40 @@ class StageApplication(Application):
             return []  # in the state already: the commit of its offset was lost
         began = time.perf_counter()
         taken = fold.take(topic, offset, key, value)
-        self._metrics.batch(time.perf_counter() - began, taken.events)
+        spent = time.perf_counter() - began
+        self._metrics.batch(spent, taken.events)
+        if self._traces is not None and (parent := parent_of(headers)) is not None:
+            self._trace(self._traces, parent, spent, taken, timestamp)
         if taken.gap:
             self._metrics.gap(taken.gap)
         for dead in taken.letters:
             reason = dead.name.lower()
             self._metrics.dead(reason)
+            ids = {"batch": batch_id(taken), "trace_id": trace_id_of(parent_of(headers))}
             _log.warning(
-                "dead letter", stage=self.stage.name, topic=topic, partition=at.partition, offset=offset, reason=reason
-            )
+                "dead letter", stage=self.stage.name, topic=topic, partition=at.partition, offset=offset, reason=reason,
+                **{name: told for name, told in ids.items() if told},
+            )  # fmt: skip
         if self.stage.journalled:
             mark = marks.write(fold, topic, offset, taken, self.version)
             self._produce(journal(self.stage.name), at.partition, mark)
         if self._schedule.due(at.partition, fold.batches, time.monotonic()):
             self._snapshot(at.partition, graceful=False)
         return taken.outputs
+
+    def _trace(self, traces: Traces, parent: bytes, spent_s: float, taken: Taken, appended_ms: int) -> None:
+        """A span of the step's work on an input; how long the input had waited in Kafka is told beside."""
+        at, now_ns = message_context(), time.time_ns()
+        began_ns = now_ns - int(spent_s * 1e9)
+        told = {
+            "messaging.destination.name": at.topic,
+            "messaging.destination.partition.id": str(at.partition),
+            "messaging.kafka.offset": at.offset,
+            "qflib.batch": batch_id(taken),
+            "qflib.events": taken.events,
+            "qflib.waited_ms": max(began_ns // 1_000_000 - appended_ms, 0),
+        }
+        traces.take(parent, began_ns, now_ns, told)
 
     def _let_settle(self) -> None:
         """Wait until the former transaction is through at the broker.
@@ -250,6 +274,12 @@ class StageApplication(Application):
 
     def _produce(self, topic: str, partition: int, value: bytes) -> None:
         self._producer.produce(topic=topic, key=b"%d" % partition, value=value, partition=partition)
+
+
+def batch_id(taken: Taken) -> str:
+    """An input's source, epoch and number: what names it in logs, traces and the audit; empty where it tells none."""
+    h = taken.header
+    return "" if h is None else f"{h.source}/{h.epoch}/{h.seq}"
 
 
 class _ValueOf:

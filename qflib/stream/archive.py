@@ -70,6 +70,7 @@ class Metrics:
             "qflib_checkpoint_seconds", "What was held stored, all tables.", stage, registry=made,
             buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10),
         ).labels("archive")  # fmt: skip
+        self.gone = Counter("qflib_archive_gone", "Records that retention took before they were stored.", registry=made)
         self.stored_at = Gauge("qflib_archive_stored_seconds", "Wall time of the last store.", registry=made)
 
 
@@ -164,7 +165,8 @@ class ArchiveApplication(Application):
         self._c, self._archiver = c, archiver
         self._cluster = cluster_id(c)
         self._ids = _topic_ids(c, topics)
-        self._sink = ArchiveSink(archiver, metrics or Metrics())
+        self._metrics = metrics or Metrics()
+        self._sink = ArchiveSink(archiver, self._metrics)
         watch = Watchdog(2 * _PATIENCE_S).over
         self._consumer.commit = _patient(self._consumer.commit, watch)  # type: ignore[method-assign]
         for topic in topics:
@@ -181,6 +183,7 @@ class ArchiveApplication(Application):
             for tp, log in zip(topic_partitions, logs, strict=True):
                 tp.offset = next_offsets[log] or OFFSET_BEGINNING
                 if low[tp.topic, tp.partition] > next_offsets[log]:
+                    self._metrics.gone.inc(low[tp.topic, tp.partition] - next_offsets[log])
                     _log.warning(
                         "records gone before they were archived",
                         topic=tp.topic, partition=tp.partition, first=next_offsets[log],

@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DeskFolder:
-    """deployment.json, broker/, history/, logs/, market/, and files of its own.
+    """deployment.json, broker/, history/, logs/, market/, targets.json for Prometheus, and files of its own.
 
     Parameters
     ----------
@@ -47,6 +47,7 @@ class DeskFolder:
         self.broker, self.history, self.logs = path / "broker", path / "history", path / "logs"
         self._steps = path / "steps"
         self._booked, self._owner, self._asked = path / "booked.json", path / "up.json", path / "take_along.json"
+        self.targets = path / "targets.json"
         self._held: IO[str] | None = None
 
     def hold(self) -> None:
@@ -89,13 +90,22 @@ class DeskFolder:
             self._held.truncate()
             self._held.write(json.dumps({"pid": os.getpid()} | what))
             self._held.flush()
+            self._tell_prometheus(what.get("ports", {}))
 
     def release(self) -> None:
         """Run it no more."""
         if self._held is not None:
             self._held.truncate(0)
+            self._tell_prometheus({})
             self._held.close()
             self._held = None
+
+    def _tell_prometheus(self, ports: dict[str, int]) -> None:
+        """Where each process is scraped, as Prometheus' `file_sd_configs` reads it."""
+        told = [{"targets": [f"127.0.0.1:{p}"], "labels": {"process": name}} for name, p in ports.items() if p]
+        half = self.targets.with_suffix(".part")
+        half.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        half.replace(self.targets)
 
     def running(self) -> dict[str, Any] | None:
         """What the process that runs this desk tells; None where none does."""

@@ -15,7 +15,9 @@ from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from qflib import logs
 from qflib.errors import SettingsError
+from qflib.records import DeadReason
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -75,7 +77,7 @@ class StageMetrics(Collector):
         self._labels = {"stage": stage, "ordinal": str(ordinal)}
         self.events = 0
         self._gaps = 0
-        self._dead: dict[str, int] = {}
+        self._dead = {reason.name.lower(): 0 for reason in DeadReason}  # from 0 on, so that the first is a rise
         self._batch, self._checkpoint = Buckets(_SHORT), Buckets(LONG)
         self._snapshot, self._restore = Buckets(LONG), Buckets(LONG)
         registry.register(self)
@@ -143,6 +145,18 @@ class GcPauses(Collector):
             self._began = time.perf_counter()
         elif self._began:  # else this run had begun before it was watched
             self._pauses[info["generation"]].observe(time.perf_counter() - self._began)
+
+
+class LogEvents(Collector):
+    """How many events the process has logged, by level."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures as they stand."""
+        rows = [([level], n) for level, n in logs.counts.copy().items()]
+        yield _counter("qflib_log_events", "Events logged.", ["level"], rows)
 
 
 def watch_gc(registry: CollectorRegistry = REGISTRY) -> GcPauses:

@@ -133,7 +133,7 @@ class Stop:
 
 
 def serve_metrics(port: int, registry: CollectorRegistry | None = None) -> None:
-    """Serve the process's metrics on this machine, the collector's pauses among them; port 0: don't.
+    """Serve the process's metrics where `stream.metrics_host` says, the collector's pauses among them; port 0: don't.
 
     Raises
     ------
@@ -142,10 +142,11 @@ def serve_metrics(port: int, registry: CollectorRegistry | None = None) -> None:
     """
     from prometheus_client import REGISTRY
 
-    from qflib.stream.metrics import serve, watch_gc
+    from qflib.stream.metrics import LogEvents, serve, watch_gc
 
     watch_gc(registry or REGISTRY)
-    serve(port, registry or REGISTRY)
+    LogEvents(registry or REGISTRY)
+    serve(port, registry or REGISTRY, settings.load().stream.metrics_host)
 
 
 def freeze() -> None:

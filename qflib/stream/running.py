@@ -16,21 +16,18 @@ from qflib.broker.clients import Connection
 from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.publishing import publish
-from qflib.broker.reading import ends, read
 from qflib.desk.deployment import Deployment, TakenAlong
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
 from qflib.history.opening import establish
 from qflib.project import toolkit
 from qflib.records import Batch
-from qflib.records.partitions import name_of
-from qflib.records.topics import EXCHANGE_MARKS
 from qflib.settings import Settings
 from qflib.stream.drained import Drain
 from qflib.stream.folder import DeskFolder
 from qflib.stream.ingest.positions import ended
 from qflib.stream.monitor.processes import Process
 from qflib.stream.nursery import Nursery
-from qflib.stream.opening import booking_ids
+from qflib.stream.opening import booking_ids, has_books
 from qflib.stream.own_broker import OwnBroker
 from qflib.stream.ports import Ports
 from qflib.stream.stages import GROUP_PREFIX, STAGES
@@ -39,7 +36,6 @@ from qflib.stream.supervisor import Program, Supervisor, python
 INGEST, ARCHIVE = "ingest", "archive"
 _HANDED_OVER_S = 20.0
 _ASK_S = 0.2
-_PATIENCE_S = 2.0  # with a broker short of time; meanwhile nobody starts it again
 _STAGES_S = 3.5  # of the five that a stop may take; the rest is the broker's
 _STOP_S = 5.0
 _BULK_COMMIT_MS, _BULK_ARCHIVE_S = 25.0, 3.0
@@ -334,20 +330,10 @@ class RunningDesk:
 
     def _begun(self) -> bool:
         """Whether the exchange has published books of every underlying: then positions can be valued."""
-        table, wanted = self.desk.table, set(self.desk.instruments.underlyings)
-        places = {(EXCHANGE_MARKS, table.place(u)) for u in wanted}
         try:
-            found = ends(self.connection, places)
-            if not all(found.values()) or not self.new:  # a desk that goes on has had them
-                return all(found.values())
-            for topic, p in places:
-                for record in read(self.connection, topic, p, 0, patience_s=_PATIENCE_S):
-                    wanted.discard(name_of(record.key() or b""))
-                    if not wanted:
-                        return True
+            return has_books(self.connection, self.desk, new=self.new)
         except BrokerError:  # away for a moment
             return False
-        return False
 
     def _program(self, stage: str) -> Program:
         script = toolkit() / "pipelines" / f"{stage}.py"

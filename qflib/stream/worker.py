@@ -19,6 +19,7 @@ from qflib.stream.process import Arguments, freeze, serve_metrics
 from qflib.stream.restore import Record
 from qflib.stream.schedule import Schedule
 from qflib.stream.stages import Stage
+from qflib.stream.traces import traces_of
 from qflib.stream.version import step_version
 from qflib.stream.waiting import await_topics
 
@@ -63,6 +64,7 @@ def run(stage: Stage, make: Callable[[int], Step], partitions: Partitions, desk_
         exactly_once=chosen.delivery == "exactly-once",
         schedule=Schedule(chosen.snapshot_s, chosen.snapshot_batches),
         kept=partial(_kept, told.deployment.parent / "history"),
+        traces=traces_of(stage.name, told.ordinal, chosen.traces),
     )
     freeze()  # what is here stays: no collection walks it again
     _log.info("starts", stage=stage.name, ordinal=told.ordinal, version=application.version)

@@ -1,6 +1,7 @@
 """The folder of a running desk."""
 
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -118,3 +119,12 @@ def test_steps_run_from_copies_and_what_ran_beside_stays_beside(folder, tmp_path
     assert [last.of_version(v).promoted for v in sets] == [d.promoted for d in (first, second, last)]
     assert last.of_version("other code's") is None
     folder.release()
+
+
+def test_prometheus_is_told_where_to_scrape_while_it_runs(folder):
+    folder.hold()
+    folder.tell({"ports": {"exchange-0": 9401, "archive-0": 0}})
+    told = json.loads(folder.targets.read_text())
+    assert told == [{"targets": ["127.0.0.1:9401"], "labels": {"process": "exchange-0"}}]
+    folder.release()
+    assert json.loads(folder.targets.read_text()) == []

@@ -55,3 +55,18 @@ def test_it_looks_often_only_while_there_is_little_room(monkeypatch: pytest.Monk
         while len(looks) < 2 and time.monotonic() < end:
             time.sleep(0.005)
     assert len(looks) >= 2
+
+
+def test_a_wait_that_does_not_end_is_told_of() -> None:
+    stop, told = Stop(), list[float]()
+
+    def waited(seconds: float) -> None:
+        told.append(seconds)
+        if len(told) == 2:
+            stop.ask()
+
+    began = time.monotonic()
+    with Gate([Follower("a", (), 1)], lambda: {"a": 5}) as gate:
+        gate.wait(stop, waited)
+    assert len(told) == 2
+    assert 0 < sum(told) <= time.monotonic() - began

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from qflib.broker.seen import Seen
 from qflib.cli.snapshots import snapshot
@@ -16,7 +18,9 @@ from qflib.hedging.hedgers import Band
 from qflib.records import Batch
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, RISK_METRICS
+from qflib.stream.monitor.market_exported import MarketExported
 from qflib.stream.monitor.observed import READ, Observed
+from qflib.stream.monitor.surroundings import Surroundings
 
 MS = 1_000_000
 
@@ -139,3 +143,29 @@ def test_what_a_desk_opens_on_is_no_delay(ran: Any) -> None:
     assert 0 < opened.total.latency.max < 60_000
     assert counted.opened_ns == counted.first_ns == opened.first_ns < opened.opened_ns
     assert counted.reports == opened.reports
+
+
+def test_market_and_risk_are_told_to_prometheus(ran: Any) -> None:
+    batches, _, summary, deployment = ran
+    observed, registry = Observed(deployment), CollectorRegistry()
+    MarketExported(observed, registry)
+    assert registry.get_sample_value("qflib_risk_reports_total") == 0
+    for one in seen(deployment, batches):
+        observed.take(one)
+    last = [b for b in batches if b.topic == RISK_METRICS and len(b.risk.level)][-1]
+    told = {"portfolio": "DESK1", "level": "0.975", "kind": "current"}
+    assert registry.get_sample_value("qflib_es", told) == last.risk.es_current[0]
+    assert registry.get_sample_value("qflib_hedge_orders_total") == summary["hedge"]["orders"] > 0
+    assert registry.get_sample_value("qflib_market_crossed", {"instrument": "ACME.F"}) == 0
+    assert registry.get_sample_value("qflib_market_spread_ticks", {"instrument": "ACME.F"}) >= 1
+    assert registry.get_sample_value("qflib_market_spread_ticks", {"instrument": "ACME options"}) >= 1
+
+
+def test_a_jump_of_the_wall_clock_is_counted(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    around = Surroundings(tmp_path, registry)
+    for wall, steady in ((100.0, 5.0), (100.5, 5.5), (101.1, 6.0), (71.6, 6.5), (72.1, 7.0)):
+        around.see(wall < 102, wall, steady)
+    assert around.clock_steps == 1
+    assert registry.get_sample_value("qflib_broker_answer_time_seconds") == 72.1
+    assert registry.get_sample_value("qflib_disk_size_bytes") > registry.get_sample_value("qflib_disk_free_bytes") > 0

@@ -74,3 +74,13 @@ def test_librdkafka_does_not_write_to_stderr_itself(capfd: pytest.CaptureFixture
         said += capfd.readouterr().err.splitlines()
     assert said
     assert all(json.loads(line)["logger"] == "qflib.kafka" for line in said)
+
+
+def test_events_are_counted_by_level(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(LogSettings(level="warning", format="json"))
+    before = logs.counts.copy()
+    structlog.get_logger("qflib.test").warning("one")
+    structlog.get_logger("qflib.test").error("two")
+    structlog.get_logger("qflib.test").info("not written")
+    told = {level: n - before[level] for level, n in logs.counts.items()}
+    assert told == {"info": 0, "warning": 1, "error": 1, "critical": 0}

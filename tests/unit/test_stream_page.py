@@ -80,7 +80,9 @@ def test_the_metrics_of_the_page_are_those_of_the_code() -> None:
     made = set(re.findall(r'"((?:qflib|kafka)_[a-z0-9_]+)"', code))
     counters = set(re.findall(r'(?:Counter|_counter|CounterMetricFamily)\(\s*"([a-z0-9_]+)"', code))
     told = PAGE.partition("## Metrics")[2].partition("## ")[0]
-    shown = set(re.findall(r"^\| `([a-z0-9_]+)`", told, re.MULTILINE))
+    shown = set(
+        re.findall(r"`((?:qflib|kafka)_[a-z0-9_]+)`", "\n".join(re.findall(r"^\|([^|]+)\|", told, re.MULTILINE)))
+    )
     assert shown == {f"{m}_total" if m in counters else m for m in made}
 
 

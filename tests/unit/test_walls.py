@@ -90,7 +90,7 @@ def test_a_pipeline_wires_and_holds_no_mathematics(file: Path) -> None:
 def test_each_stage_has_its_pipeline() -> None:
     from qflib.stream.stages import STAGES
 
-    assert {f.stem for f in PIPELINES} == {"ingest", *STAGES, "archive"}
+    assert {f.stem for f in PIPELINES} == {"ingest", *STAGES, "archive", "monitor"}
 
 
 DASHBOARDS = sorted((ROOT.parent / "dashboards").rglob("*.py"))

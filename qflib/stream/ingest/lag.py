@@ -155,19 +155,29 @@ class Gate:
         self._done.set()
         self._thread.join(_JOIN_S)  # a look at a broker that is away takes many seconds, and may end without us
 
-    def wait(self, stop: Stop) -> float:
-        """Wait until one more record may go, or a stop is asked for; seconds waited."""
+    def wait(self, stop: Stop, waited: Callable[[float], object] = lambda _: None) -> None:
+        """Wait until one more record may go, or a stop is asked for.
+
+        Parameters
+        ----------
+        stop
+            What a signal asks.
+        waited
+            Called with seconds as they are waited: of a wait that does not end, too.
+        """
         if self._sent < self._limit:
             self._sent += 1
-            return 0.0
-        began = time.monotonic()
+            return
+        told = time.monotonic()
         with self._changed:
             while self._sent >= self._limit and not stop.asked:
                 if self._failure is not None:
                     raise self._failure
                 self._changed.wait(0.5)  # a signal does not notify
+                now = time.monotonic()
+                waited(now - told)
+                told = now
             self._sent += 1  # only now: a record that waits is not on its way
-        return time.monotonic() - began
 
     def _watch(self) -> None:
         try:

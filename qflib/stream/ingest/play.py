@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from qflib.errors import DataError
@@ -35,8 +35,8 @@ class Paces(Protocol):
 class Waits(Protocol):
     """What holds records back."""
 
-    def wait(self, stop: Stop) -> float:
-        """Wait until one more may go; seconds waited."""
+    def wait(self, stop: Stop, waited: Callable[[float], object]) -> None:
+        """Wait until one more may go; `waited` is told seconds as they are waited."""
 
 
 def play(
@@ -79,7 +79,7 @@ def play(
         made = position_of(batch)
         if not pace.wait(made.time_ns, stop):
             return
-        metrics.back_pressure.inc(gate.wait(stop))
+        gate.wait(stop, metrics.back_pressure.inc)
         if stop.asked:
             return
         sender.send(source, encode(batch))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from qflib import settings
 from qflib.desk.deployment import Deployment
 from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
 from qflib.stream.ingest.feeds import batches_of, speed_of
@@ -22,6 +23,7 @@ from qflib.stream.ingest.positions import Position, positions
 from qflib.stream.ingest.sender import LeftOff, Sender
 from qflib.stream.process import Arguments, Stop, serve_metrics
 from qflib.stream.stages import STAGES
+from qflib.stream.traces import traces_of
 from qflib.stream.waiting import await_topics
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ def ingest(
     if all(s in at and at[s].closed for s in sources):
         _log.info("every source has ended; there is nothing to send")
         return
-    sender = Sender(c, deployment.table, lambda: stop.leaving)
+    traces = traces_of("ingest", 0, settings.load().stream.traces)
+    sender = Sender(c, deployment.table, lambda: stop.leaving, traces)
     with suppress(LeftOff):  # the broker is away: the next start goes on after what it has
         if deployment.source in ("sim", "replay"):
             _played(deployment, c, at, sender, stop, metrics, kept)

@@ -12,6 +12,7 @@ from qflib.broker.clients import Connection, producer
 from qflib.errors import BrokerError
 from qflib.records import Partitions
 from qflib.records.topics import MARKET_RAW
+from qflib.stream.traces import Traces
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message
@@ -42,10 +43,18 @@ class Sender:
         Where names lie: the key decides the partition.
     leaving
         Whether not to wait for the broker any longer.
+    traces
+        Chooses records to be traced; None: none are.
     """
 
-    def __init__(self, c: Connection, table: Partitions, leaving: Callable[[], bool] = lambda: False) -> None:
-        self._table, self._leaving = table, leaving
+    def __init__(
+        self,
+        c: Connection,
+        table: Partitions,
+        leaving: Callable[[], bool] = lambda: False,
+        traces: Traces | None = None,
+    ) -> None:
+        self._table, self._leaving, self._traces = table, leaving, traces
         self._left_off = False
         self._failure: KafkaError | None = None
         self._away = False
@@ -64,7 +73,10 @@ class Sender:
         LeftOff
             If the queue is full and a stop is asked for; from then on always, so that no number is passed over.
         """
-        headers: Any = [("ingest_ns", b"%d" % time.time_ns())]
+        now_ns = time.time_ns()
+        headers: Any = [("ingest_ns", b"%d" % now_ns)]
+        if self._traces is not None and (traced := self._traces.begin(now_ns)) is not None:
+            headers.append(traced)
         if self.opening:
             headers.append(("opening", b"1"))
         while not self._left_off:

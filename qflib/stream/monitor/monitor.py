@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,10 +20,13 @@ from qflib.desk import Progressed
 from qflib.desk.deployment import Deployment
 from qflib.records.topics import MARKET_RAW, TOPICS
 from qflib.stream.monitor.exported import Exported
+from qflib.stream.monitor.lag_time import LagTime
+from qflib.stream.monitor.market_exported import MarketExported
 from qflib.stream.monitor.observed import READ, DelayFigures, Observed
 from qflib.stream.monitor.offsets import Offsets, Place
 from qflib.stream.monitor.processes import Costs, Process
 from qflib.stream.monitor.stalls import Stalls
+from qflib.stream.monitor.surroundings import Surroundings
 from qflib.stream.monitor.throughput import Flow, Through, through
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 
@@ -62,6 +66,8 @@ class Monitor:
         Length of the stretches that `figures` also tells apart.
     whole
         Look on from the topics' beginning: a new desk's stages may have begun before the monitor.
+    folder
+        Where the desk keeps its data: the room left on its disk is exported.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Monitor:
         registry: CollectorRegistry | None = REGISTRY,
         window_s: float = 15.0,
         whole: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self._connection, self._deployment, self._processes = connection, deployment, processes
         self._window_s, self._whole = window_s, whole
@@ -91,10 +98,15 @@ class Monitor:
         self._start: dict[Place, int] = {}
         self._through = Through(0, {})
         self._flow, self._stalls = Flow(), Stalls()
+        self._late, self._still = LagTime(), set[str]()
+        self._surroundings: Surroundings | None = None
         self._window: tuple[int, int] | None = None  # when the window began, and the events through before
         self._windows: deque[dict[str, Any]] = deque(maxlen=_WINDOWS)
         if registry is not None:
-            Exported(self._observed, lambda: self._offsets.progress, self._processes, registry)
+            progress = lambda: self._offsets.progress  # noqa: E731
+            Exported(self._observed, progress, self._processes, self._late, lambda: self._still, registry)
+            MarketExported(self._observed, registry)
+            self._surroundings = Surroundings(folder, registry)
 
     def start(self) -> None:
         """Note where the topics end, and look on from there.
@@ -226,7 +238,12 @@ class Monitor:
             self._scraped_at = time.monotonic()
             self.look()
         known = self._offsets.ask()
-        self._stalls.see(self._offsets.progress if known else None, time.monotonic())
+        progress, now = self._offsets.progress, time.monotonic()
+        self._still = set(self._stalls.see(progress if known else None, now))
+        if known:
+            self._late.see(progress, now)
+        if self._surroundings is not None:
+            self._surroundings.see(known, time.time(), now)
         with self._lock:
             self._costs.see(processes)
             if known:

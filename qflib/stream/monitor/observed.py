@@ -12,6 +12,7 @@ import numpy as np
 
 from qflib.broker.seen import Seen
 from qflib.desk.deployment import Deployment
+from qflib.desk.market_quality import Quality
 from qflib.desk.standing import Standing
 from qflib.errors import MalformedRecordError, TornBatchError
 from qflib.records import BY_KIND
@@ -44,6 +45,7 @@ _WAIT_S = 2.0  # for market data that came in before a report: a partition may b
 _MS = 1_000_000
 _GREEKS = BY_KIND["risk"].by_name["greeks"]
 _HEDGES = BY_KIND["risk"].by_name["hedges"]
+_LIMITS = BY_KIND["risk"].by_name["limits"]
 _POSITIONS = BY_KIND["risk"].by_name["positions"]
 _RISK = BY_KIND["risk"].by_name["risk"]
 _TOPS = BY_KIND["analytics"].by_name["tops"]
@@ -76,6 +78,8 @@ class Observed:
 
     def __init__(self, deployment: Deployment) -> None:
         self.standing = Standing(deployment.instruments, deployment.portfolio)
+        self.quality = Quality(deployment.instruments)
+        self.reported: dict[str, tuple[Any, Any]] = {}  # RISK and LIMITS of each portfolio's last report
         self.events = 0  # market events normalized
         self.folded = [Folded() for _ in range(deployment.partitions)]  # of market.data.normalized
         self.first_ns = 0  # when the first event came in
@@ -108,7 +112,9 @@ class Observed:
         elif seen.topic == RISK_METRICS:
             self._risk(seen, record)
         elif seen.topic == ANALYTICS_RESULTS:
-            self.standing.take_tops(columns(record.analytics.tops, _TOPS))
+            tops = columns(record.analytics.tops, _TOPS)
+            self.standing.take_tops(tops)
+            self.quality.take(tops, seen.append_ms * _MS)
         elif seen.topic in (ORDERS_EXECUTED, ORDERS_INCOMING):
             self._orders(seen, record)
         elif record.HasField("dead"):
@@ -181,6 +187,8 @@ class Observed:
         self.reports += 1
         self._reported_ns = self._reported_ns or seen.append_ms * _MS
         portfolio = name_of(seen.key or b"")
+        self.reported[portfolio] = risk, columns(body.limits, _LIMITS)
+        self.quality.take_es(portfolio, float(risk.es_unhedged[0]), int(risk.time_ns[0]))
         if portfolio == self.standing.portfolio:
             self._report = seen.value
             self.es.add((risk.es_unhedged[0], risk.es_current[0], risk.es_target[0]))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from qflib.broker.clients import Connection
-from qflib.broker.reading import committed, ends
+from qflib.broker.reading import committed, ends, starts
 from qflib.errors import QflibError
 
 _TIMEOUT_S = 2.0
+_STARTS_EACH = 20  # asks
 _log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
@@ -19,10 +20,11 @@ Place = tuple[str, int]
 
 @dataclass
 class Progress:
-    """Committed offsets a group, and the last stable offset of every partition that one of them reads."""
+    """Committed offsets a group, and the first and last stable offset of every partition that one of them reads."""
 
     committed: dict[str, dict[Place, int]] = field(default_factory=dict)
     ends: dict[Place, int] = field(default_factory=dict)
+    starts: dict[Place, int] = field(default_factory=dict)
 
     def lags(self, group: str) -> dict[Place, int]:
         """Records behind, a partition; a transactional topic keeps one: its last control marker."""
@@ -53,13 +55,24 @@ class Offsets:
         self._reads = reads
         self._places = {place for places in reads.values() for place in places}
         self.progress = Progress()
+        self._asked = 0
 
     def ask(self) -> bool:
-        """A request a group and one for all ends; False where the broker gave no answer."""
+        """A request a group and one for all ends; now and then, as retention is slow, one for all beginnings.
+
+        Returns
+        -------
+        bool
+            Whether the broker gave an answer.
+        """
         try:
             told = {g: committed(self._connection, g, of, timeout_s=_TIMEOUT_S) for g, of in self._reads.items()}
             known = {g: {place: offset for place, offset in of.items() if offset >= 0} for g, of in told.items()}
-            self.progress = Progress(known, self.ends(self._places))
+            first = self.progress.starts
+            if self._asked % _STARTS_EACH == 0:
+                first = starts(self._connection, list(self._places), timeout_s=_TIMEOUT_S)
+            self.progress = Progress(known, self.ends(self._places), first)
+            self._asked += 1
         except QflibError as e:
             _log.info("broker gives no offsets", error=str(e))
             return False

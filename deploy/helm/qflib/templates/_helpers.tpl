@@ -1,0 +1,132 @@
+{{- define "qflib.name" -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "qflib.labels" -}}
+app.kubernetes.io/name: qflib
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/part-of: qflib
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* Selector labels: (dict "root" $ "component" "api") */}}
+{{- define "qflib.selector" -}}
+app.kubernetes.io/name: qflib
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "qflib.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{- define "qflib.bootstrap" -}}
+{{- if .Values.kafka.bootstrap -}}
+{{ .Values.kafka.bootstrap }}
+{{- else if .Values.kafka.strimzi.enabled -}}
+{{ include "qflib.name" . }}-kafka-bootstrap:9092
+{{- else -}}
+{{ fail "name an existing cluster in kafka.bootstrap, or have one made: kafka.strimzi.enabled" }}
+{{- end -}}
+{{- end -}}
+
+{{- define "qflib.deployment" -}}
+{{ .Values.desk.existingConfigMap | default (printf "%s-desk" (include "qflib.name" .)) }}
+{{- end -}}
+
+{{- define "qflib.claim" -}}
+{{ .Values.history.existingClaim | default (printf "%s-history" (include "qflib.name" .)) }}
+{{- end -}}
+
+{{/* What every pod has beside its containers: (dict "root" $ "component" "api" "history" "ro") */}}
+{{- define "qflib.pod" -}}
+{{- $root := .root -}}
+serviceAccountName: {{ include "qflib.name" $root }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with $root.Values.image.pullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $root.Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $root.Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "qflib.selector" . | nindent 8 }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 256Mi}
+  - name: data
+    emptyDir: {sizeLimit: 1Gi}
+  - name: desk
+    configMap: {name: {{ include "qflib.deployment" $root }}}
+  {{- if $root.Values.history.enabled }}
+  - name: history
+    persistentVolumeClaim: {claimName: {{ include "qflib.claim" $root }}}
+  {{- end }}
+  {{- with $root.Values.api.keysSecret }}
+  - name: keys
+    secret: {secretName: {{ . }}, defaultMode: 0440}
+  {{- end }}
+{{- end -}}
+
+{{/* What every container has: (dict "root" $ "history" "ro") */}}
+{{- define "qflib.container" -}}
+{{- $root := .root -}}
+image: {{ include "qflib.image" $root | quote }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+envFrom:
+  - configMapRef: {name: {{ include "qflib.name" $root }}-settings}
+  {{- range $root.Values.desk.secrets }}
+  - secretRef: {name: {{ . }}}
+  {{- end }}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  - {name: data, mountPath: /data}
+  - {name: desk, mountPath: /data/up/deployment.json, subPath: deployment.json, readOnly: true}
+  {{- if $root.Values.history.enabled }}
+  - {name: history, mountPath: /data/up/history, subPath: history{{ if eq .history "ro" }}, readOnly: true{{ end }}}
+  {{- end }}
+  {{- if and $root.Values.api.keysSecret .keys }}
+  - {name: keys, mountPath: /data/up/keys.json, subPath: keys.json, readOnly: true}
+  {{- end }}
+{{- end -}}
+
+{{- define "qflib.metricsProbes" -}}
+ports:
+  - {name: metrics, containerPort: 9400}
+startupProbe:
+  httpGet: {path: /metrics, port: metrics}
+  periodSeconds: 2
+  failureThreshold: 90
+livenessProbe:
+  httpGet: {path: /metrics, port: metrics}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+{{- end -}}

@@ -1,0 +1,106 @@
+"""Debian's syslog-ng ships a process's real log lines to a receiver that speaks Loki's way; run by `make faults`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.tools import DEPLOY, tool
+
+pytestmark = pytest.mark.faults
+
+#: A process that logs as a stage does, and dies of a bug.
+DYING = """
+import structlog
+from qflib import logs
+from qflib.settings import LogSettings
+logs.set_up(LogSettings(level="info", format="json"))
+log = structlog.get_logger("qflib.test")
+log.info("starts", stage="exchange", path='C:\\\\temp "quoted"')
+log.warning("dead letter", batch="normalize/0/17", trace_id="ab" * 16)
+try:
+    raise ValueError("two\\nlines\\tand a tab")
+except ValueError:
+    log.exception("failed")
+raise SystemExit("\\tlast words of a crash")
+"""
+
+
+class Loki:
+    """Takes pushes; the first is refused, as Loki does while it starts."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[dict[str, str], str]] = []
+        self.refused = 0
+        outer = self
+
+        class Taken(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                assert self.path == "/loki/api/v1/push"
+                refuse = outer.refused == 0
+                outer.refused += refuse
+                if not refuse:
+                    for stream in told["streams"]:
+                        outer.lines += [(stream["stream"], line) for at, line in stream["values"] if len(at) == 19]
+                self.send_response(503 if refuse else 204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def shipped(tmp_path: Path) -> Iterator[tuple[Path, Loki]]:
+    """A folder of logs that is shipped, and where to."""
+    loki, logs = Loki(), tmp_path / "logs"
+    logs.mkdir()
+    told = {"QFLIB_LOGS": str(logs), "QFLIB_LOKI": loki.address, "QFLIB_ENV": "test"}
+    command = [tool("syslog-ng"), "-F", "--no-caps", "-f", str(DEPLOY / "logs" / "syslog-ng.conf")]
+    places = ["-R", str(tmp_path / "at"), "-c", str(tmp_path / "ctl"), "-p", str(tmp_path / "pid")]
+    with subprocess.Popen([*command, *places], env=os.environ | told) as shipper:
+        yield logs, loki
+        shipper.terminate()
+    loki.stop()
+
+
+def test_every_line_arrives_as_it_was_written(shipped: tuple[Path, Loki]) -> None:
+    logs, loki = shipped
+    with (logs / "exchange-0.log").open("w") as out:
+        subprocess.run([sys.executable, "-c", DYING], stderr=out, check=False)
+    written = (logs / "exchange-0.log").read_text().splitlines()
+    assert len(written) == 4
+    end = time.monotonic() + 30
+    while len(loki.lines) < len(written):
+        assert time.monotonic() < end, loki.lines
+        time.sleep(0.05)
+    assert [line for _, line in loki.lines] == written
+    assert [labels["level"] for labels, _ in loki.lines] == ["info", "warning", "error", "error"]
+    assert {tuple(sorted(labels)) for labels, _ in loki.lines} == {("app", "env", "level")}
+    assert json.loads(loki.lines[1][1])["batch"] == "normalize/0/17"
+    assert json.loads(loki.lines[0][1])["path"] == 'C:\\temp "quoted"'
+    assert loki.refused == 1
+
+
+def test_the_settings_are_taken() -> None:
+    told = {"QFLIB_LOGS": "/tmp", "QFLIB_LOKI": "http://127.0.0.1:1", "QFLIB_ENV": "x"}
+    command = [tool("syslog-ng"), "--syntax-only", "--no-caps", "-f", str(DEPLOY / "logs" / "syslog-ng.conf")]
+    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,48 @@
+"""Programs of the system that the checks of deploy/ run: by Debian's packages, named where one is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+RULES = tuple(sorted((DEPLOY / "prometheus").glob("*.rules.yaml")))
+#: Tool -> the package that has it.
+PACKAGES = {
+    "promtool": "prometheus",
+    "prometheus": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "syslog-ng": "syslog-ng-core syslog-ng-mod-http",
+}
+
+
+def tool(name: str) -> str:
+    """Where a tool lies; without it CI fails and others skip."""
+    found = shutil.which(name)
+    if found is None:
+        reason = f"{name} is missing; apt-get install --no-install-recommends {PACKAGES[name]}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def run(name: str, *arguments: str | Path) -> str:
+    """Run a tool; what it says, which is shown where it fails."""
+    done = subprocess.run([tool(name), *map(str, arguments)], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def alerts() -> list[dict[str, Any]]:
+    """Every rule there is."""
+    groups = [g for file in RULES for g in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+    return [r for g in groups for r in g["rules"]]
