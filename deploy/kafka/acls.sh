@@ -179,6 +179,34 @@ add --allow-principal "${PREFIX:-User:qflib-}ingest" --operation Describe --topi
 add --allow-principal "${PREFIX:-User:qflib-}ingest" --operation Describe --topic orders.incoming
 add --allow-principal "${PREFIX:-User:qflib-}ingest" --operation Describe --topic risk.exposures
 add --allow-principal "${PREFIX:-User:qflib-}ingest" --operation Describe --topic risk.metrics
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.archive
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.ends --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.exchange
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.exposures
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.monitor
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.normalize
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.portfolio
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.promoted
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.promoted_events
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.read. --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.strategy
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Describe --group qflib.views. --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic analytics.results
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic analytics.results.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic exchange.marks
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic exchange.marks.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic market.data.normalized
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic market.data.normalized.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic market.data.raw
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic market.data.raw.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic orders.executed
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic orders.executed.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic orders.incoming
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic orders.incoming.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic risk.exposures
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic risk.exposures.dead
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic risk.metrics
+add --allow-principal "${PREFIX:-User:qflib-}monitor" --operation Read --topic risk.metrics.dead
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation Describe --group qflib.ends --resource-pattern-type prefixed
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation Read --group qflib.normalize
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation Describe --group qflib.read. --resource-pattern-type prefixed
@@ -189,6 +217,12 @@ add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation DescribeConf
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation DescribeConfigs --operation Write --topic market.data.raw.dead
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation Delete --operation Read --operation Write --topic normalize.snapshots
 add --allow-principal "${PREFIX:-User:qflib-}normalize" --operation Describe --operation Write --transactional-id qflib.normalize. --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Describe --group qflib.ends --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Describe --group qflib.read. --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Describe --group qflib.views. --resource-pattern-type prefixed
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Read --topic exchange.marks
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Write --topic orders.incoming
+add --allow-principal "${PREFIX:-User:qflib-}opening" --operation Describe --operation Write --transactional-id qflib.opening. --resource-pattern-type prefixed
 add --allow-principal "${PREFIX:-User:qflib-}portfolio" --operation Describe --group qflib.ends --resource-pattern-type prefixed
 add --allow-principal "${PREFIX:-User:qflib-}portfolio" --operation Read --group qflib.portfolio
 add --allow-principal "${PREFIX:-User:qflib-}portfolio" --operation Describe --group qflib.read. --resource-pattern-type prefixed

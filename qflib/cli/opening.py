@@ -53,6 +53,7 @@ def work(told: Arguments) -> None:
     """
     from qflib.broker.publishing import publish
     from qflib.desk.deployment import Deployment
+    from qflib.records.topics import EXCHANGE_MARKS, ORDERS_INCOMING
     from qflib.stream.opening import has_books
     from qflib.stream.waiting import await_topics
 
@@ -60,7 +61,7 @@ def work(told: Arguments) -> None:
     stop.listen()
     desk = Deployment.load(told.deployment)
     batches = opening_of(desk)
-    await_topics(told.connection)
+    await_topics(told.connection, (EXCHANGE_MARKS, ORDERS_INCOMING))
     while not has_books(told.connection, desk):
         if stop.wait(_ASK_S):
             return

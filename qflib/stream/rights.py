@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from qflib.broker.clients import DESK, Connection, admin
 from qflib.broker.topics import JOURNALLED, SNAPSHOT, TOPIC_TABLE
 from qflib.errors import BrokerError
-from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING, RISK_METRICS, TOPICS, dead_letters, journal, snapshots
+from qflib.records.topics import (
+    EXCHANGE_MARKS,
+    MARKET_RAW,
+    ORDERS_INCOMING,
+    RISK_METRICS,
+    TOPICS,
+    dead_letters,
+    journal,
+    snapshots,
+)
 from qflib.stream.stages import ARCHIVE_GROUP, STAGES, Stage
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ class Right(NamedTuple):
 
 
 def rights() -> tuple[Right, ...]:
-    """Of every process, sorted: the stages, ingest, archive, api, dash, and desk, whose are the commands.
+    """Of every process, sorted: the stages, ingest, archive, opening, monitor, api, dash, and desk, whose are the commands.
 
     Examples
     --------
@@ -50,15 +59,17 @@ def rights() -> tuple[Right, ...]:
     made += [Right("archive", "topic", t, o) for t in every for o in ("Read", "DescribeConfigs")]
     made += [Right("archive", "group", ARCHIVE_GROUP, "Read")]
     shown = (*TOPICS, *map(dead_letters, TOPICS))
-    for reader, topics in (("api", shown), ("dash", shown), (DESK, every)):
+    for reader, topics in (("api", shown), ("dash", shown), ("monitor", shown), (DESK, every)):
         made += [Right(reader, "topic", t, "Read") for t in topics]
         made += [Right(reader, "group", g, "Describe") for g in _GROUPS]
     made += [Right("api", "topic", t, "Write") for t in (MARKET_RAW, ORDERS_INCOMING)]
     made += [Right("api", "transactional_id", "qflib.api.", o, True) for o in ("Write", "Describe")]
-    made += [Right(DESK, "topic", ORDERS_INCOMING, "Write")]
-    made += [Right(DESK, "transactional_id", "qflib.opening.", o, True) for o in ("Write", "Describe")]
+    made += [Right("opening", "topic", EXCHANGE_MARKS, "Read")]
+    for opener in ("opening", DESK):
+        made += [Right(opener, "topic", ORDERS_INCOMING, "Write")]
+        made += [Right(opener, "transactional_id", "qflib.opening.", o, True) for o in ("Write", "Describe")]
     made += [Right(DESK, "topic", t, o) for t in every for o in ("Create", "DescribeConfigs", "AlterConfigs", "Alter")]
-    made += [Right(DESK, "group", "qflib.monitor", "Describe")]
+    made += [Right(p, "group", "qflib.monitor", "Describe") for p in ("monitor", DESK)]
     made += [Right(p, "group", g, "Describe", True) for p in {r.process for r in made} for g in _ASKING]
     return tuple(sorted(set(made)))
 

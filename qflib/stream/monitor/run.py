@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qflib.desk.deployment import Deployment
+from qflib.records.topics import TOPICS
 from qflib.stream.monitor.monitor import Monitor
+from qflib.stream.monitor.observed import READ
 from qflib.stream.process import Arguments, Stop, serve_metrics
 from qflib.stream.waiting import await_topics
 
@@ -21,7 +23,7 @@ def run(told: Arguments) -> None:
     stop = Stop()
     stop.listen()
     desk = Deployment.load(told.deployment)
-    await_topics(told.connection)
+    await_topics(told.connection, (*READ, *TOPICS))
     monitor = Monitor(told.connection, desk, folder=told.deployment.parent)
     monitor.start()
     serve_metrics(told.metrics_port)
