@@ -41,7 +41,7 @@ class Right(NamedTuple):
 
 
 def rights() -> tuple[Right, ...]:
-    """Of every process, sorted: the stages, ingest, archive, opening, monitor, api, dash, and desk, whose are the commands.
+    """Of every process, sorted: stages, ingest, archive, opening, monitor, api, dash, and desk, whose are the commands.
 
     Examples
     --------
