@@ -186,7 +186,7 @@ class HealthView:
                     lag[group] = lag.get(group, 0.0) + s.value
                 elif s.name == "qflib_restarts_total":
                     self._restarts[s.labels["stage"]] = s.value
-                elif s.name == "qflib_dlq_total":
+                elif s.name == "qflib_dlq_total" and s.value:  # every reason is told from 0 on
                     dead[s.labels["reason"]] = dead.get(s.labels["reason"], 0.0) + s.value
                 elif s.name == "qflib_e2e_latency_seconds_bucket":
                     e2e.append((float(s.labels["le"]), s.value))
