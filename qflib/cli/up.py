@@ -294,11 +294,14 @@ def _counts(told: list[str]) -> dict[str, int]:
 
 def _say(desk: RunningDesk, faces: Faces | None, way_in: Snapshot, json: bool) -> None:
     """Where everything is."""
+    from qflib.history import opened
+
+    history = opened(desk.folder.history, desk.settings.store.reading)
     out = sys.stderr if json else sys.stdout
     version = "broker" if desk.broker.first is None else f"Apache Kafka {desk.broker.first.version}"
     print(f"{version} at {desk.connection.bootstrap}, topics in {desk.desk.partitions} partitions", file=out)
     print("metrics  " + "  ".join(f"{name} :{port}" for name, port in desk.metrics.items()), file=out)
-    print(f"logs     {desk.folder.logs}\nhistory  {desk.folder.history}", file=out, flush=True)
+    print(f"logs     {desk.folder.logs}\nhistory  {history.name}", file=out, flush=True)
     if faces is not None:
         print(f"API      {faces.api_url}  documented at {faces.api_url}/schema\nkey      {faces.key}", file=out)
         print(way_in["address"], file=out, flush=True)

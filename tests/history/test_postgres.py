@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import psycopg
 import pyarrow as pa
 import pytest
@@ -417,7 +419,15 @@ def test_the_last_user_of_a_private_server_stops_it(server: PrivateServer) -> No
     users[1].kill()
     users[1].communicate()
     assert own.pid is not None
+    last = psutil.Process(own.pid)
     users[2].communicate("")
+    last.wait(30)
     assert own.pid is None
+    (own.data / "postmaster.pid").write_text(f"{os.getpid()}\n{own.data}\n")  # as after a start of the machine
+    assert own.ensure()
+    assert own.pid not in (None, os.getpid())
+    own.remove()
+    assert own.pid is None
+    own.leave()  # there is nothing to leave
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(own.dsn)

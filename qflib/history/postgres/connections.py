@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import structlog
@@ -35,7 +36,6 @@ PATIENCE_S = 20.0
 _CONNECT_S = 5
 #: The pool waits for seconds before it tries again to reach a server: we ask again sooner, and may have it started.
 _WAIT_S, _AGAIN_S = 2.0, 0.1
-_FULL = ("53100", "58030")  # no room, or no reading and writing: waiting does not help
 _AWAY = ("57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006", "25006", "40001", "40P01")
 
 
@@ -71,6 +71,7 @@ class Database:
         assert self.dsn is not None
         self._size, self._patience_s = size, patience_s
         self._pool: ConnectionPool[psycopg.Connection[Any]] | None = None
+        self._opening = Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process it is that process's own."""
@@ -97,23 +98,24 @@ class Database:
             pool.putconn(c)
 
     def _opened(self) -> ConnectionPool[psycopg.Connection[Any]]:
-        if self._pool is None:
-            if self.server is not None:
-                self.server.ensure()
-            atexit.register(self.close)  # before the server is left
-            logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # what it warns of is told by `_told`
-            self._pool = ConnectionPool(
-                self.dsn or "",
-                kwargs=self.parameters(),
-                min_size=0,
-                max_size=self._size,
-                max_idle=60,
-                timeout=_WAIT_S,
-                reconnect_timeout=_AGAIN_S,
-                check=ConnectionPool.check_connection,
-                open=True,
-            )
-        return self._pool
+        with self._opening:
+            if self._pool is None:
+                if self.server is not None:
+                    self.server.ensure()
+                atexit.register(self.close)  # before the server is left
+                logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # what it warns of is told by `_told`
+                self._pool = ConnectionPool(
+                    self.dsn or "",
+                    kwargs=self.parameters(),
+                    min_size=0,
+                    max_size=self._size,
+                    max_idle=60,
+                    timeout=_WAIT_S,
+                    reconnect_timeout=_AGAIN_S,
+                    check=ConnectionPool.check_connection,
+                    open=True,
+                )
+            return self._pool
 
     def parameters(self) -> dict[str, Any]:
         """Of a connection, beside the DSN."""

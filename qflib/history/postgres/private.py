@@ -22,6 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 import structlog
 
 from qflib.errors import DataError, MissingPartError
@@ -87,11 +88,11 @@ class PrivateServer:
         """Its process; None: it does not run."""
         try:
             pid = int((self.data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else b"postgres"
-            os.kill(pid, 0)
-        except (OSError, ValueError):
+            command = psutil.Process(pid).cmdline()
+        except (OSError, ValueError, psutil.Error):
             return None
-        return pid if b"postgres" in command else None  # else the number is another process's by now
+        # else the number is another process's by now
+        return pid if command and Path(command[0]).name == "postgres" and str(self.data) in command else None
 
     def ensure(self) -> str:
         """Have it run, and hold it until this process ends; returns how to reach it.
@@ -103,31 +104,39 @@ class PrivateServer:
         """
         self._hold()
         with self._alone("start.lock"):
-            if self.pid is None or not self._ready():
+            if not self._ready():
                 self._make()
                 self._start()
                 self._create()
         return self.dsn
 
     def leave(self) -> None:
-        """Need it no more; the last process that says so stops it."""
+        """Need it no more; the last process that says so has it stop, which may take it some seconds more."""
         if self._held is None:
             return
-        with self._alone("start.lock"):
-            try:
-                fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                pass  # others use it
-            else:
-                self.stop()
-            self._held.close()
-            self._held = None
+        if self.folder.is_dir():  # else it was taken away, server and all
+            with self._alone("start.lock"):
+                try:
+                    fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    pass  # others use it
+                else:
+                    self._end("fast", "-W")
+        self._held.close()
+        self._held = None
 
     def stop(self, immediate: bool = False) -> None:
         """Stop it, whoever uses it."""
-        if self.pid is not None:
-            self._run("pg_ctl", "stop", "-w", "-t", str(_STOP_S), "-m", "immediate" if immediate else "fast")
+        self._end("immediate" if immediate else "fast", "-w")
         shutil.rmtree(self.socket_folder, ignore_errors=True)
+
+    def _end(self, how: str, wait: str) -> None:
+        if self.pid is not None:
+            try:
+                self._run("pg_ctl", "stop", wait, "-t", str(_STOP_S), "-m", how)
+            except DataError:
+                if self.pid is not None:  # else it has just ended by itself
+                    raise
 
     def remove(self) -> None:
         """Stop it and throw its data away."""
@@ -141,8 +150,6 @@ class PrivateServer:
     def kill(self) -> None:
         """End it as a loss of power would: every process of it at once."""
         if (pid := self.pid) is not None:
-            import psutil
-
             mother = psutil.Process(pid)
             for p in [mother, *mother.children(recursive=True)]:
                 try:
@@ -166,14 +173,17 @@ class PrivateServer:
             yield
 
     def _ready(self) -> bool:
-        """Whether it answers: one that was just started, or recovers, does not yet."""
+        """Whether it answers; one that starts, recovers or ends does not, and is awaited."""
         asked = [str(self.binaries / "pg_isready"), "-q", "-h", str(self.socket_folder)]
-        for _ in range(20 * _STOP_S):
-            code = subprocess.run(asked, check=False).returncode
-            if code == 0:
+        until = time.monotonic() + _STOP_S
+        while self.pid is not None:
+            if subprocess.run(asked, check=False).returncode == 0:
                 return True
-            if code != 1 or self.pid is None:  # 1: it starts
-                return False
+            if time.monotonic() > until:
+                raise DataError(
+                    f"PostgreSQL in {self.folder} runs (process {self.pid}) and does not answer; see "
+                    f"{self.data / 'server.log'}"
+                )
             time.sleep(0.05)
         return False
 
@@ -199,19 +209,20 @@ class PrivateServer:
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as f:
             f.write(_CONFIG)
 
-    def _await_end(self) -> None:
-        """Wait while a killed server's process is still in the table of processes: PostgreSQL takes it for alive."""
-        for _ in range(20 * _STOP_S):
-            try:
-                os.kill(int((self.data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0]), 0)
-            except (OSError, ValueError):
-                return
-            if self.pid is not None:
-                return
-            time.sleep(0.05)
+    def _clear(self) -> None:
+        """Leave no number of a process that is dead, or is another's by now: PostgreSQL would take it for a server."""
+        lock = self.data / "postmaster.pid"
+        try:
+            named = psutil.Process(int(lock.read_text(encoding="ascii").split("\n", 1)[0]))
+            if named.status() == psutil.STATUS_ZOMBIE:
+                named.wait(_STOP_S)  # until whoever has it noticed
+            elif self.pid is None:
+                lock.unlink()
+        except (OSError, ValueError, psutil.Error):
+            return
 
     def _start(self) -> None:
-        self._await_end()
+        self._clear()
         self.socket_folder.mkdir(mode=0o700, exist_ok=True)
         if os.geteuid() == 0:
             shutil.chown(self.socket_folder, _system_user())
