@@ -323,8 +323,10 @@ def _checked(forecasts: Any, horizon: str | pd.Timedelta | None) -> tuple[pd.Dat
             )
     three = forecasts[["outcome", "var", "es"]]
     known = forecasts[three.notna().all(axis=1) & (three != 0).any(axis=1)]
-    if known.empty:
+    if known.empty and three[["var", "es"]].notna().all(axis=1).any():
         raise InputError("no forecast of a position has an outcome yet; wait for the first horizon to end")
+    if known.empty:
+        raise InputError("no row has a forecast: var or es is NaN in all of them; give both as positive losses")
     for name in ("outcome", "var", "es", *(c for c in ("sigma", "level", "pit") if c in known)):
         try:
             values = known[name].to_numpy(np.float64)
@@ -335,6 +337,10 @@ def _checked(forecasts: Any, horizon: str | pd.Timedelta | None) -> tuple[pd.Dat
         )
         if not np.isfinite(values).all() or outside:
             raise InputError(f"column {name!r} holds values that are NaN, infinite or out of range; mend or drop them")
+    if (negative := known["var"] < 0).mean() > 0.5:
+        raise InputError(
+            f"var is negative in {negative.sum():,} of {len(known):,} rows; it is a positive loss: turn its sign"
+        )
     # ES is a sum, VaR is none: rounding may leave it a little below
     if not (wrong := known[known["es"] < known["var"] - 1e-12 * known["var"].abs()]).empty:
         raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")

@@ -131,8 +131,9 @@ def component_es(
         (m,); a DataFrame's columns by default.
     method
         "historical"; "monte_carlo", the same of independent draws, with standard errors; "gaussian" (covariance with
-        n − 1); "student_t", with the same covariance; "cornish_fisher", the estimator of that name, its domain checked;
-        or "modified": Edgeworth's expansion beyond Cornish and Fisher's quantile, the convention of that name but for
+        n − 1); "student_t", with the same covariance; "cornish_fisher", the estimator of that name: where
+        the moments of a component, or of the rest without it, are of no law, it alone or what it adds is NaN; or
+        "modified": Edgeworth's expansion beyond Cornish and Fisher's quantile, the convention of that name but for
         n − 1 in the standard deviation (Boudt, Peterson and Croux 2008, section 3).
     df
         Degrees of freedom above 2, of "student_t"; None: of the greatest likelihood, see

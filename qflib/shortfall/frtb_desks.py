@@ -110,14 +110,14 @@ def pla_test(rtpl: ArrayLike, hpl: ArrayLike, *, kind: Kind = "pnl") -> PLATest:
     Parameters
     ----------
     rtpl, hpl
-        (n,) by day, newest last; the last 250 count, or all there are (the rule asks for 250, see `n`).
+        (n,) by day, newest last; the last 250 count, and fewer are no test of the rule.
     kind
         As in `expected_shortfall`; of both.
 
     Raises
     ------
     InputError
-        If lengths differ, values are not finite, there are fewer than two days, or either never changes.
+        If lengths differ, values are not finite, there are fewer than 250 days, or either never changes.
 
     Examples
     --------
@@ -128,8 +128,8 @@ def pla_test(rtpl: ArrayLike, hpl: ArrayLike, *, kind: Kind = "pnl") -> PLATest:
     'green'
     """
     a, b = pnl_of(rtpl, kind, "rtpl"), pnl_of(hpl, kind, "hpl")
-    if len(a) != len(b) or len(a) < 2:
-        raise InputError(f"rtpl has {len(a)} days and hpl {len(b)}; give the same days of both, 250 of them")
+    if len(a) != len(b) or len(a) < DAYS:
+        raise InputError(f"rtpl has {len(a)} days and hpl {len(b)}; give the same days of both, {DAYS} or more")
     a, b = a[-DAYS:], b[-DAYS:]
     if np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
         raise InputError("rtpl or hpl never changes, and has no rank correlation; give P&L of a desk that holds risk")
@@ -254,7 +254,7 @@ def desk_backtest(
     Raises
     ------
     InputError
-        As `exceptions`.
+        As `exceptions`; if VaR of 99 % is below that of 97.5 % on a day.
 
     Examples
     --------
@@ -264,6 +264,10 @@ def desk_backtest(
     >>> desk_backtest(pnl, pnl, np.full(250, 2.5), np.full(250, 2.0)).passes
     False
     """
+    upper, lower = (np.asarray(v, np.float64) for v in (var_99, var_975))
+    if upper.shape == lower.shape and (crossed := np.flatnonzero(upper < lower)).size:
+        i = int(crossed[0])
+        raise InputError(f"day {i} has var_99 {upper[i]} below var_975 {lower[i]}; are they exchanged?")
     return DeskBacktest(
         exceptions(actual, hypothetical, var_99, 0.99, disregarded=disregarded),
         exceptions(actual, hypothetical, var_975, 0.975, disregarded=disregarded),

@@ -127,6 +127,12 @@ def test_the_shortfall_page_runs() -> None:
     assert scope["fhs"].es < scope["ten_days"].es
     assert (scope["told"].table.loc[["kupiec", "acerbi_szekely_z2", "esr_intercept"], "p_value"] < 0.01).all()
     assert set(scope["test"].evidence()["alarm"]) == {10}
+    assert scope["whole"]["es"].iloc[299] == scope["now_es"][0]
+    assert scope["sketched"] == pytest.approx(scope["es"].es[0], rel=0.01)
+    assert scope["split"].contribution.sum() == pytest.approx(scope["split"].es, rel=1e-12)
+    assert scope["least"].es < scope["split"].standalone.min()
+    assert scope["shared"].share == pytest.approx([0.5, 0.3, 0.2], abs=1e-6)
+    assert scope["zone"] == "green"
 
 
 def test_the_promotion_page_runs() -> None:

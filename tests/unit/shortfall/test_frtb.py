@@ -146,6 +146,8 @@ def test_attribution_metrics_are_scipys_over_the_last_250_days() -> None:
         pla_test(np.zeros(250), hpl[:250])
     with pytest.raises(InputError, match="the same days of both"):
         pla_test(hpl[:10], hpl[:9])
+    with pytest.raises(InputError, match="rtpl has 249 days"):
+        pla_test(hpl[:249], hpl[:249])
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,8 @@ def test_a_desk_leaves_with_one_exception_too_many(at_99: int, at_975: int, pass
     pnl = np.zeros(250)
     pnl[:at_975] = -2.5  # beyond the 97.5 % VaR of 2
     pnl[:at_99] = -4.0  # beyond the 99 % VaR of 3
+    with pytest.raises(InputError, match=r"day 0 has var_99 2\.0 below var_975 3\.0; are they exchanged"):
+        desk_backtest(np.zeros(250), pnl, np.full(250, 2.0), np.full(250, 3.0))
     r = desk_backtest(np.zeros(250), pnl, np.full(250, 3.0), np.full(250, 2.0))
     assert (r.at_99.count, r.at_975.count, r.passes) == (at_99, at_975, passes)
     assert r.to_frame()["exceptions"].tolist() == [at_99, at_975]
