@@ -100,7 +100,7 @@ def _promoted(
             candidate.check_version(definition)
         fixture, told = _fixture(Placed(definition, candidate.orders), recording)
         inputs = inputs_of(definition, fixture.batches)
-        with bar(total=7, desc=definition.name, unit=" rungs", disable=quiet or not sys.stderr.isatty()) as shown:
+        with bar(total=8, desc=definition.name, unit=" rungs", disable=quiet or not sys.stderr.isatty()) as shown:
             reference, rungs = climb(definition, fixture.instruments, inputs, step=lambda _: shown.update())
             done.rungs = rungs
             done.rungs.append(notebook_rung(candidate.cells, fixture, reference, definition.name, candidate.topic_in))

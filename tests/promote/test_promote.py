@@ -19,7 +19,7 @@ from qflib.promote.registry import one, registered
 
 ROOT = Path(__file__).parents[2]
 BOOKS = sorted((ROOT / "notebooks" / "promotion").glob("*.ipynb"))
-RUNGS = ["whole", "random_cuts", "one_by_one", "restore", "bounds", "notebook", "kafka"]
+RUNGS = ["whole", "random_cuts", "one_by_one", "restore", "apart", "bounds", "notebook", "kafka"]
 
 
 def run(*argv: str) -> tuple[int, Any]:
