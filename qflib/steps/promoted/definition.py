@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.records import BY_KIND
-from qflib.records.schema import Table
+from qflib.records.schema import TEXT_BYTES, Table
 from qflib.records.topics import EXCHANGE_MARKS, MARKET_NORMALIZED, ORDERS_EXECUTED
 
 #: What a step may take: table -> (kind of record, topic), in the order in which a record's tables are handed over.
@@ -119,8 +119,15 @@ class Definition:
         bad = [n for n in out.names or () if out[n].shape or out[n].kind not in "iuf"]
         if bad:
             raise InputError(f"Out.{bad[0]} is {out[bad[0]]}; expected numbers, i8, u4 or f8")
+        for key, kinds in (("instrument", "iu"), ("time_ns", "i")):
+            if out[key].kind not in kinds:
+                raise InputError(f"Out.{key} is {out[key]}; expected a whole number: u4 for instrument, i8 for time_ns")
+        if long := [n for n in out.names or () if not n.isascii() or len(n) > TEXT_BYTES]:
+            raise InputError(
+                f"Out has {long[0]!r}; expected plain letters, {TEXT_BYTES} at most: it is a record's text"
+            )
         called = name or first
-        if not called.isidentifier() or not called.islower() or len(called.encode()) > 48:
+        if not called.isidentifier() or not called.isascii() or not called.islower() or len(called.encode()) > 48:
             raise InputError(f"name is {called!r}; expected a short lower-case Python name, such as realised_vol")
         return cls(
             called,
