@@ -54,6 +54,10 @@ def run(
     asked = TakenAlong.of(found, live=live, beside=beside)
     if beside:
         _another_in_force(folder, asked)
+    desk = folder.kept() if folder.running() is not None else None
+    if desk is not None:
+        for former in (p for p in desk.promoted if p.name == name and not p.beside):
+            asked.check_goes_on(former, desk.instruments)
     step = folder.ask(asked)
     end = time.monotonic() + _TAKEN_S
     while step not in getattr(folder.kept(), "promoted", ()):

@@ -24,6 +24,7 @@ from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
+from qflib.steps.promoted.running import Working
 from qflib.steps.promoted.step import Placed, Promoted
 from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
@@ -49,6 +50,8 @@ class TakenAlong:
         As of `Placed`.
     figures
         The fields it tells.
+    topic_in
+        Of whose main table its `columns` are; the same cell may be promoted for another. Empty: of before it was told.
     """
 
     name: str
@@ -60,6 +63,7 @@ class TakenAlong:
     live: bool = False
     beside: bool = False
     figures: tuple[str, ...] = ()
+    topic_in: str = ""
 
     @property
     def label(self) -> str:
@@ -81,7 +85,8 @@ class TakenAlong:
             If its file is gone or another one than when the desk began.
         """
         found = self.registered
-        if found.told["source"]["cell_sha256"] != self.cell_sha256:
+        topic_in = str(found.told.get("topic_in", ""))
+        if found.told["source"]["cell_sha256"] != self.cell_sha256 or self.topic_in not in ("", topic_in):
             raise DataError(f"{self.path} was promoted anew since this desk began; start the desk again")
         return Placed(found.definition(), self.orders, self.live, self.beside)
 
@@ -97,9 +102,19 @@ class TakenAlong:
         sha = str(found.told["source"]["cell_sha256"])
         events = MARKET_NORMALIZED in found.told["topics"]
         figures = tuple(found.told.get("figures", ()))
-        return cls(
-            found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside, figures
-        )
+        path, topic_in = str(found.path.resolve()), str(found.told.get("topic_in", ""))
+        return cls(found.name, path, sha, found.version, events, found.orders, live, beside, figures, topic_in)
+
+    def check_goes_on(self, former: TakenAlong, instruments: Instruments) -> None:
+        """Try whether the state of a former version can be gone on from: in its stage it is too late to refuse it.
+
+        Raises
+        ------
+        StateError
+            If it cannot.
+        """
+        kept = Working(former.placed.definition, instruments)
+        Working(self.placed.definition, instruments).load(kept.state(), former.version)
 
     def kept_in(self, folder: Path) -> TakenAlong:
         """The same, of copies of its file and lock: the project's own may be promoted anew while it runs.
@@ -110,15 +125,17 @@ class TakenAlong:
             If they cannot be copied.
         """
         source = Path(self.path)
-        to = folder / f"{self.name}-{self.cell_sha256[:16]}" / source.name
+        files = (source.with_name(f"{source.stem}.lock.toml"), source)
         try:
+            sha = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()  # a lock changes alone, too
+            to = folder / f"{self.name}-{sha[:16]}" / source.name
             if not to.exists():
                 to.parent.mkdir(parents=True, exist_ok=True)
-                for file in (source.with_name(f"{source.stem}.lock.toml"), source):
+                for file in files:
                     shutil.copyfile(file, half := to.with_name(f"{file.name}.part"))
                     half.replace(to.with_name(file.name))
         except OSError as e:
-            raise DataError(f"step file {source} cannot be copied into {to.parent} ({e.strerror})") from None
+            raise DataError(f"step file {source} cannot be copied into {folder} ({e.strerror})") from None
         return replace(self, path=str(to.resolve()))
 
     def content(self) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from qflib.cli.main import app
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError, InputError, StateError
 from qflib.project import STEPS, project
 from qflib.promote import lock
 from qflib.promote.candidate import Candidate
@@ -120,7 +121,13 @@ def test_a_changed_state_asks_for_a_version(own: Path) -> None:
         candidate.check_version(Definition.of(scope, name="realised_vol"))
     with pytest.raises(InputError, match=r"define migrate\(old\)"):
         candidate.check_version(Definition.of(scope | {"VERSION": 2}, name="realised_vol"))
-    candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": lambda old: old}, name="realised_vol"))
+    with pytest.raises(StateError, match="laid out as"):
+        candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": lambda old: old}, name="realised_vol"))
+
+    def migrate(old: Any) -> Any:
+        return np.zeros(len(old), scope["State"])
+
+    candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": migrate}, name="realised_vol"))
 
 
 def test_names_and_topics_are_checked(own: Path) -> None:

@@ -105,7 +105,7 @@ class Working:
         Raises
         ------
         StateError
-            If the layout is another one, and nothing makes it this one's.
+            If the layout is another one, and nothing makes it this one's, or `migrate` fails.
         """
         d = self.definition
         if version > d.version:
@@ -114,7 +114,12 @@ class Working:
                 "one, or begin anew with --fresh"
             )
         if version < d.version and d.migrate is not None:
-            state = np.asarray(d.migrate(state))
+            try:
+                state = np.asarray(d.migrate(state))
+            except Exception as e:
+                raise StateError(
+                    f"migrate of step {d.name!r} failed on a state of version {version}: {_told(e)}; mend the cell"
+                ) from e
         if state.dtype != d.state:
             raise StateError(
                 f"the state of step {d.name!r} version {version} is laid out as {state.dtype}, its State as {d.state}; "

@@ -90,7 +90,7 @@ def test_a_step_that_is_right_is_green_on_every_rung() -> None:
 def test_a_batch_wide_reduction_is_red_at_the_first_event() -> None:
     _, rungs = climb(defined(batch_sum), TABLE, events(3_000))
     found = {r.name: r.first for r in rungs if not r.ok}
-    assert set(found) == {"random_cuts", "one_by_one", "restore"}
+    assert set(found) == {"random_cuts", "one_by_one", "restore", "apart"}
     assert all(f.startswith("event 0 (events of ") for f in found.values())
     assert "2023-11-14 22:13:20+00:00" in found["one_by_one"]
     assert "sum is" in found["one_by_one"]
