@@ -144,13 +144,20 @@ def test_names_and_topics_are_checked(own: Path) -> None:
 
 def test_a_lock_that_is_none_says_so(own: Path) -> None:
     path = own / STEPS / "realised_vol.lock.toml"
-    told = lock.read(path)
+    told, whole = lock.read(path), path.read_text()
     assert told["libraries"]["numba"]
     path.write_text("format = 2\n")
     with pytest.raises(DataError, match="has format 2"):
         registered(own)
-    path.write_text("format = 1\n")
-    with pytest.raises(DataError, match="is no lock"):
-        registered(own)
+    for torn in (
+        "format = 1\n",
+        whole.replace("[source]", "[sources]"),
+        whole.replace("cell_sha256", "cell"),
+        whole.replace("version = 1", 'version = "one"'),
+        whole[: whole.index("[source]")] + "source = 3\n" + whole[whole.index("[layout]") :],
+    ):
+        path.write_text(torn)
+        with pytest.raises(DataError, match="is no lock"):
+            registered(own)
     path.unlink()
     assert list(registered(own)) == ["flow_strategy"]

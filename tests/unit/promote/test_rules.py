@@ -212,9 +212,22 @@ def test_a_notebook_without_a_step_says_so(tmp_path: Path) -> None:
         read_cells(notebook(tmp_path / "book.ipynb", ("x = 1", [])))
     with pytest.raises(DataError, match="does not exist"):
         read_cells(tmp_path / "other.ipynb")
-    (tmp_path / "text.ipynb").write_text("no json")
-    with pytest.raises(DataError, match="is no notebook"):
-        read_cells(tmp_path / "text.ipynb")
+    tagged = '"cell_type": "code", "metadata": {"tags": ["step"]}'
+    for text in (
+        "no json",
+        "[]",
+        '{"cells": [1, 2]}',
+        f'{{"cells": [{{{tagged}}}]}}',
+        f'{{"cells": [{{{tagged}, "source": 7}}]}}',
+    ):
+        (tmp_path / "text.ipynb").write_text(text)
+        with pytest.raises(DataError, match="is no notebook"):
+            read_cells(tmp_path / "text.ipynb")
+    (tmp_path / "null.ipynb").write_text(
+        '{"cells": [{"cell_type": "code", "metadata": {"tags": null}, "source": "x"}]}'
+    )
+    with pytest.raises(DataError, match="no code cell tagged 'step'"):
+        read_cells(tmp_path / "null.ipynb")
 
 
 @pytest.mark.parametrize("book", sorted(Path("notebooks/promotion").glob("*.ipynb")), ids=lambda p: p.stem)
