@@ -56,6 +56,7 @@ def run(
         _another_in_force(folder, asked)
     desk = folder.kept() if folder.running() is not None else None
     if desk is not None:
+        desk.taking(asked)  # refused here, and not in the desk that runs
         for former in (p for p in desk.promoted if p.name == name and not p.beside):
             asked.check_goes_on(former, desk.instruments)
     step = folder.ask(asked)

@@ -25,7 +25,7 @@ from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
 from qflib.steps.promoted.running import Working
-from qflib.steps.promoted.step import Placed, Promoted
+from qflib.steps.promoted.step import Placed, Promoted, account_name
 from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
 
@@ -180,7 +180,7 @@ class Deployment:
     Raises
     ------
     InputError
-        If there is no instrument, or `partitions` is below 1.
+        If there is no instrument, `partitions` is below 1, or a promoted strategy would trade for another's portfolio.
 
     Examples
     --------
@@ -208,6 +208,13 @@ class Deployment:
             raise InputError("a desk without instruments; give an instrument table with one row at least")
         if self.partitions < 1:
             raise InputError(f"{self.partitions} partitions; a topic has one at least")
+        others = {self.portfolio} | ({self.strategy.account, self.strategy.portfolio} if self.strategy else set())
+        for p in self.promoted:
+            if p.orders and (mine := account_name(p.name)) in others:
+                raise InputError(
+                    f"strategy {p.name!r} would trade for {mine}, which is another's portfolio or account here; "
+                    "promote it with another --name"
+                )
 
     @cached_property
     def table(self) -> Partitions:

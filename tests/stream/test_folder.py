@@ -171,3 +171,10 @@ def test_a_state_that_cannot_be_gone_on_from_is_told_before_the_desk_is_asked(tm
     promoted(right, 2).check_goes_on(old, DESK.instruments)
     with pytest.raises(StateError, match="promote the later one"):
         old.check_goes_on(promoted(right + "\n", 2), DESK.instruments)
+
+
+def test_a_strategy_does_not_trade_for_anothers_portfolio():
+    mine = replace(TakenAlong.of(one("flow_strategy")), name="desk1")
+    with pytest.raises(InputError, match="strategy 'desk1' would trade for DESK1, which is another's portfolio"):
+        DESK.taking(mine)
+    assert DESK.taking(replace(mine, orders=False)).promoted[0].name == "desk1"

@@ -7,6 +7,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ TABLES: dict[str, tuple[str, str]] = {
 }
 #: The table that a function's `columns` are, by the topic it is promoted to.
 MAIN = {MARKET_NORMALIZED: "events", ORDERS_EXECUTED: "executions", EXCHANGE_MARKS: "tops"}
+MOST = 10_000  # of VERSION, and of ROWS: room is made for so many output rows an input row
 _FIELDS = {"clock": "tick"}  # where a record calls its table otherwise
 _ARGUMENTS = ("state", "out", "params")
 _KEYS = ("instrument", "time_ns")
@@ -189,23 +191,33 @@ def _structured(cell: Mapping[str, Any], name: str) -> np.dtype[Any]:
 
 def _initial(state: np.dtype[Any], told: Any) -> NDArray[Any]:
     made = np.zeros(1, state)
-    for name, value in dict(told).items():
+    for name, value in _mapping("INITIAL", told).items():
         if name not in (state.names or ()):
             raise InputError(f"INITIAL has {name!r}, which State has not; it has {', '.join(state.names or ())}")
-        made[name] = value
+        try:
+            made[name] = value
+        except (ValueError, TypeError, OverflowError) as e:
+            raise InputError(f"INITIAL[{name!r}] is {value!r}, which State cannot hold ({e}); give a number") from None
     return made
 
 
+def _mapping(name: str, told: Any) -> dict[Any, Any]:
+    if not isinstance(told, Mapping):
+        raise InputError(f"{name} is {told!r}; expected names and numbers, as {{'decay': 0.06}}")
+    return dict(told)
+
+
 def _numbers(told: Any) -> dict[str, float]:
-    made = dict(told)
+    made = _mapping("PARAMS", told)
     for name, value in made.items():
-        if not str(name).isidentifier() or isinstance(value, bool) or not isinstance(value, int | float):
+        plain = isinstance(name, str) and name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+        if not plain or isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"PARAMS[{name!r}] is {value!r}; expected names and numbers")
     return made
 
 
 def _whole(cell: Mapping[str, Any], name: str) -> int:
     value = cell.get(name, 1)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{name} is {value!r}; expected a whole number from 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise InputError(f"{name} is {value!r}; expected a whole number from 1 to {MOST}")
     return value

@@ -253,4 +253,9 @@ def _taken(working: Working, table: str, columns: Any) -> tuple[list[NDArray[Any
 
 def account_of(definition: Definition) -> str:
     """Whose a strategy's orders are, and the portfolio they are for."""
-    return definition.name.upper()
+    return account_name(definition.name)
+
+
+def account_name(step: str) -> str:
+    """Of a strategy by its name."""
+    return step.upper()

@@ -232,6 +232,12 @@ def test_a_changed_state_asks_for_a_migration() -> None:
         ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"summ": 1.0}}, "which State has not"),
         ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"a": "b"}}, "expected names and numbers"),
         ({"f": running_sum, "State": State, "Out": Out, "VERSION": 0}, "VERSION is 0"),
+        ({"f": running_sum, "State": State, "Out": Out, "ROWS": 10**9}, "ROWS is 1000000000; expected"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": 3}, "PARAMS is 3; expected names"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"_a": 1}}, r"PARAMS\['_a'\]"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"class": 1}}, r"PARAMS\['class'\]"),
+        ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"sum": "x"}}, "which State cannot hold"),
+        ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"n": 2**70}}, "which State cannot hold"),
     ],
 )
 def test_a_cell_that_defines_no_step_says_what_is_missing(cell: dict[str, Any], message: str) -> None:
