@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from qflib.desk.config import DeskConfig
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError, InputError, StateError
 from qflib.hedging.hedgers import Band, LimitMarket
 from qflib.promote import lock
 from qflib.promote.registry import Registered
@@ -113,6 +113,12 @@ class TakenAlong:
         StateError
             If it cannot.
         """
+        if former.stage != self.stage:
+            reads = [f"{'' if p.events else 'no '}events of the market" for p in (former, self)]
+            raise StateError(
+                f"step {self.name!r} took {reads[0]} and now takes {reads[1]}: it would run in another stage and begin "
+                "anew there, a strategy with orders numbered as before; promote it with another --name"
+            )
         kept = Working(former.placed.definition, instruments)
         Working(self.placed.definition, instruments).load(kept.state(), former.version)
 

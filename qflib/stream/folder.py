@@ -127,9 +127,15 @@ class DeskFolder:
         ------
         DataError
             If the data kept here are another desk's.
+        StateError
+            If a promoted step would run in another stage now, where it would begin anew.
         """
         desk = replace(desk, promoted=tuple(p.kept_in(self._steps) for p in desk.promoted))
         former = self.kept()
+        ran = () if former is None else former.promoted
+        for step in desk.promoted:
+            if moved := [p for p in ran if p.name == step.name and not p.beside and p.stage != step.stage]:
+                step.check_goes_on(moved[0], desk.instruments)
         if former is not None:
             desk = replace(desk, promoted=_as_they_ran(former, desk))
             if other := _difference(former, desk):

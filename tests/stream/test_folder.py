@@ -178,3 +178,18 @@ def test_a_strategy_does_not_trade_for_anothers_portfolio():
     with pytest.raises(InputError, match="strategy 'desk1' would trade for DESK1, which is another's portfolio"):
         DESK.taking(mine)
     assert DESK.taking(replace(mine, orders=False)).promoted[0].name == "desk1"
+
+
+def test_a_step_does_not_move_to_another_stage_without_its_state(folder):
+    folder.hold()
+    step = TakenAlong.of(one("realised_vol"))
+    desk = replace(DESK, promoted=(step,))
+    folder.keep(desk)
+    moved = replace(step, events=not step.events)
+    assert moved.stage != step.stage
+    with pytest.raises(StateError, match="it would run in another stage and begin anew there"):
+        moved.check_goes_on(step, DESK.instruments)
+    with pytest.raises(StateError, match="promote it with another --name"):
+        folder.keep(replace(DESK, promoted=(moved,)))
+    assert folder.keep(desk).promoted[0].stage == step.stage
+    folder.release()
