@@ -152,7 +152,8 @@ def _fixture(placed: Any, recording: tuple[Path | None, str | None, Path | None]
 
 
 def _kafka(tried: Registered, fixture: Fixture, reference: Computed) -> Rung:
-    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
     from qflib.promote.ladder import Rung
     from qflib.stream.promotion import kafka_rung
 

@@ -13,7 +13,8 @@ import typer
 from qflib.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
     from qflib.promote.registry import Registered
     from qflib.stream.folder import DeskFolder
     from qflib.views.figures import FiguresView
@@ -37,7 +38,7 @@ def run(
     """Have the desk that runs take a promoted step along, or its newest version."""
     from qflib import settings
     from qflib.cli.deploying import need_admin
-    from qflib.desk.deployment import TakenAlong
+    from qflib.desk.taken_along import TakenAlong
     from qflib.errors import InputError
     from qflib.promote.registry import one
     from qflib.stream.folder import DeskFolder

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import structlog
 
-from qflib.desk.deployment import PROMOTED, Deployment, TakenAlong
+from qflib.desk.deployment import Deployment
+from qflib.desk.taken_along import PROMOTED, TakenAlong
 from qflib.errors import DataError, InputError
 from qflib.stream.version import step_version
 

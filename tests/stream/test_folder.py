@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from qflib.desk.config import DeskConfig
-from qflib.desk.deployment import Deployment, TakenAlong
+from qflib.desk.deployment import Deployment
+from qflib.desk.taken_along import TakenAlong
 from qflib.errors import DataError, InputError, StateError
 from qflib.promote import lock
 from qflib.promote.registry import one, text
