@@ -12,7 +12,8 @@ from qflib.errors import DataError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
     from qflib.records import Instruments
     from qflib.settings import Settings
     from qflib.shortfall import ScenarioSet
@@ -291,7 +292,7 @@ def _strategy(wanted: Wanted, settings: Settings) -> Any:
 
 def _along(wanted: Wanted, settings: Settings) -> tuple[TakenAlong, ...]:
     """The project's promoted steps that run along; strategies in shadow, but for those that an admin key lets live."""
-    from qflib.desk.deployment import TakenAlong
+    from qflib.desk.taken_along import TakenAlong
     from qflib.promote.registry import registered
 
     there = registered()

@@ -100,7 +100,7 @@ def _promoted(
             candidate.check_version(definition)
         fixture, told = _fixture(Placed(definition, candidate.orders), recording)
         inputs = inputs_of(definition, fixture.batches)
-        with bar(total=7, desc=definition.name, unit=" rungs", disable=quiet or not sys.stderr.isatty()) as shown:
+        with bar(total=8, desc=definition.name, unit=" rungs", disable=quiet or not sys.stderr.isatty()) as shown:
             reference, rungs = climb(definition, fixture.instruments, inputs, step=lambda _: shown.update())
             done.rungs = rungs
             done.rungs.append(notebook_rung(candidate.cells, fixture, reference, definition.name, candidate.topic_in))
@@ -152,7 +152,8 @@ def _fixture(placed: Any, recording: tuple[Path | None, str | None, Path | None]
 
 
 def _kafka(tried: Registered, fixture: Fixture, reference: Computed) -> Rung:
-    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
     from qflib.promote.ladder import Rung
     from qflib.stream.promotion import kafka_rung
 

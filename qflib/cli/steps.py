@@ -13,7 +13,8 @@ import typer
 from qflib.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from qflib.desk.deployment import Deployment, TakenAlong
+    from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
     from qflib.promote.registry import Registered
     from qflib.stream.folder import DeskFolder
     from qflib.views.figures import FiguresView
@@ -37,7 +38,7 @@ def run(
     """Have the desk that runs take a promoted step along, or its newest version."""
     from qflib import settings
     from qflib.cli.deploying import need_admin
-    from qflib.desk.deployment import TakenAlong
+    from qflib.desk.taken_along import TakenAlong
     from qflib.errors import InputError
     from qflib.promote.registry import one
     from qflib.stream.folder import DeskFolder
@@ -54,6 +55,11 @@ def run(
     asked = TakenAlong.of(found, live=live, beside=beside)
     if beside:
         _another_in_force(folder, asked)
+    desk = folder.kept() if folder.running() is not None else None
+    if desk is not None:
+        desk.taking(asked)  # refused here, and not in the desk that runs
+        for former in (p for p in desk.promoted if p.name == name and not p.beside):
+            asked.check_goes_on(former, desk.instruments)
     step = folder.ask(asked)
     end = time.monotonic() + _TAKEN_S
     while step not in getattr(folder.kept(), "promoted", ()):

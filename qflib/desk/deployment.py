@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -12,123 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from qflib.desk.config import DeskConfig
+from qflib.desk.taken_along import PROMOTED, TakenAlong
 from qflib.errors import DataError, InputError
 from qflib.hedging.hedgers import Band, LimitMarket
-from qflib.promote import lock
-from qflib.promote.registry import Registered
 from qflib.records.instrument import session_ns
 from qflib.records.instruments import Instruments
 from qflib.records.partitions import Partitions
-from qflib.records.topics import MARKET_NORMALIZED
 from qflib.steps.exchange import Exchange, ExchangeConfig
 from qflib.steps.exposures import Exposures, ExposuresConfig
 from qflib.steps.normalize import Normalize
 from qflib.steps.portfolio import Portfolio, PortfolioConfig
-from qflib.steps.promoted.step import Placed, Promoted
+from qflib.steps.promoted.step import Promoted, account_name
 from qflib.steps.step import Step
 from qflib.steps.strategy import Strategy, StrategyConfig
 
 FORMAT = 1
-PROMOTED = ("promoted", "promoted_events")  # the stages of promoted steps: without and with every event
 SIGNALS = "signals:0"  # the connection of a file of signals
-
-
-@dataclass(frozen=True)
-class TakenAlong:
-    """A promoted step of a desk: where its file lies, which content it must have, and how it runs.
-
-    Parameters
-    ----------
-    name, path, cell_sha256
-        Of the step, of the registry.
-    version
-        Of the step.
-    events
-        Whether it takes every event of the market.
-    orders, live, beside
-        As of `Placed`.
-    figures
-        The fields it tells.
-    """
-
-    name: str
-    path: str
-    cell_sha256: str
-    version: int = 1
-    events: bool = False
-    orders: bool = False
-    live: bool = False
-    beside: bool = False
-    figures: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """What its figures are told under."""
-        return f"{self.name}@{self.version}" if self.beside else self.name
-
-    @property
-    def stage(self) -> str:
-        """Where it runs."""
-        return PROMOTED[self.events]
-
-    @cached_property
-    def placed(self) -> Placed:
-        """The step itself.
-
-        Raises
-        ------
-        DataError
-            If its file is gone or another one than when the desk began.
-        """
-        found = self.registered
-        if found.told["source"]["cell_sha256"] != self.cell_sha256:
-            raise DataError(f"{self.path} was promoted anew since this desk began; start the desk again")
-        return Placed(found.definition(), self.orders, self.live, self.beside)
-
-    @property
-    def registered(self) -> Registered:
-        """Its file and lock as they lie there."""
-        path = Path(self.path)
-        return Registered(self.name, path, lock.read(path.with_name(f"{path.stem}.lock.toml")))
-
-    @classmethod
-    def of(cls, found: Registered, *, live: bool = False, beside: bool = False) -> TakenAlong:
-        """A step of the registry."""
-        sha = str(found.told["source"]["cell_sha256"])
-        events = MARKET_NORMALIZED in found.told["topics"]
-        figures = tuple(found.told.get("figures", ()))
-        return cls(
-            found.name, str(found.path.resolve()), sha, found.version, events, found.orders, live, beside, figures
-        )
-
-    def kept_in(self, folder: Path) -> TakenAlong:
-        """The same, of copies of its file and lock: the project's own may be promoted anew while it runs.
-
-        Raises
-        ------
-        DataError
-            If they cannot be copied.
-        """
-        source = Path(self.path)
-        to = folder / f"{self.name}-{self.cell_sha256[:16]}" / source.name
-        try:
-            if not to.exists():
-                to.parent.mkdir(parents=True, exist_ok=True)
-                for file in (source.with_name(f"{source.stem}.lock.toml"), source):
-                    shutil.copyfile(file, half := to.with_name(f"{file.name}.part"))
-                    half.replace(to.with_name(file.name))
-        except OSError as e:
-            raise DataError(f"step file {source} cannot be copied into {to.parent} ({e.strerror})") from None
-        return replace(self, path=str(to.resolve()))
-
-    def content(self) -> dict[str, Any]:
-        """What `save` writes of it."""
-        return asdict(self)
-
-    @classmethod
-    def from_content(cls, told: Mapping[str, Any]) -> TakenAlong:
-        """What `content` gave."""
-        return cls(**{**told, "figures": tuple(told["figures"])})
 
 
 @dataclass(frozen=True)
@@ -163,7 +61,7 @@ class Deployment:
     Raises
     ------
     InputError
-        If there is no instrument, or `partitions` is below 1.
+        If there is no instrument, `partitions` is below 1, or a promoted strategy would trade for another's portfolio.
 
     Examples
     --------
@@ -191,6 +89,13 @@ class Deployment:
             raise InputError("a desk without instruments; give an instrument table with one row at least")
         if self.partitions < 1:
             raise InputError(f"{self.partitions} partitions; a topic has one at least")
+        others = {self.portfolio} | ({self.strategy.account, self.strategy.portfolio} if self.strategy else set())
+        for p in self.promoted:
+            if p.orders and (mine := account_name(p.name)) in others:
+                raise InputError(
+                    f"strategy {p.name!r} would trade for {mine}, which is another's portfolio or account here; "
+                    "promote it with another --name"
+                )
 
     @cached_property
     def table(self) -> Partitions:

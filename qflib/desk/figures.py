@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.records import Instruments
@@ -49,10 +52,32 @@ def figures_of(values: Any, instruments: Instruments, step: str | None = None) -
     parts = []
     for name in there if step is None else [step]:
         at = np.flatnonzero(names == name.encode())
-        fields = list(dict.fromkeys(values.field[at].tolist()))
-        rows = at.reshape(-1, len(fields)) if len(at) else at.reshape(0, 0)
-        first = rows[:, 0] if len(rows) else at
-        index = pd.DatetimeIndex(values.time_ns[first].astype("M8[ns]"), tz="UTC", name="time")
-        columns = {f.decode(): values.value[rows[:, i]] for i, f in enumerate(fields)}
-        parts.append(pd.DataFrame({"step": name, "instrument": symbols[values.instrument[first]], **columns}, index))
+        for fields, rows in _runs(values.field[at], values.version[at]):
+            first = at[rows[:, 0]]
+            index = pd.DatetimeIndex(values.time_ns[first].astype("M8[ns]"), tz="UTC", name="time")
+            columns = {f.decode(): values.value[at[rows[:, i]]] for i, f in enumerate(fields)}
+            parts.append(
+                pd.DataFrame({"step": name, "instrument": symbols[values.instrument[first]], **columns}, index)
+            )
     return pd.concat(parts) if parts else pd.DataFrame({"step": [], "instrument": []}, pd.DatetimeIndex([], tz="UTC"))
+
+
+def _runs(fields: NDArray[Any], versions: NDArray[Any]) -> Iterator[tuple[list[bytes], NDArray[np.int64]]]:
+    """Stretches of rows that tell the same fields, and where each value stands, (rows, fields).
+
+    A step promoted anew may tell others: a row ends where a field comes again, or the version changes.
+    """
+    n, own = len(fields), list(dict.fromkeys(fields.tolist()))
+    if n and not n % len(own) and (fields.reshape(-1, len(own)) == np.array(own)).all():
+        yield own, np.arange(n).reshape(-1, len(own))
+        return
+    rows: list[list[int]] = []
+    seen: set[bytes] = set()
+    for i, field in enumerate(fields.tolist()):
+        if not rows or field in seen or versions[i] != versions[i - 1]:
+            rows.append([])
+            seen = set()
+        rows[-1].append(i)
+        seen.add(field)
+    for told, run in groupby(rows, lambda row: fields[row].tolist()):
+        yield told, np.array(list(run), np.int64)

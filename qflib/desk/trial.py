@@ -161,7 +161,7 @@ class Trial:
     def check(
         self, source: Feed | pd.DataFrame | SimulatedMarket, instruments: Instruments | None = None, *, seed: int = 7
     ) -> Parity:
-        """The parity ladder of this process: whole, random cuts, one by one, restored, with bounds checked.
+        """The parity ladder of this process: whole, cut, one by one, restored, underlyings apart, bounds checked.
 
         `qflib promote` climbs the others, too: a fresh kernel, and Kafka.
 
@@ -180,7 +180,7 @@ class Trial:
         from qflib.progress import bar
 
         feed, inputs = self._inputs(source, instruments)
-        with bar(total=5, desc="parity", unit=" rungs", disable=not sys.stderr.isatty()) as shown:
+        with bar(total=6, desc="parity", unit=" rungs", disable=not sys.stderr.isatty()) as shown:
             _, rungs = climb(self.definition, feed.instruments, inputs, seed=seed, step=lambda _: shown.update())
         return Parity(self.definition.name, tuple(rungs))
 

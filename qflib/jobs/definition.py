@@ -25,7 +25,11 @@ Missed = Literal["run", "latest", "skip"]
 Publish = Literal["report", "scenario_set"]
 _NAME = r"[a-z][a-z0-9_]*"
 #: A record of every run is kept, with its parameters: a secret would lie on the disk, and in the page.
-_SECRET = re.compile(r"passw|secret|token|credential|(api|private|access)_?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw|passphrase|pwd|(^|_)pass($|_)|secret|token|credential|bearer|(^|_)(auth|dsn)($|_)|(api|private|access)_?key",
+    re.IGNORECASE,
+)
+_SECRET_VALUE = re.compile(r"://[^/\s:@]+:[^/\s@]+@")  # a user's password in an address
 
 
 class _Told(BaseModel):
@@ -144,8 +148,10 @@ def load_job(name: str, folder: Path | None = None) -> Job:
     """
     place = folder or jobs_folder()
     file = place / f"{name}.toml"
-    if not re.fullmatch(_NAME, name) or not file.is_file():
-        known = job_names(place)
+    known = job_names(place)
+    if name in known and not re.fullmatch(_NAME, name):
+        raise DataError(f"job file {file}: {name!r} cannot be a job's name; give small letters, digits and _")
+    if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         mend = f"did you mean {near[0]}?" if near else f"{place} has {', '.join(known) or 'none'}"
         raise InputError(f"there is no job {name!r}; {mend}")
@@ -188,6 +194,11 @@ def _check(name: str, told: _Told) -> None:
                 "environment, as a setting"
             )
         for value in (*p.choices, p.default):
+            if isinstance(value, str) and _SECRET_VALUE.search(value):
+                raise InputError(
+                    f"parameter {parameter!r} has a password in its address, and parameters are written down; give it "
+                    "by the environment, as a setting"
+                )
             checked(name, parameter, p, value)
 
 

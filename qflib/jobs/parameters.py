@@ -60,7 +60,10 @@ def checked(job: str, name: str, parameter: Parameter, value: Any) -> Value:
     1.0
     """
     kind = _TYPES[parameter.type]
-    made: Any = float(value) if kind is float and type(value) is int else value
+    try:
+        made: Any = float(value) if kind is float and type(value) is int else value
+    except OverflowError:
+        raise _wrong(job, name, parameter, "a number of hundreds of digits") from None
     finite = not isinstance(made, float) or math.isfinite(made)
     if not finite or type(made).__name__ != parameter.type:  # by name: true is no whole number
         raise _wrong(job, name, parameter, value)

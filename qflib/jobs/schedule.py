@@ -32,6 +32,7 @@ from qflib.jobs.process import Outcome
 
 #: Runs a job for a date; None: it was ended before it was through.
 Run = Callable[[str, str, threading.Event], Outcome | None]
+_AHEAD = dt.timedelta(days=1)  # that a clock may be put back; what it has run by then it does not run again
 _TAKE_S = 1.0  # that another scheduler's lease is waited for, before it is looked whether to stop
 _log = structlog.get_logger(__name__)
 
@@ -143,6 +144,9 @@ class Scheduler:
     def _dealt_with(self, job: Job) -> bool:
         """Whether there is nothing left; a run takes its time, and another time may have come meanwhile."""
         now, since = self._now(), self.through(job)
+        if since is not None and since - now > _AHEAD:  # written by a clock that was wrong: nothing would run till then
+            _log.error("dealt with up to a time that has not come; begun anew", job=job.name, through=since.isoformat())
+            since = None
         if since is None:  # a new job has missed nothing
             self._keep(job, now)
             since = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from qflib.promote import lock
 from qflib.promote.cells import Cells, read_cells
 from qflib.promote.ladder import Computed
 from qflib.promote.registry import Registered, promoted_cell, registered, text
+from qflib.records import Instrument, Instruments
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING
 from qflib.steps.promoted.definition import MAIN, Definition
+from qflib.steps.promoted.running import Working
 
 TOPICS_OUT = (ANALYTICS_RESULTS, ORDERS_INCOMING)
 
@@ -157,6 +160,8 @@ class Candidate:
         ------
         InputError
             If the layout of State differs and VERSION does not rise, or nothing migrates it.
+        StateError
+            If `migrate` fails on a state of the former version, or makes another layout than State's.
         """
         if self.former is None or self.former.told["layout"]["state"] == lock.layouts(definition)["state"]:
             return
@@ -170,6 +175,9 @@ class Candidate:
                 f"version {definition.version} of {definition.name!r} lays State out anew; define migrate(old), which "
                 "makes an array of the new State of one of the old"
             )
+        with suppress(DataError):  # a former file that cannot be loaded has no state to try it on
+            former, table = self.former.definition(), Instruments((Instrument("ACME", kind="spot"),))
+            Working(definition, table).load(Working(former, table).state(), former.version)
 
     def diff(self) -> str:
         """The notebook's cell beside the promoted one, as a unified diff."""

@@ -49,17 +49,15 @@ def read_cells(notebook: Path) -> Cells:
     """
     try:
         told = json.loads(notebook.read_text(encoding="utf-8"))
-        cells = told["cells"]
+        cells = [(number, c) for number, c in enumerate(told["cells"], 1) if c["cell_type"] == "code"]
+        tagged = [(n, _text(c["source"])) for n, c in cells if TAG in (c.get("metadata", {}).get("tags") or [])]
     except FileNotFoundError:
         raise DataError(f"notebook {notebook} does not exist; give the path of an .ipynb file") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{notebook} is no notebook; give the path of an .ipynb file of format 4") from None
     lines: list[str] = []
     places: list[tuple[int, int]] = []
-    for number, cell in enumerate(cells, 1):
-        if cell.get("cell_type") != "code" or TAG not in cell.get("metadata", {}).get("tags", []):
-            continue
-        text = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+    for number, text in tagged:
         if lines:
             lines += ["", ""]
             places += [places[-1]] * 2
@@ -72,3 +70,7 @@ def read_cells(notebook: Path) -> Cells:
             "(cell toolbar, or metadata: tags)"
         )
     return Cells("\n".join(lines) + "\n", tuple(places))
+
+
+def _text(source: str | list[str]) -> str:
+    return source if isinstance(source, str) else "".join(source)

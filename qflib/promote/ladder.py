@@ -22,6 +22,7 @@ from qflib.steps.state import pack, unpack
 ONE_BY_ONE = 20_000
 _CUTS = 400
 _RESTORES = 5
+_APART = 8  # partitions at most: of more underlyings some share one
 
 Rows = tuple[str, Any]  # a table's name and its columns
 
@@ -140,7 +141,7 @@ def climb(
     Returns
     -------
     Computed, list of Rung
-        What the whole stream gives; "whole", "random_cuts", "one_by_one", "restore", "bounds".
+        What the whole stream gives; "whole", "random_cuts", "one_by_one", "restore", "apart", "bounds".
 
     Raises
     ------
@@ -161,6 +162,7 @@ def climb(
         ("random_cuts", lambda: compute(definition, instruments, cut(inputs, anywhere))),
         ("one_by_one", lambda: compute(definition, instruments, cut(inputs, singly))),
         ("restore", lambda: _restored(definition, instruments, inputs, stops)),
+        ("apart", lambda: _apart(definition, instruments, inputs, reference)),
         ("bounds", lambda: compute(_bounded(definition), instruments, whole(inputs))),
     ]
     step("whole")
@@ -242,6 +244,34 @@ def _restored(
         out.append(working.take(table, columns))
         done += len(columns[0])
     return Computed(np.concatenate(out), working.state())
+
+
+def _apart(definition: Definition, instruments: Instruments, inputs: Sequence[Rows], reference: Computed) -> Computed:
+    """Every underlying by a copy of its own, as partitions have them; the rows in the order of the whole stream's.
+
+    What a step tells of one underlying must not depend on another: that one may lie in another partition.
+    """
+    part = instruments.underlying_index % _APART
+    of_rows = part[reference.out["instrument"]]
+    out, state = reference.out.copy(), reference.state.copy()
+    end, more = len(out), [np.zeros(0, definition.out)]
+    for p in np.unique(part).tolist():
+        made = compute(definition, instruments, _of_part(inputs, part == p))
+        at = np.flatnonzero(of_rows == p)
+        n = min(len(at), len(made.out))
+        out[at[:n]] = made.out[:n]
+        end = min(end, int(at[n])) if n < len(at) else end
+        more.append(made.out[n:])
+        state[part == p] = made.state[part == p]
+    return Computed(out[:end] if end < len(out) else np.concatenate([out, *more]), state)
+
+
+def _of_part(inputs: Sequence[Rows], mine: NDArray[np.bool_]) -> Iterator[Rows]:
+    """The rows of some instruments; clocks go to every partition."""
+    for table, columns in inputs:
+        own = record_table(table).take(columns, mine[columns.instrument]) if hasattr(columns, "instrument") else columns
+        if len(own[0]):
+            yield table, own
 
 
 def _bounded(definition: Definition) -> Definition:

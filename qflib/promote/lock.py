@@ -21,6 +21,14 @@ from qflib.errors import DataError
 from qflib.steps.promoted.definition import Definition
 
 FORMAT = 1
+#: What every lock tells, and as what: by section, "" for what stands above them.
+_TOLD: dict[str, dict[str, type]] = {
+    "": {"name": str, "version": int, "topics": list, "topic_out": str},
+    "source": {"notebook": str, "cell_sha256": str, "git_commit": str},
+    "layout": {"state": str, "out": str},
+    "fixture": {},
+    "outputs": {},
+}
 
 
 def layout_sha256(dtype: np.dtype[Any]) -> str:
@@ -104,13 +112,21 @@ def read(path: Path) -> dict[str, Any]:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         if told["format"] != FORMAT:
             raise DataError(f"{path} has format {told['format']}, not {FORMAT}; promote the notebook again")
-        for name in ("name", "version", "source", "layout", "fixture", "outputs"):
-            told[name]
+        for part, names in _TOLD.items():
+            _checked(told[part] if part else told, names)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; promote the notebook again") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as e:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError) as e:
         raise DataError(f"{path} is no lock ({e}); promote the notebook again") from None
     return told
+
+
+def _checked(told: Any, names: Mapping[str, type]) -> None:
+    if not isinstance(told, dict):
+        raise TypeError(f"{told!r} is no section")
+    for name, kind in names.items():
+        if not isinstance(told[name], kind):
+            raise TypeError(f"{name} is {told[name]!r}")
 
 
 def _toml(value: Any) -> str:

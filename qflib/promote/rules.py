@@ -6,24 +6,15 @@ Every finding names cell, line and mend. The parity ladder tries what no reading
 from __future__ import annotations
 
 import ast
-import builtins
-import symtable
 from collections.abc import Callable, Iterator
 
-from qflib import kernels
 from qflib.promote.cells import Cells
 from qflib.promote.columns_use import column_findings
+from qflib.promote.names_use import COMPILERS, imported, name_findings, path_of
 from qflib.promote.violation import Violation
 
-#: Modules a cell may import from.
-MODULES = ("math", "numba", "numpy")
-KERNELS = "qflib.kernels"
-#: Builtins that look or reach outside, or whose result is another one in another process.
-_BUILTINS = {
-    "breakpoint", "compile", "eval", "exec", "globals", "hash", "id", "input", "locals", "open", "print", "vars",
-    "__import__", "setattr", "delattr",
-}  # fmt: skip
-_COMPILERS = {"njit", "jit"}
+#: What a compiled function may be told: nothing that changes its bits.
+_OPTIONS = ("boundscheck", "cache", "error_model", "inline", "nogil", "nopython")
 _OTHER_COMPILERS = {
     "vectorize",
     "guvectorize",
@@ -36,7 +27,8 @@ _OTHER_COMPILERS = {
     "pndindex",
 }
 _CODES = {f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)} | {"f4", "f8", "b1", "?"}
-_MAKERS = {"array", "empty", "full", "ones", "zeros", "arange", "asarray"}
+_MAKERS = {"array", "full", "ones", "zeros", "arange", "asarray"}
+_BITS = ("fastmath", "parallel", "forceobj", "looplift", "locals")
 _STEP = ("state", "out", "params")
 
 Found = Iterator[tuple[ast.AST, str, str]]
@@ -65,72 +57,16 @@ def check(cells: Cells) -> list[Violation]:
     return sorted(set(found))
 
 
-def _imports(tree: ast.Module, _: str) -> Found:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.split(".")[0] not in MODULES:
-                    yield node, "import", f"{alias.name} may not be imported; {_instead(alias.name)}"
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if any(a.name == "*" for a in node.names):
-                yield node, "import", f"* brings names unseen; import those used of {module}"
-            elif module == KERNELS:
-                for a in node.names:
-                    if a.name not in kernels.__all__:
-                        told = ", ".join(kernels.__all__)
-                        yield node, "kernel", f"{a.name} is no kernel that a step may call; there are {told}"
-            elif module.split(".")[0] not in MODULES or node.level:
-                yield node, "import", f"{module or 'a relative module'} may not be imported; {_instead(module)}"
-
-
-def _instead(module: str) -> str:
-    top = module.split(".", maxsplit=1)[0]
-    if top == "pandas":
-        return "take the columns as arrays and loop over their rows"
-    if top in ("time", "datetime"):
-        return "time is a column of the rows (receipt_ns, time_ns)"
-    if top in ("random", "secrets", "uuid"):
-        return "a step has no chance in it: keep a seeded generator's state in State, or do without"
-    if top == "qflib":
-        return f"a step may import {', '.join(kernels.__all__)} from {KERNELS}"
-    return f"a step may import {', '.join(MODULES)} and names of {KERNELS}"
-
-
-def _free_names(tree: ast.Module, source: str) -> Found:
-    whole = symtable.symtable(source, "cell", "exec")
-    own = {s.get_name() for s in whole.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
-    free: set[str] = set()
-
-    def walk(table: symtable.SymbolTable) -> None:
-        for s in table.get_symbols():
-            name = s.get_name()
-            if s.is_referenced() and s.is_global() and name not in own and not hasattr(builtins, name):
-                free.add(name)
-        for child in table.get_children():
-            walk(child)
-
-    walk(whole)
-    free |= {
-        s.get_name() for s in whole.get_symbols()
-        if s.is_referenced() and s.get_name() not in own and not hasattr(builtins, s.get_name())
-    }  # fmt: skip
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in free and isinstance(node.ctx, ast.Load):
-            yield (
-                node,
-                "free name",
-                f"{node.id!r} is the notebook's, not the cell's; define it in the cell or as PARAMS",
-            )
-        elif isinstance(node, ast.Name) and node.id in _BUILTINS and node.id not in own:
-            yield node, "builtin", f"{node.id}() has no place in a step; put what it tells into a field of Out"
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            yield node, "global", f"{node.names[0]!r} outlives the call unseen; keep it in State"
+def _names(tree: ast.Module, _: str) -> Found:
+    yield from name_findings(tree)
 
 
 def _compilation(tree: ast.Module, _: str) -> Found:
+    known = imported(tree)
+    told = [d for f in _functions(tree) for d in f.decorator_list]
+    decorating = [d.func if isinstance(d, ast.Call) else d for d in told]
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg in ("fastmath", "parallel", "forceobj", "looplift", "locals"):
+        if isinstance(node, ast.keyword) and node.arg in _BITS:
             if not (isinstance(node.value, ast.Constant) and node.value.value is False):
                 why = "other bits on other processors" if node.arg == "fastmath" else "other bits or other types"
                 yield node.value, node.arg, f"{node.arg} gives {why}; leave it out"
@@ -138,26 +74,39 @@ def _compilation(tree: ast.Module, _: str) -> Found:
             yield node.value, "nopython", "an interpreted step computes other bits; use @njit"
         elif isinstance(node, ast.Name) and node.id in _OTHER_COMPILERS:
             yield node, "compiler", f"{node.id} has no place in a step; write a loop under @njit"
-        elif isinstance(node, ast.Attribute) and node.attr in _OTHER_COMPILERS and _root(node) in ("numba", "nb"):
-            yield node, "compiler", f"{node.attr} has no place in a step; write a loop under @njit"
-    for f in (n for n in tree.body if isinstance(n, ast.FunctionDef)):
-        names = tuple(a.arg for a in f.args.args)
-        if names[1:] == _STEP and not any(_compiles(d) for d in f.decorator_list):
+        elif isinstance(node, ast.expr) and path_of(node, known) in COMPILERS and node not in decorating:
+            yield node, "compiler", "what is compiled so is not read here; decorate a function of the cell with @njit"
+    for f in _functions(tree):
+        for d in f.decorator_list:
+            yield from _decorator(d, known)
+        if tuple(a.arg for a in f.args.args)[1:] == _STEP and not f.decorator_list:
             yield f, "njit", f"{f.name} is not compiled: the interpreter computes other bits; decorate it with @njit"
 
 
-def _chance_and_clock(tree: ast.Module, _: str) -> Found:
+def _decorator(d: ast.expr, known: dict[str, str]) -> Found:
+    made = d.func if isinstance(d, ast.Call) else d
+    if path_of(made, known) not in COMPILERS:
+        yield d, "njit", f"{ast.unparse(made)[:40]} may change what a function computes; decorate it with @njit alone"
+    for option in d.keywords if isinstance(d, ast.Call) else []:
+        if option.arg is None:
+            yield option.value, "options", "what @njit is told is not seen here; write its options out"
+        elif option.arg not in (*_OPTIONS, *_BITS):
+            yield option.value, option.arg, f"{option.arg} has no place in a step; leave it out"
+
+
+def _functions_defined(tree: ast.Module, _: str) -> Found:
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute):
-            continue
-        if node.attr == "random" and _root(node) in ("np", "numpy"):
-            yield node, "random", "a step has no chance in it; keep a seeded generator's state in State, or do without"
-        elif node.attr in ("datetime64", "timedelta64") and _root(node) in ("np", "numpy"):
-            yield (
-                node,
-                "clock",
-                "a step takes no clock; time is int64 nanoseconds, a column of the rows (receipt_ns, time_ns)",
-            )
+        if isinstance(node, ast.Lambda):
+            yield node, "statement", "a lambda is not read as a step's function is; define it in the cell with @njit"
+        elif isinstance(node, ast.FunctionDef):
+            a = node.args
+            if node not in tree.body:
+                yield node, "statement", f"{node.name} is defined where it is not read; define it in the cell itself"
+            if a.posonlyargs or a.kwonlyargs or a.vararg or a.kwarg:
+                yield node, "arguments", f"{node.name} has arguments other than plain ones; name them one by one"
+            for told in (*a.defaults, *a.kw_defaults):
+                if told is not None and not isinstance(told, ast.Constant):
+                    yield told, "default", "a default outlives the call unseen; give a number, or keep it in State"
 
 
 def _statements(tree: ast.Module, _: str) -> Found:
@@ -166,14 +115,20 @@ def _statements(tree: ast.Module, _: str) -> Found:
         text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
         if not isinstance(line, allowed) and not (text and n == 0):
             yield line, "statement", "a step's cell only defines; run, plot and print in a cell of their own"
+        elif isinstance(line, ast.Assign) and not all(isinstance(t, ast.Name) for t in line.targets):
+            yield line, "statement", "several names at once, or part of another; define each by its own line"
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef | ast.Await | ast.Yield | ast.YieldFrom):
             yield node, "statement", "classes, generators and coroutines have no place in a step; write functions"
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            yield node, "statement", "with leaves the compiled code; write what it does in the function"
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
+            yield node, "numpy", "@ adds up in the order of a library made for one processor; write the loop"
         elif isinstance(node, ast.Set | ast.SetComp):
             yield node, "set", "the order of a set is not given; use an array"
 
 
-def _dtypes(tree: ast.Module, _: str) -> Found:
+def _dtypes(tree: ast.Module, __: str) -> Found:
     named = {
         t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
     }
@@ -197,19 +152,18 @@ def _dtypes(tree: ast.Module, _: str) -> Found:
             for key in ("instrument", "time_ns"):
                 if key not in told:
                     yield value, "missing", f"Out has no {key!r}: every output row tells its instrument and its time"
+    known = imported(tree)
     for f in _functions(tree):
         for node in ast.walk(f):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-                continue
-            name = node.func.attr
-            if name in _MAKERS and _root(node.func) in ("np", "numpy") and not _typed(node, name):
+            module, _, name = path_of(node.func, known).rpartition(".") if isinstance(node, ast.Call) else ("", "", "")
+            if isinstance(node, ast.Call) and module == "numpy" and name in _MAKERS and not _typed(node, name):
                 yield node, "dtype", f"np.{name} without a dtype; say which, as dtype=np.float64"
     if not any(tuple(a.arg for a in f.args.args)[1:] == _STEP for f in _functions(tree)):
         yield tree, "missing", "the cell has no step; define @njit def name(columns, state, out, params)"
 
 
 def _typed(call: ast.Call, name: str) -> bool:
-    positional = {"array": 2, "asarray": 2, "empty": 2, "zeros": 2, "ones": 2, "full": 3, "arange": 4}
+    positional = {"array": 2, "asarray": 2, "zeros": 2, "ones": 2, "full": 3, "arange": 4}
     return any(k.arg == "dtype" for k in call.keywords) or len(call.args) >= positional[name]
 
 
@@ -222,19 +176,6 @@ def _functions(tree: ast.Module) -> list[ast.FunctionDef]:
     return [n for n in tree.body if isinstance(n, ast.FunctionDef)]
 
 
-def _compiles(decorator: ast.expr) -> bool:
-    made = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (
-        made.id if isinstance(made, ast.Name) else made.attr if isinstance(made, ast.Attribute) else ""
-    ) in _COMPILERS
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
 _RULES: tuple[Callable[[ast.Module, str], Found], ...] = (
-    _imports, _free_names, _compilation, _chance_and_clock, _statements, _dtypes, _columns,
+    _names, _compilation, _functions_defined, _statements, _dtypes, _columns,
 )  # fmt: skip

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import structlog
 
-from qflib.desk.deployment import PROMOTED, Deployment, TakenAlong
+from qflib.desk.deployment import Deployment
+from qflib.desk.taken_along import PROMOTED, TakenAlong
 from qflib.errors import DataError, InputError
 from qflib.history import opening
 from qflib.stream.version import step_version
@@ -138,9 +139,15 @@ class DeskFolder:
         ------
         DataError
             If the data kept here are another desk's.
+        StateError
+            If a promoted step would run in another stage now, where it would begin anew.
         """
         desk = replace(desk, promoted=tuple(p.kept_in(self._steps) for p in desk.promoted))
         former = self.kept()
+        ran = () if former is None else former.promoted
+        for step in desk.promoted:
+            if moved := [p for p in ran if p.name == step.name and not p.beside and p.stage != step.stage]:
+                step.check_goes_on(moved[0], desk.instruments)
         if former is not None:
             desk = replace(desk, promoted=_as_they_ran(former, desk))
             if other := _difference(former, desk):

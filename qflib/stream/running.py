@@ -16,7 +16,8 @@ from qflib.broker.clients import Connection
 from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.publishing import publish
-from qflib.desk.deployment import Deployment, TakenAlong
+from qflib.desk.deployment import Deployment
+from qflib.desk.taken_along import TakenAlong
 from qflib.errors import BrokerError, DataError, InputError, MissingPartError
 from qflib.history.opening import establish
 from qflib.project import toolkit

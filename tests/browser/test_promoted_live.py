@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 import qflib as qf
-from qflib.promote.registry import FOLDER, one, text
+from qflib.project import STEPS
+from qflib.promote.registry import one, text
 from tests.browser.conftest import turn
 from tests.browser.desk_up import Up, answered, wait
 
@@ -112,7 +113,7 @@ def test_a_new_version_runs_beside_the_one_in_force(
 ) -> None:
     """The cell of another text that computes the same, promoted in a project of its own."""
     found = one("realised_vol")
-    folder = tmp_path / FOLDER
+    folder = tmp_path / STEPS
     folder.mkdir(parents=True)
     cell = found.source.replace("VERSION = 1", "VERSION = 2") if "VERSION = 1" in found.source else found.source + "\n"
     sha = str(found.told["source"]["cell_sha256"])

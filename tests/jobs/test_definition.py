@@ -7,7 +7,7 @@ import pytest
 from qflib.errors import DataError, InputError
 from qflib.jobs import job_names, load_job
 from qflib.jobs.cron import check_cron
-from qflib.jobs.parameters import Parameter, from_text, resolved
+from qflib.jobs.parameters import Parameter, checked, from_text, resolved
 from tests.jobs.conftest import TOML, Project
 
 
@@ -45,6 +45,9 @@ def test_a_job_of_the_folder_one_stands_in(project: Project) -> None:
         ('settings = ["broker.options"]', "setting 'broker.options' is none"),
         ("cron = [", "not readable TOML"),
         ('[parameters.api_key]\ntype = "str"\ndefault = ""', "'api_key' sounds like a secret"),
+        ('[parameters.db_pwd]\ntype = "str"\ndefault = ""', "'db_pwd' sounds like a secret"),
+        ('[parameters.passphrase]\ntype = "str"\ndefault = ""', "'passphrase' sounds like a secret"),
+        ('[parameters.m]\ntype = "str"\ndefault = "postgres://me:pw@db/x"', "'m' has a password in its address"),
         ('[parameters.as_of]\ntype = "str"\ndefault = ""', "'as_of' cannot have this name"),
         ('[parameters.m]\ntype = "int"\ndefault = "7"', "parameter m of job tiny is '7'; give a whole number"),
         ('[parameters.m]\ntype = "int"\ndefault = true', "is True; give a whole number"),
@@ -59,6 +62,18 @@ def test_slips_of_a_file(project: Project, line: str, sentence: str) -> None:
     with pytest.raises(DataError, match=r"tiny\.toml") as told:
         load_job("tiny")
     assert sentence in str(told.value)
+
+
+def test_a_file_whose_name_is_none(project: Project) -> None:
+    """It is told as any other slip: the API's list and the dashboard's page pass over it and show the others."""
+    (project.root / "pipelines" / "jobs" / "Bad-Name.toml").write_text("")
+    with pytest.raises(DataError, match=r"Bad-Name\.toml: 'Bad-Name' cannot be a job's name"):
+        load_job("Bad-Name")
+
+
+def test_a_number_that_is_no_float() -> None:
+    with pytest.raises(InputError, match="parameter x of job j is 'a number of hundreds of digits'; give a finite"):
+        checked("j", "x", Parameter(type="float", default=1.0), 10**400)
 
 
 def test_what_is_missing(project: Project) -> None:

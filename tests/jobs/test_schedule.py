@@ -145,6 +145,21 @@ def test_two_at_once_deal_with_a_time_once(tmp_path: Path) -> None:
     assert (slow.ran, clock.ran) == (["2026-01-06"], [])
 
 
+@pytest.mark.parametrize(("back", "ran"), [(dt.timedelta(hours=5), []), (dt.timedelta(days=3650), ["2026-01-06"])])
+def test_a_clock_that_steps_back(tmp_path: Path, back: dt.timedelta, ran: list[str]) -> None:
+    """By some hours: what it ran is not run again. By years: it was wrong, and the job must not wait for it."""
+    clock = Clock()
+    told, _ = scheduler(daily(), tmp_path, clock)
+    file = tmp_path / "jobs" / "daily_risk" / "schedule.json"
+    told.catch_up(told.jobs[0])
+    file.write_text(json.dumps({"through": (clock.at + back).isoformat()}))
+    told.catch_up(told.jobs[0])
+    assert clock.ran == []
+    clock.at += dt.timedelta(hours=3 if not ran else 20)
+    told.catch_up(told.jobs[0])
+    assert clock.ran == ran
+
+
 def test_nothing_to_schedule(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no job has a cron"):
         Scheduler([daily().model_copy(update={"cron": None})], tmp_path, Clock().run)

@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from qflib.cli.main import app
-from qflib.errors import DataError, InputError
+from qflib.errors import DataError, InputError, StateError
 from qflib.project import STEPS, project
 from qflib.promote import lock
 from qflib.promote.candidate import Candidate
@@ -19,7 +20,7 @@ from qflib.promote.registry import one, registered
 
 ROOT = Path(__file__).parents[2]
 BOOKS = sorted((ROOT / "notebooks" / "promotion").glob("*.ipynb"))
-RUNGS = ["whole", "random_cuts", "one_by_one", "restore", "bounds", "notebook", "kafka"]
+RUNGS = ["whole", "random_cuts", "one_by_one", "restore", "apart", "bounds", "notebook", "kafka"]
 
 
 def run(*argv: str) -> tuple[int, Any]:
@@ -120,7 +121,13 @@ def test_a_changed_state_asks_for_a_version(own: Path) -> None:
         candidate.check_version(Definition.of(scope, name="realised_vol"))
     with pytest.raises(InputError, match=r"define migrate\(old\)"):
         candidate.check_version(Definition.of(scope | {"VERSION": 2}, name="realised_vol"))
-    candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": lambda old: old}, name="realised_vol"))
+    with pytest.raises(StateError, match="laid out as"):
+        candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": lambda old: old}, name="realised_vol"))
+
+    def migrate(old: Any) -> Any:
+        return np.zeros(len(old), scope["State"])
+
+    candidate.check_version(Definition.of(scope | {"VERSION": 2, "migrate": migrate}, name="realised_vol"))
 
 
 def test_names_and_topics_are_checked(own: Path) -> None:
@@ -137,13 +144,20 @@ def test_names_and_topics_are_checked(own: Path) -> None:
 
 def test_a_lock_that_is_none_says_so(own: Path) -> None:
     path = own / STEPS / "realised_vol.lock.toml"
-    told = lock.read(path)
+    told, whole = lock.read(path), path.read_text()
     assert told["libraries"]["numba"]
     path.write_text("format = 2\n")
     with pytest.raises(DataError, match="has format 2"):
         registered(own)
-    path.write_text("format = 1\n")
-    with pytest.raises(DataError, match="is no lock"):
-        registered(own)
+    for torn in (
+        "format = 1\n",
+        whole.replace("[source]", "[sources]"),
+        whole.replace("cell_sha256", "cell"),
+        whole.replace("version = 1", 'version = "one"'),
+        whole[: whole.index("[source]")] + "source = 3\n" + whole[whole.index("[layout]") :],
+    ):
+        path.write_text(torn)
+        with pytest.raises(DataError, match="is no lock"):
+            registered(own)
     path.unlink()
     assert list(registered(own)) == ["flow_strategy"]

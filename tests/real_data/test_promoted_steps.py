@@ -30,5 +30,5 @@ def test_the_ladder_is_green_on_recordings(name: str, recording: str, test_data:
     fixture = fixture_of(feed, Placed(definition, found.orders), recording)
     reference, rungs = climb(definition, feed.instruments, inputs_of(definition, fixture.batches))
     assert [r.first for r in rungs if not r.ok] == []
-    assert len(rungs) == 5
+    assert len(rungs) == 6
     assert len(reference.out)

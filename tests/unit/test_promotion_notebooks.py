@@ -24,7 +24,7 @@ def test_every_result_shows_itself(executed: Any) -> None:
 
 def test_its_ladder_is_green(executed: Any) -> None:
     rungs = table(executed, "parity = step.check(feed)")
-    assert rungs.index.tolist() == ["whole", "random_cuts", "one_by_one", "restore", "bounds"]
+    assert rungs.index.tolist() == ["whole", "random_cuts", "one_by_one", "restore", "apart", "bounds"]
     assert (rungs["same"].astype(str) == "True").all()
 
 

@@ -14,6 +14,8 @@ from qflib.api.client import asking
 from qflib.api.client.asking import Asking, in_path
 from qflib.errors import InputError
 
+_JOB = ("name", "description", "cron", "time_zone", "calendar", "missed", "publish", "next_due")
+_LAST = ("as_of", "status", "reason", "run_id")
 _RUN = ("as_of", "status", "started", "seconds", "attempts", "reason", "report", "proposal", "set_id", "in_force")
 
 
@@ -59,8 +61,8 @@ def jobs_frame(items: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for item in items:
         last = item["last"] or {}
         row = {k: v for k, v in item.items() if k != "last"}
-        rows.append(row | {f"last_{k}": last.get(k) for k in ("as_of", "status", "reason", "run_id")})
-    frame = pd.DataFrame(rows).set_index("name")
+        rows.append(row | {f"last_{k}": last.get(k) for k in _LAST})
+    frame = pd.DataFrame(rows, columns=[*_JOB, *(f"last_{k}" for k in _LAST)]).set_index("name")
     return frame.assign(next_due=pd.to_datetime(frame["next_due"], utc=True))
 
 

@@ -7,6 +7,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from qflib.errors import InputError
 from qflib.records import BY_KIND
-from qflib.records.schema import Table
+from qflib.records.schema import TEXT_BYTES, Table
 from qflib.records.topics import EXCHANGE_MARKS, MARKET_NORMALIZED, ORDERS_EXECUTED
 
 #: What a step may take: table -> (kind of record, topic), in the order in which a record's tables are handed over.
@@ -28,6 +29,7 @@ TABLES: dict[str, tuple[str, str]] = {
 }
 #: The table that a function's `columns` are, by the topic it is promoted to.
 MAIN = {MARKET_NORMALIZED: "events", ORDERS_EXECUTED: "executions", EXCHANGE_MARKS: "tops"}
+MOST = 10_000  # of VERSION, and of ROWS: room is made for so many output rows an input row
 _FIELDS = {"clock": "tick"}  # where a record calls its table otherwise
 _ARGUMENTS = ("state", "out", "params")
 _KEYS = ("instrument", "time_ns")
@@ -119,8 +121,15 @@ class Definition:
         bad = [n for n in out.names or () if out[n].shape or out[n].kind not in "iuf"]
         if bad:
             raise InputError(f"Out.{bad[0]} is {out[bad[0]]}; expected numbers, i8, u4 or f8")
+        for key, kinds in (("instrument", "iu"), ("time_ns", "i")):
+            if out[key].kind not in kinds:
+                raise InputError(f"Out.{key} is {out[key]}; expected a whole number: u4 for instrument, i8 for time_ns")
+        if long := [n for n in out.names or () if not n.isascii() or len(n) > TEXT_BYTES]:
+            raise InputError(
+                f"Out has {long[0]!r}; expected plain letters, {TEXT_BYTES} at most: it is a record's text"
+            )
         called = name or first
-        if not called.isidentifier() or not called.islower() or len(called.encode()) > 48:
+        if not called.isidentifier() or not called.isascii() or not called.islower() or len(called.encode()) > 48:
             raise InputError(f"name is {called!r}; expected a short lower-case Python name, such as realised_vol")
         return cls(
             called,
@@ -182,23 +191,33 @@ def _structured(cell: Mapping[str, Any], name: str) -> np.dtype[Any]:
 
 def _initial(state: np.dtype[Any], told: Any) -> NDArray[Any]:
     made = np.zeros(1, state)
-    for name, value in dict(told).items():
+    for name, value in _mapping("INITIAL", told).items():
         if name not in (state.names or ()):
             raise InputError(f"INITIAL has {name!r}, which State has not; it has {', '.join(state.names or ())}")
-        made[name] = value
+        try:
+            made[name] = value
+        except (ValueError, TypeError, OverflowError) as e:
+            raise InputError(f"INITIAL[{name!r}] is {value!r}, which State cannot hold ({e}); give a number") from None
     return made
 
 
+def _mapping(name: str, told: Any) -> dict[Any, Any]:
+    if not isinstance(told, Mapping):
+        raise InputError(f"{name} is {told!r}; expected names and numbers, as {{'decay': 0.06}}")
+    return dict(told)
+
+
 def _numbers(told: Any) -> dict[str, float]:
-    made = dict(told)
+    made = _mapping("PARAMS", told)
     for name, value in made.items():
-        if not str(name).isidentifier() or isinstance(value, bool) or not isinstance(value, int | float):
+        plain = isinstance(name, str) and name.isidentifier() and not iskeyword(name) and not name.startswith("_")
+        if not plain or isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"PARAMS[{name!r}] is {value!r}; expected names and numbers")
     return made
 
 
 def _whole(cell: Mapping[str, Any], name: str) -> int:
     value = cell.get(name, 1)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{name} is {value!r}; expected a whole number from 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise InputError(f"{name} is {value!r}; expected a whole number from 1 to {MOST}")
     return value

@@ -52,6 +52,8 @@ class Working:
     def __init__(self, definition: Definition, instruments: Instruments) -> None:
         self.definition = definition
         self._state: NDArray[Any] = np.repeat(definition.initial, len(instruments))
+        self._bytes = self._state.view(np.uint8)
+        self._before = self._bytes.copy()
         self._params = _params(definition, instruments)
         self._out = np.zeros(0, definition.out)
 
@@ -72,22 +74,21 @@ class Working:
             self._out = np.zeros(room, self.definition.out)
         out = self._out[:room]
         out[...] = np.zeros(1, self.definition.out)  # what a function leaves out is zero, not an earlier row's
-        touched = np.unique(given.instrument) if "instrument" in names else np.arange(len(self._state))
-        before = self._state[touched]
+        self._before[...] = self._bytes  # all of it: a row may change its underlying's state, or any other's
         try:
             made = function(given, self._state, out, self._params)
         except Exception as e:
-            self._state[touched] = before
+            self._bytes[...] = self._before
             raise InputError(f"step {self.definition.name!r} failed on {n} rows of {table}: {_told(e)}") from e
         if not isinstance(made, int) or not 0 <= made <= room:
-            self._state[touched] = before
+            self._bytes[...] = self._before
             raise InputError(
                 f"step {self.definition.name!r} returned {made!r} for {n} rows of {table}; return how many rows of out "
                 f"it wrote, {room} at most (ROWS = {self.definition.rows} an input row)"
             )
         rows = out[:made].copy()
         if (bad := np.flatnonzero((rows["instrument"] < 0) | (rows["instrument"] >= len(self._state)))).size:
-            self._state[touched] = before
+            self._bytes[...] = self._before
             raise InputError(
                 f"step {self.definition.name!r} told instrument {rows['instrument'][bad[0]]} of {len(self._state)}; "
                 "give the input row's"
@@ -104,7 +105,7 @@ class Working:
         Raises
         ------
         StateError
-            If the layout is another one, and nothing makes it this one's.
+            If the layout is another one, and nothing makes it this one's, or `migrate` fails.
         """
         d = self.definition
         if version > d.version:
@@ -113,7 +114,12 @@ class Working:
                 "one, or begin anew with --fresh"
             )
         if version < d.version and d.migrate is not None:
-            state = np.asarray(d.migrate(state))
+            try:
+                state = np.asarray(d.migrate(state))
+            except Exception as e:
+                raise StateError(
+                    f"migrate of step {d.name!r} failed on a state of version {version}: {_told(e)}; mend the cell"
+                ) from e
         if state.dtype != d.state:
             raise StateError(
                 f"the state of step {d.name!r} version {version} is laid out as {state.dtype}, its State as {d.state}; "

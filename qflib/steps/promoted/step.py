@@ -126,14 +126,15 @@ class Promoted:
                 rows += made
                 sent += [self._refused(batch, row, why) for row, why in refused]
             if any(len(r) for r in rows):
-                sent += self._told(placed, np.concatenate(rows), batch.key)
+                sent += self._told(placed, np.concatenate(rows), batch)
         return sent
 
     def state(self) -> State:
         """States by label, with the versions that laid them out."""
         out = self._out.state()
-        out["promoted.names"] = np.array([p.label for p, _ in self._steps], f"S{TEXT_BYTES}")
-        out["promoted.versions"] = np.array([p.definition.version for p, _ in self._steps], np.int64)
+        versions = {p.label: p.definition.version for p, _ in self._steps}
+        out["promoted.names"] = np.array(list(self._sent), f"S{TEXT_BYTES}")
+        out["promoted.versions"] = np.array([versions.get(n, 0) for n in self._sent], np.int64)
         out["promoted.orders"] = np.array(list(self._sent.values()), np.int64)
         for placed, working in self._steps:
             out[f"promoted.{placed.label}"] = working.state()
@@ -142,6 +143,7 @@ class Promoted:
     def load(self, state: State) -> None:
         """Go on from a state; a step that it does not know begins, one that is here no more is forgotten.
 
+        How many orders that one has sent is not: the exchange takes an id once, also when the step is back.
         A version that runs beside another begins with that one's state.
 
         Raises
@@ -153,11 +155,13 @@ class Promoted:
         names = [n.decode() for n in state["promoted.names"].tolist()]
         kept = dict(zip(names, state["promoted.versions"].tolist(), strict=True))
         numbers = dict(zip(names, state["promoted.orders"].tolist(), strict=True))
+        self._sent = dict.fromkeys((p.label for p, _ in self._steps), 0)
         for placed, working in self._steps:
             begun = placed.label if placed.label in kept else placed.definition.name
-            if begun in kept:
+            if kept.get(begun, 0):
                 working.load(state[f"promoted.{begun}"], kept[begun])
-                self._sent[placed.label] = numbers[begun]
+            self._sent[placed.label] = numbers.get(begun, 0)
+        self._sent |= {n: sent for n, sent in numbers.items() if sent and "@" not in n and n not in self._sent}
 
     def _columns(self, placed: Placed, table: str, columns: Any) -> Any:
         """A strategy is told of its own executions alone."""
@@ -166,8 +170,8 @@ class Promoted:
         ours = columns.account == account_of(placed.definition).encode()
         return columns if ours.all() else record_table(table).take(columns, ours)
 
-    def _told(self, placed: Placed, rows: NDArray[Any], key: str) -> list[Batch]:
-        d = placed.definition
+    def _told(self, placed: Placed, rows: NDArray[Any], batch: Batch) -> list[Batch]:
+        d, key = placed.definition, batch.key
         names = np.array(d.figures, f"S{TEXT_BYTES}")
         n, k = len(rows), len(names)
         tables = {
@@ -180,40 +184,46 @@ class Promoted:
                 value=np.column_stack([rows[f].astype(np.float64) for f in d.figures]).ravel(),
             ),
         }
-        orders = self._orders(placed, rows) if placed.orders and not placed.beside else None
+        ordering = placed.orders and not placed.beside
+        made, refused = self._orders(placed, rows) if ordering else ([], [])
+        orders = ORDERS.concat(made) if made else None
         if orders is not None and not placed.live:
             tables["orders"] = orders
         sent = [self._out.make(ANALYTICS_RESULTS, key, "analytics", **tables)]
         if orders is not None and placed.live:
             sent.append(self._out.make(ORDERS_INCOMING, key, "order", orders=orders))
-        return sent
+        return sent + [self._refused(batch, row, why) for row, why in refused]
 
-    def _orders(self, placed: Placed, rows: NDArray[Any]) -> Any | None:
-        d = placed.definition
-        rows = rows[rows["qty"] != 0]
-        if not len(rows):
-            return None
-        first = self._sent[placed.label] + 1
-        self._sent[placed.label] += len(rows)
-        account, told = account_of(d), rows.dtype.names or ()
-        made = []
-        for no, row in enumerate(rows, first):
-            symbol = self._instruments.rows[int(row["instrument"])].symbol
-            fields = {
-                "action": OrderAction.NEW,
-                "instrument": int(row["instrument"]),
-                "side": Side(int(row["side"])),
-                "price_ticks": int(row["price_ticks"]),
-                "qty": int(row["qty"]),
-                "account": account,
-                "portfolio": account,
-                "book": Book.CLIENT,
-                "client_order_id": f"{account}/{symbol}/{no}"[:TEXT_BYTES],
-                "sent_ns": int(row["time_ns"]),
-            } | {n: type(usual)(int(row[n])) if n in told else usual for n, usual in _CHOSEN.items()}
-            request = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
-            made.append(ORDERS.make(**fields, request_hash=int.from_bytes(request[:8], "little")))
-        return ORDERS.concat(made)
+    def _orders(self, placed: Placed, rows: NDArray[Any]) -> tuple[list[Any], list[tuple[int, str]]]:
+        """The orders of output rows, and the rows that tell of none that can be sent."""
+        made, refused = [], []
+        for i in np.flatnonzero(rows["qty"] != 0).tolist():
+            try:
+                made.append(self._order(placed.definition, rows[i], self._sent[placed.label] + 1))
+            except (ValueError, OverflowError) as e:
+                told = {n: rows[i][n].item() for n in (*ORDER, *_CHOSEN) if n in (rows.dtype.names or ())}
+                refused.append((i, f"step {placed.label!r} told an order of {told}: {e}"))
+            else:
+                self._sent[placed.label] += 1
+        return made, refused
+
+    def _order(self, d: Definition, row: Any, no: int) -> Any:
+        account, told = account_of(d), row.dtype.names
+        symbol, number = self._instruments.rows[int(row["instrument"])].symbol, f"/{no}"
+        fields = {
+            "action": OrderAction.NEW,
+            "instrument": int(row["instrument"]),
+            "side": Side(int(row["side"])),
+            "price_ticks": int(row["price_ticks"]),
+            "qty": int(row["qty"]),
+            "account": account,
+            "portfolio": account,
+            "book": Book.CLIENT,
+            "client_order_id": f"{account}/{symbol}"[: TEXT_BYTES - len(number)] + number,
+            "sent_ns": int(row["time_ns"]),
+        } | {n: type(usual)(int(row[n])) if n in told else usual for n, usual in _CHOSEN.items()}
+        request = hashlib.sha256(repr(sorted(fields.items())).encode()).digest()
+        return ORDERS.make(**fields, request_hash=int.from_bytes(request[:8], "little"))
 
     def _refused(self, batch: Batch, row: int, why: str) -> Batch:
         h = batch.header
@@ -243,4 +253,9 @@ def _taken(working: Working, table: str, columns: Any) -> tuple[list[NDArray[Any
 
 def account_of(definition: Definition) -> str:
     """Whose a strategy's orders are, and the portfolio they are for."""
-    return definition.name.upper()
+    return account_name(definition.name)
+
+
+def account_name(step: str) -> str:
+    """Of a strategy by its name."""
+    return step.upper()

@@ -64,3 +64,8 @@ def test_an_approval(tmp_path: Path) -> None:
         with pytest.raises(ApiError) as e:
             answered(client, j.approve("daily_risk", ID, old.set_id))
         assert e.value.code == "another_set"
+
+
+def test_a_project_without_jobs_has_an_empty_frame() -> None:
+    assert j.jobs_frame([]).empty
+    assert "last_status" in j.jobs_frame([]).columns

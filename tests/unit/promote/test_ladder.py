@@ -82,7 +82,7 @@ def events(n: int, seed: int = 1) -> list[tuple[str, Any]]:
 def test_a_step_that_is_right_is_green_on_every_rung() -> None:
     reference, rungs = climb(defined(running_sum), TABLE, events(3_000))
     assert [(r.name, r.ok) for r in rungs] == [
-        (n, True) for n in ("whole", "random_cuts", "one_by_one", "restore", "bounds")
+        (n, True) for n in ("whole", "random_cuts", "one_by_one", "restore", "apart", "bounds")
     ]
     assert len(reference.out) == 3_000
 
@@ -90,7 +90,7 @@ def test_a_step_that_is_right_is_green_on_every_rung() -> None:
 def test_a_batch_wide_reduction_is_red_at_the_first_event() -> None:
     _, rungs = climb(defined(batch_sum), TABLE, events(3_000))
     found = {r.name: r.first for r in rungs if not r.ok}
-    assert set(found) == {"random_cuts", "one_by_one", "restore"}
+    assert set(found) == {"random_cuts", "one_by_one", "restore", "apart"}
     assert all(f.startswith("event 0 (events of ") for f in found.values())
     assert "2023-11-14 22:13:20+00:00" in found["one_by_one"]
     assert "sum is" in found["one_by_one"]
@@ -125,6 +125,35 @@ def test_a_read_past_the_end_is_found_by_checked_bounds() -> None:
     bounds = next(r for r in rungs if r.name == "bounds")
     assert not bounds.ok
     assert "IndexError" in bounds.first
+
+
+def test_a_step_that_mixes_underlyings_is_red() -> None:
+    """The planted fault: all bytes are the same in one partition, however it is cut, and others in two."""
+
+    @njit
+    def mixed(events, state, out, params):
+        for i in range(events.instrument.size):
+            state[0].sum += 0.1 * events.qty[i]
+            out[i].instrument, out[i].time_ns, out[i].sum = events.instrument[i], events.receipt_ns[i], state[0].sum
+        return events.instrument.size
+
+    inputs = events(300)
+    _, rungs = climb(defined(mixed), TABLE, inputs)
+    assert [r.name for r in rungs if not r.ok] == ["apart"]
+    first_of_beta = int(np.flatnonzero(inputs[0][1].instrument == inputs[0][1].instrument[0] ^ 1)[0])
+    [red] = [r for r in rungs if not r.ok]
+    assert red.first.startswith(f"event {first_of_beta:,} (events of ")
+
+
+def test_a_row_for_another_partitions_instrument_is_red() -> None:
+    @njit
+    def on_others(events, state, out, params):
+        for i in range(events.instrument.size):
+            out[i].instrument, out[i].time_ns = 1, events.receipt_ns[i]
+        return events.instrument.size
+
+    _, rungs = climb(defined(on_others), TABLE, events(300))
+    assert [r.name for r in rungs if not r.ok] == ["apart"]
 
 
 def test_a_state_alone_that_differs_is_named() -> None:
@@ -203,6 +232,12 @@ def test_a_changed_state_asks_for_a_migration() -> None:
         ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"summ": 1.0}}, "which State has not"),
         ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"a": "b"}}, "expected names and numbers"),
         ({"f": running_sum, "State": State, "Out": Out, "VERSION": 0}, "VERSION is 0"),
+        ({"f": running_sum, "State": State, "Out": Out, "ROWS": 10**9}, "ROWS is 1000000000; expected"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": 3}, "PARAMS is 3; expected names"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"_a": 1}}, r"PARAMS\['_a'\]"),
+        ({"f": running_sum, "State": State, "Out": Out, "PARAMS": {"class": 1}}, r"PARAMS\['class'\]"),
+        ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"sum": "x"}}, "which State cannot hold"),
+        ({"f": running_sum, "State": State, "Out": Out, "INITIAL": {"n": 2**70}}, "which State cannot hold"),
     ],
 )
 def test_a_cell_that_defines_no_step_says_what_is_missing(cell: dict[str, Any], message: str) -> None:

@@ -191,3 +191,72 @@ def test_another_layout_goes_through_migrate() -> None:
 def test_a_strategy_tells_what_an_order_needs() -> None:
     with pytest.raises(InputError, match="its Out has no 'side'"):
         Placed(MEAN, orders=True)
+
+
+@njit
+def sells_wrongly(tops, state, out, params):
+    for i in range(tops.instrument.size):
+        row = out[i]
+        row.instrument, row.time_ns = tops.instrument[i], tops.time_ns[i]
+        row.side, row.qty, row.price_ticks = tops.bid_ticks[i], 1, tops.ask_ticks[i]
+    return tops.instrument.size
+
+
+def test_an_order_that_is_none_is_a_dead_letter_and_the_others_are_sent() -> None:
+    wrong = Definition.of({"State": State, "Out": Traded, "sells_wrongly": sells_wrongly})
+    out = Promoted([Placed(wrong, orders=True, live=True)], TABLE).feed(marks([1, 77, 2]))
+    [letter] = [b for b in out if b.kind == "dead"]
+    assert letter.topic == dead_letters(EXCHANGE_MARKS)
+    assert letter.dead.position.tolist() == [1]
+    assert b"told an order of {'side': 77" in letter.dead.detail[0]
+    [sent] = [b for b in out if b.topic == ORDERS_INCOMING]
+    assert sent.orders.client_order_id.tolist() == [b"SELLS_WRONGLY/ACME/1", b"SELLS_WRONGLY/ACME/2"]
+
+
+def test_a_strategy_that_was_away_numbers_its_orders_on() -> None:
+    """The exchange takes an id once: orders numbered anew would be refused as those sent before."""
+    first = Promoted([Placed(BUYER, orders=True, live=True), Placed(MEAN)], TABLE)
+    first.feed(marks([100, 100, 100]))
+    without = Promoted([Placed(MEAN)], TABLE)
+    without.load(first.state())
+    back = Promoted([Placed(MEAN), Placed(BUYER, orders=True, live=True)], TABLE)
+    back.load(unpack(pack(without.state())))
+    assert back.state()["promoted.buyer"]["n"].tolist() == [0, 0]
+    [sent] = [b for b in back.feed(marks([100, 100, 100])) if b.topic == ORDERS_INCOMING]
+    assert sent.orders.client_order_id.tolist() == [b"BUYER/ACME/2"]
+
+
+def test_a_long_name_does_not_cut_the_number_off() -> None:
+    long = Definition.of({"State": State, "Out": Traded, "buys": buys_thirds}, name="b" * 48)
+    table = Instruments((Instrument("A" * 40, underlying="ACME"), TABLE.rows[1]))
+    out = Promoted([Placed(long, orders=True, live=True)], table).feed(marks([100] * 6))
+    [sent] = [b for b in out if b.topic == ORDERS_INCOMING]
+    assert [i[-2:] for i in sent.orders.client_order_id.tolist()] == [b"/1", b"/2"]
+
+
+def test_what_a_refused_row_did_to_another_instrument_is_undone() -> None:
+    @njit
+    def counts_elsewhere(tops, state, out, params):
+        for i in range(tops.instrument.size):
+            state[1].n += 1
+            if tops.bid_ticks[i] == 13:
+                raise ValueError("thirteen")
+        return 0
+
+    step = Promoted([Placed(Definition.of({"State": State, "Out": Out, "f": counts_elsewhere}))], TABLE)
+    step.feed(marks([100, 13, 104]))
+    assert step.state()["promoted.f"]["n"].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ([("instrument", "f8"), ("time_ns", "i8")], "Out.instrument is float64"),
+        ([("instrument", "u4"), ("time_ns", "f8")], "Out.time_ns is float64"),
+        ([("instrument", "u4"), ("time_ns", "i8"), ("größe", "f8")], "Out has 'größe'"),
+        ([("instrument", "u4"), ("time_ns", "i8"), ("x" * 65, "f8")], "plain letters, 64 at most"),
+    ],
+)
+def test_an_out_that_no_record_can_tell_is_refused(fields: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Definition.of({"State": State, "Out": np.dtype(fields), "mean_mid": mean_mid})
