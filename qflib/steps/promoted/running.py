@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
+from contextlib import suppress
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -51,6 +54,7 @@ class Working:
 
     def __init__(self, definition: Definition, instruments: Instruments) -> None:
         self.definition = definition
+        self._functions = {table: guarded(f) for table, f in definition.functions.items()}
         self._state: NDArray[Any] = np.repeat(definition.initial, len(instruments))
         self._bytes = self._state.view(np.uint8)
         self._before = self._bytes.copy()
@@ -65,7 +69,7 @@ class Working:
         InputError
             If the function fails or tells more rows than there is room for; the state is as it was.
         """
-        function = self.definition.functions[table]
+        function = self._functions[table]
         kind, names = columns_type(table)
         given = kind(*(frozen(getattr(columns, n)) for n in names))
         n = len(given[0])
@@ -150,7 +154,35 @@ def _params_type(names: tuple[str, ...]) -> Any:
     return namedtuple("Params", names)
 
 
+@cache
+def guarded(f: Any) -> Any:
+    """The function with every array access checked: it raises where it would write past an end, into others' memory.
+
+    All else is compiled as its cell says. It has a name of its own, for Numba's files are not told apart by options.
+    """
+    from numba import jit
+
+    if not hasattr(f, "py_func"):  # plain Python, where nothing is compiled
+        return f
+    plain = f.py_func
+    copy = FunctionType(plain.__code__, plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__)
+    copy.__qualname__, copy.__module__ = f"{plain.__qualname__}.guarded", plain.__module__
+    made = jit(**(f.targetoptions | {"boundscheck": True}))(copy)
+    if type(f._cache).__name__ != "NullCache":
+        with suppress(RuntimeError):
+            made.enable_caching()
+    return made
+
+
 def _told(e: Exception) -> str:
-    """The first line that says something."""
-    lines = [line.strip() for line in str(e).splitlines() if line.strip()]
-    return f"{type(e).__name__}: {lines[0] if lines else 'no message'}"
+    """The line that says something; of Numba's errors the reason, and the cell's line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(e))  # Numba colours its errors
+    lines = [line.strip() for line in plain.splitlines() if line.strip()] or ["no message"]
+    if isinstance(e, IndexError):
+        return f"IndexError: {lines[0]}; an input row has room for ROWS rows of out, 1 where the cell does not say"
+    if not lines[0].startswith("Failed in"):
+        return f"{type(e).__name__}: {lines[0]}"
+    reason = next((line for line in lines[1:] if not line.startswith(("File", "-", "During"))), lines[0])
+    where = next((m for line in lines if (m := re.search(r"line (\d+)", line))), None)
+    told = reason.partition(" of type ")[0][:200]
+    return f"{told}{f' (line {where.group(1)})' if where else ''}"

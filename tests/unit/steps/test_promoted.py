@@ -16,6 +16,7 @@ from qflib.records import EXECUTIONS, TOPS, Batch, Header, Instrument, Instrumen
 from qflib.records.codec import decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, EXCHANGE_MARKS, ORDERS_EXECUTED, ORDERS_INCOMING, dead_letters
 from qflib.steps.promoted.definition import Definition
+from qflib.steps.promoted.running import Working
 from qflib.steps.promoted.step import Placed, Promoted
 from qflib.steps.state import pack, unpack
 
@@ -260,3 +261,35 @@ def test_what_a_refused_row_did_to_another_instrument_is_undone() -> None:
 def test_an_out_that_no_record_can_tell_is_refused(fields: list[tuple[str, str]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Definition.of({"State": State, "Out": np.dtype(fields), "mean_mid": mean_mid})
+
+
+@njit
+def two_for_one(tops, state, out, params):
+    n = 0
+    for i in range(tops.instrument.size):
+        for _ in range(2):
+            out[n].instrument, out[n].time_ns = tops.instrument[i], tops.time_ns[i]
+            n += 1
+    return n
+
+
+@njit
+def misspelt(tops, state, out, params):
+    for i in range(tops.instrument.size):
+        out[i].mean = tops.bid_tick[i]
+    return 0
+
+
+def test_what_would_write_past_its_room_is_refused_and_says_why() -> None:
+    """Unchecked, it writes into others' memory, and the process dies of it."""
+    cell = {"State": State, "Out": Out, "two_for_one": two_for_one}
+    letters = Promoted([Placed(Definition.of(cell))], TABLE).feed(marks([100, 101]))
+    assert [b.dead.detail[0].decode() for b in letters] == [
+        "step 'two_for_one' failed on 1 rows of tops: IndexError: index i"  # of 64 bytes
+    ] * 2
+    [told] = Promoted([Placed(Definition.of(cell | {"ROWS": 2}))], TABLE).feed(marks([100, 101]))
+    assert len(told.values.value) == 2 * 2 * 2
+    with pytest.raises(InputError, match=r"IndexError: .*; an input row has room for ROWS rows of out"):
+        Working(Definition.of(cell), TABLE).take("tops", marks([100, 101]).tops)
+    with pytest.raises(InputError, match=r"rows of tops: Unknown attribute 'bid_tick' \(line \d+\)$"):
+        Working(Definition.of({"State": State, "Out": Out, "f": misspelt}), TABLE).take("tops", marks([100]).tops)
