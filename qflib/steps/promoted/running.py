@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qflib.errors import InputError, StateError
 from qflib.records import Instruments
 from qflib.records.schema import frozen
-from qflib.steps.promoted.definition import Definition, columns_type
+from qflib.steps.promoted.definition import Definition, columns_type, record_table
 
 #: What every function knows of the instruments, an entry each, beside the cell's own PARAMS.
 KNOWN = ("tick", "lot", "multiplier", "strike", "expiry_ns", "underlying")
@@ -60,6 +60,12 @@ class Working:
         self._before = self._bytes.copy()
         self._params = _params(definition, instruments)
         self._out = np.zeros(0, definition.out)
+
+    def compile(self) -> None:
+        """Compile the functions now, on no rows: within a transaction it would outlast that."""
+        for table in self._functions:
+            with suppress(InputError):  # a function that fails tells so at its first row
+                self.take(table, record_table(table).empty)
 
     def take(self, table: str, columns: Any) -> NDArray[Any]:
         """Hand rows over; the output rows they cause, of the definition's dtype.

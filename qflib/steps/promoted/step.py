@@ -108,6 +108,8 @@ class Promoted:
             raise InputError(f"steps {labels} bear a name twice; give each its own")
         self._instruments = instruments
         self._steps = [(p, Working(p.definition, instruments)) for p in placed]
+        for _, working in self._steps:
+            working.compile()
         self._out = Outbox(f"{self.name}/{partition}", partitions)
         self._sent: dict[str, int] = dict.fromkeys(labels, 0)
 
