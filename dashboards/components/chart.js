@@ -2,7 +2,7 @@
 const GUTTER = 64, FOOT = 18, GAP = 6;
 
 export function render({model, el}) {
-  const qf = window.qf, {clock, digits = 0, base = null, room = 0.1, kept = 6000, follows = false} = model.picture;
+  const qf = window.qf, {clock, digits = null, base = null, room = 0.1, kept = 6000, follows = false} = model.picture;
   const made = (tag, name, into) => { const e = document.createElement(tag); e.className = name; into.append(e); return e; };
   el.className = "chart";
   const key = made("div", "key", el), plot = made("div", "plot", el), glide = qf.glide(paint, follows ? 256 : 32);
@@ -10,7 +10,7 @@ export function render({model, el}) {
   const side = made("canvas", "side", plot), upright = made("i", "v", plot), tip = made("div", "tip", plot), sg = side.getContext("2d", {alpha: false});
   upright.hidden = tip.hidden = true;
   const rows = model.columns.map(() => []), time = rows[0], of = (k) => rows[model.columns.indexOf(k)];
-  let w = 0, h = 0, low = 0, high = 0, right = 0, span = 0, mouse = null, cross = null, frame = 0, ink = {}, labels = "";
+  let w = 0, h = 0, low = 0, high = 0, right = 0, span = 0, mouse = null, cross = null, frame = 0, ink = {}, labels = "", places = 0;
 
   const colors = () => { for (const c of ["tile", "line", "faint", "bid", "ask", "accent", "bad"]) ink[c] = qf.color(c); };
   colors();
@@ -61,6 +61,7 @@ export function render({model, el}) {
     const raw = (high - low) / Math.max(2, Math.min(5, h / 34)), tens = 10 ** Math.floor(Math.log10(raw));
     const unit = tens * [1, 2, 5, 10].find((u) => u * tens >= raw), out = [];
     for (let v = Math.ceil(low / unit) * unit; v <= high; v += unit) out.push(v);
+    places = digits ?? Math.min(12, Math.max(0, -Math.floor(Math.log10(unit) + 1e-9)));
     return out;
   };
 
@@ -120,7 +121,7 @@ export function render({model, el}) {
     labels = told;
     sg.fillStyle = ink.tile; sg.fillRect(0, 0, GUTTER, h);
     sg.font = "11px ui-monospace, 'DejaVu Sans Mono', monospace"; sg.fillStyle = ink.faint;
-    for (const v of ticks()) sg.fillText(qf.num(v, digits), 6, Y(v) + 4);
+    for (const v of ticks()) sg.fillText(qf.num(v, places), 6, Y(v) + 4);
   }
 
   function crosshair() {
@@ -130,7 +131,7 @@ export function render({model, el}) {
     if ((el.dataset.cross || "") !== String(t ?? "")) el.dataset.cross = t ?? "";
     if (tip.hidden) return;
     const b = first(t), i = b > 0 && (b === time.length || t - time[b - 1] < time[b] - t) ? b - 1 : b;
-    const text = [qf.clock(time[i]), ...model.series.filter((s) => s.told).map((s) => `${s.told} ${qf.num(of(s.k)[i], digits)}`)].join("\n");
+    const text = [qf.clock(time[i]), ...model.series.filter((s) => s.told).map((s) => `${s.told} ${qf.num(of(s.k)[i], digits ?? (places && places + 2))}`)].join("\n");
     if (tip.textContent !== text) tip.textContent = text;
     tip.style.transform = `translate(${x > w - 130 ? x - 140 : x + 12}px, 6px)`;
   }

@@ -25,7 +25,8 @@ class Chart(Wire):
         `label` in the legend, `told` beside the cross-hair, and of a stem the column that has it marked, `mark`.
     picture
         `clock`: pictures of the same one share their cross-hair; `follows`: what time is seen is told by that clock;
-        `digits` of the scale, `base`, a value that it reaches, `room` above and below, `kept` rows, `legend`.
+        `digits` of the scale (default: as its steps need), `base`, a value that it reaches, `room` above and below,
+        `kept` rows, `legend`.
     seq
         Of the last row that was told; whoever tells keeps it, and -1 is none.
     """

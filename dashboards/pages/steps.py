@@ -69,8 +69,8 @@ class _Shown:
         self._drawn, self._instrument = -1, ""
         age = partial(self._age, told)
         self.tiles = [
-            Tile(f"step_{step}", step.replace("_", " "), self.table, age, told),
-            Tile(f"line_{step}", f"{step.replace('_', ' ')} through time", self.chart, age),
+            Tile(f"step_{step}", step, self.table, age, told),
+            Tile(f"line_{step}", f"{step} through time", self.chart, age),
         ]
 
     def draw(self) -> None:
@@ -122,7 +122,7 @@ class _Compared:
             {"k": "told", "label": "bits", "align": "left"},
         ]
         self.table = Table(columns, ready=self._anew, empty="Compared once a whole minute has been told by both.")
-        name = step.partition("@")[0].replace("_", " ")
+        name = step.partition("@")[0]
         self.tiles = [Tile(f"beside_{step.replace('@', '_')}", f"{step} beside {name}", self.table, self._age)]
 
     def draw(self) -> None:
