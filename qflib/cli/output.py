@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+_PIPE = 400  # characters of a line
 
 
 def emit(document: Mapping[str, Any]) -> None:
@@ -37,7 +40,9 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> 
     """Print a table on stdout; figures stand to the right."""
     from rich.console import Console
 
-    Console().print(made_table(title, head, rows))
+    # what reads a pipe has no edge, and finds each row on a line
+    console = Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=_PIPE)
+    console.print(made_table(title, head, rows))
 
 
 def made_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Any:
@@ -48,7 +53,7 @@ def made_table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]
     figures = [any(_is_figure(r[i]) for r in shown) for i in range(len(head))]
     made = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for name, right in zip(head, figures, strict=True):
-        made.add_column(name, justify="right" if right else "left")
+        made.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in shown:
         made.add_row(*row)
     return made

@@ -205,14 +205,14 @@ def difference(
         row = int(np.argmin(same)) if not same.all() else n
         where = _cause(definition, instruments, inputs, row)
         if row == n:
-            return f"{where}: {len(a):,} output rows whole, {len(b):,} so"
+            return f"{where}: {len(a):,} output rows whole, {len(b):,} this way"
         names = [f for f in definition.out.names or () if a[row][f].tobytes() != b[row][f].tobytes()]
-        return f"{where}: {names[0]} is {a[row][names[0]]!r} whole, {b[row][names[0]]!r} so"
+        return f"{where}: {names[0]} is {a[row][names[0]].item()!r} whole, {b[row][names[0]].item()!r} this way"
     s, t = reference.state, made.state
     for field in definition.state.names or ():
         for i in range(len(s)):
             if s[field][i].tobytes() != t[field][i].tobytes():
-                what = f"{s[field][i]} whole, {t[field][i]} so" if not s[field][i].shape else "other bytes"
+                what = f"{s[field][i]} whole, {t[field][i]} this way" if not s[field][i].shape else "other bytes"
                 return f"all outputs are the same; State.{field} of {instruments.rows[i].symbol} ends as {what}"
     return ""
 
