@@ -13,15 +13,13 @@ import typer
 from qflib.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from qflib.desk.deployment import Deployment
+    from qflib.cli.step_health import StepHealth
     from qflib.desk.taken_along import TakenAlong
     from qflib.promote.registry import Registered
     from qflib.stream.folder import DeskFolder
-    from qflib.views.figures import FiguresView
-    from qflib.views.versions import VersionsView
+    from qflib.views.versions import Minute
 
 _TAKEN_S = 10.0
-_LOOKED_BACK = 30_000  # records of a partition that are read: some minutes
 EXAMPLE_RUN = "Example: qflib run realised_vol"
 EXAMPLE_LIST = "Example: qflib steps --json"
 
@@ -87,15 +85,20 @@ def _another_in_force(folder: DeskFolder, step: TakenAlong) -> None:
 
 
 def listed(json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
-    """List promoted steps: version, provenance, what the desk that runs has of them, and versions beside each other."""
+    """List promoted steps: version, provenance, how they are on the desk that runs, and versions beside each other."""
     from qflib import settings
+    from qflib.broker.clients import Connection
+    from qflib.cli.step_health import health_of
     from qflib.promote.registry import registered
     from qflib.stream.folder import DeskFolder
 
-    folder, there = DeskFolder(settings.load().state / "up"), registered()
+    chosen = settings.load()
+    folder, there = DeskFolder(chosen.state / "up"), registered()
     desk = folder.kept() if folder.running() is not None else None
-    views = None if desk is None or not desk.promoted else _told(folder, desk)
-    rows = [_row(there, p, views) for p in (desk.promoted if desk is not None else ())]
+    health = None
+    if desk is not None and desk.promoted:
+        health = health_of(Connection.at(str((folder.running() or {}).get("bootstrap")), chosen.broker), desk)
+    rows = [_row(there, p, health) for p in (desk.promoted if desk is not None else ())]
     along = {r["name"] for r in rows}
     rows += [_row(there, r, None) for name, r in there.items() if name not in along]
     if json:
@@ -103,17 +106,15 @@ def listed(json: Annotated[bool, typer.Option("--json", help="One JSON document 
     elif not rows:
         print("no step is promoted; `qflib promote NOTEBOOK` makes one")
     else:
-        columns = ("step", "version", "notebook", "commit", "state", "newest", "beside")
+        columns = ("step", "version", "notebook", "commit", "state", "health", "newest", "beside")
         table("promoted steps", columns, [
             (r["label"], str(r["version"]), r["notebook"].rpartition("/")[2], r["git_commit"][:7], r["state"],
-             (r["newest"] or "–")[11:19] or "–", _compared(r["minutes"])) for r in rows
+             r["health"] or "", (r["newest"] or "–")[11:19] or "–", _compared(r["minutes"])) for r in rows
         ])  # fmt: skip
 
 
-def _row(
-    there: Mapping[str, Registered], step: TakenAlong | Registered, views: tuple[FiguresView, VersionsView] | None
-) -> dict[str, Any]:
-    """What is told of a step; `views` of the desk that runs it."""
+def _row(there: Mapping[str, Registered], step: TakenAlong | Registered, health: StepHealth | None) -> dict[str, Any]:
+    """What is told of a step; `health` of the desk that runs it."""
     from qflib.promote.registry import Registered
 
     along = None if isinstance(step, Registered) else step
@@ -124,11 +125,16 @@ def _row(
     source = found.told["source"]
     if along is not None and newest is not None and newest.told["source"]["cell_sha256"] != source["cell_sha256"]:
         state += "; a newer one is promoted"
-    at, minutes = (0, ()) if views is None else (views[0].time_ns(label), views[1].minutes(label))
+    at, how = 0, None
+    minutes: tuple[Minute, ...] = ()
+    if health is not None and along is not None:
+        at, minutes = health.figures.time_ns(label), health.versions.minutes(label)
+        how = health.of(along)
     return {
         "name": step.name, "label": label, "version": found.version, "notebook": source["notebook"],
         "cell_sha256": source["cell_sha256"], "git_commit": source["git_commit"],
         "topics": list(found.told["topics"]), "topic_out": found.told["topic_out"], "state": state,
+        "health": how,
         "newest": datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="milliseconds") if at else None,
         "minutes": [asdict(m) | {"same": m.same} for m in minutes],
     }  # fmt: skip
@@ -141,26 +147,3 @@ def _compared(minutes: list[dict[str, Any]]) -> str:
     apart = [m for m in minutes if not m["same"]]
     told = f"{len(minutes) - len(apart)} of {len(minutes)} minutes the same"
     return told if not apart else f"{told}; last: {apart[-1]['first']}"
-
-
-def _told(folder: DeskFolder, desk: Deployment) -> tuple[FiguresView, VersionsView]:
-    """What the steps of the desk have told of late."""
-    from qflib import settings
-    from qflib.broker.clients import Connection
-    from qflib.broker.reading import ends, read, starts
-    from qflib.records.codec import decode
-    from qflib.records.partitions import name_of
-    from qflib.records.topics import ANALYTICS_RESULTS
-    from qflib.views.figures import FiguresView
-    from qflib.views.versions import VersionsView
-
-    c = Connection.at(str((folder.running() or {}).get("bootstrap")), settings.load().broker)
-    figures, versions = FiguresView(desk.instruments), VersionsView(desk.instruments)
-    places = [(ANALYTICS_RESULTS, p) for p in range(desk.partitions)]
-    first = starts(c, places)
-    for (topic, p), end in ends(c, places).items():
-        for m in read(c, topic, p, max(first[topic, p], end - _LOOKED_BACK)):
-            batch = decode(m.value())
-            figures.take(batch, m.offset(), m.timestamp()[1])
-            versions.take(batch, name_of(m.key() or b""))
-    return figures, versions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ def states(up: Up) -> dict[str, str]:
 
 def test_a_tile_and_figures_without_more_code(up: Up, client: httpx.Client, browser: Browser) -> None:
     assert states(up) == {"flow_strategy": "not running", "realised_vol": "running"}
+    assert all(re.fullmatch(r"(told \d+ s ago|nothing told yet), [\d,]+ behind", s["health"])
+               for s in listed(up) if s["name"] == "realised_vol")  # fmt: skip
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     faults: list[str] = []
     page.on("pageerror", lambda e: faults.append(str(e)))
