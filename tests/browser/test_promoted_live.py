@@ -82,6 +82,7 @@ def test_a_tile_and_figures_without_more_code(up: Up, client: httpx.Client, brow
     page.close()
 
 
+@pytest.mark.faults  # a minute or more
 def test_another_step_is_taken_along_and_the_first_goes_on(up: Up, client: httpx.Client, browser: Browser) -> None:
     answered(client, "/v1/portfolios/DESK1/risk", lambda r: r["time_ns"], 120)  # what is recent is before a report
     with qf.connect(up.api, key=up.key) as live:
@@ -111,6 +112,7 @@ def test_another_step_is_taken_along_and_the_first_goes_on(up: Up, client: httpx
     page.close()
 
 
+@pytest.mark.faults  # a minute or more
 def test_a_new_version_runs_beside_the_one_in_force(
     up: Up, client: httpx.Client, browser: Browser, tmp_path: Path
 ) -> None:
@@ -155,6 +157,7 @@ def test_live_needs_an_admin_key(up: Up, client: httpx.Client) -> None:
     assert "the rows of realised_vol are no orders" in made.stderr
 
 
+@pytest.mark.faults  # a minute or more
 def test_the_audit_recomputes_what_promoted_steps_sent(up: Up, client: httpx.Client) -> None:
     assert up.stop() < 10
     told = command(up, "audit", "--replay", "--json")
