@@ -22,13 +22,14 @@ setup: $(WARM) ## install into .venv and compile the kernels
 up: $(READY) ## run the desk on Kafka and the simulated market, with a live view
 	@$(BIN)/qflib up --source sim
 
-test: lint ## set up, lint, run every test
+test: $(READY) ## set up, lint, run every test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint $(WARM)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: $(WARM) ## kill, stop and scale a whole desk (minutes); FAULT_KILLS=20 kills each stage so often
 	$(BIN)/python -m pytest -q -s -n 0 -m faults
 
-lint: $(WARM) ## style, types, walls, notebooks without outputs
+lint: $(READY) ## style, types, walls, notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

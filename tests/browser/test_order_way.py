@@ -205,6 +205,7 @@ def test_an_audit_beside_the_running_desk(up: Up, client: httpx.Client) -> None:
     assert json.loads(told.stdout)["ok"]
 
 
+@pytest.mark.faults
 def test_what_the_archive_keeps_is_asked_by_the_client(up: Up, client: httpx.Client) -> None:
     """Behind the views lies the history: it has what it stored some seconds ago."""
     answered(client, "/v1/portfolios/DESK1/risk", lambda r: r["time_ns"], 120)  # what is recent is before a report
@@ -239,6 +240,7 @@ def _filled(ask: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     return wait(lambda: [made] if len(made := ask()) else None, 240)[0]
 
 
+@pytest.mark.faults
 def test_the_brokers_death_shows_and_heals(
     up: Up, client: httpx.Client, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:

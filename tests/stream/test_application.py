@@ -226,6 +226,7 @@ def test_workers_come_go_and_are_killed(desk: Desk) -> None:
     assert desk.check() > 3_000
 
 
+@pytest.mark.faults
 def test_a_restore_slower_than_the_transaction_timeout_does_not_crash(desk: Desk) -> None:
     desk.produce(400)
     desk.start(0)
@@ -238,6 +239,7 @@ def test_a_restore_slower_than_the_transaction_timeout_does_not_crash(desk: Desk
     desk.check()
 
 
+@pytest.mark.faults
 def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk: Desk) -> None:
     desk.produce_on(60_000, 0.001)
     desk.start(0)
@@ -308,6 +310,7 @@ def wait_for(condition, timeout_s: float = 90.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.faults
 def test_a_record_that_retention_takes_before_it_is_read_ends_the_worker(own_kafka: Connection, tmp_path: Path) -> None:
     """It would jump to the next one, and every output after it would be wrong."""
     from confluent_kafka import TopicPartition

@@ -179,6 +179,7 @@ def test_everything_once_through_kills_and_aborted_transactions(archive: Archive
     assert archive.check() > first
 
 
+@pytest.mark.faults
 def test_one_that_wakes_after_its_successor_stores_nothing_nor_does_a_broker_s_death_cost_anything(
     archive: Archive, own_broker: LocalBroker
 ) -> None:
@@ -221,6 +222,7 @@ def _committed(client: Consumer, offsets: list[TopicPartition]) -> bool:
     return True
 
 
+@pytest.mark.faults
 def test_what_was_stored_and_not_committed_is_committed_at_the_next_start(archive: Archive) -> None:
     """Else a desk whose sources have ended would wait for its archive for ever."""
     archive.start()

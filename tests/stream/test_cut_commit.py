@@ -59,13 +59,8 @@ def tended(proxy: Severing, tmp_path: Path):
     broker.stop()
 
 
-@pytest.mark.parametrize(
-    "passed_on",
-    [
-        pytest.param(False, id="before the broker has it", marks=pytest.mark.faults),
-        pytest.param(True, id="before its answer"),
-    ],
-)
+@pytest.mark.faults
+@pytest.mark.parametrize("passed_on", [False, True], ids=["before the broker has it", "before its answer"])
 def test_a_connection_cut_at_a_commit_loses_and_doubles_nothing(
     tended: Tended, proxy: Severing, passed_on: bool
 ) -> None:
