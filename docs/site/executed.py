@@ -30,7 +30,7 @@ def execute(notebook: Path, data: Path | None = None) -> Any:
     notebook
         Of `NOTEBOOKS`.
     data
-        The folder of recordings; None: as the settings say. A copy is kept where that is not an empty folder.
+        The folder of recordings; None: as the settings say. A copy made with recordings stands before one without.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def execute(notebook: Path, data: Path | None = None) -> Any:
     environment = os.environ | ({} if data is None else {"QFLIB_DATA": str(data.resolve())})
     client = NotebookClient(book, kernel_name="python3", timeout=_SECONDS, config=config)
     client.execute(env=environment)
-    if data is None or any(data.iterdir()):
+    if data is None or any(data.iterdir()) or kept(notebook) is None:
         keep(notebook, book)
     return book
 
