@@ -337,10 +337,6 @@ def _checked(forecasts: Any, horizon: str | pd.Timedelta | None) -> tuple[pd.Dat
         )
         if not np.isfinite(values).all() or outside:
             raise InputError(f"column {name!r} holds values that are NaN, infinite or out of range; mend or drop them")
-    if (negative := known["var"] < 0).mean() > 0.5:
-        raise InputError(
-            f"var is negative in {negative.sum():,} of {len(known):,} rows; it is a positive loss: turn its sign"
-        )
     # ES is a sum, VaR is none: rounding may leave it a little below
     if not (wrong := known[known["es"] < known["var"] - 1e-12 * known["var"].abs()]).empty:
         raise InputError(f"row {wrong.index[0]} has es below var; give both as positive losses, es the greater")

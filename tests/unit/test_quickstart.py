@@ -138,7 +138,7 @@ def test_the_shortfall_page_runs() -> None:
 def test_the_promotion_page_runs() -> None:
     scope: dict[str, Any] = {}
     exec(compile(python_of(ROOT / "docs/promotion.md"), "promotion", "exec"), scope)
-    assert len(scope["parity"].rungs) == 5
+    assert len(scope["parity"].rungs) == 6
     assert len(scope["made"].to_frame())
 
 

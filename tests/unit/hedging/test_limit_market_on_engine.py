@@ -144,7 +144,7 @@ def cost_of(policy: Band, seed: int) -> tuple[float, float]:
     """Paid above the mid of the moment, fees in, a lot that the client's delta moved; and mean squared delta."""
     rng = np.random.default_rng(seed)
     venue, delta, paid, squared = made(), 0.0, 0.0, []
-    for _ in range(60):
+    for _ in range(40):
         mid = venue.market()["mid"]
         held, cash = venue.position, venue.cash
         for _ in range(3):  # others: orders at and near the touch, both ways alike; what empties is filled again
