@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from qflib.cli.step_health import StepHealth
     from qflib.desk.taken_along import TakenAlong
     from qflib.promote.registry import Registered
-    from qflib.stream.folder import DeskFolder
     from qflib.views.versions import Minute
 
 _TAKEN_S = 10.0
@@ -51,12 +50,13 @@ def run(
     found.definition()  # an error is told here, not in a log
     folder = DeskFolder(chosen.state / "up")
     asked = TakenAlong.of(found, live=live, beside=beside)
-    if beside:
-        _another_in_force(folder, asked)
     desk = folder.kept() if folder.running() is not None else None
     if desk is not None:
+        force = [p for p in desk.promoted if p.name == name and not p.beside]
+        if beside:
+            _refuse_beside(asked, force)
         desk.taking(asked)  # refused here, and not in the desk that runs
-        for former in (p for p in desk.promoted if p.name == name and not p.beside):
+        for former in force:
             asked.check_goes_on(former, desk.instruments)
     step = folder.ask(asked)
     end = time.monotonic() + _TAKEN_S
@@ -72,15 +72,13 @@ def run(
     print(f"{name} version {found.version} is taken along{how}; its tile is on the dashboard's page Steps")
 
 
-def _another_in_force(folder: DeskFolder, step: TakenAlong) -> None:
+def _refuse_beside(step: TakenAlong, force: list[TakenAlong]) -> None:
     """Refuse to run a version beside none, or beside itself."""
     from qflib.errors import InputError
 
-    desk = folder.kept() if folder.running() is not None else None
-    force = [p for p in (desk.promoted if desk is not None else ()) if p.name == step.name and not p.beside]
-    if desk is not None and not force:
+    if not force:
         raise InputError(f"--beside: the desk runs no other version of {step.name}; leave --beside out")
-    if force and force[0].cell_sha256 == step.cell_sha256:
+    if force[0].cell_sha256 == step.cell_sha256:
         raise InputError(f"--beside: this version of {step.name} is in force already; edit its notebook and promote it")
 
 

@@ -134,7 +134,9 @@ def establish(
         _check(now, dsn)
     if now != Kept("delta"):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _FILE).write_text(json.dumps(now._asdict()), encoding="utf-8")
+        half = folder / f"{_FILE}.part"
+        half.write_text(json.dumps(now._asdict()), encoding="utf-8")
+        half.replace(folder / _FILE)
     if now.kind == "postgres" and now.dsn is None:
         from qflib.history.postgres.schema import migrate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
@@ -17,8 +18,7 @@ _COMPARED = {"=": eq, "<>": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 Comparison = Literal["=", "<>", "<", "<=", ">", ">=", "in", "ends"]
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(ABC):
     """A comparison of a column, or several conditions of which all or any hold; made by `field`.
 
     Examples
@@ -36,9 +36,9 @@ class Condition:
         return Joined("or", (*_parts("or", self), *_parts("or", other)))
 
     @property
+    @abstractmethod
     def arrow(self) -> ds.Expression:
         """As Arrow's datasets take it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import html
+from abc import ABC, abstractmethod
 from typing import Any
 
 from qflib.jobs.provenance import FACTS
 
 
-class Headed:
+class Headed(ABC):
     """A report's object, shown by its head: green of the desk's own history, brown of a simulated market.
 
     Attributes
@@ -23,18 +24,18 @@ class Headed:
     note: str
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """Whose, and of which day."""
-        raise NotImplementedError
 
     @property
     def lines(self) -> list[str]:
         """What stands below the subject."""
         return [self.note]
 
+    @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Where it comes from and its chief figures, for the runner."""
-        raise NotImplementedError
 
     def _repr_html_(self) -> str:
         color = "#1d6f42" if self.source == "history" else "#b03a00"

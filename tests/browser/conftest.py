@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Error, Page, Playwright, expect, sync_playwright
 
+from tests.browser.desk_up import Up, answered
 from tests.browser.running import READER, TICKET, TRADER, Running
 
 expect.set_options(timeout=30_000)  # a machine may stand still for seconds
@@ -52,6 +54,14 @@ def turn(page: Page, name: str) -> None:
     order = page.evaluate("[...document.querySelectorAll('nav button')].map((b) => b.dataset.page)")
     page.keyboard.press(f"Alt+{order.index(name) + 1}")
     expect(page.locator(f"#{name}")).to_be_visible()
+
+
+@pytest.fixture
+def client(up: Up) -> Iterator[httpx.Client]:
+    """HTTP to a module's running desk, once it is ready."""
+    with up.client() as made:
+        answered(made, "/readyz", lambda r: True, 120)
+        yield made
 
 
 class Visit:

@@ -42,6 +42,13 @@ class Up:
         with self._log.open("wb") as out:
             self.process = subprocess.Popen(command, env=self.environment, stdout=out, stderr=subprocess.STDOUT)
 
+    def __enter__(self) -> Up:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.stop()
+
     @property
     def said(self) -> str:
         """All it has printed."""

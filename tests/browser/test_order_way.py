@@ -34,17 +34,8 @@ SIZE = 40
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    desk = Up(tmp_path_factory.mktemp("desk") / "runs", "--rate", "2000", "--seed", "7", "--strategy")
-    yield desk
-    if desk.process.poll() is None:
-        desk.stop()
-
-
-@pytest.fixture
-def client(up: Up) -> Iterator[httpx.Client]:
-    with up.client() as made:
-        answered(made, "/readyz", lambda r: True, 120)
-        yield made
+    with Up(tmp_path_factory.mktemp("desk") / "runs", "--rate", "2000", "--seed", "7", "--strategy") as desk:
+        yield desk
 
 
 @pytest.fixture

@@ -25,27 +25,9 @@ from tests.browser.desk_up import Up, answered, wait
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    desk = Up(
-        tmp_path_factory.mktemp("promoted") / "runs",
-        "--rate",
-        "500",
-        "--speed",
-        "6",
-        "--seed",
-        "7",
-        "--steps",
-        "realised_vol",
-    )
-    yield desk
-    if desk.process.poll() is None:
-        desk.stop()
-
-
-@pytest.fixture
-def client(up: Up) -> Iterator[httpx.Client]:
-    with up.client() as made:
-        answered(made, "/readyz", lambda r: True, 120)
-        yield made
+    flags = ("--rate", "300", "--speed", "6", "--seed", "7", "--steps", "realised_vol")
+    with Up(tmp_path_factory.mktemp("promoted") / "runs", *flags) as desk:
+        yield desk
 
 
 def command(up: Up, *argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -6,14 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.receiving import Receiving
 from tests.deploy.tools import DEPLOY, tool
 
 pytestmark = pytest.mark.faults
@@ -35,36 +34,22 @@ raise SystemExit("\\tlast words of a crash")
 """
 
 
-class Loki:
+class Loki(Receiving):
     """Takes pushes; the first is refused, as Loki does while it starts."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[dict[str, str], str]] = []
         self.refused = 0
-        outer = self
+        super().__init__()
 
-        class Taken(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                assert self.path == "/loki/api/v1/push"
-                refuse = outer.refused == 0
-                outer.refused += refuse
-                if not refuse:
-                    for stream in told["streams"]:
-                        outer.lines += [(stream["stream"], line) for at, line in stream["values"] if len(at) == 19]
-                self.send_response(503 if refuse else 204)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        assert path == "/loki/api/v1/push"
+        if self.refused == 0:
+            self.refused = 1
+            return 503
+        for stream in json.loads(body)["streams"]:
+            self.lines += [(stream["stream"], line) for at, line in stream["values"] if len(at) == 19]
+        return 204
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from qflib.broker.data_folder import free_port
 from qflib.stream.folder import DeskFolder
+from tests.deploy.receiving import Receiving
 from tests.deploy.tools import DEPLOY, ROOT, RULES, tool
 
 #: A minute of the rules is so many seconds here.
@@ -43,65 +42,37 @@ def fast(text: str) -> str:
     return _SPAN.sub(scaled, text)
 
 
-class Receiver:
+class Receiver(Receiving):
     """Takes what Alertmanager sends, as a pager would."""
 
     def __init__(self) -> None:
         self.log: list[tuple[float, str, dict[str, Any]]] = []  # when, firing or resolved, labels
-        outer = self
+        super().__init__()
 
-        class Taken(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                now = time.monotonic()
-                outer.log += [(now, a["status"], a["labels"]) for a in told["alerts"]]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        now = time.monotonic()
+        self.log += [(now, a["status"], a["labels"]) for a in json.loads(body)["alerts"]]
+        return 200
 
     def when(self, alert: str, status: str, since: float, **labels: str) -> float | None:
         """When it first came, after a moment."""
         wanted = {"alertname": alert} | labels
         return next((t for t, s, of in self.log if s == status and t >= since and wanted.items() <= of.items()), None)
 
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
-
-class Spans:
+class Spans(Receiving):
     """Takes what OpenTelemetry's exporters send, as a collector would."""
 
     def __init__(self) -> None:
         self.log: list[tuple[str, Any]] = []  # service and span
-        outer = self
+        super().__init__()
 
-        class Taken(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                told = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
-                for of in ExportTraceServiceRequest.FromString(told).resource_spans:
-                    names = {a.key: a.value.string_value for a in of.resource.attributes}
-                    outer.log += [(names["service.name"], s) for scope in of.scope_spans for s in scope.spans]
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+        told = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+        for of in ExportTraceServiceRequest.FromString(told).resource_spans:
+            names = {a.key: a.value.string_value for a in of.resource.attributes}
+            self.log += [(names["service.name"], s) for scope in of.scope_spans for s in scope.spans]
+        return 200
 
 
 class Watching:

@@ -9,13 +9,11 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from qflib.errors import DataError
-from qflib.history import Archiver, DeltaHistory, History, Log
+from qflib.history import DeltaHistory, History
 from qflib.history.opening import Kept
 from qflib.history.postgres import PostgresHistory
-from qflib.records.topics import MARKET_RAW
+from tests.history.full_disk import filled_and_gone_on, mounted
 
 _WRITER = """
     import sys
@@ -66,41 +64,6 @@ def test_killed_in_the_middle_of_commits(history: History, tmp_path: Path) -> No
             assert end > 20
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
-    """A file system of two megabytes."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def test_a_full_disk_is_told_and_loses_nothing(small_disk: Path) -> None:
-    history = DeltaHistory(small_disk)
-    archiver = Archiver(history)
-    log = Log("c1", MARKET_RAW, "t", 0)
-    archiver.assign([log])
-    noise = np.random.default_rng(0)
-    taken = 0
-
-    def fill() -> None:
-        nonlocal taken
-        for taken in range(100):
-            archiver.take(MARKET_RAW, 0, taken, 1, None, noise.bytes(300_000))
-            archiver.store()
-
-    with pytest.raises(DataError, match="the disk is full; free some space"):
-        fill()
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    again = Archiver(history)
-    start = again.assign([log])[log]
-    assert 0 < start <= taken
-    again.take(MARKET_RAW, 0, start, 1, None, b"x")
-    again.store()
-    rows = history.scan("batches", ["offset"])
-    assert sorted(rows["offset"].to_pylist()) == list(range(start + 1))
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "size=2m") as disk:
+        filled_and_gone_on(DeltaHistory(disk), disk)

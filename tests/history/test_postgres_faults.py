@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -19,7 +18,8 @@ from qflib.history.postgres.connections import Database
 from qflib.history.rows import ColumnRows
 from qflib.records import MARKET_EVENTS, Batch, Header
 from qflib.records.codec import decode, encode
-from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
+from qflib.records.topics import MARKET_NORMALIZED
+from tests.history.full_disk import filled_and_gone_on, mounted
 
 NS = 1_767_600_000_000_000_123
 ROWS = 400
@@ -144,16 +144,8 @@ def test_a_server_that_stays_away_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(server: PrivateServer) -> Iterator[Path]:
     """A file system of three megabytes that the server's user may write to."""
-    place = server.folder / "small"
-    place.mkdir()
-    options = f"size=3m,mode=0700,uid={server.data.stat().st_uid}"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(server.folder / "small", f"size=3m,mode=0700,uid={server.data.stat().st_uid}") as place:
+        yield place
 
 
 def test_a_full_disk_is_told_and_loses_nothing(server: PrivateServer, small_disk: Path) -> None:
@@ -168,26 +160,7 @@ def test_a_full_disk_is_told_and_loses_nothing(server: PrivateServer, small_disk
     with psycopg.connect(server.dsn, autocommit=True) as c:
         c.execute("ALTER DATABASE full_disk SET default_tablespace = small")
     database.close()
-    history, log = PostgresHistory(database), Log("c1", MARKET_RAW, "t", 0)
-    archiver = Archiver(history)
-    archiver.assign([log])
-    noise, taken = np.random.default_rng(0), 0
-
-    def fill() -> None:
-        nonlocal taken
-        for taken in range(100):
-            archiver.take(MARKET_RAW, 0, taken, 1, None, noise.bytes(300_000))
-            archiver.store()
-
-    with pytest.raises(DataError, match="the disk is full; free some space"):
-        fill()
-    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
-    again = Archiver(history)
-    start = again.assign([log])[log]
-    assert 0 < start <= taken
-    again.take(MARKET_RAW, 0, start, 1, None, b"x")
-    again.store()
-    assert sorted(history.scan("batches", ["offset"])["offset"].to_pylist()) == list(range(start + 1))
+    filled_and_gone_on(PostgresHistory(database), small_disk)
     database.close()
     with psycopg.connect(server.dsn, autocommit=True) as c:
         c.execute("DROP DATABASE full_disk WITH (FORCE)")

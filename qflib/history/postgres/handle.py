@@ -75,7 +75,9 @@ class PostgresHandle(Handle):
     def _loaded(self, c: psycopg.Connection[Any]) -> dict[str, int]:
         return dict(c.execute('SELECT log, next FROM offsets WHERE "table" = %s', [self._name]).fetchall())
 
-    def _append(self, c: psycopg.Connection[Any], rows: pa.Table, next_offsets: Mapping[Log, int]) -> None:
+    def _append(
+        self, c: psycopg.Connection[Any], rows: pa.Table, next_offsets: Mapping[Log, int], *, again: bool = False
+    ) -> None:
         cluster = self._number(c, "clusters", next(iter(next_offsets)).cluster)
         days, on = _names(rows["date"])
         self._partitions(c, days)
@@ -94,10 +96,10 @@ class PostgresHandle(Handle):
                     self._copy_rows(c, rows, given)
                 self._count(c, dict(zip(days, np.bincount(on).tolist(), strict=True)), cluster)
         except psycopg.errors.CheckViolation:
-            if not self._days:
+            if again:
                 raise
             self._days.clear()  # a partition was retired since: it is made again, once
-            self._append(c, rows, next_offsets)
+            self._append(c, rows, next_offsets, again=True)
 
     def _stored(self, c: psycopg.Connection[Any], cluster: int, next_offsets: Mapping[Log, int]) -> bool:
         """Move the offsets on; whether this handle has done so already, in a transaction whose end it did not hear.

@@ -197,15 +197,9 @@ class PrivateServer:
             _open_to_others(self.binaries)
             shutil.chown(self.data, _system_user(), _system_user())
         self._run(
-            "initdb",
-            "-U",
-            USER,
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
+            "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
             "--no-instructions",
-        )
+        )  # fmt: skip
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as f:
             f.write(_CONFIG)
 
@@ -223,25 +217,33 @@ class PrivateServer:
 
     def _start(self) -> None:
         self._clear()
-        self.socket_folder.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == 0:
-            shutil.chown(self.socket_folder, _system_user())
-        elif self.socket_folder.stat().st_uid != os.geteuid():
-            raise DataError(f"{self.socket_folder} is another user's; have it removed: this server's socket lies there")
+        self._socket_folder_of_ours()
         options = f"-k {self.socket_folder}"
         self._run("pg_ctl", "start", "-w", "-t", str(_STOP_S), "-s", "-l", str(self.data / "server.log"), "-o", options)
 
+    def _socket_folder_of_ours(self) -> None:
+        """Who reaches the socket needs no password, and its place can be foretold: nobody else may have made it."""
+        place, user = self.socket_folder, _system_user() if os.geteuid() == 0 else None
+        place.mkdir(mode=0o700, exist_ok=True)
+        owner, others = place.lstat().st_uid, {os.geteuid()} if user is None else {0, _uid(user)}
+        if owner not in others or place.is_symlink():
+            raise DataError(f"{place} is another user's; have it removed: this server's socket lies there")
+        if user is not None:
+            shutil.chown(place, user)
+        place.chmod(0o700)
+
     def _create(self) -> None:
         """The database, at the first start; noted beside it, as asking the server costs a tenth of a second."""
-        if not (noted := self.folder / "created").exists():
-            made = [str(self.binaries / "createdb"), "-h", str(self.socket_folder), "-U", USER, USER]
-            subprocess.run(made, check=False, capture_output=True)  # there already: the note alone was missing
-            noted.touch()
+        if (noted := self.folder / "created").exists():
+            return
+        made = [str(self.binaries / "createdb"), "-h", str(self.socket_folder), "-U", USER, USER]
+        done = subprocess.run(made, check=False, capture_output=True, text=True)
+        if done.returncode and "already exists" not in done.stderr:  # else the note alone was missing
+            raise DataError(f"PostgreSQL in {self.folder} makes no database ({done.stderr.strip()})")
+        noted.touch()
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.binaries / program), *arguments[:1], "-D", str(self.data), *arguments[1:]]
-        if program == "initdb":
-            command = [str(self.binaries / program), "-D", str(self.data), *arguments]
         user: dict[str, Any] = {}
         if os.geteuid() == 0:
             user = {"user": _system_user(), "group": _system_user(), "extra_groups": []}
@@ -299,6 +301,12 @@ def _system_user() -> str:
     return _SYSTEM_USER
 
 
+def _uid(user: str) -> int:
+    import pwd
+
+    return pwd.getpwnam(user).pw_uid
+
+
 def _open_to_others(folder: Path) -> None:
     """Let the server's user pass through the folders above its data: root's own may be closed to others."""
     for above in (folder, *folder.parents):
@@ -306,5 +314,7 @@ def _open_to_others(folder: Path) -> None:
         if not mode & 0o001:
             try:
                 above.chmod(mode | 0o011)
-            except OSError:
+            except OSError as e:  # the server's own start tells where that was needed
+                _log.warning("a folder cannot be opened to PostgreSQL's user", folder=str(above), why=e.strerror)
                 return
+            _log.warning("a folder was opened to PostgreSQL's user, who is not root", folder=str(above))
