@@ -1,71 +1,30 @@
-"""What PostgreSQL has of its own: the schema's versions, roles, partitions, and which of two stores a desk has."""
+"""What PostgreSQL has of its own: the schema's versions, roles and partitions, and the files' answers."""
 
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-import psutil
-import psycopg
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qflib.errors import DataError, InputError, SettingsError
-from qflib.history import Archiver, DeltaHistory, History, Log, opened
+from qflib.errors import DataError
+from qflib.history import Archiver, DeltaHistory
 from qflib.history.kept import BATCHES, KEPT
-from qflib.history.opening import establish, kept_in, remove
-from qflib.history.postgres import PostgresHistory, PrivateServer, migrate
-from qflib.history.postgres.connections import Database, shown
-from qflib.history.postgres.copying import HEADER, TRAILER, decoded, encoded
-from qflib.history.postgres.declared import Column, columns, missing
+from qflib.history.postgres import PostgresHistory, migrate
+from qflib.history.postgres.connections import Database
+from qflib.history.postgres.declared import columns, missing
 from qflib.history.postgres.schema import described, pending, roles
 from qflib.history.postgres.tending import Tended, tend
 from qflib.history.where import Condition, field
-from qflib.records import EXECUTIONS, MARKET_EVENTS, Batch, Header, Instrument, Instruments
+from qflib.records import MARKET_EVENTS, Batch, Header
 from qflib.records.codec import encode
-from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, ORDERS_EXECUTED
-from qflib.settings import load
-
-DAY = 86_400 * 10**9
-NS = 1_767_600_000_000_000_123  # 2026-01-05T08:00
-TABLE = Instruments((Instrument("ACME", kind="spot"),))
-LOGS = [Log("c1", t, t, p) for t in (MARKET_NORMALIZED, ORDERS_EXECUTED, MARKET_RAW) for p in (0, 1)]
-
-
-def filled(history: History, days: int = 3) -> None:
-    """Two partitions, some days: events, executions with texts of all lengths and prices that are none, raw records."""
-    history.register("c1", TABLE)
-    archiver, rng = Archiver(history), np.random.default_rng(7)
-    archiver.assign(LOGS)
-    for offset in range(days):
-        at = NS + offset * DAY
-        for p in (0, 1):
-            n = 5 + offset
-            events = MARKET_EVENTS.make(
-                kind=1,
-                instrument=rng.integers(0, 3, n),
-                receipt_ns=at + np.arange(n),
-                order_id=2**63 + np.arange(n, dtype=np.uint64),
-            )
-            record = encode(Batch.of("market", Header(f"sim:{p}", 2**63, offset), events=events))
-            archiver.take(MARKET_NORMALIZED, p, offset, at, b"k", record, [("h", b"1"), ("h", None)])
-            names = [("é" * int(rng.integers(0, 33))) or "A" * (64 * (i % 2)) for i in range(n)]
-            executions = EXECUTIONS.make(
-                time_ns=at + np.arange(n), account=names, client_order_id=[f"{offset}/{i}" for i in range(n)],
-                price=np.where(rng.random(n) < 0.3, np.nan, rng.normal(size=n)), instrument=rng.integers(0, 3, n),
-            )  # fmt: skip
-            record = encode(Batch.of("execution", Header(f"exchange/{p}", 0, offset), executions=executions))
-            archiver.take(ORDERS_EXECUTED, p, offset, at, None, record)
-            archiver.take(MARKET_RAW, p, offset, at, b"\0", b"\0\xff" * offset)
-    archiver.store()
+from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
+from tests.history.some_days import DAY, LOGS, NS, TABLE, filled
 
 
 def in_order(rows: pa.Table) -> list[dict[str, object]]:
@@ -152,58 +111,6 @@ def test_the_other_questions_have_the_same_answers(both: tuple[DeltaHistory, Pos
     assert server.clusters == files.clusters
     assert server.instruments().to_toml() == files.instruments().to_toml()
     assert server.count(BATCHES, field("topic").ends_with("raw")) == 6
-
-
-@given(
-    st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.floats(), st.binary(max_size=64), st.binary(max_size=9)))
-)
-def test_rows_on_the_wire(rows: list[tuple[int, float, bytes, bytes]]) -> None:
-    """What a plain writer makes of them, a value at a time; and back."""
-    import struct
-
-    declared = (Column("a", "bigint", 8, ""), Column("b", "double precision", 8, ""),
-                Column("s", "text", 99, ""), Column("t", "text", 99, ""))  # fmt: skip
-    a, b, s, t = ([r[i] for r in rows] for i in range(4))
-    held = {"a": np.array(a, np.int64), "b": np.array(b, np.float64), "s": pa.array(s, pa.binary()),
-            "t": pa.array(t, pa.binary())}  # fmt: skip
-    made = b"".join([bytes(piece) for piece in encoded(declared, held, len(rows))])
-    plain = b"".join(
-        struct.pack(">hiqid", 4, 8, x, 8, y) + b"".join(struct.pack(">i", len(z)) + z for z in (u, v))
-        for x, y, u, v in rows
-    )
-    assert made == plain
-    numbers = declared[:2]
-    wire = HEADER + b"".join([bytes(piece) for piece in encoded(numbers, held, len(rows))]) + TRAILER
-    back = decoded(numbers, wire)
-    assert back["a"].tolist() == a
-    assert back["b"].tobytes() == held["b"].tobytes()
-
-
-def test_many_rows_on_the_wire() -> None:
-    """More than are made at a time, with a number that all have; texts as each row alone has them."""
-    n, rng = 150_001, np.random.default_rng(3)
-    declared = (Column("a", "bigint", 8, ""), Column("b", "integer", 4, ""))
-    a = rng.integers(-(2**63), 2**63, n)
-    wire = b"".join([bytes(piece) for piece in encoded(declared, {"a": a, "b": 7}, n)])
-    back = decoded(declared, HEADER + wire + TRAILER)
-    assert np.array_equal(back["a"], a)
-    assert np.array_equal(back["b"], np.full(n, 7))
-    text = Column("t", "text", 99, "")
-    told = pa.array(["x" * int(k) for k in rng.integers(0, 9, n)])
-    together = b"".join([bytes(piece) for piece in encoded((*declared, text), {"a": a, "b": 7, "t": told}, n)])
-    at = 0
-    for i in (0, 1, 65_535, 65_536, 131_072, n - 1):
-        alone = encoded((*declared, text), {"a": a[i : i + 1], "b": 7, "t": told[i : i + 1]}, 1)
-        at = together.index(b"".join([bytes(piece) for piece in alone]), at) + 1
-    assert len(together) == n * (2 + 12 + 8 + 4) + sum(map(len, told.to_pylist()))
-
-
-def test_a_row_of_another_length_is_refused() -> None:
-    with pytest.raises(DataError, match="see who else writes"):
-        decoded((Column("a", "bigint", 8, ""),), HEADER + b"\0" * 13 + TRAILER)
-
-
-# -- the schema's versions -------------------------------------------------------------------------------------------
 
 
 def test_migrations_make_what_is_declared(database: Database) -> None:
@@ -342,92 +249,3 @@ def test_a_day_that_was_retired_is_made_again(history: PostgresHistory) -> None:
 
 
 # -- which store a desk has -------------------------------------------------------------------------------------------
-
-
-def test_a_folder_tells_where_its_history_is(database: Database, tmp_path: Path) -> None:
-    folder = tmp_path / "history"
-    assert isinstance(opened(folder), DeltaHistory)
-    secret = f"{database.dsn} password=secret"
-    with pytest.raises(DataError, match=r"has not seen migration 0001.places; run `qflib store migrate`"):
-        establish(folder, "postgres", secret, "told")
-    own = Database(database.dsn, "told")
-    migrate(own)
-    own.close()
-    establish(folder, None, secret, "told")
-    assert "secret" not in (folder / "store.json").read_text()
-    history = opened(folder, secret)
-    assert isinstance(history, PostgresHistory)
-    assert "secret" not in repr(history)
-    assert "schema told" in history.name
-    filled(history, 1)
-    establish(folder, None)  # as it is
-    assert opened(folder).count("events") == 10
-    with pytest.raises(InputError, match=r"kept by postgres, .* schema told, not by delta in the folder"):
-        establish(folder, "delta")
-    with pytest.raises(InputError, match=r"schema told, not by postgres, .* schema other"):
-        establish(folder, "postgres", database.dsn, "other")
-    remove(folder)
-    assert history.count("events") == 10
-    history.database.close()
-
-
-def test_files_stay_files(tmp_path: Path) -> None:
-    filled(DeltaHistory(tmp_path), 1)
-    establish(tmp_path, None)
-    with pytest.raises(
-        InputError,
-        match="kept by delta in the folder, not by postgres, a server of its own, schema qflib; leave --store out",
-    ):
-        establish(tmp_path, "postgres")
-    assert kept_in(tmp_path).kind == "delta"
-
-
-def test_a_dsn_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shown("host=h user=u password=secret sslpassword=secret") == "user=u host=h"
-    monkeypatch.setenv("QFLIB_STORE__DSN", "postgresql://u:secret@h/d")
-    assert "secret" not in repr(load())
-    monkeypatch.setenv("QFLIB_STORE__NAMESPACE", "No Name")
-    with pytest.raises(SettingsError, match=r"store\.namespace") as e:
-        load()
-    assert "secret" not in str(e.value)
-    with pytest.raises(InputError, match="no DSN of PostgreSQL") as told:
-        shown("secret")
-    assert "secret" not in str(told.value)
-
-
-_USER = """
-import sys
-from qflib.history.postgres import PrivateServer
-server = PrivateServer(sys.argv[1])
-server.ensure()
-print(server.pid, flush=True)
-sys.stdin.read()
-"""
-
-
-def test_the_last_user_of_a_private_server_stops_it(server: PrivateServer) -> None:
-    """However the others ended."""
-    folder = server.folder / "own"
-    users = [
-        subprocess.Popen([sys.executable, "-c", _USER, str(folder)], stdin=-1, stdout=-1, text=True) for _ in range(3)
-    ]
-    pids = {user.stdout.readline() for user in users if user.stdout is not None}
-    assert len(pids) == 1
-    own = PrivateServer(folder)
-    users[0].communicate("")
-    assert own.pid == int(pids.pop())
-    users[1].kill()
-    users[1].communicate()
-    assert own.pid is not None
-    last = psutil.Process(own.pid)
-    users[2].communicate("")
-    last.wait(30)
-    assert own.pid is None
-    (own.data / "postmaster.pid").write_text(f"{os.getpid()}\n{own.data}\n")  # as after a start of the machine
-    assert own.ensure()
-    assert own.pid not in (None, os.getpid())
-    own.remove()
-    assert own.pid is None
-    own.leave()  # there is nothing to leave
-    with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(own.dsn)

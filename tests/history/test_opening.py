@@ -1,0 +1,66 @@
+"""Which of the stores a desk has, and that its way there keeps secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qflib.errors import DataError, InputError, SettingsError
+from qflib.history import DeltaHistory, opened
+from qflib.history.opening import establish, kept_in, remove
+from qflib.history.postgres import PostgresHistory, migrate
+from qflib.history.postgres.connections import Database, shown
+from qflib.settings import load
+from tests.history.some_days import filled
+
+
+def test_a_folder_tells_where_its_history_is(database: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "history"
+    assert isinstance(opened(folder), DeltaHistory)
+    secret = f"{database.dsn} password=secret"
+    with pytest.raises(DataError, match=r"has not seen migration 0001.places; run `qflib store migrate`"):
+        establish(folder, "postgres", secret, "told")
+    own = Database(database.dsn, "told")
+    migrate(own)
+    own.close()
+    establish(folder, None, secret, "told")
+    assert "secret" not in (folder / "store.json").read_text()
+    history = opened(folder, secret)
+    assert isinstance(history, PostgresHistory)
+    assert "secret" not in repr(history)
+    assert "schema told" in history.name
+    filled(history, 1)
+    establish(folder, None)  # as it is
+    assert opened(folder).count("events") == 10
+    with pytest.raises(InputError, match=r"kept by postgres, .* schema told, not by delta in the folder"):
+        establish(folder, "delta")
+    with pytest.raises(InputError, match=r"schema told, not by postgres, .* schema other"):
+        establish(folder, "postgres", database.dsn, "other")
+    remove(folder)
+    assert history.count("events") == 10
+    history.database.close()
+
+
+def test_files_stay_files(tmp_path: Path) -> None:
+    filled(DeltaHistory(tmp_path), 1)
+    establish(tmp_path, None)
+    with pytest.raises(
+        InputError,
+        match="kept by delta in the folder, not by postgres, a server of its own, schema qflib; leave --store out",
+    ):
+        establish(tmp_path, "postgres")
+    assert kept_in(tmp_path).kind == "delta"
+
+
+def test_a_dsn_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown("host=h user=u password=secret sslpassword=secret") == "user=u host=h"
+    monkeypatch.setenv("QFLIB_STORE__DSN", "postgresql://u:secret@h/d")
+    assert "secret" not in repr(load())
+    monkeypatch.setenv("QFLIB_STORE__NAMESPACE", "No Name")
+    with pytest.raises(SettingsError, match=r"store\.namespace") as e:
+        load()
+    assert "secret" not in str(e.value)
+    with pytest.raises(InputError, match="no DSN of PostgreSQL") as told:
+        shown("secret")
+    assert "secret" not in str(told.value)
