@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qflib.cli.durations import seconds
 from qflib.cli.hedgers import hedger_of
 from qflib.errors import DataError, InputError
 
@@ -52,6 +54,8 @@ class Wanted:
         Promoted steps that run along; None: all of the project.
     live
         Those of them whose orders go to the exchange.
+    burst
+        "10x30s@60s": ten times the speed for 30 s of the wall, from the 60th on (where no @ is, from the first).
     """
 
     source: str
@@ -69,6 +73,7 @@ class Wanted:
     rest: str | None = None
     steps: tuple[str, ...] | None = None
     live: tuple[str, ...] = ()
+    burst: str | None = None
 
     def check(self) -> None:
         """Refuse what does not exist, and flags that would change nothing.
@@ -85,6 +90,7 @@ class Wanted:
             "--file": (self.file, ("replay",)),
             "--venue": (self.venue, ("replay",)),
             "--speed": (self.speed, ("sim", "replay")),
+            "--burst": (self.burst, ("sim", "replay")),
             "--signals": (self.signals, ("sim", "replay")),
             "--rate": (self.rate, ("sim",)),
             "--seed": (self.seed, ("sim",)),
@@ -100,6 +106,20 @@ class Wanted:
             missing = "--file, the recording" if self.file is None else "--venue, whose format the file has"
             raise InputError(f"--source replay needs {missing}")
         self.pace()
+        self.faster()
+
+    def faster(self) -> dict[str, Any]:
+        """The burst, as the feed's settings have it: factor, seconds of the wall, and seconds before it."""
+        if self.burst is None:
+            return {}
+        m = re.fullmatch(r"(\d+(?:\.\d+)?)x([^@]+)(?:@(.+))?", self.burst.strip())
+        if m is None or not float(m[1]) > 0:
+            raise InputError(
+                f"--burst {self.burst!r} is none; write 10x30s@60s: ten times the speed for 30 s after 60 s"
+            )
+        if self.pace() == "max":
+            raise InputError("--burst needs a pace, and --speed is max; give a number of market seconds a second")
+        return {"burst": [float(m[1]), seconds(m[2]), seconds(m[3]) if m[3] else 0.0]}
 
     def pace(self) -> float | str:
         """Market seconds a wall second, or "max"."""
@@ -333,10 +353,10 @@ def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     if wanted.signals is not None:
         held["signals"] = str(wanted.signals.resolve())
     if wanted.source == "sim":
-        return held | {"seed": settings.desk.seed, "rate": settings.desk.rate, "speed": wanted.pace()}
+        return held | {"seed": settings.desk.seed, "rate": settings.desk.rate, "speed": wanted.pace()} | wanted.faster()
     if wanted.source == "replay":
         file = str(wanted.file and wanted.file.resolve())
-        return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()}
+        return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()} | wanted.faster()
     places = {"url": wanted.url, "rest": wanted.rest}
     return {"venue": wanted.source} | {name: place for name, place in places.items() if place}
 

@@ -44,6 +44,9 @@ def command(
     speed: Annotated[
         str | None, typer.Option(help="Market seconds a second, or max; default: 1 of sim, max of a recording.")
     ] = None,
+    burst: Annotated[
+        str | None, typer.Option(help="10x30s@60s: ten times the speed for 30 s after 60 s, to see what a desk bears.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="The simulator's events a market second.")] = None,
     workers: Annotated[list[str] | None, typer.Option(help="STAGE=N, as exchange=2; may be given again.")] = None,
     duration: Annotated[str | None, typer.Option("--for", help="Wall time, as 60s; default: until Ctrl-C.")] = None,
@@ -112,6 +115,7 @@ def command(
         rest,
         None if steps is None else tuple(s for s in steps if s != "none"),
         tuple(live_steps or ()),
+        burst,
     )
     wanted.check()
     span = None if duration is None else seconds(duration)

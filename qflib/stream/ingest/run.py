@@ -17,7 +17,7 @@ from qflib.stream.ingest.lag import IN_FLIGHT, Gate, Lags, followers
 from qflib.stream.ingest.left import LeftMarket
 from qflib.stream.ingest.metrics import Metrics
 from qflib.stream.ingest.opened import Quiet, UntilOpened, has_reported
-from qflib.stream.ingest.pace import Pace
+from qflib.stream.ingest.pace import Burst, Pace
 from qflib.stream.ingest.play import Paces, close, play
 from qflib.stream.ingest.positions import Position, positions
 from qflib.stream.ingest.sender import LeftOff, Sender
@@ -115,7 +115,7 @@ def _played(
 
     simulated = deployment.source == "sim" and not told.get("signals")
     left = LeftMarket(kept, deployment) if simulated and kept is not None else None
-    batches, market = batches_of(deployment, left, at), Pace(speed_of(told))
+    batches, market = batches_of(deployment, left, at), Pace(speed_of(told), Burst.of(told))
     pace: Paces = market
     if deployment.risk and not has_reported(c, deployment.partitions):
         look = Lags(c, followers(deployment.stages, archive=False), deployment.partitions).look

@@ -22,6 +22,11 @@ from qflib.errors import InputError
         (Wanted("replay", venue="kraken"), "needs --file"),
         (Wanted("sim", speed="fast"), "--speed 'fast' is no pace"),
         (Wanted("sim", speed="0"), "--speed '0' is no pace"),
+        (Wanted("kraken", burst="10x30s"), "--burst is of --source sim or replay, not of kraken"),
+        (Wanted("sim", burst="10 for 30s"), "--burst '10 for 30s' is none; write 10x30s@60s"),
+        (Wanted("sim", burst="0x30s"), "--burst '0x30s' is none"),
+        (Wanted("sim", burst="10x30"), "duration '30' is not a positive number with a unit"),
+        (Wanted("sim", burst="10x30s", speed="max"), "--burst needs a pace, and --speed is max"),
         (Wanted("sim", rest="https://x"), "--rest is of --source kraken or binance"),
         (Wanted("sim", symbols=("XBT/USD",)), "--symbol is of --source kraken"),
     ],
@@ -39,6 +44,8 @@ def test_the_simulated_desk_measures_and_hedges():
     assert desk.hedger is not None
     assert desk.feed["speed"] == 1.0
     assert desk.feed["rate"] == 100_000.0
+    assert "burst" not in desk.feed
+    assert deploying.deployment(Wanted("sim", burst="2.5x1min@5s"), chosen, told, 3).feed["burst"] == [2.5, 60.0, 5.0]
     assert desk.config.period_ns % desk.feed["cut_ns"] == 0
     assert desk.partitions == 3
     scenarios = deploying.scenario_set(told, chosen)

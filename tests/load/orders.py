@@ -1,0 +1,144 @@
+"""Orders sent by the API while a desk runs, and how long each takes to be seen in the risk, by Kafka's own clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from threading import Event, Thread
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import structlog
+from confluent_kafka import Consumer, TopicPartition
+
+import qflib as qf
+from qflib.broker.clients import Connection, consumer_config
+from qflib.broker.reading import ends
+from qflib.broker.seen import Seen
+from qflib.errors import QflibError
+from qflib.records import Book, ExecType
+from qflib.records.codec import decode
+from qflib.records.topics import ORDERS_EXECUTED, ORDERS_INCOMING, RISK_METRICS
+
+_READ = (ORDERS_INCOMING, ORDERS_EXECUTED, RISK_METRICS)
+_log = structlog.get_logger(__name__)
+
+
+class Way(NamedTuple):
+    """An order of one lot: seconds of the wall at which Kafka had it, its fill, and a report that holds it."""
+
+    sent: float
+    filled: float
+    reported: float
+
+
+class OrdersSent:
+    """A lot of a future is bought again and again, at the market; the client's position tells which fills are in it.
+
+    Parameters
+    ----------
+    live
+        The desk's API.
+    c
+        The cluster.
+    partitions
+        Of every topic.
+    instruments
+        Symbols in the order of the desk's table.
+    symbol
+        What is bought.
+    every_s
+        Seconds between two orders.
+    """
+
+    def __init__(
+        self,
+        live: qf.Live,
+        c: Connection,
+        partitions: int,
+        instruments: Sequence[str],
+        symbol: str,
+        every_s: float = 0.5,
+    ) -> None:
+        self.refused: list[str] = []
+        self._live, self._symbol, self._every_s = live, symbol, every_s
+        self._row = instruments.index(symbol)
+        self._places = [(t, p) for t in _READ for p in range(partitions)]
+        self._c, self._done = c, Event()
+        self._at: dict[str, dict[bytes, float]] = {ORDERS_INCOMING: {}, ORDERS_EXECUTED: {}}
+        self._held: list[tuple[float, int]] = []
+        self._sent = 0
+        self._threads = [Thread(target=t, daemon=True) for t in (self._read, self._send)]
+
+    def start(self) -> None:
+        """Send, and read what comes of it."""
+        for t in self._threads:
+            t.start()
+
+    def stop(self) -> None:
+        """Send no more; reading ends with it."""
+        self._done.set()
+        for t in self._threads:
+            t.join(30)
+
+    @property
+    def sent(self) -> int:
+        """Orders that were taken."""
+        return self._sent
+
+    def ways(self) -> list[Way]:
+        """Of the orders that were filled and reported, in the order of their fills."""
+        came, filled = self._at[ORDERS_INCOMING], self._at[ORDERS_EXECUTED]
+        if not self._held:
+            return []
+        first, made = self._held[0][1], []
+        reports = iter(sorted(self._held))
+        at, qty = next(reports)
+        known = sum(t <= at for t in filled.values())  # fills in the first report that was seen
+        for k, (of, fill) in enumerate(sorted(filled.items(), key=lambda x: x[1])):
+            while qty < first + k + 1 - known or at < fill:
+                step = next(reports, None)
+                if step is None:
+                    return made
+                at, qty = step
+            made.append(Way(came[of], fill, at))
+        return made
+
+    def _send(self) -> None:
+        due = time.monotonic()
+        while not self._done.wait(max(0.0, due - time.monotonic())):
+            due += self._every_s
+            try:
+                self._live.buy(self._symbol, 1, client_order_id=f"load-{uuid4().hex}")
+                self._sent += 1
+            except QflibError as e:
+                self.refused.append(str(e))
+
+    def _read(self) -> None:
+        consumer = Consumer(consumer_config(self._c, group=f"load-{uuid4().hex}"))
+        now = ends(self._c, self._places)
+        consumer.assign([TopicPartition(t, p, now[t, p]) for t, p in self._places])
+        while not self._done.is_set():
+            for m in consumer.consume(200, 0.2):
+                if m.error() is None:
+                    self._take(Seen.of(m))
+        consumer.close()
+
+    def _take(self, seen: Seen) -> None:
+        try:
+            batch = decode(seen.value or b"")
+        except QflibError:
+            return
+        tables: dict[str, Any] = batch.tables
+        at = seen.append_ms / 1e3
+        if seen.topic == ORDERS_INCOMING and "orders" in tables:
+            self._at[seen.topic] |= {i: at for i in tables["orders"].client_order_id if i.startswith(b"load-")}
+        elif seen.topic == ORDERS_EXECUTED and "executions" in tables:
+            t = tables["executions"]
+            fills = [i for i, e in zip(t.client_order_id, t.exec_type, strict=True) if e == ExecType.FILL]
+            self._at[seen.topic] |= {i: at for i in fills if i.startswith(b"load-")}
+        elif seen.topic == RISK_METRICS and "positions" in tables:
+            t = tables["positions"]
+            own = (t.instrument == self._row) & (t.book == Book.CLIENT)
+            if own.any():
+                self._held.append((at, int(t.qty[own].sum())))
