@@ -12,7 +12,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test faults lint bench docs chart image clean
+.PHONY: help setup up test faults soak burst lint bench docs chart image clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,12 @@ test: $(READY) ## set up, lint, run every test
 
 faults: $(WARM) ## kill, stop and scale a whole desk (minutes); FAULT_KILLS=20 kills each stage so often
 	$(BIN)/python -m pytest -q -s -n 0 -m faults
+
+soak: $(WARM) ## a desk at 100,000 events a second for an hour: what grows
+	@$(BIN)/python -m tests.load.soak
+
+burst: $(WARM) ## ten times the market for 30 s: memory, what waits, orders
+	@$(BIN)/python -m tests.load.burst
 
 lint: $(READY) ## style, types, walls, notebooks without outputs
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from bs4 import BeautifulSoup
 
 from docs.site.executed import NOTEBOOKS, execute
 
-#: With the recordings, and without any.
-MODES = ["simulated", pytest.param("recorded", marks=pytest.mark.data)]
+_DATA = Path(__file__).parents[1] / os.environ.get("QFLIB_TEST_DATA", "../shared/data")
+#: With the recordings, and without any: where there are recordings, the latter is left to `make faults`.
+MODES = [
+    pytest.param("simulated", marks=[pytest.mark.faults] if _DATA.is_dir() else []),
+    pytest.param("recorded", marks=pytest.mark.data),
+]
 
 
 def executed_as(name: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:

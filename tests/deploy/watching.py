@@ -78,7 +78,7 @@ class Spans(Receiving):
 class Watching:
     """A desk by `qflib up`, and who watches it."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, folder: Path, *flags: str, environment: Mapping[str, str] | None = None) -> None:
         self.folder, self.receiver, self.ended = folder, Receiver(), False
         self.state = folder / "state"
         self.desk = DeskFolder(self.state / "up")
@@ -90,7 +90,10 @@ class Watching:
         self.environment = os.environ | {f"QFLIB_{k}": v for k, v in told.items()}
         self.environment |= {"QFLIB_STREAM__TRACES": "0.3", "OTEL_EXPORTER_OTLP_ENDPOINT": self.spans.address}
         self.environment |= {"OTEL_BSP_SCHEDULE_DELAY": "500"}
-        self._children = [self._begin("up", sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", *flags)]
+        own = self.environment
+        self.environment = own | (environment or {})
+        self._children = [self._up(*flags)]
+        self.environment = own
         self._write_settings()
         settings = folder / "etc" / "prometheus.yaml"
         web = f"--web.listen-address=127.0.0.1:{self.port}"
@@ -136,14 +139,23 @@ class Watching:
             time.sleep(0.05)
         return found
 
+    def begin_again(self, *flags: str) -> float:
+        """Wait for the desk's end, and start another; when."""
+        self._children[0].wait(_PATIENCE_S)
+        self._children[0] = self._up(*flags)
+        self.ended = False
+        return time.monotonic()
+
     def fired(self, alert: str, since: float, **labels: str) -> float:
         """Seconds until the receiver has been told of an alert."""
         seen = self.until(lambda: self.receiver.when(alert, "firing", since, **labels), f"{alert} does not fire")
         return float(seen) - since
 
-    def cleared(self, alert: str, since: float, **labels: str) -> float:
+    def cleared(self, alert: str, since: float, patience_s: float = _PATIENCE_S, **labels: str) -> float:
         """Seconds until the receiver has been told that it is over."""
-        seen = self.until(lambda: self.receiver.when(alert, "resolved", since, **labels), f"{alert} does not end")
+        seen = self.until(
+            lambda: self.receiver.when(alert, "resolved", since, **labels), f"{alert} does not end", patience_s
+        )
         return float(seen) - since
 
     def stop(self) -> None:
@@ -166,6 +178,9 @@ class Watching:
         except (OSError, TypeError, KeyError, StopIteration):  # it has yet to start
             return None
 
+    def _up(self, *flags: str) -> subprocess.Popen[bytes]:
+        return self._begin("up", sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", *flags)
+
     def _begin(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as out:
             return subprocess.Popen(command, env=self.environment, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
@@ -184,9 +199,11 @@ class Watching:
         )
 
 
-def watching(folder: Path, *flags: str, processes: int = 8) -> Iterator[Watching]:
-    """One, until it is no longer wanted."""
-    made = Watching(folder, *flags)
+def watching(
+    folder: Path, *flags: str, processes: int = 8, environment: Mapping[str, str] | None = None
+) -> Iterator[Watching]:
+    """One, until it is no longer wanted; `environment` is its first desk's, beside what all have."""
+    made = Watching(folder, *flags, environment=environment)
     try:
         made.until(lambda: len(made.query('up{job="qflib"} == 1')) >= processes, "the desk is not scraped")
         made.until(lambda: made.query("qflib_es"), "no risk is seen")
