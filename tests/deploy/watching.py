@@ -206,7 +206,7 @@ def watching(
     made = Watching(folder, *flags, environment=environment)
     try:
         made.until(lambda: len(made.query('up{job="qflib"} == 1')) >= processes, "the desk is not scraped")
-        made.until(lambda: made.query("qflib_es"), "no risk is seen")
+        made.until(lambda: made.query("qflib_es"), "no risk is seen", 2 * _PATIENCE_S)
         yield made
     finally:
         made.stop()

@@ -89,14 +89,14 @@ class OrdersSent:
     def ways(self) -> list[Way]:
         """Of the orders that were filled and reported, in the order of their fills."""
         came, filled = self._at[ORDERS_INCOMING], self._at[ORDERS_EXECUTED]
-        if not self._held:
-            return []
-        first, made = self._held[0][1], []
-        reports = iter(sorted(self._held))
-        at, qty = next(reports)
-        known = sum(t <= at for t in filled.values())  # fills in the first report that was seen
-        for k, (of, fill) in enumerate(sorted(filled.items(), key=lambda x: x[1])):
-            while qty < first + k + 1 - known or at < fill:
+        began, made = min(came.values(), default=0.0), list[Way]()
+        before = [qty for at, qty in self._held if at < began]
+        reports = iter(self._held)
+        at, qty = 0.0, None
+        for n, (of, fill) in enumerate(
+            sorted(filled.items(), key=lambda x: x[1]), start=before[-1] + 1 if before else 1
+        ):
+            while at < fill or qty is None or qty < n:
                 step = next(reports, None)
                 if step is None:
                     return made
