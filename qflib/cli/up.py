@@ -136,7 +136,9 @@ def command(
         budget: list[float] = []  # until when an interrupted desk has to be gone
         try:
             desk.start()
-            way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
+            way_in: Snapshot = (
+                {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path, shown=_is_read(json))}"}
+            )
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
             monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
@@ -276,6 +278,11 @@ def _signals() -> Iterator[Callable[[], None]]:
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)
+
+
+def _is_read(json: bool) -> bool:
+    """Whether a person reads what is printed: what goes to a file may be read by anybody."""
+    return (sys.stderr if json else sys.stdout).isatty()
 
 
 def _given(**flags: Any) -> dict[str, Any] | None:

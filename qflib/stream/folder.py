@@ -62,7 +62,8 @@ class DeskFolder:
             If the folder cannot be written.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)  # orders and positions; one that was opened to others stays so
             held = self._owner.open("a+", encoding="utf-8")
         except OSError as e:
             raise DataError(

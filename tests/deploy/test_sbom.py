@@ -1,4 +1,4 @@
-"""The bill of materials names all that the lock and the table of jars pin, each by its sum; its bytes are the lock's."""
+"""The bill of materials names all that the lock and the table of jars pin, each by its sum."""
 
 from __future__ import annotations
 

@@ -107,6 +107,7 @@ def _beside_the_desk() -> Place | None:
 
 def _normal(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"url {url!r} is no address of an API; give one as http://127.0.0.1:8000")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        told = "that is given" if "@" in url else repr(url)  # it may hold a password
+        raise InputError(f"url {told} is no address of an API; give one as http://127.0.0.1:8000")
     return url.rstrip("/")
