@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ EXAMPLE = "Example: qflib up --source sim --rate 100000 --for 60s"
 _SHOWN_S = 0.25
 _STOP_S = 5.0
 _DRAIN_S = 60.0  # after the sources have ended
+_OWN = 0o077  # what a desk keeps is for its user alone
 
 
 class _Asked(BaseException):
@@ -36,6 +38,7 @@ class _Asked(BaseException):
 
 
 def command(
+    context: typer.Context,
     source: Annotated[
         str, typer.Option(help="sim, replay, or a live venue: kraken, binance, binance_futures, coinbase, deribit.")
     ] = "sim",
@@ -84,6 +87,8 @@ def command(
     """Run the desk on Kafka: broker, ingest, every stage, archive, API and dashboard; Ctrl-C ends it clean."""
     from qflib.stream.nursery import Nursery
 
+    before = os.umask(_OWN)  # of its processes too, and so before the first of them
+    context.call_on_close(lambda: os.umask(before))
     nursery = Nursery()
     nursery.begin()  # it imports beside this process's own imports
 

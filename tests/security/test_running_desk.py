@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,10 +26,15 @@ def test_every_listener_is_this_machines_own(desk: Planted) -> None:
     assert [row for row in desk.listening if row[1] not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")] == []
 
 
-def test_what_lets_somebody_in_is_for_its_owner_alone(desk: Planted) -> None:
-    assert stat.S_IMODE(desk.state.stat().st_mode) & 0o077 in (0, 0o011)  # a server of another user passes through
-    for name in OWN_FILES:
-        assert stat.S_IMODE((desk.state / name).stat().st_mode) == 0o600, name
+def test_what_a_desk_keeps_is_for_its_user_alone(desk: Planted) -> None:
+    def others(place: Path) -> int:
+        return place.lstat().st_mode & 0o077
+
+    assert others(desk.state) == 0o011  # passed through, not listed
+    assert all(stat.S_IMODE((desk.state / name).stat().st_mode) == 0o600 for name in OWN_FILES)
+    read = {file for file in desk.state.rglob("*") if others(file)}
+    assert read == {desk.state / "targets.json"}
+    assert len(list((desk.state / "broker").rglob("*"))) > 10
 
 
 def test_no_secret_is_told(desk: Planted) -> None:
