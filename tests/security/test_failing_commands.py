@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import typer
 
 from qflib import settings
+from qflib.cli.main import app
 from qflib.errors import InputError
 from qflib.history.postgres import PrivateServer
 from qflib.history.postgres.connections import shown
@@ -60,6 +64,19 @@ def test_what_fails_tells_no_secret(
     clean(done.stdout)
     assert said in done.stdout
     assert done.returncode == code, done.stdout
+
+
+def test_no_flag_takes_a_secret() -> None:
+    """A command line is in every list of processes."""
+
+    def flags(at: Any, name: str) -> Iterator[str]:
+        yield from (f"{name} {o}" for p in at.params for o in p.opts)
+        for below, inner in getattr(at, "commands", {}).items():
+            yield from flags(inner, f"{name} {below}")
+
+    there = list(flags(typer.main.get_command(app), "qflib"))
+    assert "qflib up --bootstrap" in there
+    assert [f for f in there if re.search(r"--.*(key|password|passphrase|secret|token|dsn|ticket)\b", f)] == []
 
 
 @pytest.mark.parametrize(

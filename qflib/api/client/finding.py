@@ -20,6 +20,10 @@ class Place(NamedTuple):
     url: str
     key: str
 
+    def __repr__(self) -> str:
+        """Without the key: a notebook keeps what it shows."""
+        return f"Place(url={self.url!r})"
+
     @property
     def stream(self) -> str:
         """The address of its stream."""
@@ -66,6 +70,8 @@ def find(url: str | None = None, key: str | None = None) -> Place:
 
     Examples
     --------
+    >>> find("http://127.0.0.1:8000/", "qf_a_b")
+    Place(url='http://127.0.0.1:8000')
     >>> find("http://127.0.0.1:8000/", "qf_a_b").stream
     'ws://127.0.0.1:8000/v1/stream'
     """
