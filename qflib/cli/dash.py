@@ -20,9 +20,11 @@ def command(
         int | None, typer.Option(help="Setting dash.port: on this machine alone; where it is in use, the next.")
     ] = None,
     api: Annotated[str | None, typer.Option(help="URL of the HTTP API; default: the running desk's.")] = None,
-    key: Annotated[str | None, typer.Option(help="API key to enter and trade with; default: the desk's own.")] = None,
 ) -> None:
-    """Show the running desk in the browser: market, risk, orders, what-if, system; Ctrl-C ends it."""
+    """Show the running desk in the browser: market, risk, orders, what-if, system; Ctrl-C ends it.
+
+    QFLIB_DASH_KEY in the environment is the API key that it enters and trades with; default: the desk's own.
+    """
     from qflib import settings
     from qflib.api import ticket
     from qflib.cli.faces import dashboard, free, origins
@@ -41,8 +43,9 @@ def command(
     argv += ["--api", str(url)] if url else []
     way_in = ticket.made()  # of this one alone: the address that `qflib up` printed goes on
     # not arguments: those are in every list of processes
-    given = {"QFLIB_DASH_TICKET": way_in} | ({"QFLIB_DASH_KEY": key} if key else {})
-    with subprocess.Popen(argv, env=os.environ | given, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, env=os.environ | {"QFLIB_DASH_TICKET": way_in}, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:

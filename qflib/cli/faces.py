@@ -60,8 +60,15 @@ class Faces:
         dash = (sys.executable, str(self._app), *shown, *self._origins)
         return Face("api", api), Face("dash", dash)
 
-    def open(self, folder: Path) -> str:
+    def open(self, folder: Path, *, shown: bool = True) -> str:
         """Write down how to get in, for this machine's user alone: the development key and a new ticket.
+
+        Parameters
+        ----------
+        folder
+            The desk's.
+        shown
+            Whether a person reads what is said of it; a file or a journal gets no key and no ticket.
 
         Returns
         -------
@@ -74,8 +81,9 @@ class Faces:
         place = folder / CLIENT_FILE
         known = place.is_file()
         key = development_key(folder, self.api_url)
-        self.key = f"kept in {place}" if known else f"{key}  (for development; kept in {place})"
-        return f"{self.addresses['dash']}/login?ticket={ticket.written(folder)}"
+        self.key = f"{key}  (for development; kept in {place})" if shown and not known else f"kept in {place}"
+        way_in, door = ticket.written(folder), f"{self.addresses['dash']}/login"
+        return f"{door}?ticket={way_in}" if shown else f"{door}  ticket in {folder / ticket.FILE}"
 
 
 def dashboard() -> Path:

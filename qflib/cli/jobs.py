@@ -123,12 +123,12 @@ def history(
 @app.command("approve", epilog=EXAMPLE_APPROVE)
 def approve(
     run_id: Annotated[str, typer.Argument(help="The run; `qflib jobs history` shows those whose proposal waits.")],
-    key: Annotated[
-        str | None, typer.Option(help="An API key of scope admin; default: QFLIB_API_KEY, or the desk's own.")
-    ] = None,
     json: _Json = False,
 ) -> None:
-    """Put the scenario set that a run proposes in force on the running desk, as its report shows it."""
+    """Put the scenario set that a run proposes in force on the running desk, as its report shows it.
+
+    It takes an API key of scope admin: QFLIB_API_KEY's, else the desk's own.
+    """
     import qflib as qf
     from qflib import settings
     from qflib.errors import InputError
@@ -138,7 +138,7 @@ def approve(
     past = run_of(state, job_of(state, run_id), run_id)
     if not past.proposal:
         raise InputError(f"run {run_id} of job {past.job} proposes nothing; `qflib jobs history` shows what does")
-    with qf.connect(key=key) as live:
+    with qf.connect() as live:
         controls = live.approve(past.job, run_id, past.set_id)
     if json:
         emit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ EXAMPLE = "Example: qflib up --source sim --rate 100000 --for 60s"
 _SHOWN_S = 0.25
 _STOP_S = 5.0
 _DRAIN_S = 60.0  # after the sources have ended
+_OWN = 0o077  # what a desk keeps is for its user alone
 
 
 class _Asked(BaseException):
@@ -36,6 +38,7 @@ class _Asked(BaseException):
 
 
 def command(
+    context: typer.Context,
     source: Annotated[
         str, typer.Option(help="sim, replay, or a live venue: kraken, binance, binance_futures, coinbase, deribit.")
     ] = "sim",
@@ -87,6 +90,8 @@ def command(
     """Run the desk on Kafka: broker, ingest, every stage, archive, API and dashboard; Ctrl-C ends it clean."""
     from qflib.stream.nursery import Nursery
 
+    before = os.umask(_OWN)  # of its processes too, and so before the first of them
+    context.call_on_close(lambda: os.umask(before))
     nursery = Nursery()
     nursery.begin()  # it imports beside this process's own imports
 
@@ -140,7 +145,9 @@ def command(
         budget: list[float] = []  # until when an interrupted desk has to be gone
         try:
             desk.start()
-            way_in: Snapshot = {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path)}"}
+            way_in: Snapshot = (
+                {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path, shown=_is_read(json))}"}
+            )
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
             monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
@@ -280,6 +287,11 @@ def _signals() -> Iterator[Callable[[], None]]:
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)
+
+
+def _is_read(json: bool) -> bool:
+    """Whether a person reads what is printed: what goes to a file may be read by anybody."""
+    return (sys.stderr if json else sys.stdout).isatty()
 
 
 def _given(**flags: Any) -> dict[str, Any] | None:

@@ -22,6 +22,8 @@ from qflib.stream.version import step_version
 #: What of the feed decides what is read, and where it goes on: the rest may differ from start to start.
 _SAME_FEED = ("seed", "rate", "file", "venue")
 _CUT = ("cut_ns", "clock_ns")
+#: Others may pass through the folder, not list it, and read where Prometheus finds the processes.
+_PASSED, _READ = 0o711, 0o644
 _log = structlog.get_logger(__name__)
 
 
@@ -62,7 +64,10 @@ class DeskFolder:
             If the folder cannot be written.
         """
         try:
+            new = not self.path.is_dir()
             self.path.mkdir(parents=True, exist_ok=True)
+            if new:  # orders and positions are their user's; Prometheus, another one, finds its file by its name
+                self.path.chmod(_PASSED)
             held = self._owner.open("a+", encoding="utf-8")
         except OSError as e:
             raise DataError(
@@ -106,6 +111,7 @@ class DeskFolder:
         told = [{"targets": [f"127.0.0.1:{p}"], "labels": {"process": name}} for name, p in ports.items() if p]
         half = self.targets.with_suffix(".part")
         half.write_text(json.dumps(told, indent=1), encoding="utf-8")
+        half.chmod(_READ)
         half.replace(self.targets)
 
     def running(self) -> dict[str, Any] | None:

@@ -62,7 +62,11 @@ class Ports:
     def _hold(self) -> None:
         for block in range(_BLOCKS):
             first = self._first + block * _BLOCK
-            held = (Path(tempfile.gettempdir()) / f"qflib-metrics-{os.getuid()}-{first}.lock").open("ab")
+            place = Path(tempfile.gettempdir()) / f"qflib-metrics-{os.getuid()}-{first}.lock"
+            try:  # a name that can be foretold: nobody's link is followed
+                held = os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "wb")
+            except OSError:
+                continue
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 
+from qflib.api import ticket
 from qflib.broker.data_folder import free_port
 
 T = TypeVar("T")
@@ -71,13 +73,15 @@ class Up:
 
     @property
     def key(self) -> str:
-        """The development key, which is said at the first start."""
-        return self.told(r"key +(qf_\S+)")
+        """The development key, which is told to a terminal alone."""
+        kept = self.told(r"key +kept in (\S+)")
+        return str(tomllib.loads(Path(kept).read_text(encoding="utf-8"))["key"])
 
     @property
     def dashboard(self) -> str:
         """The address that lets a browser in."""
-        return self.told(r"dashboard (http://\S+)")
+        door = self.told(r"dashboard (http://\S+)  ticket")
+        return f"{door}?ticket={ticket.read(self.state / 'up')}"
 
     def client(self) -> httpx.Client:
         """HTTP with the development key."""

@@ -20,6 +20,10 @@ class Place(NamedTuple):
     url: str
     key: str
 
+    def __repr__(self) -> str:
+        """Without the key: a notebook keeps what it shows."""
+        return f"Place(url={self.url!r})"
+
     @property
     def stream(self) -> str:
         """The address of its stream."""
@@ -66,6 +70,8 @@ def find(url: str | None = None, key: str | None = None) -> Place:
 
     Examples
     --------
+    >>> find("http://127.0.0.1:8000/", "qf_a_b")
+    Place(url='http://127.0.0.1:8000')
     >>> find("http://127.0.0.1:8000/", "qf_a_b").stream
     'ws://127.0.0.1:8000/v1/stream'
     """
@@ -107,6 +113,7 @@ def _beside_the_desk() -> Place | None:
 
 def _normal(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"url {url!r} is no address of an API; give one as http://127.0.0.1:8000")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        told = "that is given" if "@" in url else repr(url)  # it may hold a password
+        raise InputError(f"url {told} is no address of an API; give one as http://127.0.0.1:8000")
     return url.rstrip("/")
