@@ -10,6 +10,7 @@ is full, underlyings are dealt out to more desks; where the busiest underlying o
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +38,6 @@ class Measured(NamedTuple):
 
     events_per_s: float = 100_000  # of load 1, and of the paced run below
     underlyings: int = 4
-    options: int = 112
     reports_per_s: float = 4.0  # of a portfolio, and revaluations of an underlying: desk.period, 250 ms
     scenarios: int = 10_000  # desk.n_simulated and the historical ones
 
@@ -99,9 +99,10 @@ class Load:
 
     @property
     def hottest_per_s(self) -> float:
-        """Events of the busiest underlying."""
-        whole = sum(rank**-self.exponent for rank in range(1, self.underlyings + 1))
-        return self.events_per_s / whole
+        """Events of the busiest underlying; underlyings grow by parts here, so that one more never calms it."""
+        n = max(1.0, self.factor * self.measured.underlyings)
+        whole = sum(rank**-self.exponent for rank in range(1, int(n) + 1))
+        return self.events_per_s / (whole + (n - int(n)) * (int(n) + 1) ** -self.exponent)
 
     @property
     def revaluations_per_s(self) -> float:
@@ -142,8 +143,11 @@ class Plan:
     @property
     def desks(self) -> int:
         """As many as ingest and archive, one worker each, ask for."""
-        m = self.load.measured
-        return max(ceil(self.load.cores(s) / m.busy) for s in _SINGLE)
+        m, needed = self.load.measured, 1
+        for stage in _SINGLE:
+            cost: Cost = getattr(m, stage)
+            needed = max(needed, ceil((self.load.cores(stage) - cost.resting) / (m.busy - cost.resting)))
+        return needed
 
     @property
     def share(self) -> Load:
@@ -159,7 +163,7 @@ class Plan:
         """Of a desk's topics, a power of two: as underlyings, 8 at most, but twice what any stage needs; they stay."""
         most = max(self.workers(s) for s in STAGES)
         wanted = max(min(self.share.underlyings, 8), 2 * most if most > 1 else 1)
-        return int(2 ** ceil(log2(wanted)))
+        return _power(wanted)
 
     @property
     def brokers(self) -> int:
@@ -173,8 +177,8 @@ class Plan:
     def cores(self) -> float:
         """That are busy, brokers included; a copy of a record is taken to cost a broker half of what the first does."""
         share, copies = self.share, self.load.measured.replication - 1
-        a_desk = sum(share.cores(s) for s in (*STAGES, *_SINGLE)) + share.cores("broker") * (1 + copies / 2)
-        return self.desks * a_desk
+        stages = sum(share.cores(s) for s in (*STAGES, *_SINGLE))
+        return self.desks * (stages + share.cores("broker") * (1 + copies / 2))
 
 
 #: What is one worker's, or one store's: the part of it that a load takes; beyond 1 it is full.
@@ -212,10 +216,23 @@ def breaks_at(limit: str, exponent: float = 1.0) -> float:
 
 def flat_out(cores: float, measured: Measured = M) -> float:
     """Events a second of a market that runs as fast as so many cores go, on one worker a stage and one broker."""
-    stages = (*STAGES, *_SINGLE, "broker")
-    one = Load(1.0, measured=measured)
+    one, stages = Load(1.0, measured=measured), (*STAGES, *_SINGLE, "broker")
     resting = sum(getattr(measured, s).resting for s in stages)
     return (cores - resting) / (sum(one.cores(s) for s in stages) - resting) * one.events_per_s
+
+
+def fitted(fast: Mapping[str, Any], paced: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """By how much more events and revaluations a stage's processor time rises: ns and ms of each, as `Cost` has them.
+
+    `fast` and `paced` are what `qflib up --json` tells of a run that had many events, and of one that had few.
+    """
+    made = {}
+    for stage in ("ingest", "normalize", "exchange", "exposures", "portfolio", "archive", "broker"):
+        by_rows = stage in ("exposures", "portfolio")
+        had = [run["stages"][stage]["events"] if by_rows else run["events"] for run in (fast, paced)]
+        each = (fast["cpu_s"][stage] - paced["cpu_s"][stage]) / (had[0] - had[1])
+        made[stage] = (0.0, each * 1e3) if by_rows else (each * 1e9, 0.0)
+    return made
 
 
 # ---- tables
@@ -229,9 +246,7 @@ def table(loads: tuple[float, ...], exponent: float = 1.0) -> str:
         "underlyings": lambda p: f"{p.load.underlyings:,}",
         "the busiest one's events/s": lambda p: _short(p.load.hottest_per_s),
         "desks": lambda p: f"{p.desks:,}",
-        "workers a desk: normalize, exchange, exposures, portfolio": lambda p: ", ".join(
-            str(p.workers(s)) for s in STAGES
-        ),
+        f"workers a desk: {', '.join(STAGES)}": lambda p: ", ".join(str(p.workers(s)) for s in STAGES),
         "partitions a desk": lambda p: str(p.partitions),
         "cores busy, brokers' copies too": lambda p: f"{p.cores:,.1f}",
         "brokers": lambda p: f"{p.brokers:,}",
@@ -295,14 +310,14 @@ def values(size: str) -> dict[str, Any]:
 
 
 def _stage(plan: Plan, stage: str) -> dict[str, Any]:
-    """Requests are of a core kept busy as far as it may be; the limit of memory is twice what was seen."""
+    """Requests are of a core kept busy as far as it may be; a burst fills queues, a restore holds a state twice."""
     m, cost = plan.load.measured, getattr(plan.load.measured, stage)
     n = 1 if stage in _SINGLE else plan.workers(stage)
     millis = max(100, 50 * ceil(plan.load.cores(stage) / n / m.busy * 1_000 / 50))
     memory = 64 * ceil(cost.memory_mb * _MB / 2**20 / 64)
     resources = {
         "requests": {"cpu": f"{millis}m", "memory": f"{memory}Mi"},
-        "limits": {"memory": f"{2 * memory}Mi"},
+        "limits": {"memory": f"{256 * ceil(3 * memory / 256)}Mi"},
     }
     return {"replicas": n, "resources": resources}
 
@@ -341,17 +356,15 @@ def _postgresql(load: Load) -> dict[str, str]:
 
 
 def _power(x: float) -> int:
+    """The next power of two."""
     return int(2 ** ceil(log2(x)))
 
 
 def files() -> dict[Path, str]:
     """What each file of values holds."""
     made = {}
-    for size in SIZES:
-        told = (
-            f"# {Load(SIZES[size]).events_per_s:,.0f} events a second on one desk; written by deploy/sizing.py, which "
-        )
-        told += "says why.\n# Beside a set: -f values/production.yaml -f values/size-" + size + ".yaml\n"
+    for size, factor in SIZES.items():
+        told = f"# For {factor * M.events_per_s:,.0f} events a second on one desk: deploy/sizing.py writes it.\n"
         made[VALUES / f"size-{size}.yaml"] = told + yaml.safe_dump(values(size), sort_keys=False, width=120)
     return made
 
@@ -363,11 +376,17 @@ def main(argv: list[str] | None = None) -> int:
         "--load", type=float, action="append", help="a multiple of 100,000 events/s; may be given again"
     )
     parser.add_argument("--exponent", type=float, default=1.0, help="of the underlyings' shares by rank; 0: all alike")
+    parser.add_argument("--fit", nargs=2, type=Path, metavar="JSON", help="costs from two runs of `qflib up --json`")
     parser.add_argument("--write", action="store_true", help="write the chart's sizes")
     told = parser.parse_args(argv)
     loads = tuple(told.load or (1, 10, 100, 1_000))
     if any(not 0 < f <= 1e5 for f in loads) or not 0 <= told.exponent <= 3:
         parser.error("loads are above 0 and at most 100,000, the exponent between 0 and 3")
+    if told.fit:
+        runs = [json.loads(path.read_text(encoding="utf-8")) for path in told.fit]
+        for stage, (ns, ms) in fitted(*runs).items():
+            print(f"{stage:10} {ns:8.0f} ns an event {ms:6.2f} ms a revaluation")
+        return 0
     if told.write:
         for path, text in files().items():
             path.write_text(text, encoding="utf-8")
