@@ -69,6 +69,22 @@ def shortfalls(reports: list[list[bytes]]) -> dict[str, np.ndarray]:
     return {name: np.array(es) for name, es in made.items()}
 
 
+@pytest.fixture(scope="module")
+def chains(test_data: Path) -> Recorded:
+    """Recorded option chains of bitcoin and ether, three days."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QFLIB_DATA", str(test_data))
+        feed = load("deribit", start="2026-02-01T00:00Z", end="2026-02-04T00:00Z")
+    return recorded(feed, 3_600 * 10**9, 2)
+
+
+@pytest.mark.data
+@pytest.mark.faults
+@pytest.mark.parametrize("n", COUNTS)
+def test_portfolios_of_recorded_chains(chains: Recorded, own_kafka: Connection, tmp_path: Path, n: int) -> None:
+    check_portfolios(chains, own_kafka, tmp_path, n)
+
+
 STEP_NS = 250_000_000  # of a desk: the least between two exposures of an underlying, and between two reports
 OPENED, LAST = 4, 8  # steps of the market: once all of it is known, and the end of what is compared
 
