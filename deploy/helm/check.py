@@ -33,7 +33,9 @@ MODULES = {
     "monitoring.coreos.com_{}.yaml",
     "github.com/compose-spec/compose-go/v2@v2.16.2": "schema/compose-spec.json",
 }
-DESK = ("--set-string", "desk.deployment=a desk")  # the chart does not read it
+DESK = ("--set-string", "desk.deployment=a desk")  # of which the chart reads the partitions alone
+#: A desk's file of other partitions than any set has.
+OTHER = ("--set-json", 'desk.deployment="{\\"partitions\\": 77}"')
 _OPERATOR = ("servicemonitors", "prometheusrules")
 #: Kinds of operators whose schemas are not to be had this way.
 UNCHECKED = {"Kafka", "KafkaNodePool"}
@@ -77,10 +79,10 @@ def strict(schema: Any) -> Any:
     return made
 
 
-def rendered(values: Sequence[Path], *flags: str) -> list[dict[str, Any]]:
+def rendered(values: Sequence[Path], *flags: str, desk: Sequence[str] = DESK) -> list[dict[str, Any]]:
     """The objects of a value set, and what lies over it."""
     command = ["helm", "template", "desk", str(CHART), "--kube-version", VERSION, *_given(values), *flags]
-    told = subprocess.run([*command, *DESK], check=False, capture_output=True, text=True)
+    told = subprocess.run([*command, *desk], check=False, capture_output=True, text=True)
     if told.returncode:
         raise ValueError(told.stderr)
     return [d for d in yaml.safe_load_all(told.stdout) if d]
@@ -221,10 +223,10 @@ def main() -> int:
         faults += [f"{name}: {fault}" for fault in (*sound(objects, over), *scaled(objects, over))]
         rules(objects, faults)
         print(f"{name}: {len(objects)} objects", flush=True)
-    for wrong in WRONG:
+    for flag, wrong, desk in [*(("--set", w, DESK) for w in WRONG), ("--set", "kafka.replication=3", OTHER)]:
         try:
-            rendered(sets[:1], "--set", wrong)
-            faults.append(f"--set {wrong} is taken")
+            rendered(sets[:1], flag, wrong, desk=desk)
+            faults.append(f"{flag} {wrong} {' '.join(desk)} is taken")
         except ValueError:
             pass
     compose = json.loads((module(list(MODULES)[2]) / list(MODULES.values())[2]).read_text(encoding="utf-8"))
