@@ -1,19 +1,22 @@
 """Checks of the chart and of compose.yaml, by their own tools: `make chart`.
 
-For each of the value sets: `helm lint --strict` and `helm template`; every object against Kubernetes' schemas
-(kubernetes-validate), those of KEDA and of Prometheus' operator against their custom resources' own; and what no schema
-knows: that pods run as nobody on a read-only root, that names which are referred to are there, that a stage's file
-exists and takes its arguments. Values that are wrong have to be refused.
+For each of the value sets, alone and with each size: `helm lint --strict` and `helm template`; every object against
+Kubernetes' schemas (kubernetes-validate), those of KEDA and of Prometheus' operator against their custom resources'
+own; and what no schema knows: that pods run as nobody on a read-only root, that names which are referred to are there,
+that a stage's file exists and takes its arguments, that stages scale by seconds of lag up to the partitions and have
+disruption budgets. Sizes have to be as deploy/sizing.py writes them. Values that are wrong have to be refused.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -30,11 +33,14 @@ MODULES = {
     "monitoring.coreos.com_{}.yaml",
     "github.com/compose-spec/compose-go/v2@v2.16.2": "schema/compose-spec.json",
 }
-DESK = ("--set-string", "desk.deployment=a desk")  # the chart does not read it
+DESK = ("--set-string", "desk.deployment=a desk")  # of which the chart reads the partitions alone
+#: A desk's file of other partitions than any set has.
+OTHER = ("--set-json", 'desk.deployment="{\\"partitions\\": 77}"')
 _OPERATOR = ("servicemonitors", "prometheusrules")
 #: Kinds of operators whose schemas are not to be had this way.
 UNCHECKED = {"Kafka", "KafkaNodePool"}
-WRONG = ("kafka.partitions=0", "stages.exchange.replicas=0", "stages.ingest.replicas=2", "api.cpu=170", "nonsense=1",
+WRONG = ("kafka.partitions=0", "stages.exchange.replicas=0", "stages.exchange.replicas=9", "stages.ingest.replicas=2",
+         "api.cpu=170", "nonsense=1", "postgresql.parameters.work_mem=4 MB",
          "history.size=ten", "desk.settings.OTHER=1")  # fmt: skip
 
 
@@ -73,13 +79,17 @@ def strict(schema: Any) -> Any:
     return made
 
 
-def rendered(values: Path, *flags: str) -> list[dict[str, Any]]:
-    """The objects of a value set."""
-    command = ["helm", "template", "desk", str(CHART), "--kube-version", VERSION, "-f", str(values), *flags]
-    told = subprocess.run([*command, *DESK], check=False, capture_output=True, text=True)
+def rendered(values: Sequence[Path], *flags: str, desk: Sequence[str] = DESK) -> list[dict[str, Any]]:
+    """The objects of a value set, and what lies over it."""
+    command = ["helm", "template", "desk", str(CHART), "--kube-version", VERSION, *_given(values), *flags]
+    told = subprocess.run([*command, *desk], check=False, capture_output=True, text=True)
     if told.returncode:
         raise ValueError(told.stderr)
     return [d for d in yaml.safe_load_all(told.stdout) if d]
+
+
+def _given(values: Sequence[Path]) -> list[str]:
+    return [word for file in values for word in ("-f", str(file))]
 
 
 def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -127,6 +137,31 @@ def sound(objects: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str]:
                 yield from stage(who, o["metadata"]["labels"]["app.kubernetes.io/component"], c["args"], STAGES)
 
 
+def scaled(objects: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with how stages grow, and with what may be taken from them at once."""
+    by_kind: dict[str, dict[str, Any]] = {}
+    for o in objects:
+        by_kind.setdefault(o["kind"], {})[o["metadata"]["name"]] = o.get("spec", o)
+    most = told["kafka"]["partitions"]
+    growing = by_kind.get("ScaledObject", {})
+    for who, spec in by_kind["StatefulSet"].items():
+        name = spec["selector"]["matchLabels"]["app.kubernetes.io/component"]
+        grows = growing.get(who)
+        if bool(grows) != bool(told["autoscaling"]["keda"] and told["stages"][name].get("max")):
+            yield f"{who} should {'not ' if grows else ''}be scaled"
+        if told["podDisruptionBudgets"] and by_kind["PodDisruptionBudget"].get(who, {}).get("maxUnavailable") != 1:
+            yield f"{who} may be taken away whole"
+        if grows is None and spec["replicas"] > most:
+            yield f"{who} has workers without a partition"
+        if grows is not None:
+            least, limit = grows["minReplicaCount"], grows["maxReplicaCount"]
+            if not least <= limit <= most or limit != min(told["stages"][name]["max"], most):
+                yield f"{who} grows from {least} to {limit} on {most} partitions"
+            query = grows["triggers"][0]["metadata"]["query"]
+            if "qflib_lag_seconds" not in query or f'consumergroup="qflib.{name}"' not in query or "replicas" in spec:
+                yield f"{who} does not grow by its own lag in seconds alone"
+
+
 def stage(who: str, name: str, args: list[str], known: Any) -> Iterator[str]:
     """What is wrong with a stage's command."""
     from qflib.stream.process import arguments
@@ -147,20 +182,34 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return base | both
 
 
+def sizing() -> ModuleType:
+    """deploy/sizing.py, loaded by its path: deploy/ is no package."""
+    spec = importlib.util.spec_from_file_location("sizing", ROOT / "deploy" / "sizing.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = made
+    spec.loader.exec_module(made)
+    return made
+
+
 def main() -> int:
     """Run all of it; what is wrong is printed."""
     faults: list[str] = []
     schemas = custom_schemas()
     base = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    sets = sorted((CHART / "values").glob("*.yaml"))
-    for values in sets:
-        lint = ["helm", "lint", str(CHART), "--strict", "-f", str(values), *DESK]
+    sizes = sizing().files()
+    faults += [f"{p.name} is not what deploy/sizing.py writes" for p, text in sizes.items() if p.read_text() != text]
+    sets = sorted(set((CHART / "values").glob("*.yaml")) - set(sizes))
+    for values in [(one, *over) for one in sets for over in [(), *((size,) for size in sizes)]]:
+        name = " ".join(p.stem for p in values)
+        lint = ["helm", "lint", str(CHART), "--strict", *_given(values), *DESK]
         told = subprocess.run(lint, check=False, capture_output=True, text=True)
         if told.returncode:
             faults.append(told.stdout)
         objects = rendered(values)
         for o in objects:
-            who = f"{values.name}: {o['kind']} {o['metadata']['name']}"
+            who = f"{name}: {o['kind']} {o['metadata']['name']}"
             try:
                 if o["kind"] in schemas:
                     jsonschema.validate(o, schemas[o["kind"]])
@@ -168,14 +217,16 @@ def main() -> int:
                     kubernetes_validate.validate(o, VERSION.rpartition(".")[0], strict=True)
             except (jsonschema.ValidationError, kubernetes_validate.ValidationError) as e:
                 faults.append(f"{who}: {e.message}")
-        over = yaml.safe_load(values.read_text(encoding="utf-8"))
-        faults += [f"{values.name}: {fault}" for fault in sound(objects, merged(base, over))]
+        over = base
+        for file in values:
+            over = merged(over, yaml.safe_load(file.read_text(encoding="utf-8")))
+        faults += [f"{name}: {fault}" for fault in (*sound(objects, over), *scaled(objects, over))]
         rules(objects, faults)
-        print(f"{values.name}: {len(objects)} objects", flush=True)
-    for wrong in WRONG:
+        print(f"{name}: {len(objects)} objects", flush=True)
+    for flag, wrong, desk in [*(("--set", w, DESK) for w in WRONG), ("--set", "kafka.replication=3", OTHER)]:
         try:
-            rendered(sets[0], "--set", wrong)
-            faults.append(f"--set {wrong} is taken")
+            rendered(sets[:1], flag, wrong, desk=desk)
+            faults.append(f"{flag} {wrong} {' '.join(desk)} is taken")
         except ValueError:
             pass
     compose = json.loads((module(list(MODULES)[2]) / list(MODULES.values())[2]).read_text(encoding="utf-8"))

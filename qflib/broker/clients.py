@@ -26,6 +26,8 @@ CLIENTS = logging.getLogger("qflib.kafka")
 MAX_BYTES = MAX_RECORD_BYTES + (64 << 10)
 
 
+#: Options that say how records are gathered and packed: of producers alone, and in the place of ours.
+PACKING = ("linger.ms", "batch.size", "batch.num.messages", "compression.type", "compression.level")
 #: Who asks where no process of the desk does: the commands.
 DESK = "desk"
 
@@ -80,7 +82,7 @@ def common_config(c: Connection, *, client_id: str) -> dict[str, Any]:
         "socket.keepalive.enable": True,
         "message.max.bytes": MAX_BYTES,
         "enable.metrics.push": False,  # a thread and a request a minute for a broker that does not collect
-        **dict(c.options),
+        **{name: value for name, value in c.options if name not in PACKING},
     }
 
 
@@ -115,6 +117,7 @@ def producer_config(
         "partitioner": "murmur2",  # librdkafka's own is CRC32: another partition for the same key
         "linger.ms": 0.5,
         "queue.buffering.max.kbytes": 64 << 10,
+        **{name: value for name, value in c.options if name in PACKING},
     }
     if transactional_id is None:
         return config | {"message.timeout.ms": 0}

@@ -32,16 +32,18 @@ BENCHES: dict[str, str] = {
     "import": "qflib.cli.benches.importing",
     "matching": "qflib.cli.benches.matching",
     "orderbook": "qflib.cli.benches.orderbook",
+    "partitions": "qflib.cli.benches.partitions",
     "pipeline": "qflib.cli.benches.pipeline",
     "pricing": "qflib.cli.benches.pricing",
     "rolling-es": "qflib.cli.benches.rolling_es",
     "scenario-es": "qflib.cli.benches.scenario_es",
+    "scaling": "qflib.cli.benches.scaling",
     "shortfall": "qflib.cli.benches.shortfall",
     "store": "qflib.cli.benches.store",
     "surface": "qflib.cli.benches.surface",
 }
-#: run only where named: ten minutes, and some gigabytes of disk
-SLOW = frozenset({"hedging", "store"})
+#: run only where named: up to ten minutes, and some gigabytes of disk
+SLOW = frozenset({"hedging", "partitions", "scaling", "store"})
 #: those to which --rows says how much
 SIZED = frozenset({"store"})
 RUNS = 7  # at least five: the median of fewer jumps about

@@ -58,6 +58,13 @@ def test_options_pass_through_unseen(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "hush" not in repr(loaded) + repr(made) + str(made)
 
 
+def test_how_records_are_packed_is_said_to_producers_alone() -> None:
+    told = Connection("desk:9092", (("compression.type", "lz4"), ("linger.ms", "5"), ("partitioner", "random")))
+    made, read = producer_config(told, client_id="a"), consumer_config(told, group="g")
+    assert (made["compression.type"], made["linger.ms"], made["partitioner"]) == ("lz4", "5", "murmur2")
+    assert not {"compression.type", "linger.ms"} & read.keys()
+
+
 def test_a_wrong_option_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QFLIB_BROKER__OPTIONS", '["hush"]')
     with pytest.raises(SettingsError) as e:

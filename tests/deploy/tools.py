@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -40,6 +43,18 @@ def run(name: str, *arguments: str | Path) -> str:
     done = subprocess.run([tool(name), *map(str, arguments)], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def loaded(script: str) -> ModuleType:
+    """A script of deploy/ as a module, by its path: deploy/ is no package."""
+    path = DEPLOY / script
+    spec = importlib.util.spec_from_file_location(f"deploy_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = made
+    spec.loader.exec_module(made)
+    return made
 
 
 def alerts() -> list[dict[str, Any]]:

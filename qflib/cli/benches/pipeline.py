@@ -26,39 +26,44 @@ _RATE = 100_000  # the simulator's events a market second, in every run
 
 def rows(peers: bool) -> Iterator[Row]:
     """Events a second, milliseconds, nanoseconds an event; there is no peer that does the same."""
-    fast = _run("--speed", "max")
-    rates = [w["events_per_s"] for w in _windows(fast)]
+    fast = run("--speed", "max")
+    rates = [w["events_per_s"] for w in windows(fast)]
     yield Row("flat_out", median(rates), min(rates), "events/s")
-    paced = _run("--speed", "1")
+    paced = run("--speed", "1")
     for q in ("p50", "p99"):
         yield _delay(f"{q}_100k", paced, "latency_ms", q)
     for q in ("p50", "p99"):
         yield _delay(f"staleness_{q}_100k", paced, "staleness_ms", q)
-    for name, run in (("flat_out", fast), ("100k", paced)):
-        for stage, seconds in run["cpu_s"].items():
-            cost = seconds / run["events"] * 1e9
-            yield Row(f"cpu_{stage}_{name}", cost, cost, "ns/event")
+    for name, told in (("flat_out", fast), ("100k", paced)):
+        yield from costs(name, told)
 
 
-def _delay(row: str, run: dict[str, Any], which: str, q: str) -> Row:
-    figures = [w[which][q] for w in _windows(run)]
+def costs(name: str, told: dict[str, Any]) -> Iterator[Row]:
+    """CPU nanoseconds of each stage's processes, and of the broker, for an event: their start is in it."""
+    for stage, seconds in told["cpu_s"].items():
+        cost = seconds / told["events"] * 1e9
+        yield Row(f"cpu_{stage}_{name}", cost, cost, "ns/event")
+
+
+def _delay(row: str, told: dict[str, Any], which: str, q: str) -> Row:
+    figures = [w[which][q] for w in windows(told)]
     return Row(row, median(figures), min(figures), "ms")
 
 
-def _windows(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """The five after the first: what comes later holds the drain."""
-    made: list[dict[str, Any]] = run["windows"][1 : 1 + _WINDOWS]
-    if len(made) < _WINDOWS:
-        raise DataError(f"the desk ran for {len(made)} of {_WINDOWS} windows within {_WALL_S} s; see its logs")
+def windows(told: dict[str, Any], count: int = _WINDOWS) -> list[dict[str, Any]]:
+    """So many stretches of 15 s after the first: what comes later holds the drain."""
+    made: list[dict[str, Any]] = told["windows"][1 : 1 + count]
+    if len(made) < count:
+        raise DataError(f"the desk ran for {len(made)} of {count} windows; see its logs, or try a quieter machine")
     return made
 
 
-def _run(*options: str) -> dict[str, Any]:
-    """What `qflib up` tells of a run of its own, in a folder of its own."""
+def run(*options: str, wall_s: int = _WALL_S, **settings: str) -> dict[str, Any]:
+    """What `qflib up` tells of a run of its own, in a folder of its own; settings by the names of the environment."""
     with tempfile.TemporaryDirectory(prefix="qflib-bench-") as folder:
         command = [sys.executable, "-m", "qflib.cli.main", "up", "--source", "sim", "--rate", str(_RATE)]
-        command += [*options, "--for", f"{_WALL_S}s", "--fresh", "--json"]
-        environment = os.environ | {"QFLIB_STATE": str(Path(folder))}
+        command += [*options, "--for", f"{wall_s}s", "--fresh", "--json"]
+        environment = os.environ | {"QFLIB_STATE": str(Path(folder))} | settings
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode not in (0, 1) or not done.stdout:
             said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
