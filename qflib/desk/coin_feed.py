@@ -198,7 +198,8 @@ def _gone(chains: CoinChains) -> pd.DataFrame:
     """Contracts a snapshot lacks and the one before it had: time, symbol; those that expired lose no quote."""
     o, times = chains.options, chains.times
     later = dict(pairwise(times))
-    after = o[["time", "symbol", "expiry"]].assign(time=o["time"].map(later)).dropna(subset=["time"])
+    next_one = pd.to_datetime(o["time"].map(later), utc=True)  # of one snapshot alone the map has no type
+    after = o[["time", "symbol", "expiry"]].assign(time=next_one).dropna(subset=["time"])
     after = after[after["expiry"] > after["time"]]
     there = pd.MultiIndex.from_frame(o[["time", "symbol"]])
     return after[~pd.MultiIndex.from_frame(after[["time", "symbol"]]).isin(there)]

@@ -94,6 +94,14 @@ def test_quotes_are_as_told_and_end_with_the_contract(chains: CoinChains) -> Non
     assert sorted(gone["side"]) == ["ask", "bid"]
 
 
+def test_one_snapshot_alone_is_a_feed(chains: CoinChains) -> None:
+    first = chains.times[0]
+    options, futures = chains.options[chains.options["time"] == first], chains.futures.loc[[first]]
+    feed = CoinFeed(CoinChains(options, futures), HedgeBook(seed=1))
+    rows = np.concatenate([e.instrument for e in feed.events()])
+    assert {feed.instruments[int(i)].symbol for i in rows} >= set(options["symbol"])
+
+
 def test_the_table_is_inverse_and_has_futures_that_last(chains: CoinChains, feed: CoinFeed) -> None:
     table = feed.instruments
     assert all(r.inverse and r.settlement_currency == r.underlying for r in table)
