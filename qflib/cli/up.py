@@ -231,22 +231,28 @@ def _run(desk: RunningDesk, show: Callable[[], None], span: float | None, until_
 
 def _ended(desk: RunningDesk, monitor: Monitor, begun: float) -> dict[str, Any]:
     """Stop the stages, and see whether what they left is right, while the broker still runs."""
+    drained = not any(desk.lag().values())
+    monitor.look()
+    result = _figures(desk, monitor, desk.stop_stages(), begun)
+    return result | {"drained": drained} | _judged(desk)
+
+
+def _judged(desk: RunningDesk) -> dict[str, Any]:
+    """The audit, and the books' digest; where it cannot be done, why, and the run's figures are told all the same."""
     from qflib.cli.audit import audit_bar
+    from qflib.errors import QflibError
     from qflib.history.opening import opened
     from qflib.stream.audit import audit, final_books
     from qflib.stream.audit.report import parts_of
 
-    drained = not any(desk.lag().values())
-    monitor.look()
-    result = _figures(desk, monitor, desk.stop_stages(), begun)
-    with audit_bar(parts_of(desk.desk, replay=False)) as told:
-        history = opened(desk.folder.history, desk.settings.store.reading)
-        found = audit(desk.connection, desk.desk, history=history, told=told)
-    return result | {
-        "drained": drained,
-        "digest": final_books(desk.connection, desk.desk),
-        "audit": found.document,
-    }
+    try:
+        with audit_bar(parts_of(desk.desk, replay=False)) as told:
+            history = opened(desk.folder.history, desk.settings.store.reading)
+            found = audit(desk.connection, desk.desk, history=history, told=told).document
+        return {"digest": final_books(desk.connection, desk.desk), "audit": found}
+    except QflibError as e:
+        print(f"qflib: the audit could not be done: {e}", file=sys.stderr)
+        return {"audit": {"ok": False, "topics": {}, "findings": [], "failed": str(e)}}
 
 
 def _figures(

@@ -44,7 +44,12 @@ def summary(figures: Mapping[str, Any]) -> str:
         }
         found = "; ".join(f"{topic} {told}" for topic, told in faults.items() if told)
         lines.append(
-            "audit: " + ("nothing lost, doubled, out of order or torn" if audit["ok"] else found or "falls short")
+            "audit: "
+            + (
+                "nothing lost, doubled, out of order or torn"
+                if audit["ok"]
+                else found or audit.get("failed") or "falls short"
+            )
         )
     if figures.get("digest"):
         lines.append(f"digest of the books {figures['digest']}")

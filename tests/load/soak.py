@@ -55,13 +55,15 @@ def main() -> int:
     try:
         desk.started()
         _watch(desk, series, span)
+        asked.out.parent.mkdir(parents=True, exist_ok=True)
+        samples = asked.out.with_suffix(".samples.json")  # also where the desk's own figures never come
+        samples.write_text(json.dumps({"taken": series.taken, "disk": series.disk}))
         figures = desk.ended()
     finally:
         desk.stop()
     rows, faults = _judged(series, figures)
     told = _table(rows, series, figures, faults, asked.span)
     print(told)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps({"rows": rows, "faults": faults, "table": told, "run": figures}, indent=1))
     shutil.rmtree(asked.state, ignore_errors=True)
     return 1 if faults else 0

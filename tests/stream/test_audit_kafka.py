@@ -1,4 +1,4 @@
-"""The audit on a real Kafka, by the command: clean, with a record too many, without the archive its group tells of."""
+"""The audit on a real Kafka: clean, with a record too many, without the archive its group tells of, overtaken."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
+import pytest
+from confluent_kafka import TopicPartition
+
 from qflib.broker import topics
-from qflib.broker.clients import Connection, producer
+from qflib.broker.clients import Connection, admin, producer
+from qflib.broker.reading import OffsetGoneError
 from qflib.records.topics import RISK_METRICS
+from qflib.stream.audit import audit
+from qflib.stream.audit.records import KafkaRecords, Place
 from qflib.stream.stages import ARCHIVE_GROUP
 from tests.stream.chain import Lists, run
 
@@ -45,6 +52,35 @@ def test_the_command_audits_a_cluster(own_kafka: Connection, tmp_path: Path) -> 
     assert {(f["topic"], f["partition"], f["offset"]) for f in told["findings"] if f["fault"] == "lost"} == {
         (topic, p, 0)
     }
+
+
+class Retained(KafkaRecords):
+    """A cluster whose retention takes the first of the reports just when an audit has asked what there is."""
+
+    takes = 1
+
+    def spans(self, places: Collection[Place]) -> dict[Place, tuple[int, int]]:
+        found = super().spans(places)
+        at = next(((t, p) for (t, p), (_, high) in found.items() if t == RISK_METRICS and high > 2), None)
+        if at is not None and Retained.takes:
+            Retained.takes -= 1
+            [gone] = admin(self.connection).delete_records([TopicPartition(*at, found[at][0] + 1)]).values()
+            gone.result(20)
+        return found
+
+
+def test_retention_may_go_on_meanwhile(own_kafka: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, lists = run(1, duration="1500ms", markers=False)
+    topics.create(own_kafka, 1)
+    _send(own_kafka, lists)
+    monkeypatch.setattr("qflib.stream.audit.report.KafkaRecords", Retained)
+    told: list[int] = []
+    Retained.takes = 2  # asked twice: before and after what groups have committed
+    report = audit(own_kafka, desk, jobs=1, told=lambda: told.append(1))
+    assert (report.ok, Retained.takes, len(told)) == (True, 0, 1), report.document["findings"]
+    Retained.takes = 1_000
+    with pytest.raises(OffsetGoneError, match="asked for, and the topic holds"):
+        audit(own_kafka, desk, jobs=1)
 
 
 def _audit(c: Connection, state: Path, *flags: str) -> tuple[int, dict[str, object]]:

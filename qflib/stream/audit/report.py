@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
+from qflib.broker.reading import OffsetGoneError
 from qflib.machine import processors
 from qflib.stream.audit.archive import check_history
 from qflib.stream.audit.check import check_topics
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
     from qflib.history.store import History
+
+_TRIES = 4
+_log = structlog.get_logger("qflib.audit")
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,46 @@ def audit(
         Processes; default: one a processor, four at most.
     told
         Called after each part of the work; there are `parts_of(deployment, replay)`.
+
+    Raises
+    ------
+    OffsetGoneError
+        If retention takes what is to be read, again and again: the topics keep less than an audit takes.
+
+    Notes
+    -----
+    Where retention takes something meanwhile, it begins again with what is left.
     """
-    records = KafkaRecords(connection)
     jobs = jobs_here() if jobs is None else jobs
+    seen = 0  # parts that were told of, before it began again too
+    for left in reversed(range(_TRIES)):
+        parts = itertools.count(1)
+
+        def done(parts: Iterator[int] = parts) -> None:
+            nonlocal seen
+            if next(parts) > seen:
+                seen += 1
+                if told is not None:
+                    told()
+
+        try:
+            return _audited(KafkaRecords(connection), connection, deployment, history, replay, jobs, done)
+        except OffsetGoneError as e:
+            if not left:
+                raise
+            _log.info("retention took what was to be read; the audit begins again", reason=str(e))
+    raise AssertionError
+
+
+def _audited(
+    records: KafkaRecords,
+    connection: Connection,
+    deployment: Deployment,
+    history: History | None,
+    replay: bool,
+    jobs: int,
+    told: Callable[[], None],
+) -> Report:
     tally = check_topics(records, deployment.stages, deployment.partitions, jobs=jobs, told=told)
     if history is not None:
         from qflib.broker.reading import cluster_id
