@@ -26,8 +26,9 @@ test: $(READY) ## set up, lint, run every test
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint $(WARM)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-faults: $(WARM) ## kill, stop and scale a whole desk (minutes); FAULT_KILLS=20 kills each stage so often
-	$(BIN)/python -m pytest -q -s -n 0 -m faults
+faults: $(WARM) ## break a whole desk in every way it has to survive (40 minutes); ends with the table of what came of it
+	rm -f runs/faults.jsonl
+	$(BIN)/python -m pytest -q -s -n 0 -m faults; $(BIN)/python -m tests.faults.table $$?
 
 lint: $(READY) ## style, types, walls, notebooks without outputs
 	$(BIN)/ruff check .

@@ -60,7 +60,8 @@ def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Mark]:
             m = batch.marks
         except (QflibError, AttributeError) as e:  # the latter: another kind of record
             raise DataError(
-                f"offset {at} of {where} is no mark ({e}); something else has written there; begin anew with --fresh, `qflib audit` says more"
+                f"offset {at} of {where} is no mark ({e}): something else has written there; begin anew with --fresh "
+                "(`qflib audit` says more)"
             ) from None
         yield Mark(
             m.input[0].decode(), int(m.offset[0]), m.source[0].decode(), int(m.epoch[0]), int(m.seq[0]),

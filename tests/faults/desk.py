@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from confluent_kafka import Producer, TopicPartition
 from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,7 +38,9 @@ from tests.faults.table import Told
 SEED = 7
 RATE = 4_000.0
 _LONGEST_S = 1_800  # of market time; a test ends its sources long before
-_SEEN_S = 120.0  # a machine may stand still for half a minute of it
+_STOP_S = 30.0  # how long a stop takes is the matter of one test
+_ANSWER_S = 30.0
+_SEEN_S = 300.0  # a machine may stand still for a minute of it
 #: The archive as a stage whose progress is asked for.
 _ARCHIVE = Stage(ARCHIVE, (MARKET_NORMALIZED,), ())
 
@@ -53,15 +56,24 @@ class FaultyDesk:
         Market events a second.
     partitions
         Of each topic.
+    environment
+        Of its processes, but for the broker.
     chosen
         Settings, by section.
     """
 
-    def __init__(self, folder: Path, rate: float = RATE, partitions: int = 3, **chosen: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rate: float = RATE,
+        partitions: int = 3,
+        environment: Mapping[str, str] | None = None,
+        **chosen: Any,
+    ) -> None:
         wanted = deploying.Wanted("sim", rate=rate, seed=SEED)
         given: dict[str, Any] = {"desk": {"rate": rate, "n_historical": 300, "n_simulated": 700}} | chosen
         self.settings = settings.load(state=folder, **given)
-        self.rate, self.partitions = rate, partitions
+        self.rate, self.partitions, self._environment = rate, partitions, dict(environment or {})
         market = deploying.market(wanted, self.settings)
         made = deploying.deployment(wanted, self.settings, market, partitions)
         self._made = replace(made, feed={**made.feed, "duration": f"{_LONGEST_S}s"})
@@ -72,7 +84,10 @@ class FaultyDesk:
         self.desk = self._new()
 
     def _new(self) -> RunningDesk:
-        return RunningDesk(self._made, self.folder, self.settings, self._batches)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            return RunningDesk(self._made, self.folder, self.settings, self._batches)
 
     def begin(self) -> None:
         """Start it, and wait for its first reports."""
@@ -87,18 +102,18 @@ class FaultyDesk:
 
     def opened(self) -> None:
         """Wait until it has opened, and reports."""
-        before = sum(self.committed("portfolio").values()) + 10
+        before = sum(self.standing("portfolio").values()) + 10
         self.until(lambda: self.desk.opened and sum(self.committed("portfolio").values()) > before, "no report came")
         self._watch()
 
     # ---- what is seen of it
 
-    def committed(self, stage: str) -> dict[int, int]:
+    def committed(self, stage: str, timeout_s: float = 0.5) -> dict[int, int]:
         """What a stage has committed of each partition of its inputs; nothing while the broker is away."""
         row, group = (_ARCHIVE, ARCHIVE_GROUP) if stage == ARCHIVE else (STAGES[stage], STAGES[stage].group)
         places = [(t, p) for t in row.inputs for p in range(self.partitions)]
         try:
-            told = reading.committed(self.desk.connection, group, places, timeout_s=0.5)
+            told = reading.committed(self.desk.connection, group, places, timeout_s=timeout_s)
         except BrokerError:
             return {}
         return {p: sum(max(told[t, p], 0) for t in row.inputs) for p in range(self.partitions)}
@@ -130,6 +145,10 @@ class FaultyDesk:
         self.rest(1.0)
         known()
 
+    def standing(self, stage: str) -> dict[int, int]:
+        """What it has committed now, while the broker is there."""
+        return self.committed(stage, _ANSWER_S)
+
     def beyond(self, stage: str, before: dict[int, int], records: int = 1) -> bool:
         """Whether a stage has committed so much more in each partition in which records come."""
         now = self.committed(stage)
@@ -153,7 +172,7 @@ class FaultyDesk:
 
     def goes_on(self, *stages: str, records: int = 1) -> float:
         """Seconds until each of the stages has committed so much more in each partition."""
-        before = {s: self.committed(s) for s in stages}
+        before = {s: self.standing(s) for s in stages}
         return self.until(lambda: all(self.beyond(s, before[s], records) for s in stages), f"{stages}: no more")
 
     def pid(self, stage: str, ordinal: int = 0) -> int | None:
@@ -225,7 +244,7 @@ class FaultyDesk:
         """End the market, and wait until everything is worked off."""
         self.desk.end_sources()
         assert self.desk.wait_drained(_SEEN_S), str(self.desk.lag())
-        assert self.desk.stop_stages() == []
+        assert self.desk.stop_stages(_STOP_S) == []
 
     def judge(self, told: Told) -> Report:
         """End it; nothing may be lost, doubled, reordered or torn, and every byte and book is as it should be."""

@@ -26,13 +26,10 @@ STOPPED_S = 12.0  # longer than sessions and transactions last
 QUEUE = 20  # records that a stage's producer holds at most: the broker need not stand still for long
 
 
-def test_strangers_records_stops_and_a_broker_that_stands_still(
-    tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strangers_records_stops_and_a_broker_that_stands_still(tmp_path: Path, told: Told) -> None:
     # to all clients: of consumers' settings librdkafka says that this is none, and goes on
-    monkeypatch.setenv("QFLIB_BROKER__OPTIONS", f'{{"queue.buffering.max.messages": "{QUEUE}"}}')
-    with running(tmp_path) as faulty:
-        monkeypatch.undo()
+    small = {"QFLIB_BROKER__OPTIONS": f'{{"queue.buffering.max.messages": "{QUEUE}"}}'}
+    with running(tmp_path, environment=small) as faulty:
         poisoned(faulty, told)
         drained(faulty, told)
         standing_still(faulty, told)
@@ -84,7 +81,7 @@ def standing_still(faulty: FaultyDesk, told: Told) -> None:
     """The broker answers nobody for longer than sessions last; producers' queues are full long before."""
     still = told.row(4, f"for {STOPPED_S:g} s")
     full = told.row(11)
-    pid, before = faulty.desk.broker.pid, {s: faulty.committed(s) for s in faulty.core}
+    pid, before = faulty.desk.broker.pid, {s: faulty.standing(s) for s in faulty.core}
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:

@@ -62,7 +62,7 @@ def broker_killed(faulty: FaultyDesk) -> float:
     """Seconds until every stage has gone on."""
     pid, began, done = faulty.desk.broker.pid, time.monotonic(), dict[str, float]()
     assert pid is not None
-    before = {s: faulty.committed(s) for s in faulty.core}
+    before = {s: faulty.standing(s) for s in faulty.core}
     os.kill(pid, signal.SIGKILL)
 
     def all_go_on() -> bool:
@@ -82,7 +82,7 @@ def scaled(faulty: FaultyDesk, told: Told) -> None:
     up = told.row(5, "up", goal="stateful")
     down = told.row(5, "down: two sessions of 10 s end")
     for stage in ("exchange", "exposures"):
-        before, began = faulty.committed(stage), time.monotonic()
+        before, began = faulty.standing(stage), time.monotonic()
         desk.scale(stage, 3)
         faulty.until(lambda s=stage: all("restored" in faulty.words(s, k) for k in range(3)), "no three workers")
         faulty.until(lambda s=stage, b=before: faulty.beyond(s, b), f"{stage} does not go on")

@@ -50,13 +50,13 @@ def postgres() -> Iterator[SeveringPostgres]:
 
 
 def test_connections_cut_in_commits_lose_and_double_nothing(
-    tmp_path: Path, told: Told, kafka: tuple[SeveredBroker, Severing], postgres: SeveringPostgres,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, told: Told, kafka: tuple[SeveredBroker, Severing], postgres: SeveringPostgres
 ) -> None:  # fmt: skip
     broker, proxy = kafka
-    monkeypatch.setenv("QFLIB_STREAM__ARCHIVE_COMMIT_S", "0.3")
     dsn = f"host=127.0.0.1 port={postgres.port} user=qflib dbname=qflib"
-    with running(tmp_path, store={"dsn": dsn}, broker={"bootstrap": broker.severed.bootstrap}) as faulty:
+    with running(
+        tmp_path, stream={"archive_commit_s": 0.3}, store={"dsn": dsn}, broker={"bootstrap": broker.severed.bootstrap}
+    ) as faulty:
         for passed_on, when in ((False, "before the server has it"), (True, "before its answer")):
             row = told.row(14, f"Kafka, {when}", goal="stateful")
             for n in range(CUTS):

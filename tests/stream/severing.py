@@ -52,7 +52,11 @@ class Severing:
         with suppress(OSError):  # closed
             while True:
                 client, _ = self._listener.accept()
-                broker = socket.create_connection((HOST, port))
+                try:
+                    broker = socket.create_connection((HOST, port))
+                except OSError:  # it is away
+                    sever(client)
+                    continue
                 for s in (client, broker):
                     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open |= {client, broker}
