@@ -1,4 +1,7 @@
-"""The wall clock jumps, back and forth, under a running desk and its broker: no byte of it depends on that."""
+"""The wall clock jumps, back and forth, under all processes of a running desk: no byte of it depends on that.
+
+Kafka keeps its own: what it does then is not asked here.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +44,12 @@ def library(tmp_path: Path) -> Path:
     return made
 
 
-def test_a_clock_that_steps_back_changes_no_byte(
-    tmp_path: Path, told: Told, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_steps_back_changes_no_byte(tmp_path: Path, told: Told, library: Path) -> None:
     clock = tmp_path / "clock"
     jump(clock, 0)
-    monkeypatch.setenv("LD_PRELOAD", str(library))  # of what this process starts, which itself keeps its clock
-    monkeypatch.setenv("STEPPING_CLOCK", str(clock))
-    with running(tmp_path) as faulty:
-        onlooker, port = monitor(faulty)
+    moved = {"LD_PRELOAD": str(library), "STEPPING_CLOCK": str(clock)}
+    with running(tmp_path, environment=moved) as faulty:
+        onlooker, port = monitor(faulty, moved)
         try:
             row = told.row(17, "of all processes", goal="stateful")
             faulty.until(lambda: scraped(port, STEPS) == 0, "no monitor")
@@ -62,26 +62,22 @@ def test_a_clock_that_steps_back_changes_no_byte(
         finally:
             onlooker.kill()
             onlooker.wait()
-        for times in clocks(faulty):  # of the broker, and of ingest
-            assert sum(b < a - 10e9 for a, b in itertools.pairwise(times)) == sum(
-                b < a for a, b in itertools.pairwise((0, *JUMPS_S))
-            )
-        faulty.end()
-        monkeypatch.undo()
-        faulty.audited(told)
+        steps = sum(b < a - 10e9 for a, b in itertools.pairwise(ingested(faulty)))
+        assert steps == sum(b < a for a, b in itertools.pairwise((0, *JUMPS_S)))
+        faulty.judge(told)
 
 
-def monitor(faulty: FaultyDesk) -> tuple[subprocess.Popen[bytes], int]:
+def monitor(faulty: FaultyDesk, environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     """The process that looks on, as in a cluster."""
     port, script = free_port(), ROOT / "pipelines" / "monitor.py"
     command = python(script, "--deployment", str(faulty.folder.deployment), "--metrics-port", str(port))
     command += ["--bootstrap", faulty.desk.connection.bootstrap]
     with (faulty.folder.logs / "monitor.log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ), port
+        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | environment), port
 
 
-def clocks(faulty: FaultyDesk) -> tuple[list[float], list[float]]:
-    """When the raw records of a partition were appended, and when they came in, each by its own process's clock."""
+def ingested(faulty: FaultyDesk) -> list[int]:
+    """When the raw records of a partition came in, by the clock of ingest."""
     p = min(faulty.moving("normalize"))
-    found = list(reading.read(faulty.desk.connection, MARKET_RAW, p, 0))
-    return [m.timestamp()[1] * 1e6 for m in found], [float(dict(m.headers() or [])["ingest_ns"]) for m in found]
+    headers = (dict(m.headers() or []) for m in reading.read(faulty.desk.connection, MARKET_RAW, p, 0))
+    return [int(h["ingest_ns"]) for h in headers]
