@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 static const volatile int64_t none = 0;
 static const volatile int64_t *ahead = &none;
 static int (*cond_timedwait)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+static int (*threads_timedwait)(cnd_t *, mtx_t *, const struct timespec *);
 
 __attribute__((constructor)) static void begin(void) {
     const char *name = getenv("STEPPING_CLOCK");
@@ -28,6 +30,7 @@ __attribute__((constructor)) static void begin(void) {
         close(file);
     }
     cond_timedwait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    threads_timedwait = dlsym(RTLD_NEXT, "cnd_timedwait");
 }
 
 static struct timespec moved(struct timespec t, int64_t by) {
@@ -62,4 +65,10 @@ int timespec_get(struct timespec *t, int base) { return clock_gettime(CLOCK_REAL
 int pthread_cond_timedwait(pthread_cond_t *restrict c, pthread_mutex_t *restrict m, const struct timespec *restrict t) {
     struct timespec due = t->tv_sec > 1000000000LL ? moved(*t, -*ahead) : *t;
     return cond_timedwait(c, m, &due);
+}
+
+/* As librdkafka waits. */
+int cnd_timedwait(cnd_t *restrict c, mtx_t *restrict m, const struct timespec *restrict t) {
+    struct timespec due = t->tv_sec > 1000000000LL ? moved(*t, -*ahead) : *t;
+    return threads_timedwait(c, m, &due);
 }
