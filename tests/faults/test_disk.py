@@ -74,14 +74,15 @@ def filled(faulty: FaultyDesk, disk: Path, row: Row) -> None:
         except QflibError as e:
             why = str(e)
             print(why, flush=True)
+    assert not why or "No space left" in why or "full" in why
     began = time.monotonic()
     if why:
-        row.ended = f"stopped: {why.splitlines()[0][:80]}; goes on at the next start"
+        row.ended = "stopped with the reason; goes on at its next start"
         faulty.again()
     try:
         faulty.goes_on(*faulty.core, ARCHIVE)
     except QflibError as e:  # it was on the way down already
-        row.ended = f"stopped: {str(e).splitlines()[0][:80]}; goes on at the next start"
+        row.ended = "stopped with the reason; goes on at its next start"
         print(e, flush=True)
         faulty.again()
         faulty.goes_on(*faulty.core, ARCHIVE)

@@ -18,6 +18,7 @@ from qflib.records.topics import EXCHANGE_MARKS, MARKET_RAW, RISK_EXPOSURES, jou
 from qflib.stream.audit import audit
 from qflib.stream.process import REFUSED
 from qflib.stream.running import ARCHIVE
+from qflib.stream.stages import STAGES
 from qflib.stream.supervisor import DeskStoppedError
 from tests.faults.desk import FaultyDesk, running
 from tests.faults.table import Told
@@ -122,6 +123,7 @@ def test_what_cannot_be_gone_on_from_is_refused_with_the_reason(tmp_path: Path, 
         os.kill(pid, signal.SIGSTOP)  # what comes meanwhile it does not read
         faulty.rest(4.0)
         assert faulty.desk.stop_stages() == ["portfolio-0"]
+        report = audit(faulty.desk.connection, faulty.desk.desk, replay=True)
         rows = {
             "exchange": told.row(16, "a journal", ended="refused, exit code 2"),
             "exposures": told.row(9, "and inputs that the archive has not", ended="refused, exit code 2"),
@@ -133,6 +135,7 @@ def test_what_cannot_be_gone_on_from_is_refused_with_the_reason(tmp_path: Path, 
         faulty.trim(EXCHANGE_MARKS, {0: faulty.reached("exposures", EXCHANGE_MARKS, 0) - 1})
         topic = journal("exchange")
         faulty.send(topic, flipped(last_record(faulty, topic, 0), rng), b"0", 0)
+        written = {t: faulty.ends(t) for stage in rows for t in STAGES[stage].topics}
         said = {
             "exchange": f"{topic}[0] is no mark",
             "exposures": "does not have their bytes",
@@ -146,9 +149,10 @@ def test_what_cannot_be_gone_on_from_is_refused_with_the_reason(tmp_path: Path, 
             assert said[stage] in done.stderr.splitlines()[-1]
             print(done.stderr.splitlines()[-1], flush=True)
             row.times, row.seen = 1, [f"last words `{said[stage]}`", "alert `QflibDeskAway`"]
+        assert {t: faulty.ends(t) for t in written} == written  # who refuses writes nothing
         torn = audit(faulty.desk.connection, faulty.desk.desk).document["findings"]
         assert [(f["topic"], f["partition"], f["fault"]) for f in torn] == [(topic, 0, "torn")]
+        told.judged(report)
+        assert report.ok, report.document["findings"]
         with pytest.raises(DeskStoppedError):  # the whole desk, which says why
             faulty.again()
-        faulty.trim(topic, {0: faulty.ends(topic)[0]})  # all that its marks order is in a snapshot
-        faulty.audited(told, books=False)
