@@ -24,6 +24,10 @@ class ChecksumError(DataError):
     """Content and checksum differ."""
 
 
+class FullDiskError(DataError):
+    """There is no room to write: the same may be done again once there is."""
+
+
 class MalformedRecordError(DataError):
     """A record's bytes do not parse, or hold what a record may not; `reason` is its dead letter's."""
 

@@ -18,6 +18,7 @@ from qflib.broker import topics
 from qflib.broker.clients import Connection
 from qflib.broker.local import LocalBroker
 from qflib.settings import load
+from tests.faults.table import Told
 
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
@@ -125,3 +126,9 @@ def own_kafka(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Connec
         return
     for one in _started(tmp_path / "kafka"):
         yield one.connection
+
+
+@pytest.fixture
+def told() -> Told:
+    """Takes a test's rows of the table of faults."""
+    return Told()

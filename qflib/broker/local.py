@@ -149,7 +149,8 @@ class LocalBroker:
         DataError
             If the folder holds another cluster's data.
         BrokerError
-            If a port is taken, or the broker ends or keeps silent: the reason is in the sentence.
+            If a port is taken, its folder cannot be written, or the broker ends or keeps silent: the reason is in the
+            sentence.
         """
         if fresh:
             self.stop()
@@ -162,10 +163,14 @@ class LocalBroker:
             runtime = java.find()
             paths = jars.fetch(self._jars, self._repository, progress=self._progress)
             began = time.monotonic()
-            self._lay_out(runtime, paths)
-            marked = self._place.log.stat().st_size if self._place.log.exists() else 0
-            options = jvm_options(self._heap, light=self._light) + _shared_classes(self._archive(runtime))
-            self._place.write_pid(self._spawn(runtime, options, paths))
+            try:
+                self._lay_out(runtime, paths)
+                marked = self._place.log.stat().st_size if self._place.log.exists() else 0
+                self._begin(runtime, paths)
+            except OSError as e:
+                raise BrokerError(
+                    f"the broker's folder {self._place.folder} cannot be written ({e.strerror}); make room, or mend it"
+                ) from None
             self._wait(time.monotonic() + _READY_S, marked)
             return replace(self.status(), started_in_s=time.monotonic() - began)
 
@@ -247,6 +252,16 @@ class LocalBroker:
     def _java(self, runtime: java.Java, options: Sequence[str], paths: Sequence[Path]) -> list[str]:
         log4j = f"-Dlog4j2.configurationFile={self._place.log4j.as_uri()}"
         return [str(runtime.executable), *options, log4j, "-cp", os.pathsep.join(map(str, paths))]
+
+    def _begin(self, runtime: java.Java, paths: Sequence[Path]) -> None:
+        """The process, and its number on file: one that nobody finds again may not stay."""
+        options = jvm_options(self._heap, light=self._light) + _shared_classes(self._archive(runtime))
+        pid = self._spawn(runtime, options, paths)
+        try:
+            self._place.write_pid(pid)
+        except OSError:
+            os.kill(pid, signal.SIGKILL)
+            raise
 
     def _spawn(self, runtime: java.Java, options: Sequence[str], paths: Sequence[Path]) -> int:
         """A process of its own session: the terminal's Ctrl-C reaches the command, which ends the stages first."""

@@ -25,7 +25,7 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from numpy.typing import NDArray
 
-from qflib.errors import DataError
+from qflib.errors import DataError, FullDiskError
 from qflib.history import runs
 from qflib.history.kept import (
     BATCHES,
@@ -347,7 +347,7 @@ def _stored(topic: str, rows: pa.Table) -> Iterator[Stored]:
 def _unwritable(root: str, e: Exception) -> DataError:
     line = _line(e)
     if "No space left" in line or "os error 28" in line or "StorageFull" in line:
-        return DataError(f"history {root} cannot be written: the disk is full; free some space and start again")
+        return FullDiskError(f"history {root} cannot be written: the disk is full; free some space and start again")
     return DataError(f"history {root} cannot be written: {line}; see to the folder and its disk")
 
 

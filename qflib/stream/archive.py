@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import structlog
@@ -24,12 +25,12 @@ from qflib import settings
 from qflib.broker.clients import Connection, admin, another_admin, consumer_config, producer_config
 from qflib.broker.reading import cluster_id, starts
 from qflib.broker.topics import TOPIC_TABLE
-from qflib.errors import BrokerError, DataError
+from qflib.errors import BrokerError, DataError, FullDiskError
 from qflib.history.archiver import Archiver
 from qflib.history.opening import opened
 from qflib.history.store import Log
 from qflib.records import Instruments
-from qflib.stream.process import Arguments, freeze, serve_metrics
+from qflib.stream.process import FAILED, Arguments, Stop, freeze, serve_metrics
 from qflib.stream.quix import Application, BaseSink
 from qflib.stream.stages import ARCHIVE_GROUP
 from qflib.stream.upkeep import Upkeep
@@ -43,6 +44,8 @@ TOPICS = tuple(spec.name for spec in TOPIC_TABLE)
 #: Between two commits: a file a day and table each time, so not the stages' 5 ms; the hot tail comes from the topics.
 COMMIT_S = 1.5
 _PATIENCE_S = 30.0
+#: Until it is tried again whether a full disk has room.
+_ROOM_S = 10.0
 #: A commit of all its tables takes both cores for half a second; the stages, whom somebody waits for, come first.
 _NICE = 5
 #: A file needs no record at once: the broker may gather a quarter of a megabyte, or a quarter of a second.
@@ -222,7 +225,7 @@ def run(told: Arguments) -> None:
     Raises
     ------
     DataError
-        If the history cannot be written, or was written with another instrument table.
+        If the history cannot be written, or was written with another instrument table; a full disk is waited for.
     BrokerError
         If the cluster cannot be reached at the start.
     """
@@ -237,7 +240,21 @@ def run(told: Arguments) -> None:
     commit_s = chosen.stream.archive_commit_s
     app = ArchiveApplication(c, Archiver(history), told.ordinal, metrics, commit_s=commit_s)
     with Upkeep(history, chosen.store.retention_days):
-        app.run()
+        try:
+            app.run()
+        except FullDiskError as e:
+            _await_room(str(e))
+
+
+def _await_room(why: str) -> NoReturn:
+    """End after a while, to be started again: the topics hold for a day what the desk, which goes on, has meanwhile.
+
+    Deaths so far apart are no crash loop.
+    """
+    stop = Stop()
+    stop.listen()
+    _log.error("the disk is full", why=why, again_in_s=_ROOM_S)
+    sys.exit(0 if stop.wait(_ROOM_S) else FAILED)
 
 
 def instruments_of(deployment: Path) -> Instruments:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -101,8 +102,9 @@ class DeskFolder:
     def release(self) -> None:
         """Run it no more."""
         if self._held is not None:
-            self._held.truncate(0)
-            self._tell_prometheus({})
+            with suppress(OSError):  # a full disk: targets that are gone are scraped in vain
+                self._held.truncate(0)
+                self._tell_prometheus({})
             self._held.close()
             self._held = None
 

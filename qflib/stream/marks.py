@@ -57,11 +57,12 @@ def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Mark]:
     for at, value in records:
         try:
             batch = decode(value)
-        except QflibError as e:
+            m = batch.marks
+        except (QflibError, AttributeError) as e:  # the latter: another kind of record
             raise DataError(
-                f"offset {at} of {where} is no mark ({e}); the journal is broken, restore it from the archive"
+                f"offset {at} of {where} is no mark ({e}): something else has written there; begin anew with --fresh "
+                "(`qflib audit` says more)"
             ) from None
-        m = batch.marks
         yield Mark(
             m.input[0].decode(), int(m.offset[0]), m.source[0].decode(), int(m.epoch[0]), int(m.seq[0]),
             int(m.crc[0]), bool(m.dead[0]), m.version[0].decode(),

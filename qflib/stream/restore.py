@@ -115,7 +115,12 @@ def _snapshots(
     """Where the complete snapshots begin, and the last that holds nothing beyond the group's offsets."""
     topic, held, last = snapshots(fold.stage.name), [], None
     low = _low(c, topic, fold.partition)
-    for s in snapshot_records.read(f"{topic}[{fold.partition}]", _values(c, topic, fold.partition, low)):
+
+    def broken(offset: int, why: str) -> None:
+        # the one before it is as good: what follows that is in journal and inputs
+        _log.error("snapshot broken", topic=topic, partition=fold.partition, offset=offset, why=why)
+
+    for s in snapshot_records.read(f"{topic}[{fold.partition}]", _values(c, topic, fold.partition, low), broken):
         held.append((s.first_offset, s.journal_offset))
         if all(o <= want.get(t, 0) for t, o in s.next.items()):
             last = s

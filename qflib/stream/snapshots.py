@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from qflib.errors import DataError
+from qflib.errors import DataError, QflibError
 from qflib.records import NEXT_OFFSETS, SNAPSHOTS, Batch, Header
 from qflib.records.codec import decode, encode
 from qflib.steps.state import State, pack, unpack
@@ -82,20 +82,42 @@ def write(fold: Fold, version: str, journal_offset: int, graceful: bool) -> list
     return out
 
 
-def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Snapshot]:
+def read(
+    where: str, records: Iterable[tuple[int, bytes]], broken: Callable[[int, str], object] | None = None
+) -> Iterator[Snapshot]:
     """The complete snapshots among a partition's records, given as (offset, value), oldest first.
 
-    A snapshot that a crash cut off is passed over.
+    A snapshot that a crash cut off is passed over; one that is broken too, where `broken` is told of it.
+
+    Parameters
+    ----------
+    where
+        Topic and partition.
+    records
+        What lies there.
+    broken
+        Takes the offset and the reason; None: it is an error.
 
     Raises
     ------
     DataError
-        If a complete one does not have the content that its name says.
+        If a complete one does not have the content that its name says, or a record is no snapshot's.
     """
+
+    def refuse(offset: int, why: str) -> None:
+        if broken is None:
+            raise DataError(f"offset {offset} of {where} is broken: {why}")
+        broken(offset, why)
+
     first, chunks = -1, list[bytes]()
     for at, value in records:
-        batch = decode(value)
-        row = batch.snapshot
+        try:
+            batch = decode(value)
+            row = batch.snapshot
+        except (QflibError, AttributeError) as e:
+            refuse(at, f"it is no part of a snapshot ({e})")
+            first, chunks = -1, []
+            continue
         if int(row.chunk[0]) == 0:
             first, chunks = at, []
         if first < 0 or len(chunks) != int(row.chunk[0]):
@@ -106,9 +128,9 @@ def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Snapshot]
             continue
         data, name = b"".join(chunks), row.snapshot_id[0].decode()
         if hashlib.sha256(data).hexdigest() != name:
-            raise DataError(
-                f"the snapshot at offset {first} of {where} does not have the content of its name; it is torn"
-            )
+            refuse(first, "the snapshot does not have the content of its name")
+            first, chunks = -1, []
+            continue
         offsets = zip(batch.next.input.tolist(), batch.next.offset.tolist(), strict=True)
         yield Snapshot(
             first, name, row.version[0].decode(), int(row.batches[0]), int(row.journal_offset[0]),

@@ -1,9 +1,11 @@
 """A local broker's life: start, find, stop, go on, crash; and what it refuses."""
 
 import os
+import shutil
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from qflib.broker.clients import Connection, admin, producer
 from qflib.broker.data_folder import DataFolder, free_port
 from qflib.broker.local import LocalBroker, cluster_id
 from qflib.errors import BrokerError, DataError, MissingPartError, QflibError
+from tests.history.full_disk import mounted
 
 
 def _write(c: Connection, value: bytes) -> None:
@@ -168,3 +171,15 @@ def test_the_archive_of_classes_is_made_once(broker: LocalBroker) -> None:
     made = archive.stat().st_mtime_ns
     broker.prepare()
     assert archive.stat().st_mtime_ns == made
+
+
+def test_a_disk_without_room_is_told(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "size=200k") as disk:
+        broker = LocalBroker(disk / "kafka", light=True, progress=False)
+        (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free - 16_384))
+        with suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+            while rest.write(bytes(512)):
+                pass
+        with pytest.raises(BrokerError, match=r"cannot be written \(No space left on device\); make room"):
+            broker.start()
+        assert broker.pid is None

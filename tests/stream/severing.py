@@ -46,13 +46,17 @@ class Severing:
         """Cut all."""
         self._listener.close()
         with self._lock:
-            self._sever(*self._open)
+            sever(*self._open)
 
     def _accept(self, port: int) -> None:
         with suppress(OSError):  # closed
             while True:
                 client, _ = self._listener.accept()
-                broker = socket.create_connection((HOST, port))
+                try:
+                    broker = socket.create_connection((HOST, port))
+                except OSError:  # it is away
+                    sever(client)
+                    continue
                 for s in (client, broker):
                     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open |= {client, broker}
@@ -73,7 +77,7 @@ class Severing:
                     if passed_on:
                         dropped.add(frame[8:12])
                 broker.sendall(frame)
-        self._sever(client, broker)
+        sever(client, broker)
 
     def _answers(self, client: socket.socket, broker: socket.socket, dropped: set[bytes]) -> None:
         with suppress(OSError):
@@ -82,14 +86,15 @@ class Severing:
                     self.cuts += 1
                     break
                 client.sendall(frame)
-        self._sever(client, broker)
+        sever(client, broker)
 
-    @staticmethod
-    def _sever(*ends: socket.socket) -> None:
-        for s in ends:
-            with suppress(OSError):
-                s.shutdown(socket.SHUT_RDWR)
-            s.close()
+
+def sever(*ends: socket.socket) -> None:
+    """Close both ends at once, whoever waits at them."""
+    for s in ends:
+        with suppress(OSError):
+            s.shutdown(socket.SHUT_RDWR)
+        s.close()
 
 
 def _commits(frame: bytes) -> bool:
@@ -100,11 +105,12 @@ def _commits(frame: bytes) -> bool:
 
 def _frame(s: socket.socket) -> bytes:
     """The next request or answer with its length before it; empty at the end."""
-    head = _exactly(s, 4)
-    return head + _exactly(s, int.from_bytes(head, "big")) if head else b""
+    head = exactly(s, 4)
+    return head + exactly(s, int.from_bytes(head, "big")) if head else b""
 
 
-def _exactly(s: socket.socket, n: int) -> bytes:
+def exactly(s: socket.socket, n: int) -> bytes:
+    """So many bytes; none at the end."""
     got = bytearray()
     while len(got) < n:
         part = s.recv(n - len(got))

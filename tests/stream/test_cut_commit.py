@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from qflib.stream.watchdog import HUNG
+from tests.faults.table import Told
 from tests.stream.severing import SeveredBroker, Severing
 from tests.stream.test_application import Desk, committed_sum, wait_for
 
@@ -62,7 +63,7 @@ def tended(proxy: Severing, tmp_path: Path):
 @pytest.mark.faults
 @pytest.mark.parametrize("passed_on", [False, True], ids=["before the broker has it", "before its answer"])
 def test_a_connection_cut_at_a_commit_loses_and_doubles_nothing(
-    tended: Tended, proxy: Severing, passed_on: bool
+    tended: Tended, proxy: Severing, passed_on: bool, told: Told
 ) -> None:
     tended.produce_on(60_000, 0.005)
     tended.until(lambda: committed_sum(tended) > 100)
@@ -79,4 +80,8 @@ def test_a_connection_cut_at_a_commit_loses_and_doubles_nothing(
     tended.until(lambda: not any(tended.lag().values()))
     assert tended.stop(0) == 0
     assert tended.check() > 1_000
+    row = told.row(14, "Kafka, at every trial until the worker gives up")
+    row.times, row.seen = 1, [f"log `hangs`, exit code {HUNG}", "alert `QflibWorkerRestarted`"]
+    assert "hangs" in tended.log(0)
+    told.judged(None)
     print(f"{proxy.cuts} of {proxy.commits} commits cut; the worker was started {tended.starts} times")

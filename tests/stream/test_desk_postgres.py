@@ -26,6 +26,7 @@ from qflib.stream.folder import DeskFolder
 from qflib.stream.opening import opening
 from qflib.stream.running import RunningDesk
 from qflib.stream.stages import ARCHIVE_GROUP
+from tests.faults.table import Told
 
 pytestmark = pytest.mark.faults
 
@@ -83,25 +84,35 @@ def watched() -> Iterator[Watched]:
     shutil.rmtree(folder)
 
 
-def test_kills_lose_and_double_nothing(watched: Watched) -> None:
+def test_kills_lose_and_double_nothing(watched: Watched, told: Told) -> None:
+    waited = "waiting for PostgreSQL"
     desk, database = watched.desk, database_of(watched.folder.history)
     assert database.server is not None
     watched.until(lambda: desk.opened and watched.committed > 10, "nothing was archived")
+    server, backend = (
+        told.row(7, "the server", goal="stateless"),
+        told.row(7, "a backend in its COPY", goal="stateless"),
+    )
+    archive = told.row(1, "the archive", goal="stateless")
     for _ in range(2):
         before = watched.committed
         database.server.kill()
-        print(f"kill -9 PostgreSQL: {watched.goes_on(before):.1f} s")
+        server.took(watched.goes_on(before))
         before = watched.committed
         watched.until(lambda: database.run(lambda c: c.execute(_COPYING).fetchone())[0] > 0, "no COPY was seen")
-        print(f"kill a backend in its COPY: {watched.goes_on(before):.1f} s")
+        backend.took(watched.goes_on(before))
         before = watched.committed
         desk.kill("archive")
-        print(f"kill -9 archive: {watched.goes_on(before):.1f} s")
+        archive.took(watched.goes_on(before))
+    assert any(waited in log.read_text() for log in watched.folder.logs.glob("archive-0*.log"))
+    server.seen = backend.seen = [f"log `{waited}`", "alert `QflibArchiveBehind`"]
+    archive.seen = ["log `process died`", "alert `QflibWorkerRestarted`"]
     assert desk.wait_drained(2 * SPAN_S + _SEEN_S), str(desk.lag())
     desk.stop_stages()
     history = opened(watched.folder.history)
     assert isinstance(history, PostgresHistory)
     report = audit(desk.connection, desk.desk, history=history, replay=True)
+    told.judged(report)
     assert report.ok, report.document["findings"]
     assert report.document["replay"]["records"] > 300
     again = replay_archive(history, desk.desk, time.strftime("%Y-%m-%d", time.gmtime()))

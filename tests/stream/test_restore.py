@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from confluent_kafka import TopicPartition
+from structlog.testing import capture_logs
 
 from qflib.broker import topics
 from qflib.broker.clients import Connection, admin, producer
-from qflib.errors import StateError
-from qflib.records import MARKET_EVENTS, TICK, Batch, EventKind, Header, Instrument, Instruments, Partitions
-from qflib.records.codec import encode
-from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, snapshots
+from qflib.errors import DataError, StateError
+from qflib.records import (
+    MARKET_EVENTS,
+    SNAPSHOTS,
+    TICK,
+    Batch,
+    EventKind,
+    Header,
+    Instrument,
+    Instruments,
+    Partitions,
+)
+from qflib.records.codec import decode, encode
+from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, journal, snapshots
 from qflib.steps.exchange import Exchange
 from qflib.steps.state import digest
+from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
 from qflib.stream.fold import Fold
 from qflib.stream.restore import Restored, restore
@@ -130,3 +144,42 @@ def test_offsets_that_were_set_back_by_hand_are_refused(c: Connection) -> None:
     keep(c, fold)
     with pytest.raises(StateError, match=r"has snapshots, and its group qflib\.normalize no offsets"):
         restored(c, -1)
+
+
+def test_a_broken_snapshot_is_passed_over_for_the_one_before_it(c: Connection) -> None:
+    """Bytes that are no record, one with a wrong checksum, another kind of record, and a content of another name."""
+    values = fill(c, 20)
+    fold = plain()
+    for i in range(10):
+        fold.take(MARKET_RAW, i, b"k0#0", values[i])
+    keep(c, fold)
+    for i in range(10, 20):
+        fold.take(MARKET_RAW, i, b"k0#0", values[i])
+    [sound] = snapshot_records.write(fold, VERSION, -1, False)
+    batch = decode(sound)
+    row = batch.snapshot
+    other = {n: getattr(row, n) for n in row._fields if n != "payload"}
+    named = SNAPSHOTS.make(**other, payload=row.payload.tobytes()[:-1] + b"?")
+    torn = replace(batch, tables=batch.tables | {"snapshot": named})
+    p = producer(c, client_id="stranger")
+    for bad in (b"\xff\x00", sound[:-1] + bytes([sound[-1] ^ 1]), values[0], encode(torn)):
+        p.produce(snapshots("normalize"), bad, key=b"0", partition=0)
+    p.flush()
+    with capture_logs() as told:
+        found = restored(c, 20)
+    assert digest(found.fold.state()) == digest(fold.state())
+    assert found.tail == 10  # from the snapshot of before on
+    assert [e["offset"] for e in told if e["event"] == "snapshot broken"] == [2, 3, 4, 5]  # after its commit's marker
+    with pytest.raises(DataError, match="broken"):
+        list(snapshot_records.read("here", [(0, b"\xff\x00")]))
+
+
+def test_a_journal_in_which_somebody_else_has_written_is_refused(c: Connection) -> None:
+    p = producer(c, client_id="stranger")
+    for bad in (b"\xff\x00", encode(Batch.of("clock", Header("test", 0, 0), tick=TICK.make(time_ns=[1])))):
+        with pytest.raises(DataError, match=r"offset 0 of here is no mark .*--fresh"):
+            list(marks.read("here", [(0, bad)]))
+        p.produce(journal("exchange"), bad, key=b"0", partition=0)
+    p.flush()
+    with pytest.raises(DataError, match=r"exchange\.journal\[0\] is no mark"):
+        restore(c, toy.fold(0), VERSION, lambda: dict.fromkeys(toy.STAGE.inputs, -1))

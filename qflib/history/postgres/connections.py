@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from qflib.errors import DataError, InputError, MissingPartError
+from qflib.errors import DataError, FullDiskError, InputError, MissingPartError
 from qflib.history.postgres.private import PrivateServer
 
 try:
@@ -162,7 +162,7 @@ class Database:
         line = " ".join(str(e).split())[:200]
         state = getattr(e, "sqlstate", None)
         if state == "53100":
-            return DataError(
+            return FullDiskError(
                 f"history {self.name} cannot be written: the disk is full; free some space and start again"
             )
         if state in ("42501", "28P01", "28000"):
