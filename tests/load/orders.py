@@ -15,6 +15,7 @@ import qflib as qf
 from qflib.broker.clients import Connection, consumer_config
 from qflib.broker.reading import ends
 from qflib.broker.seen import Seen
+from qflib.cli.deploying import PORTFOLIO
 from qflib.errors import QflibError
 from qflib.records import Book, ExecType
 from qflib.records.codec import decode
@@ -34,6 +35,8 @@ class Way(NamedTuple):
 
 class OrdersSent:
     """A lot of a future is bought again and again, at the market; the client's position tells which fills are in it.
+
+    `again` has what was said of orders that had to be sent once more.
 
     Parameters
     ----------
@@ -60,11 +63,11 @@ class OrdersSent:
         symbol: str,
         every_s: float = 0.5,
     ) -> None:
-        self.refused: list[str] = []
+        self.again: list[str] = []
         self._live, self._symbol, self._every_s = live, symbol, every_s
         self._row = instruments.index(symbol)
         self._places = [(t, p) for t in _READ for p in range(partitions)]
-        self._c, self._done = c, Event()
+        self._c, self._done, self._ceased = c, Event(), Event()
         self._at: dict[str, dict[bytes, float]] = {ORDERS_INCOMING: {}, ORDERS_EXECUTED: {}}
         self._held: list[tuple[float, int]] = []
         self._sent = 0
@@ -75,8 +78,13 @@ class OrdersSent:
         for t in self._threads:
             t.start()
 
+    def cease(self) -> None:
+        """Send no more."""
+        self._ceased.set()
+
     def stop(self) -> None:
-        """Send no more; reading ends with it."""
+        """Send no more, read no more."""
+        self._ceased.set()
         self._done.set()
         for t in self._threads:
             t.join(30)
@@ -105,14 +113,17 @@ class OrdersSent:
         return made
 
     def _send(self) -> None:
-        due = time.monotonic()
-        while not self._done.wait(max(0.0, due - time.monotonic())):
+        """As a client has to: what was not taken, or of which that is not known, is sent again under the same id."""
+        due, name = time.monotonic(), ""
+        while not self._ceased.wait(max(0.0, due - time.monotonic())):
             due += self._every_s
+            name = name or f"load-{uuid4().hex}"
             try:
-                self._live.buy(self._symbol, 1, client_order_id=f"load-{uuid4().hex}")
-                self._sent += 1
+                self._live.buy(self._symbol, 1, portfolio=PORTFOLIO, account=PORTFOLIO, client_order_id=name)
             except QflibError as e:
-                self.refused.append(str(e))
+                self.again.append(str(e))
+            else:
+                self._sent, name = self._sent + 1, ""
 
     def _read(self) -> None:
         consumer = Consumer(consumer_config(self._c, group=f"load-{uuid4().hex}"))
