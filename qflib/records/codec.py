@@ -177,9 +177,14 @@ def _contents(part: Part, columns: Any) -> list[tuple[int, Content]]:
                     f"{part.table.name}.{c.name} has {len(a)} rows, the columns before it {rows}; give one length"
                 )
             rows = len(a)
-        if len(a) and not (c.sparse and not a.any()):
+        if len(a) and not (c.sparse and _zero(a)):
             out.append((c.number, _texts(part, c, a.tolist()) if c.type == "text" else np.ascontiguousarray(a)))
     return out
+
+
+def _zero(a: NDArray[Any]) -> bool:
+    """Whether every bit is 0: a negative zero is another value to who reads."""
+    return not (a.any() or (a.dtype.kind == "f" and np.signbit(a).any()))
 
 
 def _fields(contents: list[tuple[int, Content]]) -> tuple[list[Any], int]:
