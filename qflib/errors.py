@@ -24,8 +24,12 @@ class ChecksumError(DataError):
     """Content and checksum differ."""
 
 
-class FullDiskError(DataError):
-    """There is no room to write: the same may be done again once there is."""
+class StoreUnavailableError(DataError):
+    """The history's store takes nothing for now: the same may be done again later."""
+
+
+class FullDiskError(StoreUnavailableError):
+    """There is no room to write."""
 
 
 class MalformedRecordError(DataError):

@@ -25,7 +25,7 @@ from qflib import settings
 from qflib.broker.clients import Connection, admin, another_admin, consumer_config, producer_config
 from qflib.broker.reading import cluster_id, starts
 from qflib.broker.topics import TOPIC_TABLE
-from qflib.errors import BrokerError, DataError, FullDiskError
+from qflib.errors import BrokerError, DataError, FullDiskError, StoreUnavailableError
 from qflib.history.archiver import Archiver
 from qflib.history.opening import opened
 from qflib.history.store import Log
@@ -44,8 +44,8 @@ TOPICS = tuple(spec.name for spec in TOPIC_TABLE)
 #: Between two commits: a file a day and table each time, so not the stages' 5 ms; the hot tail comes from the topics.
 COMMIT_S = 1.5
 _PATIENCE_S = 30.0
-#: Until it is tried again whether a full disk has room.
-_ROOM_S = 10.0
+#: Until a store that took nothing is tried again.
+_AGAIN_S = 10.0
 #: A commit of all its tables takes both cores for half a second; the stages, whom somebody waits for, come first.
 _NICE = 5
 #: A file needs no record at once: the broker may gather a quarter of a megabyte, or a quarter of a second.
@@ -225,36 +225,43 @@ def run(told: Arguments) -> None:
     Raises
     ------
     DataError
-        If the history cannot be written, or was written with another instrument table; a full disk is waited for.
+        If the history cannot be written, or was written with another instrument table; a full disk is waited for, and
+        a database that is away.
     BrokerError
         If the cluster cannot be reached at the start.
     """
     os.nice(_NICE)
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what it once had: 60 MB more
-    metrics, c = Metrics(), told.connection
-    await_topics(c)
+    metrics = Metrics()
+    await_topics(told.connection)
     chosen = settings.load()
+    try:
+        _archived(told, chosen, metrics)
+    except StoreUnavailableError as e:
+        _try_later(e)
+
+
+def _archived(told: Arguments, chosen: settings.Settings, metrics: Metrics) -> None:
+    c = told.connection
     history = opened(told.deployment.parent / "history", chosen.store.dsn)
     history.register(cluster_id(c), instruments_of(told.deployment))
     serve_metrics(told.metrics_port, metrics.registry)
     commit_s = chosen.stream.archive_commit_s
     app = ArchiveApplication(c, Archiver(history), told.ordinal, metrics, commit_s=commit_s)
     with Upkeep(history, chosen.store.retention_days):
-        try:
-            app.run()
-        except FullDiskError as e:
-            _await_room(str(e))
+        app.run()
 
 
-def _await_room(why: str) -> NoReturn:
+def _try_later(e: StoreUnavailableError) -> NoReturn:
     """End after a while, to be started again: the topics hold for a day what the desk, which goes on, has meanwhile.
 
     Deaths so far apart are no crash loop.
     """
     stop = Stop()
     stop.listen()
-    _log.error("the disk is full", why=why, again_in_s=_ROOM_S)
-    sys.exit(0 if stop.wait(_ROOM_S) else FAILED)
+    event = "the disk is full" if isinstance(e, FullDiskError) else "the history cannot be reached"
+    _log.error(event, why=str(e), again_in_s=_AGAIN_S)
+    sys.exit(0 if stop.wait(_AGAIN_S) else FAILED)
 
 
 def instruments_of(deployment: Path) -> Instruments:

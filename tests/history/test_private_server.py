@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +16,7 @@ import pytest
 from qflib.errors import DataError
 from qflib.history.postgres import PrivateServer
 
+_ADOPT = 36  # PR_SET_CHILD_SUBREAPER
 _USER = """
 import sys
 from qflib.history.postgres import PrivateServer
@@ -50,6 +53,30 @@ def test_the_last_user_of_a_private_server_stops_it(server: PrivateServer) -> No
     own.leave()  # there is nothing to leave
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(own.dsn)
+
+
+def test_one_that_is_dead_and_noticed_by_nobody_is_started_again(server: PrivateServer) -> None:
+    """It is a zombie of whoever adopted it, here of this process, as of `qflib up`."""
+    own, prctl = PrivateServer(server.folder / "adopted"), ctypes.CDLL(None).prctl
+    assert prctl(_ADOPT, 1, 0, 0, 0) == 0
+    try:
+        own.ensure()
+        dead = own.pid
+        assert dead is not None
+        for p in [psutil.Process(dead), *psutil.Process(dead).children()]:
+            p.kill()
+        while psutil.Process(dead).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert own.pid is None
+        own.ensure()
+        assert own.pid not in (None, dead)
+        assert psutil.Process(dead).status() == psutil.STATUS_ZOMBIE
+    finally:
+        prctl(_ADOPT, 0, 0, 0, 0)
+        own.remove()
+        for p in psutil.Process().children():
+            if p.status() == psutil.STATUS_ZOMBIE:
+                p.wait()
 
 
 def test_a_socket_folder_that_another_made_is_refused(tmp_path: Path) -> None:

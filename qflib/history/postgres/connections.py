@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from qflib.errors import DataError, FullDiskError, InputError, MissingPartError
+from qflib.errors import DataError, FullDiskError, InputError, MissingPartError, StoreUnavailableError
 from qflib.history.postgres.private import PrivateServer
 
 try:
@@ -170,7 +170,7 @@ class Database:
         if state in ("3F000", "42P01", "42703", "42883"):
             return DataError(f"history {self.name} has another schema version: {line}; run `qflib store migrate`")
         if _away(e):
-            return DataError(f"history {self.name} cannot be reached: {line}; see whether its server runs")
+            return StoreUnavailableError(f"history {self.name} cannot be reached: {line}; see whether its server runs")
         return DataError(f"history {self.name} cannot be used: {line}")
 
     def close(self) -> None:
@@ -184,7 +184,10 @@ class Database:
         error = None if state.outcome is None else state.outcome.exception()
         _log.warning("waiting for PostgreSQL", attempt=state.attempt_number, why=" ".join(str(error).split())[:200])
         if self.server is not None:
-            self.server.ensure()
+            try:
+                self.server.ensure()
+            except StoreUnavailableError as e:  # it may at the next attempt
+                _log.warning("the server does not start", why=str(e))
 
 
 @lru_cache

@@ -25,12 +25,14 @@ from typing import IO, Any
 import psutil
 import structlog
 
-from qflib.errors import DataError, MissingPartError
+from qflib.errors import DataError, MissingPartError, StoreUnavailableError
 
 _log = structlog.get_logger(__name__)
 
 USER = "qflib"
 _STOP_S = 30
+_SOCKET_LOCK = ".s.PGSQL.5432.lock"
+_NOBODY = 2**22 + 1  # no process of Linux has so great a number
 #: Root may not run PostgreSQL: the server is then this user's.
 _SYSTEM_USER = "qflib-postgres"
 #: A desk's rows come once and in order; nobody follows the log of this server, so it need not tell others of them.
@@ -182,7 +184,7 @@ class PrivateServer:
             if subprocess.run(asked, check=False).returncode == 0:
                 return True
             if time.monotonic() > until:
-                raise DataError(
+                raise StoreUnavailableError(
                     f"PostgreSQL in {self.folder} runs (process {self.pid}) and does not answer; see "
                     f"{self.data / 'server.log'}"
                 )
@@ -209,9 +211,12 @@ class PrivateServer:
         """Leave no number of a process that is dead, or is another's by now: PostgreSQL would take it for a server."""
         lock = self.data / "postmaster.pid"
         try:
-            named = psutil.Process(int(lock.read_text(encoding="ascii").split("\n", 1)[0]))
-            if named.status() == psutil.STATUS_ZOMBIE:
-                named.wait(_STOP_S)  # until whoever has it noticed
+            number, rest = lock.read_text(encoding="ascii").split("\n", 1)
+            if psutil.Process(int(number)).status() == psutil.STATUS_ZOMBIE:
+                # Whoever adopted it may never notice. The rest stays: by it a new server sees whether a backend of the
+                # old one still has its memory.
+                lock.write_text(f"{_NOBODY}\n{rest}", encoding="ascii")
+                (self.socket_folder / _SOCKET_LOCK).unlink(missing_ok=True)
             elif self.pid is None:
                 lock.unlink()
         except (OSError, ValueError, psutil.Error):
@@ -256,7 +261,8 @@ class PrivateServer:
         if done.returncode:
             log = self.data / "server.log"
             said = [*done.stderr.splitlines(), *(log.read_text(errors="replace").splitlines() if log.exists() else [])]
-            raise DataError(
+            kind = StoreUnavailableError if program == "pg_ctl" else DataError
+            raise kind(
                 f"PostgreSQL in {self.folder} does not {arguments[0] if program == 'pg_ctl' else 'begin'} "
                 f"({' | '.join(said[-4:]) or program}); its log is {log}"
             )
