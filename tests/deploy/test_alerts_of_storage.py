@@ -1,4 +1,4 @@
-"""What the archive writes to dies, records go before they are stored, snapshots are wiped, the clock steps back.
+"""What the archive writes to dies, records go before they are stored, a state cannot be rebuilt, the clock steps.
 
 As tests/deploy/test_alerts_of_faults.py, of a desk whose history is in PostgreSQL; `make faults` runs it. The clock
 is that of Python in all of the desk's processes: libfaketime breaks their sleep on a clock that it should leave alone.
@@ -20,7 +20,7 @@ from confluent_kafka import TopicPartition
 from qflib.broker import reading
 from qflib.broker.clients import Connection, admin
 from qflib.history.opening import database_of, remove
-from qflib.records.topics import MARKET_RAW, snapshots
+from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, snapshots
 from qflib.stream.stages import ARCHIVE_GROUP
 from tests.deploy.watching import Watching, watching
 
@@ -122,11 +122,12 @@ def test_the_database_is_killed_whenever_it_begins(watched: Watching) -> None:
     over(watched, "QflibArchiveBehind", time.monotonic())
 
 
-def test_snapshots_are_wiped(watched: Watching) -> None:
-    """What is left cannot be restored: the desk ends, and says so; another begins."""
+def test_snapshots_are_wiped_and_their_inputs_gone(watched: Watching) -> None:
+    """Without the inputs a state is not rebuilt: the desk ends, and says so; another begins."""
     c = connection(watched)
-    since, topic = time.monotonic(), snapshots("exchange")
-    delete(c, topic, reading.ends(c, [(topic, 0)])[topic, 0])
+    since = time.monotonic()
+    for topic in (snapshots("exchange"), MARKET_NORMALIZED):
+        delete(c, topic, reading.ends(c, [(topic, 0)])[topic, 0])
     watched.ended = True
     watched.send("exchange-0", signal.SIGKILL)
     seen(watched, "QflibDeskAway", since)
