@@ -67,7 +67,7 @@ class OrdersSent:
         self._live, self._symbol, self._every_s = live, symbol, every_s
         self._row = instruments.index(symbol)
         self._places = [(t, p) for t in _READ for p in range(partitions)]
-        self._c, self._done, self._ceased = c, Event(), Event()
+        self._c, self._done, self._ceased, self._reads = c, Event(), Event(), Event()
         self._at: dict[str, dict[bytes, float]] = {ORDERS_INCOMING: {}, ORDERS_EXECUTED: {}}
         self._held: list[tuple[float, int]] = []
         self._sent = 0
@@ -114,6 +114,7 @@ class OrdersSent:
 
     def _send(self) -> None:
         """As a client has to: what was not taken, or of which that is not known, is sent again under the same id."""
+        self._reads.wait()
         due, name = time.monotonic(), ""
         while not self._ceased.wait(max(0.0, due - time.monotonic())):
             due += self._every_s
@@ -129,6 +130,7 @@ class OrdersSent:
         consumer = Consumer(consumer_config(self._c, group=f"load-{uuid4().hex}"))
         now = ends(self._c, self._places)
         consumer.assign([TopicPartition(t, p, now[t, p]) for t, p in self._places])
+        self._reads.set()
         while not self._done.is_set():
             for m in consumer.consume(200, 0.2):
                 if m.error() is None:
