@@ -67,13 +67,18 @@ def closure(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
     return {n for n, _ in seen} - {canonicalize_name(name)}
 
 
+def licences(told: metadata.PackageMetadata) -> list[str]:
+    """What a distribution says its licences are: one expression, else its classifiers, else its own words."""
+    if expression := told.get("License-Expression"):
+        return [str(expression)]
+    classified = [c.rpartition("::")[2].strip() for c in told.get_all("Classifier") or [] if c.startswith("License ::")]
+    plain = str(told.get("License") or "").partition("\n")[0].strip()
+    return classified or ([plain] if plain else [])
+
+
 def licence(name: str) -> str:
     """What an installed distribution says its licence is; empty: nothing."""
-    told = metadata.metadata(name)
-    if expression := told.get("License-Expression"):
-        return str(expression)
-    classified = [c.rpartition("::")[2].strip() for c in told.get_all("Classifier") or [] if c.startswith("License ::")]
-    return ", ".join(classified) or str(told.get("License") or "").partition("\n")[0].strip()
+    return ", ".join(licences(metadata.metadata(name)))
 
 
 def copyleft(names: set[str]) -> list[str]:

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from audit import licences  # beside this file
 from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -60,11 +61,9 @@ def _licence(name: str, version: str) -> list[dict[str, Any]]:
         return []
     if told["Version"] != version:
         return []
-    if expression := told.get("License-Expression"):
-        return [{"expression": expression}]
-    classified = [c.rpartition("::")[2].strip() for c in told.get_all("Classifier") or [] if c.startswith("License ::")]
-    plain = str(told.get("License") or "").partition("\n")[0].strip()
-    return [{"license": {"name": n}} for n in classified or filter(None, [plain])]
+    if told.get("License-Expression"):
+        return [{"expression": licences(told)[0]}]
+    return [{"license": {"name": n}} for n in licences(told)]
 
 
 def _rows(jars: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -25,7 +25,7 @@ class ChecksumError(DataError):
 
 
 class StoreUnavailableError(DataError):
-    """The history's store takes nothing for now: the same may be done again later."""
+    """The history cannot be written at the moment: its server is away, or its disk is full; a later attempt may do."""
 
 
 class FullDiskError(StoreUnavailableError):

@@ -106,9 +106,9 @@ class Wanted:
             missing = "--file, the recording" if self.file is None else "--venue, whose format the file has"
             raise InputError(f"--source replay needs {missing}")
         self.pace()
-        self.faster()
+        self.burst_of_feed()
 
-    def faster(self) -> dict[str, Any]:
+    def burst_of_feed(self) -> dict[str, Any]:
         """The burst, as the feed's settings have it: factor, seconds of the wall, and seconds before it."""
         if self.burst is None:
             return {}
@@ -353,10 +353,14 @@ def _feed(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     if wanted.signals is not None:
         held["signals"] = str(wanted.signals.resolve())
     if wanted.source == "sim":
-        return held | {"seed": settings.desk.seed, "rate": settings.desk.rate, "speed": wanted.pace()} | wanted.faster()
+        return (
+            held
+            | {"seed": settings.desk.seed, "rate": settings.desk.rate, "speed": wanted.pace()}
+            | wanted.burst_of_feed()
+        )
     if wanted.source == "replay":
         file = str(wanted.file and wanted.file.resolve())
-        return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()} | wanted.faster()
+        return held | {"file": file, "venue": wanted.venue, "speed": wanted.pace()} | wanted.burst_of_feed()
     places = {"url": wanted.url, "rest": wanted.rest}
     return {"venue": wanted.source} | {name: place for name, place in places.items() if place}
 

@@ -43,14 +43,8 @@ def summary(figures: Mapping[str, Any]) -> str:
             for topic, told in audit.get("topics", {}).items()
         }
         found = "; ".join(f"{topic} {told}" for topic, told in faults.items() if told)
-        lines.append(
-            "audit: "
-            + (
-                "nothing lost, doubled, out of order or torn"
-                if audit["ok"]
-                else found or audit.get("failed") or "falls short"
-            )
-        )
+        clean = "nothing lost, doubled, out of order or torn"
+        lines.append("audit: " + (clean if audit["ok"] else found or audit.get("failed") or "falls short"))
     if figures.get("digest"):
         lines.append(f"digest of the books {figures['digest']}")
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qflib.errors import InputError, MalformedRecordError, TornBatchError
+from qflib.errors import DataError, InputError, MalformedRecordError, TornBatchError
 from qflib.records.batch import Batch
 from qflib.records.codes import DeadReason
 from qflib.records.proto import body_number, shadow
@@ -118,6 +118,20 @@ def decode_checked(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[Batch, i
     if batch.count != found.told:
         raise miscounted(of, batch.count, found.told)
     return batch, found.crc
+
+
+def decode_as(kind: str, data: bytes) -> Batch:
+    """The batch that the bytes hold, where it is of a kind and has rows; errors as of `decode`.
+
+    Raises
+    ------
+    DataError
+        If it is of another kind, or empty.
+    """
+    batch = decode(data)
+    if batch.kind != kind or not batch.tables:
+        raise DataError(f"it is {'an empty' if batch.kind == kind else 'a'} {batch.kind!r}, and {kind!r} belongs there")
+    return batch
 
 
 def decode_or_dead(data: bytes, topic: str, *, max_bytes: int = MAX_BYTES) -> Batch:

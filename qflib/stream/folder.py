@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -102,9 +101,11 @@ class DeskFolder:
     def release(self) -> None:
         """Run it no more."""
         if self._held is not None:
-            with suppress(OSError):  # a full disk: targets that are gone are scraped in vain
+            try:
                 self._held.truncate(0)
                 self._tell_prometheus({})
+            except OSError as e:  # a full disk: targets that are gone are scraped in vain
+                _log.warning("it stays told that the desk runs", folder=str(self.path), why=e.strerror)
             self._held.close()
             self._held = None
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from qflib.errors import DataError, QflibError
 from qflib.records import INPUT_MARKS, Batch, Header
-from qflib.records.codec import decode, encode
+from qflib.records.codec import decode_as, encode
 from qflib.stream.fold import Fold, Taken
 
 
@@ -56,9 +56,8 @@ def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Mark]:
     """
     for at, value in records:
         try:
-            batch = decode(value)
-            m = batch.marks
-        except (QflibError, AttributeError) as e:  # the latter: another kind of record
+            m = decode_as("mark", value).marks
+        except QflibError as e:
             raise DataError(
                 f"offset {at} of {where} is no mark ({e}): something else has written there; begin anew with --fresh "
                 "(`qflib audit` says more)"

@@ -10,7 +10,7 @@ import numpy as np
 
 from qflib.errors import DataError, QflibError
 from qflib.records import NEXT_OFFSETS, SNAPSHOTS, Batch, Header
-from qflib.records.codec import decode, encode
+from qflib.records.codec import decode_as, encode
 from qflib.steps.state import State, pack, unpack
 from qflib.stream.fold import Fold
 
@@ -112,9 +112,9 @@ def read(
     first, chunks = -1, list[bytes]()
     for at, value in records:
         try:
-            batch = decode(value)
+            batch = decode_as("snapshot", value)
             row = batch.snapshot
-        except (QflibError, AttributeError) as e:
+        except QflibError as e:
             refuse(at, f"it is no part of a snapshot ({e})")
             first, chunks = -1, []
             continue

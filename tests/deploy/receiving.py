@@ -1,4 +1,4 @@
-"""An HTTP server of a test that takes what is posted to it."""
+"""An HTTP server of a test that takes what is posted to it, and answers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ class Receiving(ABC):
         class Posted(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(outer.take(self.path, self.headers, body))
+                status, answer = outer.take(self.path, self.headers, body)
+                self.send_response(status)
                 self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -29,8 +31,8 @@ class Receiving(ABC):
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     @abstractmethod
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
-        """Take what came; the status of the answer."""
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """Take what came; status and body of the answer."""
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.watching import Watching, watching
+from tests.deploy.watching import Watching, over, seen, watching
 
 pytestmark = pytest.mark.faults
 
@@ -36,8 +36,8 @@ def test_the_disk_fills_up(watched: Watching) -> None:
     with filler.open("wb") as out:
         os.posix_fallocate(out.fileno(), 0, shutil.disk_usage(watched.state).free - _LEFT)
     for alert in ("QflibDiskFull", "QflibDiskFilling"):
-        print(f"{alert}: fired after {watched.fired(alert, since):.1f} s", flush=True)
+        seen(watched, alert, since)
     filler.unlink()
     mended = time.monotonic()
     for alert in ("QflibDiskFull", "QflibDiskFilling"):
-        print(f"{alert}: cleared after {watched.cleared(alert, mended):.1f} s", flush=True)
+        over(watched, alert, mended)

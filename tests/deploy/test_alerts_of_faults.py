@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import psutil
 import pytest
 from confluent_kafka import Producer
 
@@ -23,7 +22,8 @@ from qflib.desk.market_quality import LEAST
 from qflib.records import TOPS, Batch, Header
 from qflib.records.codec import MAX_BYTES, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW
-from tests.deploy.watching import Watching, watching
+from tests.deploy.watching import Watching, over, seen, watching
+from tests.processes import broker_in
 
 pytestmark = pytest.mark.faults
 
@@ -48,21 +48,6 @@ def stopped(pid: int) -> Iterator[float]:
         yield time.monotonic()
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def seen(one: Watching, alert: str, since: float, **labels: str) -> None:
-    print(f"{alert}: fired after {one.fired(alert, since, **labels):.1f} s", flush=True)
-
-
-def over(one: Watching, alert: str, since: float, **labels: str) -> None:
-    print(f"{alert}: cleared after {one.cleared(alert, since, **labels):.1f} s", flush=True)
-
-
-def broker(one: Watching) -> int:
-    return next(
-        p.pid for p in psutil.process_iter(["cmdline"])
-        if "kafka.Kafka" in (told := p.info["cmdline"] or []) and any(str(one.state) in part for part in told)
-    )  # fmt: skip
 
 
 def send(one: Watching, topic: str, value: bytes, key: bytes = b"ACME") -> None:
@@ -94,7 +79,7 @@ def top(one: Watching, seq: int, bid: int, ask: int) -> bytes:
 
 
 def test_the_broker_stands_still(watched: Watching) -> None:
-    with stopped(broker(watched)) as since, live(watched) as desk:
+    with stopped(broker_in(watched.state)) as since, live(watched) as desk:
         with pytest.raises(qf.ApiError, match="did not confirm it"):
             desk.buy("ACME.F", 1, 90.0)
         seen(watched, "QflibApiOutcomesUnknown", since)
@@ -114,7 +99,7 @@ def test_a_stage_stands_still_and_nothing_is_reported(watched: Watching) -> None
 
 
 def test_the_broker_is_slow_and_a_stage_holds_the_market_back(watched: Watching) -> None:
-    pid, since = broker(watched), time.monotonic()
+    pid, since = broker_in(watched.state), time.monotonic()
     while watched.receiver.when("QflibCommitSlow", "firing", since) is None:
         with stopped(pid):
             time.sleep(2.0)

@@ -22,7 +22,7 @@ from qflib.broker.clients import Connection, admin
 from qflib.history.opening import database_of, remove
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, snapshots
 from qflib.stream.stages import ARCHIVE_GROUP
-from tests.deploy.watching import Watching, watching
+from tests.deploy.watching import Watching, over, seen, watching
 
 pytestmark = pytest.mark.faults
 
@@ -76,14 +76,6 @@ def delete(c: Connection, topic: str, offset: int) -> None:
         told.result(20)
 
 
-def seen(one: Watching, alert: str, since: float, **labels: str) -> None:
-    print(f"{alert}: fired after {one.fired(alert, since, **labels):.1f} s", flush=True)
-
-
-def over(one: Watching, alert: str, since: float, **labels: str) -> None:
-    print(f"{alert}: cleared after {one.cleared(alert, since, **labels):.1f} s", flush=True)
-
-
 def test_the_wall_clock_steps_back(watched: Watching, clock: Path) -> None:
     since = time.monotonic()
     clock.write_text(f"-{_BACK_S}")
@@ -106,8 +98,7 @@ def test_retention_comes_near_and_overtakes(watched: Watching) -> None:
     mended = time.monotonic()
     seen(watched, "QflibRecordsGone", mended)
     over(watched, "QflibRetentionNear", mended, consumergroup=ARCHIVE_GROUP, topic=MARKET_RAW)
-    told = f"cleared after {watched.cleared('QflibRecordsGone', mended, _HOUR_S):.1f} s"
-    print(f"QflibRecordsGone: {told}", flush=True)
+    over(watched, "QflibRecordsGone", mended, _HOUR_S)
 
 
 def test_the_database_is_killed_whenever_it_begins(watched: Watching) -> None:

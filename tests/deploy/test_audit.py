@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Thread
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.deploy.receiving import Receiving
+from tests.deploy.tools import ROOT, loaded
+
 LOCK = (ROOT / "uv.lock").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"deploy_{name}", ROOT / "deploy" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
-audit = script("audit")
+audit = loaded("audit.py")
 
 
 def test_every_file_of_the_lock_has_its_sum() -> None:
@@ -67,32 +55,19 @@ def test_which_licences_bind(told: str, binds: bool, monkeypatch: pytest.MonkeyP
     assert bool(audit.copyleft({"some"})) == binds
 
 
-@contextmanager
-def osv(known: set[str]) -> Iterator[str]:
-    """A service of vulnerabilities that speaks as OSV does."""
+class Osv(Receiving):
+    """A service of vulnerabilities that speaks as OSV does, and knows one of each of some packages."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            name = asked["package"]["name"]
-            affected = [{"package": {"name": name, "ecosystem": "PyPI"}, "versions": [asked["version"]]}]
-            found: dict[str, Any] = {"id": f"TEST-{name}", "aliases": [], "summary": "one", "affected": affected}
-            body = json.dumps({"vulns": [found]} if name in known else {}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def __init__(self, known: set[str]) -> None:
+        self._known = known
+        super().__init__()
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1/query"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        asked = json.loads(body)
+        name = asked["package"]["name"]
+        affected = [{"package": {"name": name, "ecosystem": "PyPI"}, "versions": [asked["version"]]}]
+        found: dict[str, Any] = {"id": f"TEST-{name}", "aliases": [], "summary": "one", "affected": affected}
+        return 200, json.dumps({"vulns": [found]} if name in self._known else {}).encode()
 
 
 @pytest.mark.parametrize(
@@ -110,8 +85,12 @@ def test_a_known_vulnerability_fails_the_audit(known: set[str], code: int, said:
     requirements.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
     run = [uv, "run", "--frozen", "--no-sync", "--with", f"pip-audit=={version[1]}", "python", "deploy/audit.py"]
     environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "UV_PROJECT_ENVIRONMENT": sys.prefix}
-    with osv(known) as url:
+    service = Osv(known)
+    try:
+        url = f"{service.address}/v1/query"
         done = subprocess.run([*run, str(requirements), "--osv-url", url], capture_output=True, text=True, check=False,
                               cwd=ROOT, env=environment)  # fmt: skip
+    finally:
+        service.stop()
     assert done.returncode == code, done.stdout + done.stderr
     assert said in done.stdout + done.stderr

@@ -42,14 +42,14 @@ class Loki(Receiving):
         self.refused = 0
         super().__init__()
 
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         assert path == "/loki/api/v1/push"
         if self.refused == 0:
             self.refused = 1
-            return 503
+            return 503, b""
         for stream in json.loads(body)["streams"]:
             self.lines += [(stream["stream"], line) for at, line in stream["values"] if len(at) == 19]
-        return 204
+        return 204, b""
 
 
 @pytest.fixture

@@ -7,15 +7,17 @@ import tomllib
 from typing import Any
 
 from qflib.broker.jars import pinned
-from tests.deploy.test_audit import LOCK, script
+from tests.deploy.tools import ROOT, loaded
 
-sbom = script("sbom")
+sbom = loaded("sbom.py")
 _JARS = tomllib.loads(sbom.JARS.read_text(encoding="utf-8"))["jars"]
 
 
 def exported(at: str) -> dict[str, Any]:
     """As uv exports it, of one package of the lock."""
-    package = next(p for p in tomllib.loads(LOCK)["package"] if p["name"] == "numpy")
+    package = next(
+        p for p in tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))["package"] if p["name"] == "numpy"
+    )
     files = [{"type": "distribution", "url": f["url"],
               "hashes": [{"alg": "SHA-256", "content": f["hash"].removeprefix("sha256:")}]}
              for f in [package["sdist"], *package["wheels"]]]  # fmt: skip
@@ -29,7 +31,7 @@ def test_packages_and_jars_stand_with_their_sums() -> None:
     made = sbom.sbom(exported("2026-01-05"), _JARS)
     numpy, *jars = made["components"]
     assert numpy["hashes"] == numpy["externalReferences"][0]["hashes"]
-    assert f"sha256:{numpy['hashes'][0]['content']}" in LOCK
+    assert f"sha256:{numpy['hashes'][0]['content']}" in (ROOT / "uv.lock").read_text(encoding="utf-8")
     assert numpy["externalReferences"][0]["url"].endswith(".whl")  # the file for this Python, not the source
     assert numpy["licenses"]
     assert [(j["name"], j["hashes"][0]["content"]) for j in jars] == [

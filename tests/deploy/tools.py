@@ -53,6 +53,8 @@ def loaded(script: str) -> ModuleType:
     assert spec.loader is not None
     made = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = made
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # as where it is run: what lies beside it is imported
     spec.loader.exec_module(made)
     return made
 

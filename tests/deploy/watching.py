@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from qflib.broker.data_folder import free_port
 from qflib.stream.folder import DeskFolder
 from tests.deploy.receiving import Receiving
 from tests.deploy.tools import DEPLOY, ROOT, RULES, tool
+from tests.processes import listeners
 
 #: A minute of the rules is so many seconds here.
 MINUTE_S = 4.0
@@ -49,10 +49,10 @@ class Receiver(Receiving):
         self.log: list[tuple[float, str, dict[str, Any]]] = []  # when, firing or resolved, labels
         super().__init__()
 
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         now = time.monotonic()
         self.log += [(now, a["status"], a["labels"]) for a in json.loads(body)["alerts"]]
-        return 200
+        return 200, b""
 
     def when(self, alert: str, status: str, since: float, **labels: str) -> float | None:
         """When it first came, after a moment."""
@@ -67,12 +67,12 @@ class Spans(Receiving):
         self.log: list[tuple[str, Any]] = []  # service and span
         super().__init__()
 
-    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         told = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
         for of in ExportTraceServiceRequest.FromString(told).resource_spans:
             names = {a.key: a.value.string_value for a in of.resource.attributes}
             self.log += [(names["service.name"], s) for scope in of.scope_spans for s in scope.spans]
-        return 200
+        return 200, b""
 
 
 class Watching:
@@ -117,10 +117,7 @@ class Watching:
 
     def pid(self, process: str) -> int:
         """Of a process of the desk: who listens at its port."""
-        port = self.desk.running()["ports"][process]
-        return next(
-            c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port and c.pid
-        )
+        return listeners()[self.desk.running()["ports"][process]]
 
     def send(self, process: str, number: int) -> float:
         """A signal to a process of the desk, once it is there; when."""
@@ -210,3 +207,13 @@ def watching(
         yield made
     finally:
         made.stop()
+
+
+def seen(one: Watching, alert: str, since: float, **labels: str) -> None:
+    """It comes; the time it took is told."""
+    print(f"{alert}: fired after {one.fired(alert, since, **labels):.1f} s", flush=True)
+
+
+def over(one: Watching, alert: str, since: float, patience_s: float = _PATIENCE_S, **labels: str) -> None:
+    """It ends; the time it took is told."""
+    print(f"{alert}: cleared after {one.cleared(alert, since, patience_s, **labels):.1f} s", flush=True)

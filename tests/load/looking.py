@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import psutil
 
 from qflib.broker.data_folder import free_port
 from qflib.stream.folder import DeskFolder
+from tests.processes import broker_in, listeners
 
 ROOT = Path(__file__).parents[2]
 _MB = 1 << 20
@@ -113,18 +115,11 @@ class Looked:
             self._up.wait(30)
 
     def _found(self, ports: dict[str, int]) -> bool:
-        by_port = {
-            c.laddr.port: c.pid
-            for c in psutil.net_connections("tcp")
-            if c.status == psutil.CONN_LISTEN and c.pid is not None
-        }
-        for name, port in ports.items():
-            if port in by_port:
-                self._known["up" if name == "up-0" else name] = psutil.Process(by_port[port])
-        for p in psutil.process_iter(["cmdline"]):
-            told = p.info["cmdline"] or []
-            if "kafka.Kafka" in told and any(str(self.folder.path) in part for part in told):
-                self._known["broker"] = p
+        heard = listeners()
+        found = {name: heard[port] for name, port in ports.items() if port in heard}
+        with suppress(StopIteration):  # it has yet to start
+            found["broker"] = broker_in(self.folder.path)
+        self._known |= {"up" if name == "up-0" else name: psutil.Process(pid) for name, pid in found.items()}
         return bool(ports) and set(ports) - {"up-0"} <= set(self._known) and "broker" in self._known
 
 

@@ -105,14 +105,20 @@ def restored(c: Connection, committed: int, **more: object) -> Restored:
     return restore(c, plain(), VERSION, lambda: {MARKET_RAW: committed}, **more)  # type: ignore[arg-type]
 
 
-def test_inputs_that_retention_has_taken_come_from_the_archive_or_are_missed_aloud(c: Connection) -> None:
-    values = fill(c, 30)
+def kept_at_ten_of_twenty(c: Connection, values: list[bytes]) -> Fold:
+    """A stage that has taken in twenty inputs, and has a snapshot of the first ten."""
     fold = plain()
     for i in range(10):
         fold.take(MARKET_RAW, i, b"k0#0", values[i])
     keep(c, fold)
     for i in range(10, 20):
         fold.take(MARKET_RAW, i, b"k0#0", values[i])
+    return fold
+
+
+def test_inputs_that_retention_has_taken_come_from_the_archive_or_are_missed_aloud(c: Connection) -> None:
+    values = fill(c, 30)
+    fold = kept_at_ten_of_twenty(c, values)
     assert digest(restored(c, 20).fold.state()) == digest(fold.state())
     trimmed(c, 15)
     with pytest.raises(StateError, match=r"offset 10 .* retention is shorter"):
@@ -149,12 +155,7 @@ def test_offsets_that_were_set_back_by_hand_are_refused(c: Connection) -> None:
 def test_a_broken_snapshot_is_passed_over_for_the_one_before_it(c: Connection) -> None:
     """Bytes that are no record, one with a wrong checksum, another kind of record, and a content of another name."""
     values = fill(c, 20)
-    fold = plain()
-    for i in range(10):
-        fold.take(MARKET_RAW, i, b"k0#0", values[i])
-    keep(c, fold)
-    for i in range(10, 20):
-        fold.take(MARKET_RAW, i, b"k0#0", values[i])
+    fold = kept_at_ten_of_twenty(c, values)
     [sound] = snapshot_records.write(fold, VERSION, -1, False)
     batch = decode(sound)
     row = batch.snapshot

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from qflib.broker.reading import OffsetGoneError
 from qflib.machine import processors
@@ -80,7 +80,7 @@ def audit(
     jobs
         Processes; default: one a processor, four at most.
     told
-        Called after each part of the work; there are `parts_of(deployment, replay)`.
+        Called after each part of the work; there are `parts_of(deployment, replay)`, and more where it begins again.
 
     Raises
     ------
@@ -91,36 +91,31 @@ def audit(
     -----
     Where retention takes something meanwhile, it begins again with what is left.
     """
-    jobs = jobs_here() if jobs is None else jobs
-    seen = 0  # parts that were told of, before it began again too
-    for left in reversed(range(_TRIES)):
-        parts = itertools.count(1)
+    for attempt in Retrying(
+        retry=retry_if_exception_type(OffsetGoneError),
+        stop=stop_after_attempt(_TRIES),
+        before_sleep=_again,
+        reraise=True,
+    ):
+        with attempt:
+            return _audited(connection, deployment, history, replay, jobs_here() if jobs is None else jobs, told)
+    raise AssertionError  # the loop returns or raises
 
-        def done(parts: Iterator[int] = parts) -> None:
-            nonlocal seen
-            if next(parts) > seen:
-                seen += 1
-                if told is not None:
-                    told()
 
-        try:
-            return _audited(KafkaRecords(connection), connection, deployment, history, replay, jobs, done)
-        except OffsetGoneError as e:
-            if not left:
-                raise
-            _log.info("retention took what was to be read; the audit begins again", reason=str(e))
-    raise AssertionError
+def _again(state: RetryCallState) -> None:
+    why = None if state.outcome is None else state.outcome.exception()
+    _log.info("retention took what was to be read; the audit begins again", reason=str(why))
 
 
 def _audited(
-    records: KafkaRecords,
     connection: Connection,
     deployment: Deployment,
     history: History | None,
     replay: bool,
     jobs: int,
-    told: Callable[[], None],
+    told: Callable[[], None] | None,
 ) -> Report:
+    records = KafkaRecords(connection)
     tally = check_topics(records, deployment.stages, deployment.partitions, jobs=jobs, told=told)
     if history is not None:
         from qflib.broker.reading import cluster_id

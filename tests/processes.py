@@ -1,0 +1,25 @@
+"""Processes of a desk as the machine knows them: by the ports they listen on, and by their command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+
+def listeners() -> dict[int, int]:
+    """Who listens, by TCP port."""
+    found = (c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN)
+    return {c.laddr.port: c.pid for c in found if c.pid is not None}
+
+
+def broker_in(folder: Path) -> int:
+    """The broker whose data lie in a folder.
+
+    Raises
+    ------
+    StopIteration
+        If none runs.
+    """
+    commands = ((p.pid, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
+    return next(pid for pid, told in commands if "kafka.Kafka" in told and any(str(folder) in part for part in told))
