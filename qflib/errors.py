@@ -25,11 +25,28 @@ class ChecksumError(DataError):
 
 
 class StoreUnavailableError(DataError):
-    """The history cannot be written at the moment: its server is away, or its disk is full; a later attempt may do."""
+    """The history cannot be written at the moment: its server is away, or its disk is full.
+
+    Nothing is wrong with what was to be written, and a later attempt may do: the archive begins again after a while,
+    and a stage whose inputs only the archive still has is started again.
+
+    Examples
+    --------
+    >>> from qflib.errors import DataError, StoreUnavailableError
+    >>> issubclass(StoreUnavailableError, DataError)
+    True
+    """
 
 
 class FullDiskError(StoreUnavailableError):
-    """There is no room to write."""
+    """There is no room to write: it goes on once there is.
+
+    Examples
+    --------
+    >>> from qflib.errors import FullDiskError, StoreUnavailableError
+    >>> issubclass(FullDiskError, StoreUnavailableError)
+    True
+    """
 
 
 class MalformedRecordError(DataError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -30,6 +31,7 @@ __all__ = ["LocalBroker", "Status", "cluster_id"]
 _READY_S = 60.0  # after a kill under load the log is read again: 26 s were seen for 23 GB
 _HELD_S = 5.0
 _STOP_S = 10.0
+_NO_PROCESS = (errno.ENOMEM, errno.EAGAIN)
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,11 @@ class LocalBroker:
                 marked = self._place.log.stat().st_size if self._place.log.exists() else 0
                 self._begin(runtime, paths)
             except OSError as e:
+                if e.errno in _NO_PROCESS:
+                    raise BrokerError(
+                        f"{runtime.executable} cannot be started ({e.strerror}); end other processes, or set "
+                        "QFLIB_BROKER__HEAP lower"
+                    ) from None
                 raise BrokerError(
                     f"the broker's folder {self._place.folder} cannot be written ({e.strerror}); make room, or mend it"
                 ) from None

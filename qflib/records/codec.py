@@ -121,16 +121,43 @@ def decode_checked(data: bytes, *, max_bytes: int = MAX_BYTES) -> tuple[Batch, i
 
 
 def decode_as(kind: str, data: bytes) -> Batch:
-    """The batch that the bytes hold, where it is of a kind and has rows; errors as of `decode`.
+    """The batch that the bytes hold, where it is of a kind and has rows.
+
+    Parameters
+    ----------
+    kind
+        Of `Batch.kind`, as "snapshot".
+    data
+        A record's value.
 
     Raises
     ------
     DataError
         If it is of another kind, or empty.
+    MalformedRecordError, TornBatchError
+        As `decode` does.
+
+    Notes
+    -----
+    Linear in the bytes.
+
+    Examples
+    --------
+    >>> from qflib.records import TOPS, Batch, Header
+    >>> from qflib.records.codec import decode_as, encode
+    >>> tops = TOPS.make(
+    ...     instrument=[0], bid_ticks=[99], bid_qty=[1], ask_ticks=[101], ask_qty=[1], time_ns=[1]
+    ... )
+    >>> value = encode(Batch.of("analytics", Header("desk", 0, 0), "analytics.results", "ACME", tops=tops))
+    >>> decode_as("analytics", value).kind
+    'analytics'
+    >>> decode_as("snapshot", value)
+    Traceback (most recent call last):
+    qflib.errors.DataError: it is of kind 'analytics', not 'snapshot'
     """
     batch = decode(data)
     if batch.kind != kind or not batch.tables:
-        raise DataError(f"it is {'an empty' if batch.kind == kind else 'a'} {batch.kind!r}, and {kind!r} belongs there")
+        raise DataError(f"it is {'an empty' if batch.kind == kind else 'of kind'} {batch.kind!r}, not {kind!r}")
     return batch
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from qflib import logs, settings
 from qflib.broker.clients import DESK, Connection
-from qflib.errors import BrokerError, InputError, QflibError
+from qflib.errors import BrokerError, InputError, QflibError, StoreUnavailableError
 from qflib.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -170,5 +170,5 @@ def main(prog: str, work: Callable[[T], None], parse: Callable[[str], T] = argum
         work(told)
     except QflibError as e:
         print(f"{prog}: {e}", file=sys.stderr)
-        sys.exit(FAILED if isinstance(e, BrokerError) else REFUSED)
+        sys.exit(FAILED if isinstance(e, BrokerError | StoreUnavailableError) else REFUSED)
     sys.exit(0)

@@ -1,5 +1,6 @@
 """A local broker's life: start, find, stop, go on, crash; and what it refuses."""
 
+import errno
 import os
 import shutil
 import signal
@@ -183,3 +184,15 @@ def test_a_disk_without_room_is_told(tmp_path: Path) -> None:
         with pytest.raises(BrokerError, match=r"cannot be written \(No space left on device\); make room"):
             broker.start()
         assert broker.pid is None
+
+
+def test_a_java_that_cannot_be_started_is_not_a_folder_without_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*args: object, **kwargs: object) -> int:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    broker = LocalBroker(tmp_path / "kafka", light=True, progress=False)
+    monkeypatch.setattr(os, "posix_spawn", no_memory)
+    with pytest.raises(BrokerError, match=r"java cannot be started \(Cannot allocate memory\); .*QFLIB_BROKER__HEAP"):
+        broker.start()

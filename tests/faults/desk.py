@@ -81,6 +81,7 @@ class FaultyDesk:
         self.folder = DeskFolder(folder / "up")
         self.events: list[Any] = []  # that this process has logged
         self._moving: dict[str, set[int]] = {}
+        self._stranger: Producer | None = None
         self.desk = self._new()
 
     def _new(self) -> RunningDesk:
@@ -170,10 +171,12 @@ class FaultyDesk:
         end = time.monotonic() + seconds
         self.desk.wait(lambda: time.monotonic() >= end, seconds + 60)
 
-    def goes_on(self, *stages: str, records: int = 1) -> float:
-        """Seconds until each of the stages has committed so much more in each partition."""
+    def goes_on(self, *stages: str, records: int = 1, since: float | None = None) -> float:
+        """Seconds, from now or since then, until each of the stages has committed so much more in each partition."""
+        since = time.monotonic() if since is None else since
         before = {s: self.standing(s) for s in stages}
-        return self.until(lambda: all(self.beyond(s, before[s], records) for s in stages), f"{stages}: no more")
+        self.until(lambda: all(self.beyond(s, before[s], records) for s in stages), f"{stages}: no more")
+        return time.monotonic() - since
 
     def pid(self, stage: str, ordinal: int = 0) -> int | None:
         """Of a worker; None while it is away."""
@@ -225,9 +228,13 @@ class FaultyDesk:
 
     def send(self, topic: str, value: bytes, key: bytes | None = None, partition: int = 0) -> int:
         """A record of somebody else's, and its offset."""
-        stranger, heard = Producer(producer_config(self.desk.connection, client_id="stranger")), list[Any]()
-        stranger.produce(topic, value, key, partition=partition, on_delivery=lambda e, m: heard.append((e, m.offset())))
-        assert stranger.flush(30) == 0
+        if self._stranger is None:
+            self._stranger = Producer(producer_config(self.desk.connection, client_id="stranger"))
+        heard = list[Any]()
+        self._stranger.produce(
+            topic, value, key, partition=partition, on_delivery=lambda e, m: heard.append((e, m.offset()))
+        )
+        assert self._stranger.flush(30) == 0
         [(error, offset)] = heard
         assert error is None
         return int(offset)

@@ -41,6 +41,24 @@ FIFTEEN = {
 }
 FURTHER = {16: "a snapshot or a journal is corrupt", 17: "the wall clock steps back"}
 FAULTS = FIFTEEN | FURTHER
+#: The alerts that tell of them, where they last: each is raised and ended for real by a test in tests/deploy.
+ALERTS = {
+    1: ["QflibWorkerRestarted", "QflibWorkerFlapping"],
+    2: ["QflibBrokerSilent"],
+    3: ["QflibProcessDown", "QflibStageBehind", "QflibStageStalled"],
+    4: ["QflibBrokerSilent", "QflibCommitSlow", "QflibLatencyHigh"],
+    6: ["QflibDeadLetters"],
+    7: ["QflibArchiveBehind"],
+    8: ["QflibDiskFilling", "QflibDiskFull"],
+    9: ["QflibDeskAway"],
+    10: ["QflibRetentionNear", "QflibRecordsGone"],
+    11: ["QflibBackPressure"],
+    12: ["QflibRecordTooLong"],
+    14: ["QflibCommitSlow"],
+    15: ["QflibAuditFailed"],
+    16: ["QflibErrorsLogged"],
+    17: ["QflibClockStepped"],
+}
 #: What an audit counts.
 COUNTS = ("lost", "duplicated", "reordered", "torn", "unequal")
 #: Seconds to recover that are aimed at.
@@ -65,6 +83,11 @@ class Row:
         self.times += 1
         self.seconds.append(round(seconds, 2))
         print(f"{FAULTS[self.fault]}, {what or self.what}: {seconds:.1f} s", flush=True)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether each recovery took no longer than is aimed at."""
+        return all(s <= GOALS[self.goal] for s in self.seconds)
 
     @property
     def clean(self) -> bool:
@@ -136,14 +159,15 @@ def read(file: Path = ROWS) -> list[Row]:
 def markdown(rows: Sequence[Row]) -> str:
     """As the docs have it."""
     head = ("fault", "times", "lost", "doubled", "reordered", "torn", "unequal", "seconds: median", "worst", "aim",
-            "then", "seen by")  # fmt: skip
+            "then", "seen by", "alert where it lasts")  # fmt: skip
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     for row in rows:
         name = FAULTS[row.fault] + (f": {row.what}" if row.what else "")
         median, worst = (f"{f(row.seconds):.1f}" if row.seconds else "" for f in (statistics.median, max))
-        aim = f"{GOALS[row.goal]:g}" if row.goal else ""
+        aim = f"{GOALS[row.goal]:g}{'' if row.in_time else ': missed'}" if row.goal else ""
         zeros = (str(row.counts[c]) for c in COUNTS)
-        lines.append(" | ".join((name, f"{row.times:,}", *zeros, median, worst, aim, row.ended, "; ".join(row.seen))))
+        told = "; ".join(row.seen), ", ".join(f"`{alert}`" for alert in ALERTS.get(row.fault, []))
+        lines.append(" | ".join((name, f"{row.times:,}", *zeros, median, worst, aim, row.ended, *told)))
     return "\n".join(f"| {line} |" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""One desk under load: strangers' records, stops that must drain, a broker that stands still before full queues."""
+"""One desk under load: strangers' records, stops that must drain, a broker that stands still."""
 
 from __future__ import annotations
 
@@ -23,13 +23,10 @@ pytestmark = pytest.mark.faults
 SEED = 11
 POISONS = 3  # of each stage's each input
 STOPPED_S = 12.0  # longer than sessions and transactions last
-QUEUE = 20  # records that a stage's producer holds at most: the broker need not stand still for long
 
 
 def test_strangers_records_stops_and_a_broker_that_stands_still(tmp_path: Path, told: Told) -> None:
-    # to all clients: of consumers' settings librdkafka says that this is none, and goes on
-    small = {"QFLIB_BROKER__OPTIONS": f'{{"queue.buffering.max.messages": "{QUEUE}"}}'}
-    with running(tmp_path, environment=small) as faulty:
+    with running(tmp_path) as faulty:
         poisoned(faulty, told)
         drained(faulty, told)
         standing_still(faulty, told)
@@ -56,8 +53,8 @@ def poisoned(faulty: FaultyDesk, told: Told) -> None:
         assert faulty.said(stage, "dead letter", reason=DeadReason.OVERSIZED.name.lower())
     for topic in STAGES["exchange"].inputs:
         assert sum(faulty.ends(dead_letters(topic))) >= POISONS + 1
-    poison.seen = ["log `dead letter`", "metric `qflib_dlq_total`", "alert `QflibDeadLetters`"]
-    oversized.seen = ["log `dead letter`, reason `oversized`", "alert `QflibRecordTooLong`"]
+    poison.seen = ["log `dead letter`", "metric `qflib_dlq_total`"]
+    oversized.seen = ["log `dead letter`, reason `oversized`"]
 
 
 def drained(faulty: FaultyDesk, told: Told) -> None:
@@ -74,14 +71,12 @@ def drained(faulty: FaultyDesk, told: Told) -> None:
             faulty.until(lambda s=stage: faulty.words(s).count('"restored"') >= faulty.partitions, f"no new {stage}")
             assert faulty.words(stage).count('"tail": 0,') == faulty.partitions, stage
             faulty.goes_on(stage)
-    row.seen = ["log `revoked`; `process killed` where it were late", "alert `QflibPodRestarted` in a cluster"]
+    row.seen = ["log `revoked`"]
 
 
 def standing_still(faulty: FaultyDesk, told: Told) -> None:
-    """The broker answers nobody for longer than sessions last; producers' queues are full long before."""
-    still = told.row(4, f"for {STOPPED_S:g} s")
-    full = told.row(11)
-    pid, before = faulty.desk.broker.pid, {s: faulty.standing(s) for s in faulty.core}
+    """The broker answers nobody for longer than sessions last."""
+    still, pid = told.row(4, f"for {STOPPED_S:g} s"), faulty.desk.broker.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -89,11 +84,7 @@ def standing_still(faulty: FaultyDesk, told: Told) -> None:
     finally:
         os.kill(pid, signal.SIGCONT)
     began = time.monotonic()
-    faulty.until(lambda: all(faulty.beyond(s, before[s], 3) for s in faulty.core), "not every stage goes on")
-    still.took(time.monotonic() - began, "every stage goes on")
-    still.seen = ["metric `qflib_broker_answer_time_seconds`", "alert `QflibBrokerSilent`"]
+    still.took(faulty.goes_on(*faulty.core, records=2, since=began), "every stage goes on")
     most = max(w.peak_memory for w in faulty.desk.supervisor.workers)
-    full.what = f"of {QUEUE} records; greatest worker {most / 1e6:.0f} MB"
-    full.times, full.seen = len(faulty.core), ["metric `process_resident_memory_bytes`", "alert `QflibBackPressure`"]
-    assert most < 1e9
-    assert faulty.metric("exchange", "process_resident_memory_bytes") > 0
+    assert 0 < faulty.metric("exchange", "process_resident_memory_bytes") <= most < 1e9
+    still.seen = ["metric `process_resident_memory_bytes`"]

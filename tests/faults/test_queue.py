@@ -58,11 +58,11 @@ def test_who_sends_waits_and_nothing_is_dropped(
         os.kill(pid, signal.SIGCONT)
     began = time.monotonic()
     while sent <= QUEUE:
+        assert thread.is_alive()
         thread.join(0.01)
     row.took(time.monotonic() - began)
     thread.join(120)
     assert sent == RECORDS
     found = [int((m.value() or b"").split(b" ", 1)[0]) for m in reading.read(own_broker.connection, MARKET_RAW, 0, 0)]
     assert found == list(range(RECORDS))
-    row.seen = ["metric `kafka_consumergroup_lag`", "alert `QflibBackPressure`"]
     told.judged(None)

@@ -11,6 +11,8 @@ from qflib.stream.audit.tally import Tally
 from tests.faults import table
 from tests.faults.table import FIFTEEN, Told
 
+DEPLOY = Path(__file__).parents[1] / "deploy"
+
 
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -39,6 +41,28 @@ def test_all_fifteen_faults_and_nothing_wrong_passes(rows: Path, capsys: pytest.
     assert last == f"15 faults, 14 injections: {expected}"
     assert sum(line.startswith("| ") for line in lines) == 2 + len(FIFTEEN)
     assert table.main(1) == 1  # of pytest
+
+
+def test_each_fault_that_lasts_has_an_alert_that_a_test_raises_for_real() -> None:
+    short = {5, 13}  # they are over before anybody could be told
+    assert table.ALERTS.keys() == table.FAULTS.keys() - short
+    live = (*DEPLOY.glob("test_alerts_of_*.py"), DEPLOY / "test_watched.py")
+    raised = "".join(file.read_text(encoding="utf-8") for file in live)
+    assert [a for alerts in table.ALERTS.values() for a in alerts if f'"{a}"' not in raised] == []
+
+
+def test_a_recovery_beyond_its_aim_is_told(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Told(rows)
+    all_of_them(told)
+    told.judged(None)
+    table.main(0)
+    [broker] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| a worker is stopped")]
+    assert "| 5 |" in broker
+    told.row(3, goal="stateful").took(5.1)
+    told.judged(None)
+    table.main(0)
+    [broker] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| a worker is stopped")]
+    assert "| 5: missed |" in broker
 
 
 def test_a_fault_that_nobody_made_fails(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,10 +67,13 @@ class Watched:
     def until(self, condition: Callable[[], bool], what: str) -> None:
         assert self.desk.wait(condition, _SEEN_S), what
 
-    def goes_on(self, after: int) -> float:
-        began = time.monotonic()
-        self.until(lambda: self.committed > after, "the archive does not go on")
-        return time.monotonic() - began
+    def goes_on(self, since: float) -> float:
+        """Seconds until the archive has committed twice more: one commit may have been on its way."""
+        for _ in range(2):
+            self.until(lambda: self.committed > 0, "no answer")
+            before = self.committed or self.committed
+            self.until(lambda b=before: self.committed > b, "the archive does not go on")
+        return time.monotonic() - since
 
 
 @pytest.fixture
@@ -95,18 +98,16 @@ def test_kills_lose_and_double_nothing(watched: Watched, told: Told) -> None:
     )
     archive = told.row(1, "the archive", goal="stateless")
     for _ in range(2):
-        before = watched.committed
+        began = time.monotonic()
         database.server.kill()
-        server.took(watched.goes_on(before))
-        before = watched.committed
+        server.took(watched.goes_on(began))
         watched.until(lambda: database.run(lambda c: c.execute(_COPYING).fetchone())[0] > 0, "no COPY was seen")
-        backend.took(watched.goes_on(before))
-        before = watched.committed
+        backend.took(watched.goes_on(time.monotonic()))
+        began = time.monotonic()
         desk.kill("archive")
-        archive.took(watched.goes_on(before))
+        archive.took(watched.goes_on(began))
     assert any(waited in log.read_text() for log in watched.folder.logs.glob("archive-0*.log"))
-    server.seen = backend.seen = [f"log `{waited}`", "alert `QflibArchiveBehind`"]
-    archive.seen = ["log `process died`", "alert `QflibWorkerRestarted`"]
+    server.seen = [f"log `{waited}`"]
     assert desk.wait_drained(2 * SPAN_S + _SEEN_S), str(desk.lag())
     desk.stop_stages()
     history = opened(watched.folder.history)

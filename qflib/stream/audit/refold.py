@@ -76,10 +76,10 @@ class Input(NamedTuple):
 
 
 def states(records: Records, extent: Extent) -> Iterator[Snapshot]:
-    """The complete snapshots that are kept, oldest first."""
+    """The complete snapshots that are kept, oldest first; a broken one, which `check_topics` tells, is passed over."""
     topic, p = snapshots(extent.stage.name), extent.partition
     found = ((r.offset, r.value or b"") for r in records.read(topic, p, *extent.spans[topic]))
-    yield from snapshot_records.read(f"{topic}[{p}]", found)
+    yield from snapshot_records.read(f"{topic}[{p}]", found, lambda offset, why: None)
 
 
 def inputs(records: Records, extent: Extent, after: dict[str, int]) -> Iterator[Input]:
