@@ -319,4 +319,5 @@ def running(folder: Path, **more: Any) -> Iterator[FaultyDesk]:
             made.begin()
             yield made
         finally:
+            made._stranger = None  # it would look for its broker for ever
             made.desk.stop()
