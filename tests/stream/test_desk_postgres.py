@@ -93,7 +93,7 @@ def test_kills_lose_and_double_nothing(watched: Watched, told: Told) -> None:
     assert database.server is not None
     watched.until(lambda: desk.opened and watched.committed > 10, "nothing was archived")
     server, backend = (
-        told.row(7, "the server", goal="stateless"),
+        told.row(7, "the server", goal="stateful"),
         told.row(7, "a backend in its COPY", goal="stateless"),
     )
     archive = told.row(1, "the archive", goal="stateless")
