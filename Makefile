@@ -2,6 +2,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 HELM_VERSION := v3.22.0
+LOKI_VERSION := v3.5.3
 PIP_AUDIT_VERSION := 2.10.1
 CYCLONEDX_VERSION := 11.12.0
 TOOLS := .venv-tools
@@ -14,7 +15,7 @@ WARM := .venv/.warm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test faults soak burst lint bench docs chart audit image clean
+.PHONY: help setup up test faults soak burst lint bench docs chart logs audit image clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
@@ -57,6 +58,13 @@ docs: $(WARM) ## build the documentation site into runs/site; notebooks that no 
 chart: $(WARM) ## check the Helm chart and compose.yaml by their own tools; needs Go and Debian's prometheus
 	PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v helm >/dev/null || GOBIN=$$PWD/$(TOOLS)/bin go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); \
 	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --with kubernetes-validate==1.37.0 python deploy/helm/check.py
+
+logs: $(WARM) ## ship logs to a real Loki, and be told of a crash; needs Go, which builds Loki the first time (minutes)
+	@for tool in prometheus-alertmanager syslog-ng; do command -v $$tool >/dev/null || { apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends prometheus-alertmanager syslog-ng-core syslog-ng-mod-http; break; }; done
+	@mkdir -p $(TOOLS)/bin
+	@PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v lokitool >/dev/null || deploy/logs/build_loki $(LOKI_VERSION) $(TOOLS)/bin
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH" CI=true $(BIN)/python -m pytest -q -s -n 0 -m loki
 
 audit: $(READY) ## sums, licences and known vulnerabilities of what the lock brings; its bill of materials in runs/sbom.json
 	@mkdir -p runs

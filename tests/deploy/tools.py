@@ -31,7 +31,10 @@ def tool(name: str) -> str:
     """Where a tool lies; without it CI fails and others skip."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is missing; apt-get install --no-install-recommends {PACKAGES[name]}"
+        mend = (
+            f"apt-get install --no-install-recommends {PACKAGES[name]}" if name in PACKAGES else "`make logs` builds it"
+        )
+        reason = f"{name} is missing; {mend}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
