@@ -13,8 +13,11 @@ from typer.testing import CliRunner, Result
 from qflib.cli import doctor
 from qflib.cli.main import app
 from qflib.errors import InputError
+from qflib.history import DeltaHistory
 from qflib.history.opening import establish, remove
 from qflib.history.postgres import PrivateServer
+from qflib.stream.folder import DeskFolder
+from tests.history.some_days import LOGS, filled
 from tests.postgres_server import server
 
 __all__ = ["server"]  # a fixture
@@ -57,13 +60,48 @@ def test_a_private_server_is_found(server: PrivateServer, monkeypatch: pytest.Mo
     state = server.folder / "state"
     monkeypatch.setenv("QFLIB_STATE", str(state))
     assert found().found.startswith("Delta Lake")
-    told = CliRunner().invoke(app, ["store", "tend"])
+    told = CliRunner().invoke(app, ["store", "roles"])
+    assert told.exit_code == 0
+    told = CliRunner().invoke(app, ["store", "migrate"])
     assert isinstance(told.exception, InputError)
     establish(state / "up" / "history", "postgres")
     assert "process" in found().found
     assert "0 indexed" in CliRunner().invoke(app, ["store", "tend"]).stdout
     remove(state / "up" / "history")
     assert "does not run" in found().found
+
+
+def test_days_that_files_need_no_longer_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))
+    desk = DeskFolder(tmp_path / "up")
+    history = DeltaHistory(desk.history)
+    filled(history, days=4)
+    whole = {name: history.scan(name) for name in ("events", "executions", "batches")}
+    days = {name: sorted(set(rows["date"].to_pylist())) for name, rows in whole.items()}
+    size = sum(f.stat().st_size for f in desk.history.rglob("*.parquet"))
+
+    def tend(days: int) -> Result:
+        monkeypatch.setenv("QFLIB_STORE__RETENTION_DAYS", str(days))
+        return CliRunner().invoke(app, ["store", "tend", "--json"])
+
+    monkeypatch.delenv("QFLIB_STORE__RETENTION_DAYS", raising=False)
+    told = CliRunner().invoke(app, ["store", "tend"])
+    assert isinstance(told.exception, InputError)
+    assert "keeps all days" in str(told.exception)
+    assert json.loads(tend(9).stdout) == {"days": 0, "files": 0}
+    desk.hold()  # a desk runs: its readers may hold what goes
+    assert json.loads(tend(2).stdout) == {"days": 3, "files": 0}
+    desk.release()
+    assert json.loads(tend(1).stdout)["files"] > 3
+    for name, rows in whole.items():
+        left = history.scan(name)
+        assert sorted(set(left["date"].to_pylist())) == days[name][-2:]
+        kept = rows.filter([d in days[name][-2:] for d in rows["date"].to_pylist()])
+        order = [(k, "ascending") for k in ("topic", "partition", "offset", "row") if k in rows.column_names]
+        assert left.sort_by(order).to_pandas().equals(kept.sort_by(order).to_pandas())  # a price may be none
+    assert sum(f.stat().st_size for f in desk.history.rglob("*.parquet")) < size
+    # what was stored once is not stored again
+    assert {handle.next_offset(LOGS[0]) for handle in (history.handle("events"), history.handle("batches"))} == {4}
 
 
 def test_a_server_that_is_away_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
