@@ -191,3 +191,20 @@ def test_the_rules_and_alertmanager_name_alerts_that_exist() -> None:
     named = set(re.findall(r"Qflib\w+", str(told)))
     assert named
     assert named <= {r["alert"] for r in alerts()}
+
+
+def test_operations_says_truly_which_alerts_were_raised_for_real() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = text.partition("\nSeen for real")[2].partition("\n## ")[0]
+    real, _, rest = section.partition("raised by\npromtool")
+    told = set(re.findall(r"`(Qflib\w+)`", rest.partition("\n\n")[0]))
+    tried = [
+        line
+        for file in (ROOT / "tests" / "deploy").glob("test_*.py")
+        if "watching" in file.read_text(encoding="utf-8") and file.name != Path(__file__).name
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "is None" not in line  # one that must not come
+    ]
+    raised = set(re.findall(r'"(Qflib\w+)"', "\n".join(tried)))
+    assert raised == set(re.findall(r"`(Qflib\w+)`", real))
+    assert told == {r["alert"] for r in alerts()} - raised
