@@ -93,12 +93,11 @@ def _retire(chosen: Settings, files: str, json: bool) -> None:
             f"the history in {files} keeps all days; set QFLIB_STORE__RETENTION_DAYS to how many before the last one"
         )
     alone = "://" not in files and DeskFolder(chosen.state / "up").running() is None
-    done = retire(files, chosen.store.retention_days, at_once=alone)
+    days = retire(files, chosen.store.retention_days, at_once=alone)
     if json:
-        emit(done._asdict())
+        emit({"dropped": days})
     else:
-        later = "" if alone else "; the archive's upkeep deletes those of the days in an hour"
-        print(f"{done.days} days of tables dropped, {done.files} files deleted{later}")
+        print(f"{days} days of tables dropped; their files {'are deleted' if alone else 'go in an hour'}")
 
 
 def _database() -> Database:
