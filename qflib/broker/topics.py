@@ -8,7 +8,7 @@ from typing import Any
 
 from qflib.broker.clients import MAX_BYTES, Connection, admin
 from qflib.broker.reading import ends
-from qflib.errors import BrokerError, DataError
+from qflib.errors import BrokerError, DataError, InputError
 from qflib.machine import processors
 from qflib.records import topics as names
 
@@ -20,6 +20,7 @@ SNAPSHOT = ("normalize", "exchange", "strategy", "promoted", "promoted_events", 
 _MB = 1 << 20
 _DAY_MS = 86_400_000
 _FOREVER = -1
+_LOOK_AGAIN_S = 0.05
 _ALL = -1  # bytes: the stage alone deletes what it no longer needs
 
 
@@ -112,6 +113,56 @@ def retention_ms(topic: str) -> int:
     86400000
     """
     return next(spec.retention_ms for spec in TOPIC_TABLE if spec.name == topic)
+
+
+def keep(c: Connection, topic: str, ms: int | None = None, *, usual: bool = False, timeout_s: float = 30.0) -> None:
+    """Have a topic of the table kept for longer, or for as long as the table says again; at once, and over restarts.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    topic
+        Its name.
+    ms
+        Milliseconds, whatever the bytes; None: without end.
+    usual
+        As the table says; `ms` is not looked at.
+    timeout_s
+        How long to wait for the answer.
+
+    Raises
+    ------
+    InputError
+        If it is not in the table.
+    BrokerError
+        If the cluster cannot be reached or refuses.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+    spec = next((s for s in TOPIC_TABLE if s.name == topic), None)
+    if spec is None:
+        raise InputError(f"topic {topic!r} is none of the desk's; expected one as market.data.raw (docs/stream.md)")
+    told = {"retention.ms": _FOREVER if ms is None else ms, "retention.bytes": _ALL}
+    if usual:
+        told = {"retention.ms": spec.retention_ms, "retention.bytes": spec.retention_bytes}
+    entries = [ConfigEntry(k, str(v), incremental_operation=AlterConfigOpType.SET) for k, v in told.items()]
+    asked = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)]
+    client, end = admin(c), time.monotonic() + timeout_s
+    try:
+        for future in client.incremental_alter_configs(asked, request_timeout=timeout_s).values():
+            future.result()
+        while True:  # the controller has it; who keeps the topic hears of it a moment later
+            [future] = client.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+            found = future.result()
+            if all(found[name].value == str(value) for name, value in told.items()):
+                return
+            if time.monotonic() > end:
+                raise BrokerError(f"{c.bootstrap} did not take up {told} of {topic} within {timeout_s:g} s; try again")
+            time.sleep(_LOOK_AGAIN_S)
+    except KafkaException as e:
+        raise BrokerError(f"altering {topic} at {c.bootstrap} failed: {e.args[0].str()}; see that it runs") from None
 
 
 def default_partitions() -> int:

@@ -1,4 +1,4 @@
-"""`qflib broker start|stop|status`: the local Apache Kafka, or an existing cluster made ready."""
+"""`qflib broker start|stop|status|keep|...`: the local Apache Kafka, or an existing cluster made ready."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ EXAMPLE = "Example: qflib broker start"
 EXAMPLE_STOP = "Example: qflib broker stop"
 EXAMPLE_STATUS = "Example: qflib broker status --json"
 EXAMPLE_RIGHTS = "Example: qflib broker rights --grant --bootstrap kafka:9093"
+EXAMPLE_KEEP = "Example: qflib broker keep market.data.raw --for 3d"
+EXAMPLE_CLEAR = "Example: qflib broker clear-journal exchange"
 EXAMPLE_PREPARE = "Example: qflib broker prepare"
 
 app = typer.Typer(help="The local Apache Kafka.", no_args_is_help=True, rich_markup_mode=None)
@@ -98,6 +100,47 @@ def rights(
     if (cluster := _cluster(_settings(bootstrap))) is None:
         raise InputError("--grant is for a cluster that asks who one is; name it by --bootstrap HOST:PORT")
     print(f"{given.grant(cluster, prefix)} rights given on {cluster.bootstrap} to {prefix}PROCESS")
+
+
+@app.command("keep", epilog=EXAMPLE_KEEP)
+def keep(
+    topic: Annotated[str, typer.Argument(help="As docs/stream.md has them.")],
+    span: Annotated[str | None, typer.Option("--for", help="As 3d, whatever the bytes; default: without end.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="As long, and as many bytes, as it is used to.")] = False,
+    bootstrap: _Bootstrap = None,
+) -> None:
+    """Have a topic kept for longer, at once and over restarts, until told otherwise."""
+    from qflib.broker import topics
+    from qflib.cli.durations import seconds
+    from qflib.errors import InputError
+
+    if usual and span is not None:
+        raise InputError(f"--usual and --for {span} contradict each other; give one")
+    settings = _settings(bootstrap)
+    c = _cluster(settings) or local(settings).connection
+    topics.keep(c, topic, None if span is None else round(seconds(span) * 1e3), usual=usual)
+    how = "as usual" if usual else "without end" if span is None else f"for {span}"
+    print(f"{topic} at {c.bootstrap} is kept {how}")
+
+
+@app.command("clear-journal", epilog=EXAMPLE_CLEAR)
+def clear_journal(
+    stage: Annotated[str, typer.Argument(help="exchange, strategy, promoted, promoted_events or exposures.")],
+    bootstrap: _Bootstrap = None,
+) -> None:
+    """Delete the journal of a stage that was stopped gracefully, where something else has written in it."""
+    from qflib.broker import topics
+    from qflib.errors import DataError, InputError
+    from qflib.stream.clearing import clear_journal
+    from qflib.stream.folder import DeskFolder
+
+    settings = _settings(bootstrap)
+    if DeskFolder(folder(settings).parent).running() is not None:
+        raise InputError(f"a desk runs in {folder(settings).parent}; end it first, by Ctrl-C")
+    c = _cluster(settings) or local(settings).connection
+    if (count := topics.partitions_of(c)) is None:
+        raise DataError(f"the cluster at {c.bootstrap} has no topics of a desk; there is nothing to delete")
+    print(f"{clear_journal(c, stage, count):,} offsets of {stage}.journal deleted")
 
 
 def local(settings: Settings) -> LocalBroker:

@@ -200,15 +200,24 @@ def _cluster(settings: Settings) -> Finding:
 
 def _port(settings: Settings) -> Finding:
     from qflib.broker.data_folder import is_free
+    from qflib.broker.reading import cluster_id
     from qflib.cli.broker import local
-    from qflib.errors import DataError
+    from qflib.errors import BrokerError, DataError
 
     try:
         status = local(settings).status()
+        if status.running:
+            cluster_id(
+                local(settings).connection, timeout_s=5.0
+            )  # one that was stopped by a signal is there, and silent
+            return Finding("broker", True, f"process {status.pid} at {status.bootstrap} answers")
     except DataError as e:
         return Finding("broker", False, str(e))
-    if status.running:
-        return Finding("broker", True, f"process {status.pid} at {status.bootstrap}")
+    except BrokerError:
+        found = f"process {status.pid} at {status.bootstrap} gives no answer"
+        return Finding(
+            "broker", False, found, f"kill -CONT {status.pid} where it was stopped; else docs/runbooks/broker.md"
+        )
     port = settings.broker.port or status.port
     if port is None:
         return Finding("broker", True, "never started; a free port is chosen at the first start")

@@ -1,4 +1,4 @@
-"""`qflib store migrate|roles|tend`: the schema of a history in PostgreSQL, its roles, and a round of its upkeep."""
+"""`qflib store migrate|roles|tend`: a round of the history's upkeep; its schema and roles where it is in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from qflib.cli.output import emit
 
 if TYPE_CHECKING:
     from qflib.history.postgres.connections import Database
+    from qflib.settings import Settings
 
 EXAMPLE = "Example: qflib store migrate --check"
 EXAMPLE_ROLES = "Example: qflib store roles | psql service=market"
 EXAMPLE_TEND = "Example: qflib store tend --json"
 
-app = typer.Typer(help="A history in PostgreSQL.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="The history's store.", no_args_is_help=True, rich_markup_mode=None)
 
 _Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 @app.callback()
 def _group() -> None:
-    """A history in PostgreSQL."""
+    """The history's store."""
 
 
 @app.command("migrate", epilog=EXAMPLE)
@@ -57,15 +58,46 @@ def roles() -> None:
 
 @app.command("tend", epilog=EXAMPLE_TEND)
 def tend(json: _Json = False) -> None:
-    """Make the next days' partitions, index those that are over, drop those beyond store.retention_days."""
+    """Drop the days beyond store.retention_days; in PostgreSQL make the next days' partitions and index those over."""
     from qflib import settings
     from qflib.history.postgres.tending import tend
 
-    done = tend(_database(), settings.load().store.retention_days)
+    chosen = settings.load()
+    if (files := _files(chosen)) is not None:
+        _retire(chosen, files, json)
+        return
+    done = tend(_database(), chosen.store.retention_days)
     if json:
         emit(done._asdict())
     else:
         print(f"{done.made} partitions made, {done.indexed} indexed, {done.dropped} dropped")
+
+
+def _files(chosen: Settings) -> str | None:
+    """Where the files of the history are; None where it is in PostgreSQL."""
+    from qflib.history.opening import kept_in
+
+    folder = chosen.state / "up" / "history"
+    kept = kept_in(folder)
+    return None if chosen.store.dsn is not None or kept.kind == "postgres" else kept.url or str(folder)
+
+
+def _retire(chosen: Settings, files: str, json: bool) -> None:
+    """Days out of a history in files; at once where it is this machine's, and no desk runs."""
+    from qflib.errors import InputError
+    from qflib.history.retiring import retire
+    from qflib.stream.folder import DeskFolder
+
+    if chosen.store.retention_days is None:
+        raise InputError(
+            f"the history in {files} keeps all days; set QFLIB_STORE__RETENTION_DAYS to how many before the last one"
+        )
+    alone = "://" not in files and DeskFolder(chosen.state / "up").running() is None
+    days = retire(files, chosen.store.retention_days, at_once=alone)
+    if json:
+        emit({"dropped": days})
+    else:
+        print(f"{days} days of tables dropped; their files {'are deleted' if alone else 'go in an hour'}")
 
 
 def _database() -> Database:

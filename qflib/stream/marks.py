@@ -59,8 +59,9 @@ def read(where: str, records: Iterable[tuple[int, bytes]]) -> Iterator[Mark]:
             m = decode_as("mark", value).marks
         except QflibError as e:
             raise DataError(
-                f"offset {at} of {where} is no mark ({e}): something else has written there; begin anew with --fresh "
-                "(`qflib audit` says more)"
+                f"offset {at} of {where} is no mark ({e}): something else has written there (`qflib audit` says more); "
+                f"`qflib broker clear-journal {where.partition('.')[0]}` mends it where the stage was stopped "
+                "gracefully; else begin anew in another QFLIB_STATE, for --fresh deletes history and logs too"
             ) from None
         yield Mark(
             m.input[0].decode(), int(m.offset[0]), m.source[0].decode(), int(m.epoch[0]), int(m.seq[0]),

@@ -15,7 +15,9 @@ from qflib.broker import java, reading, topics
 from qflib.broker.clients import Connection, admin, producer
 from qflib.broker.data_folder import DataFolder, free_port
 from qflib.broker.local import LocalBroker, cluster_id
+from qflib.cli import doctor
 from qflib.errors import BrokerError, DataError, MissingPartError, QflibError
+from qflib.settings import load
 from tests.history.full_disk import mounted
 
 
@@ -68,6 +70,21 @@ def test_a_life(own_broker: LocalBroker, tmp_path: Path) -> None:
     os.kill(own_broker.pid, signal.SIGSTOP)  # it will not end by itself
     own_broker.stop(timeout_s=0.3)
     assert own_broker.pid is None
+
+
+def test_doctor_tells_a_broker_that_is_there_and_silent(tmp_path: Path) -> None:
+    settings = load(state=tmp_path)
+    broker = LocalBroker(tmp_path / "up" / "broker", light=True, progress=False)
+    try:
+        broker.start()
+        assert doctor._port(settings).found.endswith("answers")
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
+        found = doctor._port(settings)
+        assert not found.ok
+        assert found.found.endswith("gives no answer")
+    finally:
+        broker.crash()
 
 
 def test_port_in_use(tmp_path: Path) -> None:

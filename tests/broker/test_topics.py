@@ -3,11 +3,13 @@
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import ConfigResource, NewTopic, OffsetSpec, ResourceType
+from typer.testing import CliRunner
 
 from qflib.broker import topics
 from qflib.broker.clients import MAX_BYTES, Connection, admin
 from qflib.broker.server import SERVER
-from qflib.errors import BrokerError, DataError
+from qflib.cli.main import app
+from qflib.errors import BrokerError, DataError, InputError
 from qflib.records import codec
 from qflib.records import topics as names
 
@@ -67,6 +69,28 @@ def test_what_another_cluster_may_have(own_kafka: Connection) -> None:
         topics.create(own_kafka, 2)
 
 
+def test_a_topic_is_kept_for_longer_and_as_usual_again(own_kafka: Connection) -> None:
+    topics.create(own_kafka, 1)
+
+    def kept(*arguments: str) -> dict[str, str]:
+        told = CliRunner().invoke(
+            app, ["broker", "keep", names.MARKET_RAW, "--bootstrap", own_kafka.bootstrap, *arguments]
+        )
+        assert told.exit_code == 0, told.exception
+        [future] = admin(own_kafka).describe_configs([ConfigResource(ResourceType.TOPIC, names.MARKET_RAW)]).values()
+        return {k: future.result()[k].value for k in spec.config}
+
+    spec = topics.topic_specs(1)[0]
+    assert kept() == spec.config | {"retention.ms": "-1", "retention.bytes": "-1"}
+    assert kept("--for", "3d") == spec.config | {"retention.ms": "259200000", "retention.bytes": "-1"}
+    topics.create(own_kafka, 1)  # a start of the desk lets it be
+    assert kept("--usual") == spec.config
+    with pytest.raises(InputError, match=r"topic 'market\.data' is none of the desk's"):
+        topics.keep(own_kafka, "market.data")
+
+
 def test_nobody_there() -> None:
     with pytest.raises(BrokerError, match=r"creating the topics at 127\.0\.0\.1:1 failed"):
         topics.create(Connection("127.0.0.1:1"), 1, timeout_s=0.5)
+    with pytest.raises(BrokerError, match=r"altering orders\.incoming at 127\.0\.0\.1:1 failed"):
+        topics.keep(Connection("127.0.0.1:1"), names.ORDERS_INCOMING, timeout_s=0.5)

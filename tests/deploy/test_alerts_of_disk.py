@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.tools import cannot
 from tests.deploy.watching import Watching, over, seen, watching
 
 pytestmark = pytest.mark.faults
@@ -24,7 +25,7 @@ def watched(tmp_path: Path) -> Iterator[Watching]:
     state.mkdir(parents=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "none", str(state)], check=False)
     if mounted.returncode:
-        pytest.skip("a file system can only be mounted by root")
+        cannot("a file system can only be mounted by root")
     try:
         yield from watching(tmp_path / "desk", "--rate", "2000", "--no-faces", processes=7)
     finally:

@@ -21,7 +21,7 @@ from qflib.broker.clients import Connection, producer_config
 from qflib.desk.market_quality import LEAST
 from qflib.records import TOPS, Batch, Header
 from qflib.records.codec import MAX_BYTES, encode
-from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW
+from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, snapshots
 from tests.deploy.watching import Watching, over, seen, watching
 from tests.processes import broker_in
 
@@ -133,6 +133,17 @@ def test_a_worker_dies_again_and_again(watched: Watching) -> None:
         watched.send("normalize-0", signal.SIGKILL)
     seen(watched, "QflibWorkerFlapping", since, stage="normalize")
     over(watched, "QflibWorkerFlapping", since, stage="normalize")
+
+
+def test_a_snapshot_is_broken(watched: Watching) -> None:
+    """It is passed over, which is logged as an error; a restore that took no time is not called slow."""
+    since = time.monotonic()
+    send(watched, snapshots("portfolio"), b"\xff\x00")
+    watched.send("portfolio-0", signal.SIGKILL)
+    seen(watched, "QflibErrorsLogged", since, process="portfolio-0")
+    assert '"event": "snapshot broken"' in (watched.desk.logs / "portfolio-0.log").read_text()
+    over(watched, "QflibErrorsLogged", since, process="portfolio-0")
+    assert watched.receiver.when("QflibRestoreSlow", "firing", since) is None
 
 
 def test_a_poison_record_and_one_that_is_missing(watched: Watching) -> None:

@@ -1,4 +1,4 @@
-"""A real Loki takes a process's real log lines from syslog-ng, and its ruler tells of them; `make logs` builds and runs it."""
+"""A real Loki takes a process's real log lines from syslog-ng, and its ruler tells of a crash: `make logs`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ WELL = {
     'qflib_restarts_total{stage="exchange"}': "3x300",
     'qflib_log_events_total{job="qflib",process="exchange-0",level="error"}': "1x300",
     'qflib_stage_stalled{consumergroup="qflib.exchange"}': "0x300",
-    'qflib_restore_seconds_sum{stage="exchange"}': "0x60 2x240",
-    'qflib_restore_seconds_count{stage="exchange"}': "0x60 1x240",
+    'qflib_restore_seconds_sum{stage="exchange"}': "2x140 3x150",  # a second worker took longer
+    'qflib_restore_seconds_count{stage="exchange"}': "1x300",
     'process_resident_memory_bytes{job="qflib",process="exchange-0"}': "4e8x300",
     "qflib_broker_answer_time_seconds": "0+1x300",
     'qflib_checkpoint_seconds_bucket{stage="exchange",le="0.02"}': "0+100x300",
@@ -177,29 +176,3 @@ def test_an_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     section = text.partition(f"\n## {rule['alert']}\n")[2].partition("\n## ")[0]
     for part in ("**You see**", "**It means**", "**Do**"):
         assert part in section, f"{rule['alert']} lacks {part}"
-
-
-def test_runbooks_have_no_other_sections_and_commands_that_exist() -> None:
-    from typer.main import get_command
-
-    from qflib.api.client.live import Live
-    from qflib.cli.main import app
-    from qflib.settings import Settings
-
-    names = {r["alert"] for r in alerts()}
-    commands = get_command(app).commands
-    for page in sorted((ROOT / "docs" / "runbooks").glob("*.md")):
-        text = page.read_text(encoding="utf-8")
-        assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) <= names, page
-        for line in re.findall(r"`(qflib [^`]+)`", text):
-            _, first, *rest = line.split()
-            assert first in commands, line
-            known = getattr(commands[first], "commands", None)
-            assert known is None or rest[0] in known, line
-            options = {o for p in (known[rest[0]] if known else commands[first]).params for o in p.opts}
-            assert {w for w in rest if w.startswith("--")} <= options, line
-        for call in re.findall(r"(?:live|connect\(\))\.(\w+)", text):
-            assert hasattr(Live, call), call
-        for variable in re.findall(r"QFLIB_([A-Z]+)__([A-Z_]+)", text):
-            part, field = map(str.lower, variable)
-            assert field in Settings.model_fields[part].annotation.model_fields, variable

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import yaml
@@ -28,17 +28,21 @@ PACKAGES = {
 
 
 def tool(name: str) -> str:
-    """Where a tool lies; without it CI fails and others skip."""
+    """Where a tool lies."""
     found = shutil.which(name)
     if found is None:
-        mend = (
+        by = (
             f"apt-get install --no-install-recommends {PACKAGES[name]}" if name in PACKAGES else "`make logs` builds it"
         )
-        reason = f"{name} is missing; {mend}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        cannot(f"{name} is missing; {by}")
     return found
+
+
+def cannot(reason: str) -> NoReturn:
+    """What is tried needs something that is not here: CI and `make faults` fail, others skip."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def run(name: str, *arguments: str | Path) -> str:

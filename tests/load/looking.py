@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import psutil
 
 from qflib.broker.data_folder import free_port
@@ -96,6 +97,20 @@ class Looked:
     def port(self, process: str) -> int:
         """Where a process serves its metrics."""
         return int((self.folder.running() or {})["ports"][process])
+
+    def scraped(self, process: str) -> dict[str, float] | None:
+        """A process's metrics, by name and labels as they stand there; None where it gives no answer."""
+        try:
+            told = httpx.get(f"http://127.0.0.1:{self.port(process)}/metrics", timeout=2.0).text
+        except (httpx.TransportError, KeyError):
+            return None
+        pairs = (line.rpartition(" ") for line in told.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def events(self, process: str) -> float | None:
+        """What a process has counted of events, or records; None where it gives no answer."""
+        told = self.scraped(process)
+        return None if told is None else sum(v for k, v in told.items() if k.startswith("qflib_events_total{"))
 
     def ended(self) -> dict[str, Any]:
         """Wait for its end, the audit included, and what it tells."""

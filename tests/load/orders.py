@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import structlog
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 import qflib as qf
 from qflib.broker.clients import Connection, consumer_config
@@ -36,7 +36,7 @@ class Way(NamedTuple):
 class OrdersSent:
     """A lot of a future is bought again and again, at the market; the client's position tells which fills are in it.
 
-    `again` has what was said of orders that had to be sent once more.
+    `again` has what was said of orders that had to be sent once more, `fault` why nothing is read any more.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ class OrdersSent:
         every_s: float = 0.5,
     ) -> None:
         self.again: list[str] = []
+        self.fault: str | None = None
         self._live, self._symbol, self._every_s = live, symbol, every_s
         self._row = instruments.index(symbol)
         self._places = [(t, p) for t in _READ for p in range(partitions)]
@@ -114,7 +115,7 @@ class OrdersSent:
 
     def _send(self) -> None:
         """As a client has to: what was not taken, or of which that is not known, is sent again under the same id."""
-        self._reads.wait()
+        self._reads.wait()  # also where it cannot: nothing is sent then
         due, name = time.monotonic(), ""
         while not self._ceased.wait(max(0.0, due - time.monotonic())):
             due += self._every_s
@@ -128,14 +129,20 @@ class OrdersSent:
 
     def _read(self) -> None:
         consumer = Consumer(consumer_config(self._c, group=f"load-{uuid4().hex}"))
-        now = ends(self._c, self._places)
-        consumer.assign([TopicPartition(t, p, now[t, p]) for t, p in self._places])
-        self._reads.set()
-        while not self._done.is_set():
-            for m in consumer.consume(200, 0.2):
-                if m.error() is None:
-                    self._take(Seen.of(m))
-        consumer.close()
+        try:
+            now = ends(self._c, self._places)
+            consumer.assign([TopicPartition(t, p, now[t, p]) for t, p in self._places])
+            self._reads.set()
+            while not self._done.is_set():
+                for m in consumer.consume(200, 0.2):
+                    if m.error() is None:
+                        self._take(Seen.of(m))
+        except (QflibError, KafkaException) as e:
+            self.fault = str(e)
+            self._ceased.set()
+        finally:
+            self._reads.set()
+            consumer.close()
 
     def _take(self, seen: Seen) -> None:
         try:
@@ -145,13 +152,18 @@ class OrdersSent:
         tables: dict[str, Any] = batch.tables
         at = seen.append_ms / 1e3
         if seen.topic == ORDERS_INCOMING and "orders" in tables:
-            self._at[seen.topic] |= {i: at for i in tables["orders"].client_order_id if i.startswith(b"load-")}
+            self._first(seen.topic, tables["orders"].client_order_id, at)
         elif seen.topic == ORDERS_EXECUTED and "executions" in tables:
             t = tables["executions"]
-            fills = [i for i, e in zip(t.client_order_id, t.exec_type, strict=True) if e == ExecType.FILL]
-            self._at[seen.topic] |= {i: at for i in fills if i.startswith(b"load-")}
+            self._first(seen.topic, t.client_order_id[t.exec_type == ExecType.FILL], at)
         elif seen.topic == RISK_METRICS and "positions" in tables:
             t = tables["positions"]
             own = (t.instrument == self._row) & (t.book == Book.CLIENT)
             if own.any():
                 self._held.append((at, int(t.qty[own].sum())))
+
+    def _first(self, topic: str, ids: Any, at: float) -> None:
+        """Of an order that was sent again, Kafka has had the first copy since then."""
+        for i in ids:
+            if i.startswith(b"load-"):
+                self._at[topic].setdefault(i, at)

@@ -24,7 +24,7 @@ COMMANDS = [[n] for n in ("desk", "up", "replay", "verify", "bench", "record", "
 COMMANDS += [["positions", name] for name in ("load", "show", "clear")]
 COMMANDS += [["keys", name] for name in ("create", "list", "revoke")]
 COMMANDS += [["store", name] for name in ("migrate", "roles", "tend")]
-COMMANDS += [["broker", name] for name in ("start", "stop", "status", "prepare")]
+COMMANDS += [["broker", name] for name in ("start", "stop", "status", "prepare", "rights", "keep", "clear-journal")]
 
 
 def qflib(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
