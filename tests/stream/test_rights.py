@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from confluent_kafka import KafkaError, KafkaException
 
 from qflib.broker import topics
@@ -17,12 +18,13 @@ from qflib.broker.clients import Connection, producer
 from qflib.broker.reading import ends, read
 from qflib.errors import BrokerError, DataError
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
-from qflib.stream.rights import commands, grant, rights
+from qflib.stream.rights import Right, commands, grant, rights, users
 from qflib.stream.stages import STAGES
 from tests.broker.secured import secured
 from tests.stream.test_application import wait_for
 
-ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.sh"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ACLS, USERS = DEPLOY / "kafka" / "acls.sh", DEPLOY / "helm" / "qflib" / "files" / "rights.yaml"
 
 
 def test_the_file_of_rights_is_that_of_the_code() -> None:
@@ -31,6 +33,19 @@ def test_the_file_of_rights_is_that_of_the_code() -> None:
                for t in (ORDERS_INCOMING, RISK_METRICS)}  # fmt: skip
     sends = {s.name for s in STAGES.values() if ORDERS_INCOMING in s.outputs}
     assert writers == {ORDERS_INCOMING: {*sends, "api", "opening", "desk"}, RISK_METRICS: {"portfolio"}}
+
+
+def test_the_charts_users_have_the_rights_of_the_code() -> None:
+    assert USERS.read_text() == users(), (
+        "write it anew: qflib broker rights --strimzi > deploy/helm/qflib/files/rights.yaml"
+    )
+    told = [
+        Right(process, {"transactionalId": "transactional_id"}.get(r["type"], r["type"]), r["name"], o,
+              r["patternType"] == "prefix")
+        for process, acls in yaml.safe_load(USERS.read_text()).items() for a in acls for r in [a["resource"]]
+        for o in a["operations"]
+    ]  # fmt: skip
+    assert sorted(told) == list(rights())
 
 
 def refused(c: Connection, topic: str) -> KafkaError:
