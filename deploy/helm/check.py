@@ -94,7 +94,7 @@ def rendered(values: Sequence[Path], *flags: str, file: Path | None = None) -> l
     told = subprocess.run(command, check=False, capture_output=True, text=True)
     if told.returncode:
         raise ValueError(told.stderr)
-    return [d for d in yaml.safe_load_all(told.stdout) if d]
+    return [d for d in yaml.load_all(told.stdout, yaml.CSafeLoader) if d]
 
 
 def given(values: Sequence[Path], file: Path | None = None) -> list[str]:
@@ -277,16 +277,9 @@ def main() -> int:
         if told.returncode:
             faults.append(told.stdout + told.stderr)
         objects, over = rendered(values), merged_of(values)
-        for o in objects:
-            try:
-                if (schema := custom_schema(o["kind"])) is not None:
-                    jsonschema.validate(o, schema)
-                else:
-                    kubernetes_validate.validate(o, VERSION.rpartition(".")[0], strict=True)
-            except (jsonschema.ValidationError, kubernetes_validate.ValidationError) as e:
-                faults.append(f"{name}: {o['kind']} {o['metadata']['name']}: {e.message}")
-        faults += [f"{name}: {f}" for f in (*sound(objects, over), *scaled(objects, over), *wired(objects, over))]
-        rules(objects, faults)
+        unfit = (f"{o['kind']} {o['metadata']['name']}: {why}" for o in objects if (why := invalid(json.dumps(o))))
+        found = (*unfit, *sound(objects, over), *scaled(objects, over), *wired(objects, over))
+        faults += [f"{name}: {fault}" for fault in found]
         print(f"{name}: {len(objects)} objects", flush=True)
     for name, wrong, said in WRONG:
         refused((sets[name],), ("--set", wrong), None, said, faults)
@@ -311,17 +304,24 @@ def refused(values: Sequence[Path], flags: Sequence[str], file: Path | None, sai
             faults.append(f"{' '.join(flags)} {file or ''} is refused by: {e}")
 
 
-def rules(objects: list[dict[str, Any]], faults: list[str]) -> None:
-    """Prometheus takes the rules as they come out of the templates."""
-    for o in (o for o in objects if o["kind"] == "PrometheusRule"):
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-            yaml.safe_dump(o["spec"], file)
-            file.flush()
-            told = subprocess.run(
-                ["promtool", "check", "rules", file.name], check=False, capture_output=True, text=True
-            )
-        if told.returncode:
-            faults.append(f"{o['metadata']['name']}: {told.stderr}")
+@cache
+def invalid(text: str) -> str:
+    """What the schema of an object's kind says against it, or Prometheus against rules; sets have most in common."""
+    o = json.loads(text)
+    try:
+        if (schema := custom_schema(o["kind"])) is not None:
+            jsonschema.validate(o, schema)
+        else:
+            kubernetes_validate.validate(o, VERSION.rpartition(".")[0], strict=True)
+    except (jsonschema.ValidationError, kubernetes_validate.ValidationError) as e:
+        return str(e.message)
+    if o["kind"] != "PrometheusRule":
+        return ""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        json.dump(o["spec"], file)
+        file.flush()
+        told = subprocess.run(["promtool", "check", "rules", file.name], check=False, capture_output=True, text=True)
+    return told.stderr if told.returncode else ""
 
 
 if __name__ == "__main__":
