@@ -95,3 +95,13 @@ def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.Monkey
         client = producer(broker.of("stranger"), client_id="t", transactional_id="qflib.exchange.0")
         with pytest.raises(KafkaException, match=r"(?i)authoriz"):
             client.init_transactions(10)
+
+        # by certificate, as in the chart's own cluster, the same
+        settings = broker.certificate("exchange")
+        exchange = Connection.of(settings, "exchange") or exchange
+        assert ends(exchange, [(ANALYTICS_RESULTS, 0)])
+        assert refused(exchange, ORDERS_INCOMING).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        nameless = settings.model_copy(update={"options": {k: v for k, v in settings.options.items() if "key" not in k
+                                                           and "certificate" not in k}})  # fmt: skip
+        with pytest.raises(BrokerError):
+            ends(Connection.at(broker.certified, nameless), [(ANALYTICS_RESULTS, 0)], timeout_s=5.0)
