@@ -109,9 +109,12 @@ def archived_history(folder: Path, store: Wished) -> History:
 
     Parameters and errors as `desk_history`'s and `establish`'s.
     """
-    if not _tells(folder):
-        establish(folder, store.kind, store.dsn, store.namespace, store.url)
-    return opened(folder, store.dsn)
+    told = store.kind, store.dsn, store.namespace, store.url
+    if _tells(folder):
+        return opened(folder, store.dsn)
+    if (kept := _decided(folder, *told)) == Kept("postgres", None, store.namespace):
+        establish(folder, *told)
+    return _reached(folder, kept, store.dsn)
 
 
 def _reached(folder: Path, kept: Kept, dsn: str | None) -> History:
@@ -177,6 +180,20 @@ def establish(
     DataError
         If the schema of an existing PostgreSQL is not of this version.
     """
+    now = _decided(folder, kind, dsn, namespace, url)
+    if not _tells(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        half = folder / f"{_FILE}.part"
+        half.write_text(json.dumps(now._asdict()), encoding="utf-8")
+        half.replace(folder / _FILE)
+    if now.kind == "postgres" and now.dsn is None:
+        from qflib.history.postgres.schema import migrate
+
+        migrate(database_of(folder))
+
+
+def _decided(folder: Path, kind: Kind | None, dsn: str | None, namespace: str, url: str | None) -> Kept:
+    """Where the history is to be; errors as `establish`'s."""
     before, there = kept_in(folder), _holds(folder)
     asked = not there or kind is not None or dsn is not None or url is not None
     now = _wanted(kind, dsn, namespace, url) if asked else before
@@ -187,15 +204,7 @@ def establish(
         )
     if now.dsn is not None:
         _check(now, dsn)
-    if not _tells(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        half = folder / f"{_FILE}.part"
-        half.write_text(json.dumps(now._asdict()), encoding="utf-8")
-        half.replace(folder / _FILE)
-    if now.kind == "postgres" and now.dsn is None:
-        from qflib.history.postgres.schema import migrate
-
-        migrate(database_of(folder))
+    return now
 
 
 def _tells(folder: Path) -> bool:

@@ -46,6 +46,8 @@ class Pods:
 
     def __init__(self, folder: Path, c: Connection, claim: Path | None = None, **more: str) -> None:
         self.folder, self.bootstrap, self.claim = folder, c.bootstrap, claim
+        self.root = folder / "root"  # where processes stand, and may not write
+        self.root.mkdir()
         made = {"BROKER__BOOTSTRAP": c.bootstrap, "BROKER__PARTITIONS": "2",
                 "DESK__N_HISTORICAL": "50", "DESK__N_SIMULATED": "100"} | more  # fmt: skip
         self.environment = os.environ | {f"QFLIB_{k}": v for k, v in made.items()}
@@ -72,7 +74,7 @@ class Pods:
     def job(self, name: str, *words: str) -> str:
         told, environment = self.pod(name)
         command = self.command(*(told if w == "DESK" else w for w in words))
-        done = subprocess.run(command, env=environment, cwd=ROOT, timeout=_PATIENCE_S, check=False,
+        done = subprocess.run(command, env=environment, cwd=self.root, timeout=_PATIENCE_S, check=False,
                               capture_output=True, text=True)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -80,9 +82,9 @@ class Pods:
     def start(self, stage: str) -> None:
         port = self.ports.setdefault(stage, free_port())
         desk, environment = self.pod(stage)
-        words = [f"pipelines/{stage}.py", "--deployment", desk, "--metrics-port", str(port), "--ordinal", "0"]
+        words = [f"{ROOT}/pipelines/{stage}.py", "--deployment", desk, "--metrics-port", str(port), "--ordinal", "0"]
         with self.log(stage).open("ab") as out:
-            self.running[stage] = subprocess.Popen(self.command(*words), env=environment, cwd=ROOT, stderr=out)
+            self.running[stage] = subprocess.Popen(self.command(*words), env=environment, cwd=self.root, stderr=out)
 
     @property
     def days(self) -> str:
@@ -144,6 +146,7 @@ def audited(pods: Pods) -> None:
     pods.until("archive", "qflib_checkpoint_seconds_count", 2.0)
     assert pods.stop() == dict.fromkeys(pods.running, 0)
     pods.running.clear()
+    assert list(pods.root.iterdir()) == []
     told = pods.job("audit", "-m", "qflib.cli.main", "audit", "--replay", "--bootstrap", pods.bootstrap, "--json")
     assert json.loads(told)["ok"]
 

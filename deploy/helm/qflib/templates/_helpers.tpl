@@ -167,6 +167,7 @@ envFrom:
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   - {name: data, mountPath: /data}
+  - {name: data, mountPath: /data/up, subPath: up}  # else the runtime makes it, as root, for the mounts below
   - {name: desk, mountPath: /data/up/deployment.json, subPath: deployment.json, readOnly: true}
   {{- if $root.Values.history.enabled }}
   - {name: history, mountPath: /data/up/history, subPath: history{{ if eq .history "ro" }}, readOnly: true{{ end }}}
