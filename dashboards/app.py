@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     from qflib.api import ticket
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
-    from qflib.history.opening import desk_history
+    from qflib.history import desk_history
     from qflib.stream.metrics import serve
     from qflib.views import Views
     from qflib.views.endpoints import metrics_of

@@ -30,15 +30,24 @@ class Wished(Protocol):
     """What settings say of a store: `qflib.settings.StoreSettings`."""
 
     @property
-    def kind(self) -> Kind | None: ...
+    def kind(self) -> Kind | None:
+        """None: as the rest tells."""
+
     @property
-    def dsn(self) -> str | None: ...
+    def dsn(self) -> str | None:
+        """An existing PostgreSQL."""
+
     @property
-    def reading(self) -> str | None: ...
+    def reading(self) -> str | None:
+        """The same for those who only read."""
+
     @property
-    def namespace(self) -> str: ...
+    def namespace(self) -> str:
+        """The schema in it."""
+
     @property
-    def url(self) -> str | None: ...
+    def url(self) -> str | None:
+        """Of an object store."""
 
 
 def opened(place: str | Path | History, dsn: str | None = None) -> History:
