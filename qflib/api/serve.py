@@ -58,10 +58,10 @@ def state_of(
     """
     from prometheus_client import REGISTRY
 
-    from qflib.history.opening import opened
+    from qflib.history.opening import desk_history
 
     desk, folder = Deployment.load(deployment), deployment.parent
-    views = Views(desk, connection, opened(folder / "history", settings.load().store.reading), endpoints)
+    views = Views(desk, connection, desk_history(folder / "history", settings.load().store), endpoints)
     sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
     state = ApiState(
         views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True, kept=folder.parent

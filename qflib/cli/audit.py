@@ -56,12 +56,11 @@ def command(
 
 
 def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: bool) -> Report:
-    from qflib.history.opening import opened
+    from qflib.history.opening import desk_history
     from qflib.stream.audit.report import audit, parts_of
 
-    history = opened(
-        folder / "history", settings.store.reading
-    )  # also where it is gone: what its group has committed is asked for
+    # also where it is gone: what its group has committed is asked for
+    history = desk_history(folder / "history", settings.store)
     connection, stop = _cluster(settings, folder)
     try:
         with audit_bar(parts_of(deployment, replay)) as told:
@@ -72,13 +71,13 @@ def _streamed(settings: Settings, folder: Path, deployment: Deployment, replay: 
 
 def _archived(settings: Settings, folder: Path, deployment: Deployment, date: str) -> Report:
     from qflib.errors import DataError
-    from qflib.history.opening import opened
+    from qflib.history.opening import desk_history
     from qflib.stream.audit.archive import replay_archive
     from qflib.stream.audit.report import Report, jobs_here
 
-    if not (folder / "history").is_dir():
-        raise DataError(f"{folder / 'history'} does not exist: nothing was archived; `qflib up` archives")
-    history = opened(folder / "history", settings.store.reading)
+    history = desk_history(folder / "history", settings.store)
+    if not history.clusters:
+        raise DataError(f"nothing was archived in {history.name}; `qflib up` archives")
     with audit_bar(len(deployment.stages)) as told:
         return Report(replay=replay_archive(history, deployment, date, jobs=jobs_here(), told=told))
 

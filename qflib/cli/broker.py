@@ -88,14 +88,17 @@ def prepare() -> None:
 def rights(
     grant: Annotated[bool, typer.Option("--grant", help="Give them on the cluster, as one who may alter it.")] = False,
     prefix: Annotated[str, typer.Option(help="Before a process's name: its principal.")] = "User:qflib-",
+    strimzi: Annotated[bool, typer.Option("--strimzi", help="Print the access lists of Strimzi's KafkaUsers.")] = False,
     bootstrap: _Bootstrap = None,
 ) -> None:
     """Print what each process of a desk may do on Kafka, as a script of Kafka's own tool; or give these rights."""
     from qflib.errors import InputError
     from qflib.stream import rights as given
 
+    if grant and strimzi:
+        raise InputError("--strimzi prints what Strimzi's operator gives; take out --grant")
     if not grant:
-        print(given.commands(), end="")
+        print(given.users() if strimzi else given.commands(), end="")
         return
     if (cluster := _cluster(_settings(bootstrap))) is None:
         raise InputError("--grant is for a cluster that asks who one is; name it by --bootstrap HOST:PORT")

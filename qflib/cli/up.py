@@ -241,13 +241,13 @@ def _judged(desk: RunningDesk) -> dict[str, Any]:
     """The audit, and the books' digest; where it cannot be done, why, and the run's figures are told all the same."""
     from qflib.cli.audit import audit_bar
     from qflib.errors import QflibError
-    from qflib.history.opening import opened
+    from qflib.history.opening import desk_history
     from qflib.stream.audit import audit, final_books
     from qflib.stream.audit.report import parts_of
 
     try:
         with audit_bar(parts_of(desk.desk, replay=False)) as told:
-            history = opened(desk.folder.history, desk.settings.store.reading)
+            history = desk_history(desk.folder.history, desk.settings.store)
             found = audit(desk.connection, desk.desk, history=history, told=told).document
         return {"digest": final_books(desk.connection, desk.desk), "audit": found}
     except QflibError as e:
@@ -316,9 +316,9 @@ def _counts(told: list[str]) -> dict[str, int]:
 
 def _say(desk: RunningDesk, faces: Faces | None, way_in: Snapshot, json: bool) -> None:
     """Where everything is."""
-    from qflib.history import opened
+    from qflib.history.opening import desk_history
 
-    history = opened(desk.folder.history, desk.settings.store.reading)
+    history = desk_history(desk.folder.history, desk.settings.store)
     out = sys.stderr if json else sys.stdout
     version = "broker" if desk.broker.first is None else f"Apache Kafka {desk.broker.first.version}"
     print(f"{version} at {desk.connection.bootstrap}, topics in {desk.desk.partitions} partitions", file=out)

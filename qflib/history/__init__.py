@@ -12,6 +12,7 @@ _NAMES = {
     "NothingStoredError": "store",
     "RetiredError": "store",
     "Stored": "store",
+    "desk_history": "opening",
     "opened": "opening",
 }
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "NothingStoredError",
     "RetiredError",
     "Stored",
+    "desk_history",
     "opened",
 ]
 __getattr__, __dir__ = lazy(__name__, _NAMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from qflib.errors import DataError, InputError
 from qflib.history.store import History
@@ -24,6 +24,30 @@ class Kept(NamedTuple):
     dsn: str | None = None
     namespace: str = "qflib"
     url: str | None = None
+
+
+class Wished(Protocol):
+    """What settings say of a store: `qflib.settings.StoreSettings`."""
+
+    @property
+    def kind(self) -> Kind | None:
+        """None: as the rest tells."""
+
+    @property
+    def dsn(self) -> str | None:
+        """An existing PostgreSQL."""
+
+    @property
+    def reading(self) -> str | None:
+        """The same for those who only read."""
+
+    @property
+    def namespace(self) -> str:
+        """The schema in it."""
+
+    @property
+    def url(self) -> str | None:
+        """Of an object store."""
 
 
 def opened(place: str | Path | History, dsn: str | None = None) -> History:
@@ -57,22 +81,69 @@ def opened(place: str | Path | History, dsn: str | None = None) -> History:
     """
     if isinstance(place, History):
         return place
-    folder = Path(place)
-    kept = kept_in(folder)
+    return _reached(Path(place), kept_in(Path(place)), dsn)
+
+
+def desk_history(folder: Path, store: Wished) -> History:
+    """The history of a desk, for those who read it: as its folder tells, else as the settings say.
+
+    Where each process has a folder of its own, as a pod has, only the archive's tells.
+
+    Parameters
+    ----------
+    folder
+        Of the history, as ``runs/up/history``; it need not exist.
+    store
+        The settings; a folder that holds tables, and tells nothing, is their place whatever they say.
+
+    Raises
+    ------
+    InputError
+        If nothing tells, and a DSN and a URL are set.
+    DataError, MissingPartError
+        As `opened`.
+
+    Examples
+    --------
+    >>> from qflib.settings import StoreSettings
+    >>> desk_history(Path("runs/none"), StoreSettings(url="s3://market/desk"))
+    DeltaHistory('s3://market/desk')
+    """
+    kept = kept_in(folder) if _tells(folder) or _holds(folder) else _wished(store)
+    return _reached(folder, kept, store.reading)
+
+
+def archived_history(folder: Path, store: Wished) -> History:
+    """The history of a desk, for the one who writes it: where nothing tells where it is, that is decided here.
+
+    Parameters and errors as `desk_history`'s and `establish`'s.
+    """
+    told = store.kind, store.dsn, store.namespace, store.url
+    if _tells(folder):
+        return opened(folder, store.dsn)
+    if (kept := _decided(folder, *told)) == Kept("postgres", None, store.namespace):
+        establish(folder, *told)
+    return _reached(folder, kept, store.dsn)
+
+
+def _reached(folder: Path, kept: Kept, dsn: str | None) -> History:
     if kept.kind == "delta":
         from qflib.history.delta import DeltaHistory
 
         return DeltaHistory(kept.url or folder)
     from qflib.history.postgres.history import PostgresHistory
 
-    return PostgresHistory(database_of(folder, dsn))
+    return PostgresHistory(_database(folder, kept, dsn))
 
 
 def database_of(folder: Path, dsn: str | None = None) -> Database:
     """The database of a folder whose history is in PostgreSQL; arguments and errors as `opened`."""
+    return _database(folder, kept_in(folder), dsn)
+
+
+def _database(folder: Path, kept: Kept, dsn: str | None) -> Database:
     from qflib.history.postgres.connections import database
 
-    kept = kept_in(folder)
     if kept.dsn is None:
         return database(None, kept.namespace, str((folder / _SERVER).absolute()))
     return database(dsn or kept.dsn, kept.namespace)
@@ -118,21 +189,8 @@ def establish(
     DataError
         If the schema of an existing PostgreSQL is not of this version.
     """
-    if url is not None and (kind == "postgres" or (kind is None and dsn is not None)):
-        raise InputError(f"a history in PostgreSQL has no files to keep at {url}; unset QFLIB_STORE__URL, or the DSN")
-    before, there = kept_in(folder), folder.is_dir() and any(folder.iterdir())
-    if there and kind is None and dsn is None and url is None:
-        now = before
-    else:
-        now = _wanted(kind or ("delta" if dsn is None else "postgres"), dsn, namespace, url)
-    if there and now != before:
-        raise InputError(
-            f"the history in {folder} is kept {_told(before)}, not {_told(now)}; leave --store out and the settings "
-            "store as they were, or start with --fresh"
-        )
-    if now.dsn is not None:
-        _check(now, dsn)
-    if now != Kept("delta"):
+    now = _decided(folder, kind, dsn, namespace, url)
+    if not _tells(folder):
         folder.mkdir(parents=True, exist_ok=True)
         half = folder / f"{_FILE}.part"
         half.write_text(json.dumps(now._asdict()), encoding="utf-8")
@@ -143,7 +201,37 @@ def establish(
         migrate(database_of(folder))
 
 
-def _wanted(kind: Kind, dsn: str | None, namespace: str, url: str | None) -> Kept:
+def _decided(folder: Path, kind: Kind | None, dsn: str | None, namespace: str, url: str | None) -> Kept:
+    """Where the history is to be; errors as `establish`'s."""
+    before, there = kept_in(folder), _holds(folder)
+    asked = not there or kind is not None or dsn is not None or url is not None
+    now = _wanted(kind, dsn, namespace, url) if asked else before
+    if there and now != before:
+        raise InputError(
+            f"the history in {folder} is kept {_told(before)}, not {_told(now)}; leave --store out and the settings "
+            "store as they were, or start with --fresh"
+        )
+    if now.dsn is not None:
+        _check(now, dsn)
+    return now
+
+
+def _tells(folder: Path) -> bool:
+    return (folder / _FILE).is_file()
+
+
+def _holds(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _wished(store: Wished) -> Kept:
+    return _wanted(store.kind, store.reading, store.namespace, store.url)
+
+
+def _wanted(kind: Kind | None, dsn: str | None, namespace: str, url: str | None) -> Kept:
+    kind = kind or ("delta" if dsn is None else "postgres")
+    if url is not None and kind == "postgres":
+        raise InputError(f"a history in PostgreSQL has no files to keep at {url}; unset QFLIB_STORE__URL, or the DSN")
     if kind == "delta":
         return Kept("delta", url=url)
     if dsn is None:

@@ -17,6 +17,8 @@ from qflib.desk.history_day import day_of, days_of
 from qflib.desk.run import Run
 from qflib.errors import DataError, InputError, QflibError
 from qflib.hedging import HedgeEffectiveness, hedge_effectiveness
+from qflib.history import History
+from qflib.history.opening import desk_history
 from qflib.jobs.daily_risk import Unavailable
 from qflib.jobs.daily_risk_source import currency_of
 from qflib.jobs.heading import Headed
@@ -223,10 +225,12 @@ def backtests(
         raise InputError(f"source {source!r} is unknown; give auto, history or sim")
     if days < 1:
         raise InputError(f"days is {days}; give one at least")
-    up = settings.load().state / "up"
-    known = days_of(up / "history", portfolio) if source != "sim" else ()
+    chosen = settings.load()
+    up = chosen.state / "up"
+    history = desk_history(up / "history", chosen.store)
+    known = days_of(history, portfolio) if source != "sim" else ()
     if as_of in known:
-        return _of_history(up, as_of, portfolio, tuple(d for d in known if d <= as_of)[-days:])
+        return _of_history(up, history, as_of, portfolio, tuple(d for d in known if d <= as_of)[-days:])
     if source == "history":
         has = f"those of {', '.join(known[-8:])}" if known else "none at all"
         raise DataError(f"the history has no risk reports of {portfolio!r} on {as_of}; it has {has}")
@@ -235,8 +239,8 @@ def backtests(
     return Backtests(as_of, portfolio, (as_of,), (made.run,), "simulated", no + made.note, made.currency)
 
 
-def _of_history(up: Path, as_of: str, portfolio: str, days: tuple[str, ...]) -> Backtests:
-    runs = tuple(day_of(up / "history", day, portfolio).run for day in days)
+def _of_history(up: Path, history: History, as_of: str, portfolio: str, days: tuple[str, ...]) -> Backtests:
+    runs = tuple(day_of(history, day, portfolio).run for day in days)
     note = f"Forecasts and P&L of {len(days)} days with reports, {days[0]} to {days[-1]}, in the market's time."
     return Backtests(as_of, portfolio, days, runs, "history", note, currency_of(up / "deployment.json"))
 

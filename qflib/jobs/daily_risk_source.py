@@ -14,7 +14,7 @@ from qflib.desk.deployment import Deployment
 from qflib.desk.history_day import day_of, days_of
 from qflib.errors import InputError
 from qflib.history import History
-from qflib.history.opening import opened
+from qflib.history.opening import desk_history
 from qflib.history.where import field
 from qflib.jobs.daily_risk import DailyRisk
 from qflib.jobs.simulated_desk import simulated_desk
@@ -66,7 +66,7 @@ def daily_risk(
         raise InputError(f"source {source!r} is unknown; give auto, history or sim")
     chosen = settings.load()
     up = chosen.state / "up"
-    history = opened(up / "history", chosen.store.reading)
+    history = desk_history(up / "history", chosen.store)
     days = days_of(history, portfolio) if source != "sim" else ()
     if source == "history" or as_of in days:
         day = day_of(history, as_of, portfolio)

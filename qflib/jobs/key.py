@@ -11,7 +11,7 @@ from typing import Any
 import qflib
 from qflib import settings as all_settings
 from qflib.errors import DataError
-from qflib.history.opening import opened
+from qflib.history.opening import desk_history
 from qflib.history.where import field
 
 #: Rooms whose code and data decide what a notebook shows. Commands, stages and servers do not.
@@ -80,7 +80,7 @@ def archived(state: Path, day: str) -> list[list[Any]]:
     >>> archived(Path("runs", "none"), "2026-01-05")
     []
     """
-    history, made = opened(state / "up" / "history", all_settings.load().store.reading), []
+    history, made = desk_history(state / "up" / "history", all_settings.load().store), []
     for table in ("risk", "executions", "rolling"):
         rows = history.scan(table, ["cluster", "partition", "offset"], field("date") == day)
         last = rows.group_by(["cluster", "partition"]).aggregate([("offset", "max")])

@@ -18,6 +18,8 @@ from qflib.desk.feed import Feed
 from qflib.desk.history_day import day_of, days_of
 from qflib.desk.history_feed import HistoryFeed
 from qflib.errors import DataError, InputError
+from qflib.history import History
+from qflib.history.opening import desk_history
 from qflib.jobs.recalibration import Recalibration
 from qflib.jobs.simulated_desk import simulated_desk
 from qflib.orderbook.books import Books
@@ -93,10 +95,12 @@ def recalibration(
     """
     if source not in ("auto", "history", "sim"):
         raise InputError(f"source {source!r} is unknown; give auto, history or sim")
-    up = settings.load().state / "up"
-    known = days_of(up / "history", portfolio) if source != "sim" else ()
+    chosen = settings.load()
+    up = chosen.state / "up"
+    history = desk_history(up / "history", chosen.store)
+    known = days_of(history, portfolio) if source != "sim" else ()
     if as_of in known:
-        return _of_history(up, as_of, portfolio, level)
+        return _of_history(up, history, as_of, portfolio, level)
     if source == "history":
         has = f"those of {', '.join(known[-8:])}" if known else "none at all"
         raise DataError(f"the history has no risk reports of {portfolio!r} on {as_of}; it has {has}")
@@ -119,15 +123,15 @@ def recalibration(
     )
 
 
-def _of_history(up: Path, as_of: str, portfolio: str, level: float) -> Recalibration:
-    day, desk = day_of(up / "history", as_of, portfolio), Deployment.load(up / "deployment.json")
+def _of_history(up: Path, history: History, as_of: str, portfolio: str, level: float) -> Recalibration:
+    day, desk = day_of(history, as_of, portfolio), Deployment.load(up / "deployment.json")
     if desk.source != "sim":
         raise DataError(
             f"the desk's market is {desk.source}, which has no daily history here, so it has no scenario set to "
             "recalibrate; give source sim"
         )
     daily = qf.datasets.load("sim", seed=int(desk.feed["seed"]), duration="1s").history
-    feed = HistoryFeed(up / "history", day.cluster)
+    feed = HistoryFeed(history, day.cluster)
     first = daily.index[-1].date().isoformat() if daily is not None else ""
     dates = [d for d in feed.store.dates("events", day.cluster) if first < d <= as_of]
     ends = [pd.Timestamp(d, tz="UTC").as_unit("ns").value + _DAY_NS - 1 for d in dates]

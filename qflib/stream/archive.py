@@ -27,7 +27,7 @@ from qflib.broker.reading import cluster_id, starts
 from qflib.broker.topics import TOPIC_TABLE
 from qflib.errors import BrokerError, DataError, FullDiskError, StoreUnavailableError
 from qflib.history.archiver import Archiver
-from qflib.history.opening import opened
+from qflib.history.opening import archived_history
 from qflib.history.store import Log
 from qflib.records import Instruments
 from qflib.stream.process import FAILED, Arguments, Stop, freeze, serve_metrics
@@ -235,8 +235,10 @@ def run(told: Arguments) -> None:
     Raises
     ------
     DataError
-        If the history cannot be written, or was written with another instrument table; a full disk is waited for, and
-        a database that is away.
+        If the history cannot be written, was written with another instrument table, or is a database without this
+        version's schema; a full disk is waited for, and a database that is away.
+    InputError
+        If the history is kept elsewhere than the settings say.
     BrokerError
         If the cluster cannot be reached at the start.
     """
@@ -253,7 +255,7 @@ def run(told: Arguments) -> None:
 
 def _archived(told: Arguments, chosen: settings.Settings, metrics: Metrics) -> None:
     c = told.connection
-    history = opened(told.deployment.parent / "history", chosen.store.dsn)
+    history = archived_history(told.deployment.parent / "history", chosen.store)
     history.register(cluster_id(c), instruments_of(told.deployment))
     serve_metrics(told.metrics_port, metrics.registry)
     commit_s = chosen.stream.archive_commit_s

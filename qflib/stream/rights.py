@@ -105,6 +105,21 @@ def commands(of: Iterable[Right] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def users(of: Iterable[Right] | None = None) -> str:
+    """The same for Strimzi: by process, the access list of its KafkaUser, as YAML for the chart."""
+    lines = ["# What each process of a desk may do on Kafka, and no more; written by `qflib broker rights --strimzi`."]
+    before = ""
+    for (process, kind, name, prefixed), operations in _by_resource(rights() if of is None else of).items():
+        if process != before:
+            lines.append(f"{process}:")
+            before = process
+        told = f"type: {'transactionalId' if kind == 'transactional_id' else kind}, name: {name}"
+        pattern = "prefix" if prefixed else "literal"
+        lines.append(f"- resource: {{{told}, patternType: {pattern}}}")
+        lines.append(f"  operations: [{', '.join(operations)}]")
+    return "\n".join(lines) + "\n"
+
+
 def _by_resource(of: Iterable[Right]) -> Mapping[tuple[str, Kind, str, bool], list[str]]:
     made: dict[tuple[str, Kind, str, bool], list[str]] = {}
     for r in of:

@@ -79,19 +79,18 @@ def _kept(folder: Path, topic: str, partition: int, start: int, stop: int) -> It
     StateError
         If it does not have them, or only their hashes.
     """
-    from qflib.history.opening import opened
+    from qflib.history.opening import desk_history
 
-    found = start
-    if folder.is_dir():
-        for r in opened(folder, settings.load().store.reading).batches(topic, partition, start=start, stop=stop):
-            if r.value is None:
-                break
-            yield r.offset, r.key, r.value
-            found = r.offset + 1
+    found, history = start, desk_history(folder, settings.load().store)
+    for r in history.batches(topic, partition, start=start, stop=stop):
+        if r.value is None:
+            break
+        yield r.offset, r.key, r.value
+        found = r.offset + 1
     if found == start:
         raise StateError(
-            f"retention has taken offsets {start:,} to {stop:,} of {topic}[{partition}], and the archive in {folder} "
-            "does not have their bytes; begin anew with --fresh"
+            f"retention has taken offsets {start:,} to {stop:,} of {topic}[{partition}], and the history "
+            f"{history.name} does not have their bytes; begin anew with --fresh"
         )
 
 

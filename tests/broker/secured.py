@@ -1,4 +1,4 @@
-"""Apache Kafka that asks who one is: SASL over TLS of a private authority, and access control lists."""
+"""Apache Kafka that asks who one is: SASL over TLS of a private authority, or a certificate; access control lists."""
 
 from __future__ import annotations
 
@@ -25,11 +25,27 @@ PROCESSES = ("ingest", "normalize", "exchange", "exposures", "portfolio", "archi
 
 
 class Secured(NamedTuple):
-    """The broker: its open door, for who administers it, and the secured one, with the settings to go through it."""
+    """The broker: its open door, for who administers it, and secured ones, with the settings to go through the first.
+
+    `certified` is the address of the second, as the chart's cluster has it: it asks for a certificate.
+    """
 
     administered: Connection
     settings: BrokerSettings
     folder: Path
+    certified: str
+    authority: trustme.CA
+
+    def certificate(self, process: str) -> BrokerSettings:
+        """The settings of a pod of the chart, which finds authority, certificate and key as files."""
+        made, folder = self.authority.issue_cert("client", common_name=f"qflib-{process}"), self.folder / process
+        folder.mkdir()
+        self.authority.cert_pem.write_to_path(folder / "ca.crt")
+        made.cert_chain_pems[0].write_to_path(folder / "user.crt")
+        made.private_key_pem.write_to_path(folder / "user.key")
+        places = {"ca": "ca.crt", "certificate": "user.crt", "key": "user.key"}
+        options = {f"ssl.{name}.location": str(folder / file) for name, file in places.items()}
+        return BrokerSettings(bootstrap=self.certified, options={"security.protocol": "SSL"} | options)
 
     def of(self, process: str) -> Connection:
         """A process's connection."""
@@ -48,6 +64,7 @@ class Secured(NamedTuple):
 def secured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secured]:
     folder.mkdir(parents=True, exist_ok=True)
     authority, port = trustme.CA(), free_port()
+    certified = free_port(port)
     issued = authority.issue_cert("127.0.0.1")
     key = load_pem_private_key(issued.private_key_pem.bytes(), None)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # Java reads no other form
@@ -56,12 +73,17 @@ def secured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secured]:
     plain, log4j = local.server_properties, local.log4j_properties
 
     def properties(data: Path, at: int, controller: int, patience_s: float) -> str:
+        doors = f"PLAINTEXT://127.0.0.1:{at},SECURED://127.0.0.1:{port},CERTIFIED://127.0.0.1:{certified}"
         users = " ".join(f'user_qflib-{p}="{p}-secret"' for p in PROCESSES)
         login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {users};"
         more = {
-            "listeners": f"PLAINTEXT://127.0.0.1:{at},CONTROLLER://127.0.0.1:{controller},SECURED://127.0.0.1:{port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{at},SECURED://127.0.0.1:{port}",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL",
+            "listeners": f"CONTROLLER://127.0.0.1:{controller},{doors}",
+            "advertised.listeners": doors,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SECURED:SASL_SSL,CERTIFIED:SSL",
+            "listener.name.certified.ssl.client.auth": "required",
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(folder / "authority.pem"),
+            "ssl.principal.mapping.rules": "RULE:^CN=([^,]*),.*$/$1/,DEFAULT",
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.secured.plain.sasl.jaas.config": login,
             "ssl.keystore.type": "PEM",
@@ -82,13 +104,14 @@ def secured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Secured]:
 
     monkeypatch.setattr(local, "server_properties", properties)
     monkeypatch.setattr(local, "log4j_properties", logged)
-    broker = local.LocalBroker(folder / "broker", light=True)
+    broker = local.LocalBroker(folder / "broker", port=free_port(port, certified), light=True)
     broker.start()
     options = {
         "security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": "qflib-{process}",
         "sasl.password": "{process}-secret", "ssl.ca.location": str(folder / "authority.pem"),
     }  # fmt: skip
     try:
-        yield Secured(broker.connection, BrokerSettings(bootstrap=f"127.0.0.1:{port}", options=options), folder)
+        settings = BrokerSettings(bootstrap=f"127.0.0.1:{port}", options=options)
+        yield Secured(broker.connection, settings, folder, f"127.0.0.1:{certified}", authority)
     finally:
         broker.stop()

@@ -8,10 +8,10 @@ import pytest
 
 from qflib.errors import DataError, InputError, SettingsError
 from qflib.history import DeltaHistory, opened
-from qflib.history.opening import establish, kept_in, remove
+from qflib.history.opening import archived_history, desk_history, establish, kept_in, remove
 from qflib.history.postgres import PostgresHistory, migrate
 from qflib.history.postgres.connections import Database, shown
-from qflib.settings import load
+from qflib.settings import StoreSettings, load
 from tests.history.some_days import filled
 
 
@@ -64,3 +64,39 @@ def test_a_dsn_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no DSN of PostgreSQL") as told:
         shown("secret")
     assert "secret" not in str(told.value)
+
+
+def test_where_no_folder_tells_the_settings_do(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pod has a folder of its own: what the archive stores, the others have to find by the settings."""
+    settings = StoreSettings(dsn=f"{database.dsn} password=secret", namespace="apart")
+    with pytest.raises(DataError, match=r"has not seen migration 0001.places; run `qflib store migrate`"):
+        archived_history(tmp_path / "archive", settings)
+    own = Database(database.dsn, "apart")
+    migrate(own)
+    own.close()
+    stored = archived_history(tmp_path / "archive", settings)
+    filled(stored, 1)
+    read = desk_history(tmp_path / "api", settings.model_copy(update={"dsn": None, "reader_dsn": settings.dsn}))
+    assert isinstance(read, PostgresHistory)
+    assert read.count("events") == stored.count("events") == 10
+    assert not (tmp_path / "api").exists()
+    with pytest.raises(InputError, match="no files to keep at s3://"):
+        desk_history(tmp_path / "api", settings.model_copy(update={"url": "s3://market/desk"}))
+
+    assert desk_history(tmp_path / "api", StoreSettings()).name == str(tmp_path / "api")
+    files = tmp_path / "files"
+    filled(DeltaHistory(files), 1)
+    assert isinstance(desk_history(files, settings), DeltaHistory)
+    with pytest.raises(InputError, match="kept by delta in the folder, not by postgres"):
+        archived_history(files, settings)
+    read.database.close()
+
+
+def test_what_a_command_decided_stands_over_the_settings(database: Database, tmp_path: Path) -> None:
+    """`qflib up --store delta` decides before there is a table, and its processes see the settings, not the flag."""
+    establish(tmp_path, "delta")
+    settings = StoreSettings(dsn=database.dsn)
+    assert isinstance(archived_history(tmp_path, settings), DeltaHistory)
+    assert isinstance(desk_history(tmp_path, settings), DeltaHistory)

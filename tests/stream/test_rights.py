@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from confluent_kafka import KafkaError, KafkaException
 
 from qflib.broker import topics
@@ -17,12 +18,13 @@ from qflib.broker.clients import Connection, producer
 from qflib.broker.reading import ends, read
 from qflib.errors import BrokerError, DataError
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
-from qflib.stream.rights import commands, grant, rights
+from qflib.stream.rights import Right, commands, grant, rights, users
 from qflib.stream.stages import STAGES
 from tests.broker.secured import secured
 from tests.stream.test_application import wait_for
 
-ACLS = Path(__file__).parents[2] / "deploy" / "kafka" / "acls.sh"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+ACLS, USERS = DEPLOY / "kafka" / "acls.sh", DEPLOY / "helm" / "qflib" / "files" / "rights.yaml"
 
 
 def test_the_file_of_rights_is_that_of_the_code() -> None:
@@ -31,6 +33,19 @@ def test_the_file_of_rights_is_that_of_the_code() -> None:
                for t in (ORDERS_INCOMING, RISK_METRICS)}  # fmt: skip
     sends = {s.name for s in STAGES.values() if ORDERS_INCOMING in s.outputs}
     assert writers == {ORDERS_INCOMING: {*sends, "api", "opening", "desk"}, RISK_METRICS: {"portfolio"}}
+
+
+def test_the_charts_users_have_the_rights_of_the_code() -> None:
+    assert USERS.read_text() == users(), (
+        "write it anew: qflib broker rights --strimzi > deploy/helm/qflib/files/rights.yaml"
+    )
+    told = [
+        Right(process, {"transactionalId": "transactional_id"}.get(r["type"], r["type"]), r["name"], o,
+              r["patternType"] == "prefix")
+        for process, acls in yaml.safe_load(USERS.read_text()).items() for a in acls for r in [a["resource"]]
+        for o in a["operations"]
+    ]  # fmt: skip
+    assert sorted(told) == list(rights())
 
 
 def refused(c: Connection, topic: str) -> KafkaError:
@@ -80,3 +95,13 @@ def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.Monkey
         client = producer(broker.of("stranger"), client_id="t", transactional_id="qflib.exchange.0")
         with pytest.raises(KafkaException, match=r"(?i)authoriz"):
             client.init_transactions(10)
+
+        # by certificate, as in the chart's own cluster, the same
+        settings = broker.certificate("exchange")
+        exchange = Connection.of(settings, "exchange") or exchange
+        assert ends(exchange, [(ANALYTICS_RESULTS, 0)])
+        assert refused(exchange, ORDERS_INCOMING).code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        nameless = settings.model_copy(update={"options": {k: v for k, v in settings.options.items() if "key" not in k
+                                                           and "certificate" not in k}})  # fmt: skip
+        with pytest.raises(BrokerError):
+            ends(Connection.at(broker.certified, nameless), [(ANALYTICS_RESULTS, 0)], timeout_s=5.0)

@@ -30,10 +30,29 @@ app.kubernetes.io/component: {{ .component }}
 {{- if .Values.kafka.bootstrap -}}
 {{ .Values.kafka.bootstrap }}
 {{- else if .Values.kafka.strimzi.enabled -}}
-{{ include "qflib.name" . }}-kafka-bootstrap:9092
+{{ include "qflib.name" . }}-kafka-bootstrap:9093
 {{- else -}}
 {{ fail "name an existing cluster in kafka.bootstrap, or have one made: kafka.strimzi.enabled" }}
 {{- end -}}
+{{- end -}}
+
+{{/* Not empty where the cluster is this chart's, by Strimzi: then each process has a certificate and rights of its own. */}}
+{{- define "qflib.strimzi" -}}
+{{- if and .Values.kafka.strimzi.enabled (not .Values.kafka.bootstrap) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "qflib.kafkaPort" -}}
+{{- if include "qflib.strimzi" . -}}9093{{- else -}}{{ .Values.networkPolicy.kafkaPort }}{{- end -}}
+{{- end -}}
+
+{{/* Whose rights on Kafka a component has, of files/rights.yaml; empty: it asks Kafka nothing. */}}
+{{- define "qflib.process" -}}
+{{- $other := dict "dashboard" "dash" "topics" "desk" "audit" "desk" "job" "" "migrate" "" -}}
+{{- if hasKey $other . -}}{{ index $other . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{- define "qflib.user" -}}
+{{ include "qflib.name" .root }}-{{ .process | replace "_" "-" }}
 {{- end -}}
 
 {{- define "qflib.deployment" -}}
@@ -42,6 +61,21 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- define "qflib.claim" -}}
 {{ .Values.history.existingClaim | default (printf "%s-history" (include "qflib.name" .)) }}
+{{- end -}}
+
+{{/* Where the outputs of jobs lie: in the history's claim where there is one. */}}
+{{- define "qflib.reports" -}}
+{{- if .Values.reports.existingClaim -}}
+{{ .Values.reports.existingClaim }}
+{{- else if .Values.history.enabled -}}
+{{ include "qflib.claim" . }}
+{{- else -}}
+{{ include "qflib.name" . }}-reports
+{{- end -}}
+{{- end -}}
+
+{{- define "qflib.apiScheme" -}}
+{{- if .Values.api.tlsSecret -}}https{{- else -}}http{{- end -}}
 {{- end -}}
 
 {{/* What every pod has beside its containers: (dict "root" $ "component" "api" "history" "ro") */}}
@@ -89,9 +123,31 @@ volumes:
   - name: keys
     secret: {secretName: {{ . }}, defaultMode: 0440}
   {{- end }}
+  {{- if .reports }}
+  - name: reports
+    persistentVolumeClaim: {claimName: {{ include "qflib.reports" $root }}}
+  {{- end }}
+  {{- range $n, $file := $root.Values.desk.files }}
+  - name: files-{{ $n }}
+    secret: {secretName: {{ $file.secretName }}, defaultMode: 0440}
+  {{- end }}
+  {{- if and (eq .component "api") $root.Values.api.tlsSecret }}
+  - name: tls
+    secret: {secretName: {{ $root.Values.api.tlsSecret }}, defaultMode: 0440}
+  {{- end }}
+  {{- if and (include "qflib.strimzi" $root) (include "qflib.process" .component) }}
+  - name: kafka
+    projected:
+      defaultMode: 0440
+      sources:
+        - secret: {name: {{ include "qflib.name" $root }}-cluster-ca-cert, items: [{key: ca.crt, path: ca.crt}]}
+        - secret:
+            name: {{ include "qflib.user" (dict "root" $root "process" (include "qflib.process" .component)) }}
+            items: [{key: user.crt, path: user.crt}, {key: user.key, path: user.key}]
+  {{- end }}
 {{- end -}}
 
-{{/* What every container has: (dict "root" $ "history" "ro") */}}
+{{/* What every container has: (dict "root" $ "component" "api" "history" "ro"); "reports": "rw" where it meets jobs' */}}
 {{- define "qflib.container" -}}
 {{- $root := .root -}}
 image: {{ include "qflib.image" $root | quote }}
@@ -105,15 +161,31 @@ envFrom:
   {{- range $root.Values.desk.secrets }}
   - secretRef: {name: {{ . }}}
   {{- end }}
+  {{- with .secret }}
+  - secretRef: {name: {{ . }}}
+  {{- end }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   - {name: data, mountPath: /data}
+  - {name: data, mountPath: /data/up, subPath: up}  # else the runtime makes it, as root, for the mounts below
   - {name: desk, mountPath: /data/up/deployment.json, subPath: deployment.json, readOnly: true}
   {{- if $root.Values.history.enabled }}
   - {name: history, mountPath: /data/up/history, subPath: history{{ if eq .history "ro" }}, readOnly: true{{ end }}}
   {{- end }}
   {{- if and $root.Values.api.keysSecret .keys }}
   - {name: keys, mountPath: /data/up/keys.json, subPath: keys.json, readOnly: true}
+  {{- end }}
+  {{- if .reports }}
+  - {name: reports, mountPath: /data/jobs, subPath: jobs{{ if eq .reports "ro" }}, readOnly: true{{ end }}}
+  {{- end }}
+  {{- range $n, $file := $root.Values.desk.files }}
+  - {name: files-{{ $n }}, mountPath: {{ $file.mountPath | quote }}, readOnly: true}
+  {{- end }}
+  {{- if and (eq .component "api") $root.Values.api.tlsSecret }}
+  - {name: tls, mountPath: /etc/qflib/tls, readOnly: true}
+  {{- end }}
+  {{- if and (include "qflib.strimzi" $root) (include "qflib.process" .component) }}
+  - {name: kafka, mountPath: /etc/qflib/kafka, readOnly: true}
   {{- end }}
 {{- end -}}
 
