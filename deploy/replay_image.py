@@ -84,7 +84,7 @@ def replay(folder: Path) -> Stage:
     for name, rest in steps(text):
         if name == "FROM":
             label = rest.split()[-1] if " AS " in rest else str(len(stages))
-            own = {"PATH": f"{folder}/base", "HOME": str(folder)} | given
+            own = {"HOME": str(folder)} | given
             last = stages[label] = Stage(
                 folder / label, own | {k: v for k, v in os.environ.items() if _NETWORK.search(k)}
             )
@@ -126,14 +126,14 @@ def based(base: Path, text: str) -> dict[str, str]:
         python = Path(sys.executable).resolve()
         if own != wanted:
             print(f"NOT the image's interpreter: it has Python {wanted}, this replay {own}", file=sys.stderr)
-    given = {}
-    if python.parts[1] != "usr":  # in somebody's home, where another user may not go
-        own_folder = base.parent / "python"
-        shutil.copytree(python.parents[1], own_folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        python, given = own_folder / "bin" / python.name, {"LD_LIBRARY_PATH": str(own_folder / "lib")}
-    for name in ("python", "python3"):
-        (base / name).symlink_to(python)
-    return given
+    if python.parts[1] == "usr":
+        for name in ("python", "python3"):
+            (base / name).symlink_to(python)
+        return {"PATH": str(base)}
+    # in somebody's home, where another user may not go; a copy, as an environment takes its library from beside a link
+    own_folder = base.parent / "python"
+    shutil.copytree(python.parents[1], own_folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return {"PATH": f"{own_folder / 'bin'}:{base}", "LD_LIBRARY_PATH": str(own_folder / "lib")}
 
 
 def interpreter(version: str) -> Path | None:
