@@ -17,6 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qflib.cli.benches import scaling
 from qflib.history.postgres.private import binaries
 from tests.deploy.tools import DEPLOY, loaded
 
@@ -129,20 +130,21 @@ def test_a_limit_breaks_where_it_is_said_to(limit: str) -> None:
 
 def bench(costs: dict[str, Any], off: float = 1.0) -> dict[str, Any]:
     """What `qflib bench scaling --json` would tell of stages of such costs; the held runs by a factor more."""
-    rows: dict[str, float] = {}
+    rows = []
     figures = {"default": (11e6, 1_800, 88), "paced_short": (3e6, 480, 31), "paced_long": (9e6, 1_440, 91),
                "1_workers": (10e6, 1_600, 90), "2_workers": (9e6, 1_500, 92), "4_workers": (12e6, 2_000, 85),
                "paced_fifth": (1.2e6, 960, 61)}  # fmt: skip
     for name, (events, revaluations, seconds) in figures.items():
         run = fitting.Run(name, events, revaluations, seconds, 0.5, 0.0, {}, {})
-        spent = fitting.spent(costs, run)
         more = off if name in fitting.HELD else 1.0
-        rows |= {f"events_{name}": events, f"revaluations_{name}": revaluations, f"seconds_{name}": seconds,
-                 f"cores_{name}": 0.5}  # fmt: skip
-        rows |= {f"cpu_{s}_{name}": cpu * more for s, cpu in spent.items()}
-        rows |= {f"memory_{s}_{name}": costs[s].memory_mb for s in costs}
-    told = [{"bench": "scaling", "row": row, "value": value, "unit": ""} for row, value in rows.items()]
-    return {"machine": {"load": 1.0}, "rows": told}
+        told = {
+            "events": events, "seconds": seconds, "broker": {"memory_mb": costs["broker"].memory_mb},
+            "cpu_s": {s: cpu * more for s, cpu in fitting.spent(costs, run).items()} | {"nursery": 1.4},
+            "stages": {s: {"events": revaluations, "peak_memory_mb": c.memory_mb} for s, c in costs.items()
+                       if s != "broker"},
+        }  # fmt: skip
+        rows += [{"bench": "scaling", **row._asdict(), "peers": {}} for row in scaling.taken(name, told, 100_000)]
+    return {"machine": {"load": 1.0}, "rows": rows}
 
 
 COSTS = {
@@ -152,6 +154,10 @@ COSTS = {
 
 
 def test_costs_are_found_again() -> None:
+    assert {f"{n}_workers" for n in scaling._WORKERS} | {"default"} | scaling._PACED.keys() == (
+        fitting.FITTED.keys() | fitting.HELD.keys()
+    )
+    assert fitting.runs(bench(COSTS))["paced_long"].events_per_s == pytest.approx(100_000)
     for stage, cost in fitting.costs(fitting.runs(bench(COSTS))).items():
         assert cost == pytest.approx(COSTS[stage])
 

@@ -52,7 +52,6 @@ def taken(name: str, told: dict[str, Any], rate: float) -> Iterator[Row]:
 
     yield one("events", events, "events")
     yield one("revaluations", told["stages"]["exposures"]["events"], "revaluations")
-    yield one("exposures_taken", told["stages"]["portfolio"]["events"], "records")
     yield one("seconds", seconds, "s")
     # all CPU time over all seconds would count the start, and the drain's waiting; this is what went into the flow
     yield one("cores", sum(cpu.values()) / events * rate, "cores")
