@@ -4,7 +4,8 @@
 
 REQUIREMENTS is the lock as `uv export` writes it. pip-audit says "no known vulnerabilities" also where it was told
 nothing at all, so it is first asked for a version that has some: only who names these is believed. Exit codes: 0 in
-order (also where nobody could be asked: that is said), 1 a missing sum or a vulnerability, 2 wrong use.
+order (also where nobody could be asked: that is said), 1 a missing sum, a vulnerability, or no report of somebody who
+answers, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -97,15 +98,15 @@ def vulnerable(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def asked(requirements: Path, service: Sequence[str], *more: str) -> dict[str, Any] | None:
-    """pip-audit's report; None where the service gave no answer."""
+def asked(requirements: Path, service: Sequence[str], *more: str) -> dict[str, Any] | str:
+    """pip-audit's report; where it made none, what it said instead."""
     flags = ["--disable-pip", "--progress-spinner", "off", "--timeout", "10", "--format", "json", *more]
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(requirements), *service, *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return None
+        return done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}, without a word"
     return report
 
 
@@ -119,7 +120,7 @@ def services(osv_url: str | None) -> Iterator[list[str]]:
         canary.write_text("{}=={}\n".format(*CANARY), encoding="utf-8")
         for service in wanted:
             report = asked(canary, service, "--no-deps")
-            if report is not None and vulnerable(report):
+            if not isinstance(report, str) and vulnerable(report):
                 yield service
 
 
@@ -140,6 +141,9 @@ def main(arguments: Sequence[str]) -> int:
     report = None if service is None else asked(given.requirements, service, "--require-hashes")
     if report is None:
         print(f"vulnerabilities: NOT LOOKED UP, as nobody within reach knows those of {' '.join(CANARY)}")
+    elif isinstance(report, str):  # who knew the canary is there: that is no service out of reach
+        print(f"vulnerabilities: NOT LOOKED UP, though {service} answers")
+        wrong.append(f"pip-audit made no report of {given.requirements}: {report}")
     else:
         found, rows = vulnerable(report), report["dependencies"]
         left_out = sum("skip_reason" in d for d in rows)

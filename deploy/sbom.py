@@ -86,4 +86,7 @@ if __name__ == "__main__":
     told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     document = sbom(told, tomllib.loads(JARS.read_text(encoding="utf-8"))["jars"])
     Path(sys.argv[2]).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{sys.argv[2]}: {len(document['components'])} components")
+    of_jars = len(document["components"]) - len(told["components"])
+    print(
+        f"{sys.argv[2]}: {len(document['components'])} components: {len(told['components'])} packages, {of_jars} jars"
+    )

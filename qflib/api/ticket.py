@@ -15,13 +15,15 @@ def made() -> str:
     return secrets.token_urlsafe(16)
 
 
-def written(folder: Path) -> str:
+def written(folder: Path, name: str = FILE) -> str:
     """A new ticket for the folder's dashboard: those before open nothing any more; nobody else may read the file.
 
     Parameters
     ----------
     folder
         The desk's.
+    name
+        Of the file: another dashboard than that of `qflib up` has another.
 
     Examples
     --------
@@ -33,10 +35,10 @@ def written(folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     ticket = made()
-    part = folder / f"{FILE}.{secrets.token_hex(4)}.part"
+    part = folder / f"{name}.{secrets.token_hex(4)}.part"
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
         f.write(ticket)
-    part.replace(folder / FILE)
+    part.replace(folder / name)
     return ticket
 
 

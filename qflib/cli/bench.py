@@ -41,11 +41,13 @@ BENCHES: dict[str, str] = {
     "shortfall": "qflib.cli.benches.shortfall",
     "store": "qflib.cli.benches.store",
     "surface": "qflib.cli.benches.surface",
+    "sweep": "qflib.cli.benches.sweep",
+    "traces": "qflib.cli.benches.traces",
 }
-#: run only where named: up to ten minutes, and some gigabytes of disk
-SLOW = frozenset({"hedging", "partitions", "scaling", "store"})
-#: those to which --rows says how much
-SIZED = frozenset({"store"})
+#: run only where named: up to twelve minutes, some gigabytes of disk, or what an extra of the package has
+SLOW = frozenset({"hedging", "partitions", "scaling", "store", "sweep", "traces"})
+#: those to which a flag says how much
+SIZED = {"store": "rows", "partitions": "events"}
 RUNS = 7  # at least five: the median of fewer jumps about
 
 _NAMES = f"Any of {', '.join(BENCHES)}; none: all but {', '.join(sorted(SLOW))}."
@@ -68,18 +70,20 @@ def command(
     names: Annotated[list[str] | None, typer.Argument(help=_NAMES)] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also time other libraries, where installed.")] = False,
     size: Annotated[int | None, typer.Option("--rows", help="Rows of the bench store's history.")] = None,
+    events: Annotated[int | None, typer.Option(help="Events of each setup of the bench partitions.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Time parts of the library: median and least of at least five runs."""
     chosen = names or [n for n in BENCHES if n not in SLOW]
     if unknown := [n for n in chosen if n not in BENCHES]:
         raise InputError(f"bench {unknown[0]!r} is unknown; expected one of {', '.join(BENCHES)}")
-    if size is not None and (other := [n for n in chosen if n not in SIZED]):
-        raise InputError(f"--rows {size} is of no use to bench {other[0]!r}; name only {', '.join(sorted(SIZED))}")
+    sizes = {flag: value for flag, value in (("rows", size), ("events", events)) if value is not None}
+    for flag, value in sizes.items():
+        _check_size(flag, value, chosen)
     reference = reference_ns()
     rows: list[dict[str, Any]] = []
     for name in chosen:
-        sized = {} if size is None else {"rows": size}
+        sized = {flag: value for flag, value in sizes.items() if SIZED.get(name) == flag}
         measured: Iterator[Row] = importlib.import_module(BENCHES[name]).rows(peers, **sized)
         rows += [{"bench": name, **r._asdict(), "over_reference": _over(r, reference)} for r in measured]
     facts = machine(reference)
@@ -89,6 +93,12 @@ def command(
     head = ("bench", "row", "value", "min", "unit", "over_reference", "peers")
     shown = [[", ".join(f"{k} {v:.4g}" for k, v in r[h].items()) if h == "peers" else r[h] for h in head] for r in rows]
     table(f"{facts['cpu']}, load {facts['load']}", [h.replace("_", " ") for h in head], shown)
+
+
+def _check_size(flag: str, value: int, chosen: list[str]) -> None:
+    of = [n for n, takes in SIZED.items() if takes == flag]
+    if other := [n for n in chosen if n not in of]:
+        raise InputError(f"--{flag} {value} is of no use to bench {other[0]!r}; name only {', '.join(of)}")
 
 
 def timed(row: str, work: Callable[[], object], *, times: int = 1, per: int = 1, unit: str = "us", of: str = "") -> Row:

@@ -23,11 +23,13 @@ def command(
 ) -> None:
     """Show the running desk in the browser: market, risk, orders, what-if, system; Ctrl-C ends it.
 
-    QFLIB_DASH_KEY in the environment is the API key that it enters and trades with; default: the desk's own.
+    Where its output is no terminal's, it names the file of the ticket. QFLIB_DASH_KEY in the environment is the API key
+    that it enters and trades with; default: the desk's own.
     """
     from qflib import settings
     from qflib.api import ticket
     from qflib.cli.faces import dashboard, free, origins
+    from qflib.cli.output import is_read
     from qflib.stream.folder import DeskFolder
 
     app = dashboard()
@@ -41,7 +43,11 @@ def command(
     argv += ["--bootstrap", str(told["bootstrap"]), "--port", str(at), *origins(chosen)]
     url = api or told.get("api")
     argv += ["--api", str(url)] if url else []
-    way_in = ticket.made()  # of this one alone: the address that `qflib up` printed goes on
+    # a ticket of this one alone: the address that `qflib up` printed goes on
+    place = folder.path / f"dash-{at}.ticket"
+    way_in = ticket.made() if is_read() else ticket.written(folder.path, place.name)
+    door = f"http://127.0.0.1:{at}/login"
+    address = f"{door}?ticket={way_in}" if is_read() else f"{door}  ticket in {place}"
     # not arguments: those are in every list of processes
     with subprocess.Popen(
         argv, env=os.environ | {"QFLIB_DASH_TICKET": way_in}, stdout=subprocess.PIPE, text=True
@@ -50,9 +56,11 @@ def command(
         try:
             for line in process.stdout:
                 listens = line.startswith(_LISTENS)
-                print(f"http://127.0.0.1:{at}/login?ticket={way_in}" if listens else line.rstrip("\n"), flush=True)
+                print(address if listens else line.rstrip("\n"), flush=True)
             code = process.wait()
         except KeyboardInterrupt:
             code = process.wait()  # Ctrl-C at a terminal is the process's, too
+        finally:
+            place.unlink(missing_ok=True)
     if code > 0:
         raise typer.Exit(code)

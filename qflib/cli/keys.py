@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from qflib.cli.output import emit, table
+from qflib.cli.output import emit, is_read, table
 from qflib.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,17 +35,25 @@ def create(
     scope: Annotated[str, typer.Option(help="read, trade or admin; each holds those before it.")] = "read",
     json: _Json = False,
 ) -> None:
-    """Make a key. It is shown this once: its hash alone is kept."""
+    """Make a key. It is shown this once, or, where the output is no terminal's, put in a file that the output names.
+
+    Its hash alone is kept: take the file away once its user has it.
+    """
     from qflib.api.keys import SCOPES
 
     wanted = next((s for s in SCOPES if s == scope), None)
     if wanted is None:
         raise InputError(f"scope {scope!r} is unknown; expected one of {', '.join(SCOPES)}")
-    text, key = _store().create(name, wanted)
+    store = _store()
+    text, key = store.create(name, wanted)
+    # stdout holds the key in both forms, so it is stdout that has to be a terminal
+    place = None if is_read() else _put(store.path.parent / f"key-{key.key_id}", text)
     if json:
-        emit({"id": key.key_id, "name": key.name, "scopes": list(key.scopes), "key": text})
+        told = {"key": text} if place is None else {"key_file": place}
+        emit({"id": key.key_id, "name": key.name, "scopes": list(key.scopes), **told})
     else:
-        print(f"{text}\nkey {key.key_id} of {key.name} may {', '.join(key.scopes)}; it is not shown again")
+        shown = text if place is None else f"the key is in {place}; take the file away once its user has it"
+        print(f"{shown}\nkey {key.key_id} of {key.name} may {', '.join(key.scopes)}; it is not shown again")
 
 
 @app.command("list", epilog=EXAMPLE_LIST)
@@ -69,6 +79,13 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows i
         emit({"id": key_id, "changed": changed})
     else:
         print(f"key {key_id} is revoked" if changed else f"key {key_id} was revoked already")
+
+
+def _put(place: Path, text: str) -> Path:
+    """Into a new file of this user's alone."""
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
+        f.write(text + "\n")
+    return place
 
 
 def _store() -> KeyStore:

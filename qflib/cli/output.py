@@ -12,6 +12,11 @@ from typing import Any
 _PIPE = 400  # characters of a line
 
 
+def is_read(json: bool = False) -> bool:
+    """Whether a person reads what is said on stdout, or beside a document on stderr: a file may be read by anybody."""
+    return (sys.stderr if json else sys.stdout).isatty()
+
+
 def emit(document: Mapping[str, Any]) -> None:
     """Print one JSON document on stdout; numbers that are not finite become null, which JSON has."""
     sys.stdout.write(json.dumps(plain(document), allow_nan=False) + "\n")

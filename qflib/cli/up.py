@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from qflib.cli.output import emit
+from qflib.cli.output import emit, is_read
 from qflib.errors import InputError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def command(
         try:
             desk.start()
             way_in: Snapshot = (
-                {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path, shown=_is_read(json))}"}
+                {} if faces is None else {"address": f"dashboard {faces.open(desk.folder.path, shown=is_read(json))}"}
             )
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
@@ -293,11 +293,6 @@ def _signals() -> Iterator[Callable[[], None]]:
     finally:
         for n, handler in before.items():
             signal.signal(n, handler)
-
-
-def _is_read(json: bool) -> bool:
-    """Whether a person reads what is printed: what goes to a file may be read by anybody."""
-    return (sys.stderr if json else sys.stdout).isatty()
 
 
 def _given(**flags: Any) -> dict[str, Any] | None:

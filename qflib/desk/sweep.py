@@ -102,9 +102,11 @@ def sweep(
 ) -> Sweep:
     """Call a function for each case, under a bar; on more than one process where it is told to, or where that pays.
 
-    The first case is run here and timed. Where the others would take so long that workers save ten seconds or more,
-    a Dask cluster of this machine is started for them and ended afterwards. A case runs in one process from its
-    beginning to its end wherever that is, so results have the same bits.
+    Told nothing, the first case is run here and timed: where the others would take so long that a worker a processor
+    saves ten seconds or more, a Dask cluster of this machine is started for them and ended afterwards. Told `workers`
+    or a `cluster`, all cases are run there. A case runs in one process from its beginning to its end wherever that is,
+    so results have the same bits on one kind of processor; where a cluster has another kind than this machine, what is
+    pricing or Monte Carlo agrees to its stated error bound, and `NUMBA_CPU_NAME` gives all of them one target.
 
     Parameters
     ----------
@@ -118,14 +120,16 @@ def sweep(
         A Dask scheduler, as "tcp://host:8786"; default: the setting `research.cluster`, else none. It is trusted: what
         Dask sends is run where it arrives.
     workers
-        Processes of a cluster on this machine; default: one a processor; 1: all in this process.
+        So many processes of this machine, however quick the cases are; 1: all in this process; default: one a
+        processor, where that pays.
 
     Raises
     ------
     InputError
-        If there are no cases, or both ways of telling them; or where a case fails: the sentence names it.
+        If there are no cases, or both ways of telling them; if workers is below 1, or told with a cluster; or where a
+        case fails: the sentence names it.
     MissingPartError
-        If a cluster is named and Dask is not installed, or it does not answer.
+        If workers or a cluster are told and Dask is not installed, or the cluster does not answer.
 
     Examples
     --------
@@ -136,27 +140,37 @@ def sweep(
     from qflib import settings
 
     rows = _cases(cases, each)
-    chosen = settings.load().research
-    cluster, workers = cluster or chosen.cluster, workers or processors()
+    if workers is not None and (cluster is not None or workers < 1):
+        raise InputError(f"workers={workers!r} with cluster={cluster!r}; expected one of them, workers 1 or more")
+    # workers that the caller tells are this machine's, whatever the setting names
+    address = cluster or (settings.load().research.cluster if workers is None else None)
     with bar(total=len(rows), desc="sweep", unit=" cases") as shown:
-        if cluster is not None:
-            with _client(cluster, 0) as client:
-                return Sweep(rows, tuple(_spread(client, function, rows, shown)), f"the cluster {cluster}")
-        began = time.monotonic()
-        first = _one(function, rows[0])
+        if address is not None:
+            with _client(address, 0) as client:
+                return Sweep(rows, tuple(_spread(client, function, rows, shown)), f"the cluster {address}")
+        first, count = _tried(function, rows, shown) if workers is None else ((), workers)
+        others = rows[len(first) :]
+        if count == 1:
+            return Sweep(rows, (*first, *_here(function, others, shown)), "this process")
+        with _client(None, count) as client:
+            results = (*first, *_spread(client, function, others, shown))
+        return Sweep(rows, results, f"{count} processes of this machine")
+
+
+def _tried(function: Callable[..., Any], rows: Sequence[Mapping[str, Any]], shown: Any) -> tuple[tuple[Any, ...], int]:
+    """The first case's result, and how many processes the others pay for."""
+    began = time.monotonic()
+    first = tuple(_here(function, rows[:1], shown))
+    spent, left = time.monotonic() - began, len(rows) - 1
+    count = min(processors(), left)
+    saved = spent * left * (1 - 1 / count) if count > 1 else 0.0
+    return first, count if saved >= PAYS_S and _has_dask() else 1
+
+
+def _here(function: Callable[..., Any], rows: Sequence[Mapping[str, Any]], shown: Any) -> Iterator[Any]:
+    for row in rows:
+        yield _one(function, row)
         shown.update(1)
-        spent, others = time.monotonic() - began, rows[1:]
-        workers = min(workers, len(others))
-        saved = spent * len(others) * (1 - 1 / workers) if workers > 1 else 0.0
-        if saved < PAYS_S or not _has_dask():
-            made = [first]
-            for row in others:
-                made.append(_one(function, row))
-                shown.update(1)
-            return Sweep(rows, tuple(made), "this process")
-        with _client(None, workers) as client:
-            results = (first, *_spread(client, function, others, shown))
-        return Sweep(rows, results, f"{workers} processes of this machine")
 
 
 def _cases(

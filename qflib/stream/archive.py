@@ -265,7 +265,7 @@ def _archived(told: Arguments, chosen: settings.Settings, metrics: Metrics) -> N
 
 
 def _try_later(e: StoreUnavailableError) -> NoReturn:
-    """End after a while, to be started again: the topics hold for a day what the desk, which goes on, has meanwhile.
+    """End after a while, to be started again: the topics hold what the desk has meanwhile, 2 GiB a partition at most.
 
     Deaths so far apart are no crash loop.
     """

@@ -74,14 +74,19 @@ def test_dash_takes_the_setting_and_the_next_free_port(desk: DeskFolder) -> None
     port = free_port()
     with other(port), command(desk.path.parent, port) as process:
         assert process.stdout is not None
-        url = re.match(r"http://127\.0\.0\.1:(\d+)/login\?ticket=(\S+)\n", process.stdout.readline())
-        assert url is not None
-        assert port < int(url[1]) < port + 50
+        # this output is no terminal's, and may be kept: it names the file of the ticket
+        told = re.match(r"http://127\.0\.0\.1:(\d+)/login  ticket in (\S+)\n", process.stdout.readline())
+        assert told is not None
+        url, place = told[1], Path(told[2])
+        assert place.stat().st_mode & 0o777 == 0o600
+        ticket = place.read_text()
+        assert port < int(url) < port + 50
         # it listens when it says so; its ticket opens it, and there is no key yet: that is its own word
-        code, text, _ = ask(f"http://127.0.0.1:{url[1]}/login?ticket={url[2]}")
+        code, text, _ = ask(f"http://127.0.0.1:{url}/login?ticket={ticket}")
         assert code == 401
         assert "key is not in force" in text
-        assert "ticket is not in force" in ask(f"http://127.0.0.1:{url[1]}/login?ticket=x")[1]
+        assert "ticket is not in force" in ask(f"http://127.0.0.1:{url}/login?ticket=x")[1]
+    assert not place.exists()
 
 
 def test_a_port_in_use_is_a_sentence_and_no_address(desk: DeskFolder) -> None:

@@ -70,19 +70,25 @@ class Osv(Receiving):
         return 200, json.dumps({"vulns": [found]} if name in self._known else {}).encode()
 
 
+_PINNED = f"six==1.17.0 --hash=sha256:{'0' * 64}"
+
+
 @pytest.mark.parametrize(
-    ("known", "code", "said"),
+    ("known", "lock", "code", "said"),
     [
-        ({"jinja2", "six"}, 1, "six 1.17.0: TEST-six"),
-        (set(), 0, "NOT LOOKED UP"),  # who knows nothing of the canary is not believed
+        ({"jinja2", "six"}, _PINNED, 1, "six 1.17.0: TEST-six"),
+        (set(), _PINNED, 0, "NOT LOOKED UP, as nobody"),  # who knows nothing of the canary is not believed
+        ({"jinja2"}, "six==1.17.0", 1, "pip-audit made no report"),  # no sum: it refuses, whatever the service knows
     ],
 )
-def test_a_known_vulnerability_fails_the_audit(known: set[str], code: int, said: str, tmp_path: Path) -> None:
+def test_a_known_vulnerability_fails_the_audit(
+    known: set[str], lock: str, code: int, said: str, tmp_path: Path
+) -> None:
     version = re.search(r"PIP_AUDIT_VERSION := (\S+)", MAKEFILE)
     assert version is not None
     uv = shutil.which("uv") or str(ROOT / ".venv-tools" / "bin" / "uv")
     requirements = tmp_path / "requirements.txt"
-    requirements.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    requirements.write_text(f"{lock}\n")
     run = [uv, "run", "--frozen", "--no-sync", "--with", f"pip-audit=={version[1]}", "python", "deploy/audit.py"]
     environment = os.environ | {"VIRTUAL_ENV": sys.prefix, "UV_PROJECT_ENVIRONMENT": sys.prefix}
     service = Osv(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ POLICY = LimitMarket(risk_aversion=0.001)
 FEES = DeskConfig(maker_fee=-0.05, taker_fee=0.2)
 
 
-def run_of(seed: int, hedger: Band = POLICY, cut_ms: int = 250, duration: str = "8s") -> Any:
-    feed = load("sim", seed=seed, duration=duration, rate=4_000)
+@cache
+def run_of(seed: int, hedger: Band = POLICY, cut_ms: int = 250) -> Any:
+    feed = load("sim", seed=seed, duration="8s", rate=4_000)
     raw = feed.raw
     feed.raw = lambda period_ns: raw(cut_ms * 1_000_000)  # type: ignore[method-assign]
     return Desk(feed, hedger=hedger, config=FEES).run()
@@ -105,7 +107,7 @@ def test_the_same_orders_and_fills_however_the_feed_is_cut(seed: int, cut_ms: in
         ]
         return [*(a.tobytes() for a in rows), h[h["price"] > 0].to_csv()]
 
-    whole, parts = run_of(seed, duration="8s"), run_of(seed, cut_ms=cut_ms, duration="8s")
+    whole, parts = run_of(seed), run_of(seed, cut_ms=cut_ms)
     assert (whole.executions["exec_type"] == "cancelled").any()
     assert told(parts) == told(whole)
 

@@ -45,7 +45,7 @@ def environment(folder: Path, dsn: str) -> dict[str, str]:
     options = "".join(f'"{name}" = "{value}"\n' for name, value in IN_FILE.items())
     told.write_text(f'[broker]\nrepository = "https://me:{_MIRROR}@mirror.example/maven"\n[broker.options]\n{options}')
     ours = {
-        "SETTINGS": str(told), "STATE": str(folder / "runs"), "LOG__LEVEL": "info",
+        "SETTINGS": str(told), "STATE": str(folder / "runs"), "LOG__LEVEL": "debug",
         "STORE__DSN": f"{dsn} password={_DSN}", "STORE__READER_DSN": f"{dsn} password={_READER}",
         "STORE__NAMESPACE": NAMESPACE, "API__PORT": str(free_port()), "DASH__PORT": str(free_port()),
     }  # fmt: skip

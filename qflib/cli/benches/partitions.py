@@ -27,7 +27,7 @@ from qflib.broker.local import LocalBroker
 from qflib.cli.bench import Row
 from qflib.desk.datasets import load
 from qflib.desk.deployment import Deployment
-from qflib.errors import DataError
+from qflib.errors import DataError, InputError
 from qflib.project import toolkit
 from qflib.records.codec import decode, encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from qflib.desk.feed import Feed
 
 _RATE = 100_000  # events a second, of the market and of the paced run
-_FLAT_OUT, _PACED = 2_000_000, 600_000  # events
+_FLAT_OUT = 2_000_000  # events
+_PACED_SHARE = 0.3  # of as many, at a pace
+_LEAST = 10_000
 _STRETCHES = 5
 _PATIENCE_S = 60.0
 _SENT = "sent_ns"  # a header, which Quix Streams passes on to what a record causes
@@ -78,14 +80,16 @@ def setups() -> Iterator[tuple[str, Setup]]:
             yield f"{factor}_{value:g}" if factor != "compression" else value, replace(DEFAULT, **{factor: value})
 
 
-def rows(peers: bool) -> Iterator[Row]:
+def rows(peers: bool, events: int = _FLAT_OUT) -> Iterator[Row]:
     """Events a second, milliseconds, and bytes an event on the broker's disk; there is no peer that does the same."""
+    if events < _LEAST:
+        raise InputError(f"--events {events} is too few to time; expected {_LEAST:,} or more")
     with tempfile.TemporaryDirectory(prefix="qflib-bench-") as folder:
         for name, setup in setups():
-            yield from measured(name, setup, Path(folder))
+            yield from measured(name, setup, Path(folder), events, round(events * _PACED_SHARE))
 
 
-def measured(name: str, setup: Setup, folder: Path, flat_out: int = _FLAT_OUT, paced: int = _PACED) -> Iterator[Row]:
+def measured(name: str, setup: Setup, folder: Path, flat_out: int, paced: int) -> Iterator[Row]:
     """The rows of one setup."""
     feed = load("sim", seed=7, duration=f"{(flat_out + paced) / _RATE:g}s", rate=_RATE)
     desk = Deployment(feed.instruments, partitions=setup.partitions)

@@ -54,6 +54,8 @@ def test_help_has_an_example(command: list[str]) -> None:
         (("record", "kraken", "XBT/USD", "--out", "/nonexistent/x.gz"), "/nonexistent/x.gz cannot be written"),
         (("verify", "no-such.json"), "no-such.json"),
         (("bench", "no-such"), "no-such"),
+        (("bench", "--events", "9", "store"), "--events 9 is of no use to bench 'store'; name only partitions"),
+        (("bench", "--events", "9", "partitions"), "--events 9 is too few to time; expected 10,000 or more"),
         (("desk", "--for", "soon"), "soon"),
         (("desk", "--source", "file.gz"), "'file.gz' does not exist"),
         (("desk", "--source", "file.gz", "--venue", "kraken"), "'file.gz' does not exist"),

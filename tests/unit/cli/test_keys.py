@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +34,37 @@ def test_a_key_from_its_making_to_its_end(tmp_path: Path) -> None:
     assert "no keys" in run("list")
     made = run("create", "--name", "alice", "--scope", "trade", "--json")
     store = KeyStore(tmp_path / "up" / "keys.json")
-    assert store.verify(made["key"]) is not None
+    place = Path(made["key_file"])  # this output is no terminal's, and may be kept
+    key = place.read_text().strip()
+    assert "key" not in made
+    assert key not in json.dumps(made)
+    assert place.stat().st_mode & 0o777 == 0o600
+    assert store.verify(key) is not None
     assert made["scopes"] == ["read", "trade"]
     listed = run("list", "--json")
     assert [k["name"] for k in listed["keys"]] == ["alice"]
-    assert made["key"].rpartition("_")[2] not in json.dumps(listed)
+    assert key.rpartition("_")[2] not in json.dumps(listed)
     assert "alice" in run("list")
     assert run("revoke", made["id"], "--json") == {"id": made["id"], "changed": True}
     assert "already" in run("revoke", made["id"])
     store._looked = 0.0
-    assert store.verify(made["key"]) is None
-    assert "not shown again" in run("create", "--name", "bob")
+    assert store.verify(key) is None
+    told = run("create", "--name", "bob")
+    assert "not shown again" in told
+    assert re.search(r"the key is in (\S+);", told) is not None
+
+
+def test_a_terminal_is_shown_the_key(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        command = [sys.executable, "-m", "qflib.cli.main", "keys", "create", "--name", "carol"]
+        subprocess.run(command, stdout=theirs, check=True)
+        told = os.read(ours, 4_096).decode().split()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert KeyStore(tmp_path / "up" / "keys.json").verify(told[0]) is not None
+    assert list((tmp_path / "up").glob("key-*")) == []
 
 
 def test_what_is_wrong_is_a_sentence() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from distributed import LocalCluster
 
 import qflib as qf
+from qflib.cli.benches.sweep import backtested, critical_values, revalued
 from qflib.desk import sweep as module
 from qflib.errors import InputError, MissingPartError
 
@@ -23,26 +26,37 @@ def test_every_combination_in_its_order() -> None:
     assert qf.sweep(lambda a: a, [{"a": 3}, {"a": 1}]).results == (3, 1)
 
 
-def backtested(aversion: float, seed: int) -> tuple[str, float]:
-    """A desk of two seconds: its digest, and what hedging cost."""
-    import qflib as qf
-
-    feed = qf.datasets.load("sim", seed=seed, duration="2s")
-    run = qf.Desk(feed, hedger=qf.hedgers.Band(risk_aversion=aversion)).run()
-    return run.digest, float(run.risk["es_current"].iloc[-1])
+GRIDS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "backtests": (backtested, {"risk_aversion": [1e-4, 1e-6], "seed": [7, 8], "duration": ["2s"]}),
+    "critical values": (critical_values, {"df": [3.0, 5.0], "seed": [7, 8], "sims": [20_000]}),
+    "days revalued": (revalued, {"back": [0, 1, 250], "scenarios": [2_000]}),
+}
 
 
-def test_workers_give_the_bits_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    def case(**told: Any) -> tuple[str, float]:
-        return backtested(**told)
+def test_workers_give_the_bits_of_one_process() -> None:
+    alone = {research: qf.sweep(function, workers=1, **each) for research, (function, each) in GRIDS.items()}
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as made:
+        where = made.scheduler_address
+        spread = {research: qf.sweep(f, cluster=where, **each) for research, (f, each) in GRIDS.items()}
+    for research, one in alone.items():
+        assert (one.where, spread[research].where) == ("this process", f"the cluster {where}")
+        assert one.results == spread[research].results
+        assert len(set(one.results)) == len(one.results)
 
-    cases: dict[str, Any] = {"aversion": [1e-4, 1e-6], "seed": [7, 8]}
-    alone = qf.sweep(case, workers=1, **cases)
+
+def test_workers_that_are_told_are_started_however_quick_the_cases() -> None:
+    told = qf.sweep(lambda a: (a, os.getpid()), a=range(4), workers=2)
+    assert told.where == "2 processes of this machine"
+    assert [a for a, _ in told.results] == [0, 1, 2, 3]
+    assert os.getpid() not in {pid for _, pid in told.results}
+
+
+def test_workers_are_started_where_that_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "processors", lambda: 2)
+    assert qf.sweep(lambda a: a, a=[1, 2, 3]).where == "this process"
     monkeypatch.setattr(module, "PAYS_S", -1.0)
-    spread = qf.sweep(case, workers=2, **cases)
-    assert (alone.where, spread.where) == ("this process", "2 processes of this machine")
-    assert alone.results == spread.results
-    assert len({digest for digest, _ in alone.results}) == 4
+    spread = qf.sweep(lambda a: a, a=[1, 2, 3])
+    assert (spread.where, spread.results) == ("2 processes of this machine", (1, 2, 3))
 
 
 def test_a_cluster_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +76,9 @@ def test_a_cluster_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_swept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="give one of them"):
         qf.sweep(lambda: 0)
+    for told in ({"workers": 0}, {"workers": 2, "cluster": "tcp://127.0.0.1:9"}):
+        with pytest.raises(InputError, match="expected one of them, workers 1 or more"):
+            qf.sweep(lambda a: a, a=[1], **told)
     with pytest.raises(InputError, match="over no cases"):
         qf.sweep(lambda a: a, a=[])
     with pytest.raises(InputError, match=r"the case a='x' failed \(ValueError"):
@@ -70,5 +87,6 @@ def test_what_cannot_be_swept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingPartError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         qf.sweep(lambda a: a, a=[1], cluster="tcp://127.0.0.1:9")
     monkeypatch.setattr(module, "_has_dask", lambda: False)
-    with pytest.raises(MissingPartError, match=r"pip install 'qflib\[dask\]'"):
-        qf.sweep(lambda a: a, a=[1], cluster="tcp://127.0.0.1:9")
+    for told in ({"cluster": "tcp://127.0.0.1:9"}, {"workers": 2}):
+        with pytest.raises(MissingPartError, match=r"pip install 'qflib\[dask\]'"):
+            qf.sweep(lambda a: a, a=[1], **told)

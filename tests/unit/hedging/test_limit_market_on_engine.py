@@ -39,7 +39,8 @@ class Venue:
     def note(self, events: Any) -> None:
         """Fold our fills in."""
         fills = events.fills()
-        for row in fills[fills["order_id"] > 1_000_000].itertuples():
+        ours = fills["order_id"].to_numpy() > 1_000_000
+        for row in fills[ours].itertuples() if ours.any() else ():
             sign = 1 if row.side == "buy" else -1
             self.position += sign * int(row.qty)
             self.cash += sign * row.qty * row.price + row.fee
@@ -51,8 +52,9 @@ class Venue:
     def market(self) -> dict[str, float]:
         """The touch without our own order: quoting against oneself would chase it."""
         orders = self.engine.orders("ACME.F")
-        others = orders[orders["account"] != OURS]
-        bid, ask = (float(others[others["side"] == s]["price"].agg(f)) for s, f in (("buy", "max"), ("sell", "min")))
+        price, buys = orders["price"].to_numpy(), (orders["side"] == "buy").to_numpy()
+        others = orders["account"].to_numpy() != OURS
+        bid, ask = float(price[others & buys].max()), float(price[others & ~buys].min())
         return {"mid": 0.5 * (bid + ask), "half_spread": 0.5 * (ask - bid),
                 "bid_ticks": round(bid / TICK), "ask_ticks": round(ask / TICK)}  # fmt: skip
 
