@@ -55,7 +55,6 @@ ALERTS = {
     11: ["QflibBackPressure"],
     12: ["QflibRecordTooLong"],
     14: ["QflibCommitSlow"],
-    15: ["QflibAuditFailed"],
     16: ["QflibErrorsLogged"],
     17: ["QflibClockStepped"],
 }

@@ -45,7 +45,8 @@ def test_all_fifteen_faults_and_nothing_wrong_passes(rows: Path, capsys: pytest.
 
 def test_each_fault_that_lasts_has_an_alert_that_a_test_raises_for_real() -> None:
     short = {5, 13}  # they are over before anybody could be told
-    assert table.ALERTS.keys() == table.FAULTS.keys() - short
+    in_a_cluster = {15}  # the audit's job fails there: QflibAuditFailed, which promtool raises
+    assert table.ALERTS.keys() == table.FAULTS.keys() - short - in_a_cluster
     live = (*DEPLOY.glob("test_alerts_of_*.py"), DEPLOY / "test_watched.py")
     raised = "".join(file.read_text(encoding="utf-8") for file in live)
     assert [a for alerts in table.ALERTS.values() for a in alerts if f'"{a}"' not in raised] == []
