@@ -21,6 +21,8 @@ RUNS = {
 _CASES = {"orders": 190, "portfolios": 200, "computing": 500, "jobs": 100}  # a route
 
 
+# of what it sends it notes a repr, and warns where the body is long
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("which", RUNS)
 def test_nothing_is_found(tmp_path: Path, which: str) -> None:
     api = served(tmp_path, failures=1e6)  # keys are left out again and again, on purpose

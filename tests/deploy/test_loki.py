@@ -15,11 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import yaml
 
 from qflib.broker.data_folder import free_port
 from tests.deploy.test_log_shipping import DYING
-from tests.deploy.tools import DEPLOY, run, tool
+from tests.deploy.tools import DEPLOY, LOG_RULES, alerts, run, tool
 from tests.deploy.watching import Receiver, fast
 
 pytestmark = pytest.mark.loki
@@ -37,7 +36,7 @@ class Shipped:
         self._folder, self._port, alert_port = folder, free_port(), free_port()
         self.logs.mkdir()
         (folder / "rules" / "fake").mkdir(parents=True)
-        for file in (LOGS / "rules" / "fake").iterdir():
+        for file in LOG_RULES:
             (folder / "rules" / "fake" / file.name).write_text(fast(file.read_text("utf-8")), "utf-8")
         told = fast((DEPLOY / "prometheus" / "alertmanager.yaml").read_text("utf-8"))
         settings = folder / "alertmanager.yaml"
@@ -81,12 +80,12 @@ class Shipped:
             return []
         return [(stream["stream"], line) for stream in streams for _, line in stream["values"]]
 
-    def until(self, alert: str, status: str, since: float, **labels: str) -> float:
-        """Seconds until the receiver was told."""
+    def until(self, alert: str, status: str, since: float, **labels: str) -> None:
+        """Wait until the receiver was told; the time it took is told."""
         while (at := self.receiver.when(alert, status, since, **labels)) is None:
             assert time.monotonic() < since + _PATIENCE_S, (alert, status, self.receiver.log)
             time.sleep(0.05)
-        return at - since
+        print(f"{alert}: {status} after {at - since:.1f} s", flush=True)
 
 
 @pytest.fixture(scope="module")
@@ -99,13 +98,12 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipped]:
 
 def test_its_own_tools_take_settings_and_rules() -> None:
     run("loki", "-verify-config", "-config.expand-env=true", f"-config.file={LOGS / 'loki.yaml'}")
-    for file in (LOGS / "rules" / "fake").iterdir():
+    for file in LOG_RULES:
         run("lokitool", "rules", "check", file)
 
 
 def test_each_alert_has_its_page() -> None:
-    rules = yaml.safe_load((LOGS / "rules" / "fake" / "desk.yaml").read_text("utf-8"))["groups"][0]["rules"]
-    for rule in rules:
+    for rule in alerts(LOG_RULES):
         page, _, anchor = rule["annotations"]["runbook_url"].removeprefix("docs/runbooks/").partition("#")
         sections = re.findall(r"^## (\w+)$", (RUNBOOKS / page).read_text("utf-8"), re.MULTILINE)
         assert anchor in [name.lower() for name in sections]
@@ -115,7 +113,7 @@ def test_lines_are_kept_as_they_were_written_and_a_crash_is_told_until_it_is_ove
     with (shipped.logs / "exchange-0.log").open("w") as out:
         subprocess.run([sys.executable, "-c", DYING], stderr=out, check=False)
     since = time.monotonic()
-    print(f"QflibCrashLogged: fired after {shipped.until('QflibCrashLogged', 'firing', since, env='test'):.1f} s")
+    shipped.until("QflibCrashLogged", "firing", since, env="test")
     shipped.until("QflibErrorEvents", "firing", since, event="failed")
     found = shipped.lines('{app="qflib"}')
     written = (shipped.logs / "exchange-0.log").read_text().splitlines()
@@ -123,5 +121,5 @@ def test_lines_are_kept_as_they_were_written_and_a_crash_is_told_until_it_is_ove
     assert sorted((labels["level"], line) for labels, line in found) == sorted(zip(levels, written, strict=True))
     [(labels, line)] = shipped.lines('{app="qflib"} | json | batch="normalize/0/17"')
     assert (labels["event"], json.loads(line)["trace_id"]) == ("dead letter", "ab" * 16)
-    print(f"QflibCrashLogged: over after {shipped.until('QflibCrashLogged', 'resolved', since):.1f} s")
+    shipped.until("QflibCrashLogged", "resolved", since)
     shipped.until("QflibErrorEvents", "resolved", since, event="failed")

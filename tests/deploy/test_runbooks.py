@@ -17,7 +17,7 @@ from typer.main import get_command
 from qflib.api.client.live import Live
 from qflib.cli.main import app
 from qflib.settings import Settings
-from tests.deploy.tools import ROOT, alerts
+from tests.deploy.tools import LOG_RULES, ROOT, RULES, alerts
 
 PAGES = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 #: Programs of others that a page may tell to use, and their words that come first, where they have such.
@@ -138,7 +138,7 @@ def _check_variable(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
 def test_a_page_names_what_there_is(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) <= {r["alert"] for r in alerts()}
+    assert set(re.findall(r"^## (\w+)$", text, re.MULTILINE)) <= {r["alert"] for r in alerts((*RULES, *LOG_RULES))}
     for line in commands(text):
         check(line)
     for call in re.findall(r"(?:live|connect\(\))\.(\w+)", text):

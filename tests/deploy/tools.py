@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -17,6 +18,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 RULES = tuple(sorted((DEPLOY / "prometheus").glob("*.rules.yaml")))
+#: Of Loki's ruler, on lines of logs.
+LOG_RULES = tuple(sorted((DEPLOY / "logs" / "rules" / "fake").glob("*.yaml")))
 #: Tool -> the package that has it.
 PACKAGES = {
     "promtool": "prometheus",
@@ -47,7 +50,7 @@ def cannot(reason: str) -> NoReturn:
 
 def run(name: str, *arguments: str | Path) -> str:
     """Run a tool; what it says, which is shown where it fails."""
-    done = subprocess.run([tool(name), *map(str, arguments)], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([tool(name), *map(str, arguments)], check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -66,7 +69,7 @@ def loaded(script: str) -> ModuleType:
     return made
 
 
-def alerts() -> list[dict[str, Any]]:
-    """Every rule there is."""
-    groups = [g for file in RULES for g in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+def alerts(files: Sequence[Path] = RULES) -> list[dict[str, Any]]:
+    """Every rule there is of Prometheus; or of other files."""
+    groups = [g for file in files for g in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
     return [r for g in groups for r in g["rules"]]

@@ -57,6 +57,7 @@ def refused(c: Connection, topic: str) -> KafkaError:
     return said[0]
 
 
+@pytest.mark.faults
 def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with secured(tmp_path / "kafka", monkeypatch) as broker:
         topics.create(broker.administered, 2)
