@@ -38,6 +38,7 @@ class OwnBroker:
         self._partitions, self._replication = partitions, replication
         self._starting: Future[Status | None] | None = None
         self._deaths = Restarts()
+        self._short_lives = 0  # one after another
         self._due: float | None = None
         self._started_at = 0.0
         self.first: Status | None = None  # as it was once started
@@ -110,7 +111,8 @@ class OwnBroker:
     def _again(self, now: float, why: str) -> None:
         lived = now - self._started_at
         wait = self._deaths.wait(_KILLED, now=now, lived=lived)
-        if self._deaths.count >= CRASHES and lived < WINDOW_S / CRASHES:
+        self._short_lives = self._short_lives + 1 if lived < WINDOW_S / CRASHES else 0
+        if self._short_lives >= CRASHES:
             raise BrokerError(f"the broker dies again and again: {why}")
         self._due = now + (wait or 0.0)
         _log.warning("broker died", why=why, again_in_s=wait)

@@ -174,7 +174,14 @@ class FaultyDesk:
     def goes_on(self, *stages: str, records: int = 1, since: float | None = None) -> float:
         """Seconds, from now or since then, until each of the stages has committed so much more in each partition."""
         since = time.monotonic() if since is None else since
-        before = {s: self.standing(s) for s in stages}
+        before = dict[str, dict[int, int]]()
+
+        def answered() -> bool:
+            """Asked anew and for short: a request that a broker took with it is waited for as long as it may be."""
+            before.update({s: now for s in stages if s not in before and (now := self.committed(s))})
+            return len(before) == len(stages)
+
+        self.until(answered, f"{stages}: nobody tells")
         self.until(lambda: all(self.beyond(s, before[s], records) for s in stages), f"{stages}: no more")
         return time.monotonic() - since
 
