@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 import tomllib
@@ -19,6 +18,7 @@ from typing import Literal, get_args
 
 import structlog
 
+from qflib.api import own_file
 from qflib.errors import DataError, InputError
 
 Scope = Literal["read", "trade", "admin"]
@@ -224,8 +224,7 @@ def _write(path: Path, text: str) -> None:
     """Whole or not at all, and for its owner alone."""
     half = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
-            f.write(text)
+        own_file.write(half, text)
         half.replace(path)
     except OSError as e:
         raise DataError(f"{path} cannot be written ({e.strerror}); make its folder writable") from None

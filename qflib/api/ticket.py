@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from pathlib import Path
+
+from qflib.api import own_file
 
 FILE = "dash.ticket"
 
@@ -36,8 +37,7 @@ def written(folder: Path, name: str = FILE) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     ticket = made()
     part = folder / f"{name}.{secrets.token_hex(4)}.part"
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
-        f.write(ticket)
+    own_file.write(part, ticket)
     part.replace(folder / name)
     return ticket
 

@@ -207,17 +207,15 @@ def _port(settings: Settings) -> Finding:
     try:
         status = local(settings).status()
         if status.running:
-            cluster_id(
-                local(settings).connection, timeout_s=5.0
-            )  # one that was stopped by a signal is there, and silent
+            # one that was stopped by a signal is there, and silent
+            cluster_id(local(settings).connection, timeout_s=5.0)
             return Finding("broker", True, f"process {status.pid} at {status.bootstrap} answers")
     except DataError as e:
         return Finding("broker", False, str(e))
     except BrokerError:
         found = f"process {status.pid} at {status.bootstrap} gives no answer"
-        return Finding(
-            "broker", False, found, f"kill -CONT {status.pid} where it was stopped; else docs/runbooks/broker.md"
-        )
+        mend = f"kill -CONT {status.pid} where it was stopped; else docs/runbooks/broker.md"
+        return Finding("broker", False, found, mend)
     port = settings.broker.port or status.port
     if port is None:
         return Finding("broker", True, "never started; a free port is chosen at the first start")

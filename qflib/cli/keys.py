@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,6 +37,7 @@ def create(
 
     Its hash alone is kept: take the file away once its user has it.
     """
+    from qflib.api import own_file
     from qflib.api.keys import SCOPES
 
     wanted = next((s for s in SCOPES if s == scope), None)
@@ -47,7 +46,9 @@ def create(
     store = _store()
     text, key = store.create(name, wanted)
     # stdout holds the key in both forms, so it is stdout that has to be a terminal
-    place = None if is_read() else _put(store.path.parent / f"key-{key.key_id}", text)
+    place = None if is_read() else store.path.parent / f"key-{key.key_id}"
+    if place is not None:
+        own_file.write(place, f"{text}\n")
     if json:
         told = {"key": text} if place is None else {"key_file": place}
         emit({"id": key.key_id, "name": key.name, "scopes": list(key.scopes), **told})
@@ -79,13 +80,6 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows i
         emit({"id": key_id, "changed": changed})
     else:
         print(f"key {key_id} is revoked" if changed else f"key {key_id} was revoked already")
-
-
-def _put(place: Path, text: str) -> Path:
-    """Into a new file of this user's alone."""
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as f:
-        f.write(text + "\n")
-    return place
 
 
 def _store() -> KeyStore:

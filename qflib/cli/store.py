@@ -60,26 +60,19 @@ def roles() -> None:
 def tend(json: _Json = False) -> None:
     """Drop the days beyond store.retention_days; in PostgreSQL make the next days' partitions and index those over."""
     from qflib import settings
+    from qflib.history import DeltaHistory, desk_history
     from qflib.history.postgres.tending import tend
 
     chosen = settings.load()
-    if (files := _files(chosen)) is not None:
-        _retire(chosen, files, json)
+    history = desk_history(chosen.state / "up" / "history", chosen.store)
+    if isinstance(history, DeltaHistory):
+        _retire(chosen, history.name, json)
         return
     done = tend(_database(), chosen.store.retention_days)
     if json:
         emit(done._asdict())
     else:
         print(f"{done.made} partitions made, {done.indexed} indexed, {done.dropped} dropped")
-
-
-def _files(chosen: Settings) -> str | None:
-    """Where the files of the history are; None where it is in PostgreSQL."""
-    from qflib.history.opening import kept_in
-
-    folder = chosen.state / "up" / "history"
-    kept = kept_in(folder)
-    return None if chosen.store.dsn is not None or kept.kind == "postgres" else kept.url or str(folder)
 
 
 def _retire(chosen: Settings, files: str, json: bool) -> None:

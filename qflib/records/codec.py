@@ -156,8 +156,10 @@ def decode_as(kind: str, data: bytes) -> Batch:
     qflib.errors.DataError: it is of kind 'analytics', not 'snapshot'
     """
     batch = decode(data)
-    if batch.kind != kind or not batch.tables:
-        raise DataError(f"it is {'an empty' if batch.kind == kind else 'of kind'} {batch.kind!r}, not {kind!r}")
+    if batch.kind != kind:
+        raise DataError(f"it is of kind {batch.kind!r}, not {kind!r}")
+    if not batch.tables:
+        raise DataError(f"it is a {kind!r} without rows")
     return batch
 
 

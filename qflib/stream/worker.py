@@ -90,7 +90,8 @@ def _kept(folder: Path, topic: str, partition: int, start: int, stop: int) -> It
     if found == start:
         raise StateError(
             f"retention has taken offsets {start:,} to {stop:,} of {topic}[{partition}], and the history "
-            f"{history.name} does not have their bytes; begin anew with --fresh"
+            f"{history.name} does not have their bytes; begin anew in another QFLIB_STATE, for --fresh deletes history "
+            "and logs too"
         )
 
 

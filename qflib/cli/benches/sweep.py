@@ -7,7 +7,6 @@ have the same bits. The processes import and compile what they need, as a person
 from __future__ import annotations
 
 import hashlib
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -43,12 +42,11 @@ def rows(peers: bool) -> Iterator[Row]:
         yield Row(f"{name}_{_WORKERS}_processes", spread_s, spread_s, "s", note=note)
 
 
-def _timed(function: Callable[..., Any], workers: int, each: Mapping[str, Sequence[Any]]) -> tuple[Any, float]:
+def _timed(function: Callable[..., Any], workers: int, each: Mapping[str, Any]) -> tuple[Any, float]:
     import qflib as qf
 
     began = time.perf_counter()
-    cases = [dict(zip(each, row, strict=True)) for row in itertools.product(*each.values())]
-    made = qf.sweep(function, cases, workers=workers)
+    made = qf.sweep(function, workers=workers, **each)
     return made, time.perf_counter() - began
 
 
