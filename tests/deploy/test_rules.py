@@ -19,7 +19,7 @@ WELL = {
     'qflib_restore_seconds_sum{stage="exchange"}': "2x140 3x150",  # a second worker took longer
     'qflib_restore_seconds_count{stage="exchange"}': "1x300",
     'process_resident_memory_bytes{job="qflib",process="exchange-0"}': "4e8x300",
-    "qflib_broker_answer_time_seconds": "0+1x300",
+    "qflib_broker_silent_seconds": "0.2x300",
     'qflib_checkpoint_seconds_bucket{stage="exchange",le="0.02"}': "0+100x300",
     'qflib_checkpoint_seconds_bucket{stage="exchange",le="+Inf"}': "0+100x300",
     "qflib_clock_steps_total": "0x300",
@@ -69,7 +69,7 @@ ILL: dict[str, dict[str, str | None]] = {
     "QflibStageStalled": {'qflib_stage_stalled{consumergroup="qflib.exchange"}': PLANTED},
     "QflibRestoreSlow": {'qflib_restore_seconds_sum{stage="exchange"}': "0x60 45x240"},
     "QflibMemoryHigh": {'process_resident_memory_bytes{job="qflib",process="exchange-0"}': "4e8x60 2e9x240"},
-    "QflibBrokerSilent": {"qflib_broker_answer_time_seconds": "0+1x60 60x240"},
+    "QflibBrokerSilent": {"qflib_broker_silent_seconds": "0x60 0+1x240"},
     "QflibCommitSlow": {'qflib_checkpoint_seconds_bucket{stage="exchange",le="0.02"}': "0+10x300",
                         'qflib_checkpoint_seconds_bucket{stage="exchange",le="5.0"}': "0+100x300"},
     "QflibClockStepped": {"qflib_clock_steps_total": PLANTED},

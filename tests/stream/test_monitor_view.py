@@ -163,9 +163,12 @@ def test_market_and_risk_are_told_to_prometheus(ran: Any) -> None:
 
 def test_a_jump_of_the_wall_clock_is_counted(tmp_path: Path) -> None:
     registry = CollectorRegistry()
-    around = Surroundings(tmp_path, registry)
+    clock = [4.5]
+    around = Surroundings(tmp_path, registry, lambda: clock[0])
     for wall, steady in ((100.0, 5.0), (100.5, 5.5), (101.1, 6.0), (71.6, 6.5), (72.1, 7.0)):
-        around.see(wall < 102, wall, steady)
+        clock[0] = steady
+        around.see(steady < 7, wall)
+    clock[0] = 9.0
     assert around.clock_steps == 1
-    assert registry.get_sample_value("qflib_broker_answer_time_seconds") == 72.1
+    assert registry.get_sample_value("qflib_broker_silent_seconds") == 2.5  # whatever the wall clock did
     assert registry.get_sample_value("qflib_disk_size_bytes") > registry.get_sample_value("qflib_disk_free_bytes") > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from typing import NamedTuple
 
 from qflib.records import Instrument, Instruments
@@ -38,22 +40,33 @@ def future_gain(future: Instrument, before: float, after: float) -> float:
     return (after - before) * future.multiplier
 
 
-def deliverable(instruments: Instruments, k: int) -> int:
-    """What an option or physical future delivers, and what an option's settlement is read from; -1: nothing.
+def deliverables(instruments: Instruments) -> list[int]:
+    """What each option or physical future delivers, and what an option's settlement is read from; -1: nothing.
 
     For an option the future of its underlying that expires first, not before the option; else the spot; else the
-    perpetual. For a future the spot. O(instruments).
+    perpetual. For a future the spot. O(n log n) of n instruments.
     """
-    own = instruments[k]
-    kin = [(i, r) for i, r in enumerate(instruments) if r.underlying == own.underlying and i != k]
-    if own.kind == "option" and own.expiry is not None:
-        later = [
-            (r.expiry, i) for i, r in kin if r.kind == "future" and r.expiry is not None and r.expiry >= own.expiry
-        ]
-        if later:
-            return min(later)[1]
-    wanted = ("spot", "perpetual") if own.kind == "option" else ("spot",)
-    return next((i for kind in wanted for i, r in kin if r.kind == kind), -1)
+    futures, others = defaultdict[str, list[tuple[int, int]]](list), defaultdict[tuple[str, str], list[int]](list)
+    expiry = instruments.expiry_ns.tolist()
+    for i, r in enumerate(instruments):
+        if r.kind == "future" and r.expiry is not None:
+            futures[r.underlying].append((expiry[i], i))
+        else:
+            others[r.underlying, r.kind].append(i)
+    for of in futures.values():
+        of.sort()
+
+    def delivers(k: int, own: Instrument) -> int:
+        kinds = ["spot"]
+        if own.kind == "option":
+            later = futures.get(own.underlying, [])
+            at = bisect_left(later, (expiry[k], -1))
+            if own.expiry is not None and at < len(later):
+                return later[at][1]
+            kinds.append("perpetual")
+        return next((i for kind in kinds for i in others.get((own.underlying, kind), ()) if i != k), -1)
+
+    return [delivers(k, own) for k, own in enumerate(instruments)]
 
 
 def delivered_lots(instruments: Instruments, k: int, delivers: int, lots: int) -> int:

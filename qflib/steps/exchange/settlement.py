@@ -18,7 +18,7 @@ import numpy as np
 from qflib.records import ExecType, OrderStatus, Reason, TradingStatus
 from qflib.steps.exchange.core import Core
 from qflib.steps.exchange.orders import Orders
-from qflib.steps.exchange.payoff import Payoff, deliverable, delivered_lots, future_gain, option_payoff
+from qflib.steps.exchange.payoff import Payoff, deliverables, delivered_lots, future_gain, option_payoff
 from qflib.steps.exchange.positions import Key
 
 NEVER = 2**63 - 1
@@ -30,25 +30,22 @@ class Settlement:
     def __init__(self, core: Core, orders: Orders) -> None:
         self._core, self._orders = core, orders
         self._expiry = core.instruments.expiry_ns
-        self._delivers = [deliverable(core.instruments, k) for k in range(len(core.instruments))]
+        self._delivers = deliverables(core.instruments)
         # Options before futures of the same instant: what they deliver is settled with the rest.
         kinds = np.array([r.kind != "option" for r in core.instruments], np.int64)
-        self._by_expiry = [int(k) for k in np.lexsort((kinds, self._expiry)) if self._expiry[k] > 0 and core.own[k]]
+        order = np.lexsort((kinds, self._expiry))
+        self._by_expiry = order[(self._expiry[order] > 0) & core.own[order]]
+        self._expiries = self._expiry[self._by_expiry]
 
     def due_ns(self) -> int:
-        """When something expires next. O(instruments that have expired)."""
-        core = self._core
-        for k in self._by_expiry:
-            if not core.expired[k]:
-                return int(self._expiry[k])
-        return NEVER
+        """When something expires next. O(instruments)."""
+        live = self._core.expired[self._by_expiry] == 0
+        return int(self._expiries[np.argmax(live)]) if live.any() else NEVER
 
     def reach(self, time_ns: int) -> None:
         """Expire what is due, and settle what has a price."""
-        core = self._core
-        for k in self._by_expiry:
-            if self._expiry[k] > time_ns:
-                break
+        core, due = self._core, self._by_expiry[: np.searchsorted(self._expiries, time_ns, "right")]
+        for k in due[(core.expired[due] == 0) | (core.settled[due] == 0)].tolist():
             if not core.expired[k]:
                 core.expired[k] = 1
                 core.engine.o.changed[k] = 3

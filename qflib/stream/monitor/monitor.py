@@ -243,7 +243,7 @@ class Monitor:
         if known:
             self._late.see(progress, now)
         if self._surroundings is not None:
-            self._surroundings.see(known, time.time(), now)
+            self._surroundings.see(known, time.time())
         with self._lock:
             self._costs.see(processes)
             if known:

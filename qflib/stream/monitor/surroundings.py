@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,27 +28,32 @@ class Surroundings(Collector):
         The desk's; None: no disk is told of.
     registry
         Where they are scraped from.
+    now
+        A clock that never steps, in s.
     """
 
-    def __init__(self, folder: Path | None, registry: CollectorRegistry) -> None:
-        self._folder = folder
-        self._answered = time.time()
+    def __init__(
+        self, folder: Path | None, registry: CollectorRegistry, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._folder, self._now = folder, now
+        self._answered = now()
         self._ahead: float | None = None
         self.clock_steps = 0
         registry.register(self)
 
-    def see(self, answered: bool, wall: float, steady: float) -> None:
-        """Note whether the broker answered, and hold the wall clock against one that never steps."""
+    def see(self, answered: bool, wall: float) -> None:
+        """Note whether the broker answered, and hold the wall clock against the one that never steps."""
+        steady = self._now()
         if answered:
-            self._answered = wall
+            self._answered = steady
         if self._ahead is not None and abs(wall - steady - self._ahead) > _STEP_S:
             self.clock_steps += 1
         self._ahead = wall - steady
 
     def collect(self) -> Iterator[Metric]:
         """The figures as they stand."""
-        told = "Wall time of the broker's last answer."
-        yield GaugeMetricFamily("qflib_broker_answer_time_seconds", told, value=self._answered)
+        told, silent = "Since the broker's last answer.", self._now() - self._answered
+        yield GaugeMetricFamily("qflib_broker_silent_seconds", told, value=silent)
         yield CounterMetricFamily("qflib_clock_steps", "Times the wall clock has jumped.", value=self.clock_steps)
         if self._folder is None or not self._folder.is_dir():
             return
