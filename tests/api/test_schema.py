@@ -18,7 +18,7 @@ RUNS = {
     "computing": (r"/v1/(pricing|shortfall|history|vols).*|/(healthz|readyz|metrics)", 1_800),
     "jobs": (r"/v1/jobs.*", 300),
 }
-_CASES = {"orders": 190, "portfolios": 200, "computing": 500, "jobs": 100}  # a route
+_CASES = {"orders": 175, "portfolios": 148, "computing": 370, "jobs": 65}  # a route
 
 
 # of what it sends it notes a repr, and warns where the body is long

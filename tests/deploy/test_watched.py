@@ -48,6 +48,7 @@ def test_a_record_is_traced_from_stage_to_stage(watched: Watching) -> None:
             assert told["messaging.kafka.offset"].int_value >= 0
 
 
+@pytest.mark.faults
 def test_a_stage_is_stopped_and_another_killed(watched: Watching) -> None:
     since = watched.send("exchange-0", signal.SIGSTOP)
     watched.send("normalize-0", signal.SIGKILL)

@@ -3,6 +3,7 @@
 import time
 import uuid
 
+import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from qflib.broker import reading, topics
@@ -79,6 +80,7 @@ def test_what_comes_between_two_looks_begins_anew(own_kafka, monkeypatch):
     assert drain.ask()
 
 
+@pytest.mark.faults
 def test_a_broker_that_goes_away_while_it_is_asked_gives_no_lag(own_broker, monkeypatch):
     c = own_broker.connection
     topics.create(c, N)

@@ -137,6 +137,7 @@ def test_without_consumers_it_stops_at_the_bound_and_ends_with_closing_clocks(ow
     assert _count(own_kafka) == 36
 
 
+@pytest.mark.faults
 def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(own_broker: LocalBroker, tmp_path: Path) -> None:
     c = own_broker.connection
     create(c, 4)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
@@ -97,6 +98,7 @@ def test_it_sees_throughput_lag_and_delays(own_kafka: Connection) -> None:
     assert registry.get_sample_value("qflib_restarts_total", {"stage": "exchange"}) == 3
 
 
+@pytest.mark.faults
 def test_it_outlives_the_broker(own_broker: LocalBroker) -> None:
     create(own_broker.connection, DESK.partitions)
     monitor = Monitor(own_broker.connection, DESK, registry=None)

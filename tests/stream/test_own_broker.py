@@ -30,6 +30,7 @@ def _wait(one: OwnBroker, until: Callable[[], bool], patience_s: float = 90.0) -
         time.sleep(0.02)
 
 
+@pytest.mark.faults
 def test_a_start_that_fails_is_tried_again(desks: OwnBroker, own_broker: LocalBroker) -> None:
     place = own_broker.connection.bootstrap.split(":")
     own_broker.crash()
@@ -43,6 +44,7 @@ def test_a_start_that_fails_is_tried_again(desks: OwnBroker, own_broker: LocalBr
     assert own_broker.status().running
 
 
+@pytest.mark.faults
 def test_it_is_given_up_where_it_dies_again_and_again(desks: OwnBroker, own_broker: LocalBroker) -> None:
     def killed() -> bool:
         own_broker.crash()

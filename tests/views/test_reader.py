@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from threading import Event
 
+import pytest
+
 from qflib.broker import topics
 from qflib.broker.clients import admin, producer
 from qflib.broker.local import LocalBroker
@@ -132,6 +134,7 @@ def test_odd_records_and_failing_takers_cost_nothing_else(own_broker: LocalBroke
     assert views.risk.hedge_counts() == whole.risk.hedge_counts()
 
 
+@pytest.mark.faults
 def test_it_is_not_ready_until_it_has_what_came_meanwhile(own_broker: LocalBroker) -> None:
     told = recorded()
     public = [s for s in told.seen if s.topic in PUBLIC_TOPICS[2:]]
@@ -177,6 +180,7 @@ def test_it_is_not_ready_until_it_has_what_came_meanwhile(own_broker: LocalBroke
         views.stop()
 
 
+@pytest.mark.faults
 def test_it_begins_anew_on_other_topics(own_broker: LocalBroker) -> None:
     told = recorded()
     public = [s for s in told.seen if s.topic in PUBLIC_TOPICS[2:]]
