@@ -40,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore:overflow encountered:RuntimeWarning")
 
 
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep how it ended: CI forgives a run in which tests failed, but none that broke off."""
+    cache = getattr(session.config, "cache", None)
+    if cache is not None and not hasattr(session.config, "workerinput"):
+        cache.set("qflib/status", int(exitstatus))
+
+
 #: Seconds that a test of the mark "fuzz" may take, with its kernels compiled on the way.
 FUZZ_S = 240.0
 

@@ -96,12 +96,14 @@ def commands(of: Iterable[Right] | None = None) -> str:
         "set -eu",
         'add() { kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$CONFIG" --add "$@"; }',
     ]
-    flags = {"transactional_id": "--transactional-id"}
+    calls: dict[tuple[str, Kind, bool, tuple[str, ...]], list[str]] = {}  # a call starts a Java of its own: few
     for (process, kind, name, prefixed), operations in _by_resource(rights() if of is None else of).items():
+        calls.setdefault((process, kind, prefixed, tuple(operations)), []).append(name)
+    for (process, kind, prefixed, called), names in calls.items():
         pattern = " --resource-pattern-type prefixed" if prefixed else ""
-        allowed = "".join(f" --operation {o}" for o in operations)
-        resource = f"{flags.get(kind, f'--{kind}')} {name}"
-        lines.append(f'add --allow-principal "${{PREFIX:-User:qflib-}}{process}"{allowed} {resource}{pattern}')
+        allowed = "".join(f" --operation {o}" for o in called)
+        resources = "".join(f" --{kind.replace('_', '-')} {name}" for name in names)
+        lines.append(f'add --allow-principal "${{PREFIX:-User:qflib-}}{process}"{allowed}{pattern}{resources}')
     return "\n".join(lines) + "\n"
 
 

@@ -37,7 +37,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
 
 def settled(one: Watching) -> bool:
     """Prices have been looked at for as long as a score needs."""
-    return one.query("time() - process_start_time_seconds{process='up-0'}")[0]["value"][1] > str(LEAST + 30)
+    return float(one.query("time() - process_start_time_seconds{process='up-0'}")[0]["value"][1]) > LEAST + 30
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from qflib.stream.child import Child
 from tests.deploy.receiving import Receiving
 from tests.deploy.tools import DEPLOY, tool
 
@@ -51,6 +52,13 @@ class Loki(Receiving):
             self.lines += [(stream["stream"], line) for at, line in stream["values"] if len(at) == 19]
         return 204, b""
 
+    def await_lines(self, n: int) -> None:
+        """Wait until so many lines have come."""
+        end = time.monotonic() + 30
+        while len(self.lines) < n:
+            assert time.monotonic() < end, self.lines
+            time.sleep(0.05)
+
 
 @pytest.fixture
 def shipped(tmp_path: Path) -> Iterator[tuple[Path, Loki]]:
@@ -72,16 +80,36 @@ def test_every_line_arrives_as_it_was_written(shipped: tuple[Path, Loki]) -> Non
         subprocess.run([sys.executable, "-c", DYING], stderr=out, check=False)
     written = (logs / "exchange-0.log").read_text().splitlines()
     assert len(written) == 4
-    end = time.monotonic() + 30
-    while len(loki.lines) < len(written):
-        assert time.monotonic() < end, loki.lines
-        time.sleep(0.05)
+    loki.await_lines(len(written))
     assert [line for _, line in loki.lines] == written
     assert [labels["level"] for labels, _ in loki.lines] == ["info", "warning", "error", "error"]
     assert {tuple(sorted(labels)) for labels, _ in loki.lines} == {("app", "env", "level")}
     assert json.loads(loki.lines[1][1])["batch"] == "normalize/0/17"
     assert json.loads(loki.lines[0][1])["path"] == 'C:\\temp "quoted"'
     assert loki.refused == 1
+
+
+def test_a_process_started_again_ships_its_new_words_alone(shipped: tuple[Path, Loki]) -> None:
+    logs, loki = shipped
+    script = "import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))"
+    said = [
+        b'{"event": "first", "level": "info"}',
+        b"\x1b[31mof the\rJVM",
+        b"torn \xff\xe2\x82 here",
+        "whole €".encode(),
+    ]
+    log = logs / "exchange-0.log"
+    for n, words in enumerate(said):
+        child = Child(log.stem, [sys.executable, "-c", script, (words + b"\n").hex()], log, os.environ)
+        child.start()
+        loki.await_lines(n + 1)
+        while child.running:
+            time.sleep(0.01)
+    assert (logs / "exchange-0.3.log").read_bytes().startswith(b'{"event": "first"')
+    (logs / "archive-12.log").write_text("of the twelfth\n")
+    loki.await_lines(len(said) + 1)
+    told = [said[0].decode(), "?[31mof the?JVM", "torn ??? here", "whole €", "of the twelfth"]
+    assert [line for _, line in loki.lines] == told
 
 
 def test_the_settings_are_taken() -> None:

@@ -48,6 +48,13 @@ def test_a_record_is_traced_from_stage_to_stage(watched: Watching) -> None:
             assert told["messaging.kafka.offset"].int_value >= 0
 
 
+def test_a_stage_that_stands_still_is_told_and_its_mend_too(watched: Watching) -> None:
+    since = watched.send("portfolio-0", signal.SIGSTOP)
+    watched.fired("QflibProcessDown", since, process="portfolio-0", severity="critical")
+    mended = watched.send("portfolio-0", signal.SIGCONT)
+    watched.cleared("QflibProcessDown", mended, process="portfolio-0")
+
+
 @pytest.mark.faults
 def test_a_stage_is_stopped_and_another_killed(watched: Watching) -> None:
     since = watched.send("exchange-0", signal.SIGSTOP)

@@ -12,12 +12,21 @@ from pathlib import Path
 import pytest
 import yaml
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    ResourcePatternType,
+    ResourceType,
+)
 
-from qflib.broker import topics
-from qflib.broker.clients import Connection, producer
+from qflib.broker import jars, topics
+from qflib.broker.clients import Connection, admin, producer
+from qflib.broker.java import find
 from qflib.broker.reading import ends, read
 from qflib.errors import BrokerError, DataError
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, ORDERS_INCOMING, RISK_METRICS
+from qflib.settings import Settings
 from qflib.stream.rights import Right, commands, grant, rights, users
 from qflib.stream.stages import STAGES
 from tests.broker.secured import secured
@@ -25,6 +34,10 @@ from tests.stream.test_application import wait_for
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ACLS, USERS = DEPLOY / "kafka" / "acls.sh", DEPLOY / "helm" / "qflib" / "files" / "rights.yaml"
+#: What the broker itself has no need of.
+TOOLS = jars.Jar(
+    "org.apache.kafka:kafka-tools:4.1.1", 615926, "8a6939f310a61119cedaffc144119e9b2a374e32a7ec18f78e49ce5aeb71d6b0"
+)
 
 
 def test_the_file_of_rights_is_that_of_the_code() -> None:
@@ -57,11 +70,40 @@ def refused(c: Connection, topic: str) -> KafkaError:
     return said[0]
 
 
+def by_kafkas_own_tool(c: Connection, folder: Path) -> None:
+    """Run the file of rights as it is, with what Kafka's kafka-acls.sh starts."""
+    cache = jars.cache_folder(None)
+    own = [*jars.fetch(cache, Settings().broker.repository, progress=False)]
+    own += jars.fetch(cache, Settings().broker.repository, [TOOLS], progress=False)
+    tool, config = folder / "bin" / "kafka-acls.sh", folder / "admin.properties"
+    tool.parent.mkdir()
+    java = f"{find().executable} -XX:TieredStopAtLevel=1 -cp {':'.join(map(str, own))}"
+    tool.write_text(f'#!/bin/sh\nexec {java} org.apache.kafka.tools.AclCommand "$@"\n')
+    tool.chmod(0o755)
+    config.write_text("security.protocol=PLAINTEXT\n")
+    told = {"PATH": f"{tool.parent}:{os.environ['PATH']}", "BOOTSTRAP": c.bootstrap, "CONFIG": str(config)}
+    done = subprocess.run(["sh", ACLS], env=os.environ | told, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def lists(c: Connection) -> set[tuple[str, ...]]:
+    """Every right the cluster knows of."""
+    anything = AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    found = admin(c, client_id="test").describe_acls(anything).result(30)
+    return {(a.principal, a.restype.name, a.name, a.resource_pattern_type.name, a.operation.name, a.host,
+             a.permission_type.name) for a in found}  # fmt: skip
+
+
 @pytest.mark.faults
 def test_a_desk_with_the_least_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with secured(tmp_path / "kafka", monkeypatch) as broker:
         topics.create(broker.administered, 2)
-        grant(broker.administered)
+        by_kafkas_own_tool(broker.administered, tmp_path)
+        given = lists(broker.administered)
+        assert grant(broker.administered) == len(rights()) == len(given)
+        assert lists(broker.administered) == given
         options = json.dumps(broker.settings.options)
         environment = os.environ | {"QFLIB_STATE": str(tmp_path / "runs"), "QFLIB_BROKER__OPTIONS": options}
         environment |= {"QFLIB_BROKER__BOOTSTRAP": str(broker.settings.bootstrap), "QFLIB_STREAM__METRICS_PORT": "0"}

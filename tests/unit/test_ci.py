@@ -17,7 +17,8 @@ case "$1" in
 lint) exit $LINT ;;
 test) test $LINT = 0 || exit 1
       test -z "$FAILED" && exit
-      mkdir -p .pytest_cache/v/cache && echo "$FAILED" > .pytest_cache/v/cache/lastfailed; exit 1 ;;
+      mkdir -p .pytest_cache/v/cache && echo "$FAILED" > .pytest_cache/v/cache/lastfailed
+      mkdir -p .pytest_cache/v/qflib && echo "$STATUS" > .pytest_cache/v/qflib/status; exit 2 ;;
 esac
 """
 _PYTHON = f"""#!/bin/sh
@@ -26,7 +27,7 @@ exec {sys.executable} "$@"
 """
 
 
-def ended(folder: Path, *, lint: int = 0, failed: int = 0, alone: int = 0) -> tuple[bool, list[str]]:
+def ended(folder: Path, *, lint: int = 0, failed: int = 0, alone: int = 0, status: int = 1) -> tuple[bool, list[str]]:
     """Whether it passes, and what it called: `make` and the tests tell what they are told to."""
     tools = folder / "bin"
     for place, text in {
@@ -40,7 +41,7 @@ def ended(folder: Path, *, lint: int = 0, failed: int = 0, alone: int = 0) -> tu
         place.chmod(0o755)
     names = json.dumps({f"tests/test_a.py::test_{k}": True for k in range(failed)}) if failed else ""
     told = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "LINT": str(lint), "FAILED": names,
-                         "ALONE": str(alone)}  # fmt: skip
+                         "ALONE": str(alone), "STATUS": str(status)}  # fmt: skip
     done = subprocess.run(["bash", folder / ".ci" / "run"], env=told, capture_output=True, check=False)
     return done.returncode == 0, (folder / "told").read_text().splitlines()
 
@@ -54,6 +55,8 @@ def ended(folder: Path, *, lint: int = 0, failed: int = 0, alone: int = 0) -> tu
         ({"failed": 4}, False),
         ({"failed": 1, "alone": 1}, False),
         ({"lint": 1}, False),
+        ({"failed": 1, "status": 2}, False),  # it broke off
+        ({"failed": 1, "status": 3}, False),
     ],
 )
 def test_what_is_forgiven(told: dict[str, int], passes: bool, tmp_path: Path) -> None:
@@ -64,3 +67,13 @@ def test_what_is_forgiven(told: dict[str, int], passes: bool, tmp_path: Path) ->
     assert ok == passes
     assert ("make docs" in called) == passes
     assert called[:3] == ["make audit", "make chart", "make test"]
+
+
+def test_how_a_run_ended_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionfinish\n")
+    (tmp_path / "test_a.py").write_text("import nothing_of_that_name")
+    asked = [sys.executable, "-m", "pytest", "-q", "--rootdir", tmp_path, "-c", os.devnull, tmp_path]
+    own = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(asked, env=own, cwd=tmp_path, capture_output=True, text=True, check=False)
+    kept = tmp_path / ".pytest_cache" / "v" / "qflib" / "status"
+    assert (done.returncode, json.loads(kept.read_text())) == (2, 2), done.stdout
