@@ -80,7 +80,7 @@ audit: $(READY) ## sums, licences and known vulnerabilities of what the lock bri
 image: $(READY) ## lint the Dockerfile, and replay its steps without Docker in runs/image (minutes)
 	$(HADOLINT)
 	rm -rf runs/image
-	$(BIN)/python deploy/replay_image.py runs/image
+	$(BIN)/python deploy/replay_image.py runs/image $(REPLAY)
 
 clean: ## remove the environment and what tools left
 	rm -rf .venv $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist

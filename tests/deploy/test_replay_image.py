@@ -45,3 +45,10 @@ def test_every_instruction_is_played_or_known(tmp_path: Path) -> None:
     names = {name for name, _ in replay.steps(DOCKERFILE)}
     assert {"HEALTHCHECK", "USER", "ENTRYPOINT", "CMD"} <= names
     assert dict(replay.steps(DOCKERFILE))["HEALTHCHECK"].count("CMD [") == 1
+
+
+def test_a_cold_replay_leaves_out_the_kernels_alone() -> None:
+    runs = [rest for name, rest in replay.steps(DOCKERFILE) if name == "RUN"]
+    (warming,) = [rest for rest in runs if "qflib.warm" in rest]
+    assert [replay._WARM.sub("", rest) for rest in runs if rest != warming] == [r for r in runs if r != warming]
+    assert replay._WARM.sub("true", warming) == 'true && mkdir "$DATA"'

@@ -66,7 +66,7 @@ def test_what_is_forgiven(told: dict[str, int], passes: bool, tmp_path: Path) ->
     ok, called = ended(tmp_path, **told)
     assert ok == passes
     assert ("make docs" in called) == passes
-    assert called[:3] == ["make audit", "make chart", "make test"]
+    assert called[:4] == ["make audit", "make chart", "make image", "make test"]
 
 
 def test_how_a_run_ended_is_kept(tmp_path: Path) -> None:
