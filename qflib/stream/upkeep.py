@@ -10,7 +10,7 @@ from types import TracebackType
 
 import structlog
 
-from qflib.errors import DataError
+from qflib.errors import DataError, StoreUnavailableError
 from qflib.history import History
 from qflib.history.delta import DeltaHistory
 
@@ -78,11 +78,11 @@ class Upkeep:
         while not self._ended.wait(self._every_s if files or self.rounds else 0.0):
             try:
                 self._round()
-            except DataError as e:  # a server that is away is back by the next round
+            except StoreUnavailableError as e:  # a server that is away is back by the next round
                 if not self._ended.is_set():
                     _log.warning("upkeep failed", why=str(e))
             except Exception as e:  # a thread that ended would tend nothing any more, and nobody would know
-                self._failed(repr(e))
+                self._failed(str(e) if isinstance(e, DataError) else repr(e))
             self.rounds += 1
 
     def _round(self) -> None:
