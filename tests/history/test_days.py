@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from structlog.testing import capture_logs
 from qflib.history import Archiver, DeltaHistory, History
 from qflib.history.kept import KEPT
 from qflib.history.postgres import PostgresHistory
+from qflib.history.postgres.connections import psycopg
 from qflib.history.postgres.tending import tend
 from qflib.history.reading import in_time
 from qflib.history.retiring import retire
@@ -89,6 +92,38 @@ def test_an_old_day_of_the_market_that_was_stored_lately_stays(history: History)
     assert dropped(history, 7) == 2
     for table in ("events", "batches"):
         assert offsets(history, table) == [1, 2]
+
+
+def test_a_day_that_is_being_added_to_stays(new_postgres: Callable[[], PostgresHistory]) -> None:
+    """Its first rows are in, and nobody sees them yet."""
+    history = new_postgres()
+    database, now, archiver = history.database, time.time_ns(), writing(history)
+    taken(archiver, 0, [now], now)
+    archiver.store()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'qflib'"
+
+    def held_up(c: psycopg.Connection[tuple[int]], n: int) -> bool:
+        told = c.execute(waiting.encode()).fetchone()
+        return told is not None and told[0] >= n
+
+    def until(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    with database.connection() as before, database.connection() as look, ThreadPoolExecutor(2) as pool:
+        before.execute("SELECT make_partition('events', '2026-01-05')")
+        with before.transaction(force_rollback=True):
+            before.execute("INSERT INTO days SELECT 'events', id, '2026-01-05', 0, now() FROM clusters")
+            taken(archiver, 1, [NS], now)
+            storing = pool.submit(archiver.store)
+            until(lambda: held_up(look, 1))  # all its rows copied, at the count of its day
+            tending = pool.submit(tend, database, 7)
+            until(lambda: tending.done() or held_up(look, 2))
+        storing.result()
+        assert tending.result().dropped == 0
+    assert offsets(history, "events") == [0, 1]
 
 
 # -- made -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, NamedTuple
 
 import structlog
@@ -28,6 +29,8 @@ _RETIRED = """
         ) - make_interval(days => greatest(%(days)s::integer, 1))
     )
 """
+#: As `handle.HELD`, for whoever drops.
+_FREE = "SELECT pg_try_advisory_xact_lock(hashtext('qflib.day'), hashtext(%s))"
 _OVER = """
     SELECT day FROM days WHERE "table" = %s GROUP BY day
     HAVING sum(rows) > 0 AND max(written) < now() - make_interval(secs => %s) ORDER BY day
@@ -84,8 +87,8 @@ def _round(c: psycopg.Connection[Any], retention_days: int | None, quiet_s: floa
     made, built, dropped = int(found[0]) if found else 0, 0, 0
     for table in tables:
         if retention_days is not None:
-            retired = [day for (day,) in c.execute(_RETIRED, {"table": table, "days": retention_days}).fetchall()]
-            gone = [str(day) for day in retired if _done(c, "SELECT drop_partition(%s, %s)", [table, day])]
+            retired = _retired(c, table, retention_days)
+            gone = [str(day) for day in sorted(retired) if _dropped(c, table, day, retention_days)]
             if gone:
                 _log.info("days dropped", table=table, days=gone)
             dropped += len(gone)
@@ -95,6 +98,22 @@ def _round(c: psycopg.Connection[Any], retention_days: int | None, quiet_s: floa
         for (day,) in c.execute(_OVER, [table, quiet_s]).fetchall() if names else ():
             built += _done(c, "SELECT index_partition(%s, %s, %s::name[])", [table, day, list(names)])
     return Tended(made, built, dropped)
+
+
+def _retired(c: psycopg.Connection[Any], table: str, retention_days: int) -> set[date]:
+    return {day for (day,) in c.execute(_RETIRED, {"table": table, "days": retention_days}).fetchall()}
+
+
+def _dropped(c: psycopg.Connection[Any], table: str, day: date, retention_days: int) -> bool:
+    """Drop a day, if nobody adds to it now, nor has since it was asked for."""
+    try:
+        with c.transaction():
+            free = c.execute(_FREE, [f"{table}{day}"]).fetchone() == (True,)
+            if not free or day not in _retired(c, table, retention_days):
+                return False
+            return c.execute("SELECT drop_partition(%s, %s)", [table, day]).fetchone() == (True,)
+    except psycopg.errors.LockNotAvailable:
+        return False
 
 
 def _done(c: psycopg.Connection[Any], statement: Any, parameters: list[Any]) -> bool:
