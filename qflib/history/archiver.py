@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from qflib.errors import DataError, MalformedRecordError, TornBatchError
 from qflib.history.kept import BATCHES, Kept, kept_of
-from qflib.history.rows import BatchRows, ColumnRows
+from qflib.history.rows import MAX_DAYS, BatchRows, ColumnRows
 from qflib.history.store import Handle, History, Log, RetiredError
 from qflib.records.codec import decode
 
@@ -55,7 +55,8 @@ class Archiver:
     history
         Where to.
     max_bytes, max_rows
-        Held at most; more are stored at once.
+        Held at most; more are stored at once, and so are rows of a table of more days than one record may have: a
+        transaction has a bounded number of partitions.
 
     Notes
     -----
@@ -71,7 +72,7 @@ class Archiver:
         self._logs: dict[tuple[str, int], Log] = {}
         self._columns: dict[str, list[tuple[Kept, _Open]]] = {}
         self._batches: _Open | None = None
-        self._held = self._rows = 0
+        self._held = self._rows = self._days = 0
         self.counts = Counts()
 
     def assign(self, logs: Iterable[Log]) -> dict[Log, int]:
@@ -88,7 +89,7 @@ class Archiver:
         try:
             assigned = list(logs)
             self._logs = {(log.topic, log.partition): log for log in assigned}
-            self._columns, self._held, self._rows = {}, 0, 0
+            self._columns, self._held, self._rows, self._days = {}, 0, 0, 0
             for topic in dict.fromkeys(log.topic for log in assigned):
                 of = [log for log in assigned if log.topic == topic]
                 self._columns[topic] = [
@@ -132,7 +133,7 @@ class Archiver:
                 self._held += o.rows.add(topic, partition, offset, append_ns, key, value, headers)
                 o.reached[log] = offset + 1
                 self.counts = self.counts.plus(records=1, value_bytes=len(value or b""))
-        if self._held > self._max_bytes or self._rows > self._max_rows:
+        if self._held > self._max_bytes or self._rows > self._max_rows or self._days > MAX_DAYS:
             self.store()
 
     def store(self) -> None:
@@ -154,7 +155,7 @@ class Archiver:
                 if not generation == self._generation == self._assigned:
                     raise RetiredError("the assignment is over; its successor stores these records")
                 self._store(o)
-            self._held = self._rows = 0
+            self._held = self._rows = self._days = 0
 
     def _store(self, o: _Open) -> None:
         if not o.rows.count:
@@ -180,5 +181,6 @@ class Archiver:
             if added:
                 o.reached[log] = offset + 1
                 self._rows += added
+                self._days = max(self._days, len(o.rows.days))
                 self._held += len(value)
                 self.counts = self.counts.plus(rows=added, events=added if kept.name == "events" else 0)

@@ -21,6 +21,7 @@ from qflib.records.frames import to_frame
 #: Rows that `in_time` holds at a time, about.
 WINDOW_ROWS = 1_000_000
 _SECOND = 10**9
+_INT64 = np.iinfo(np.int64)
 _ORIGIN = ("partition", "offset", "source", "epoch", "seq")
 _UNSIGNED = {"u32": np.dtype("<u4"), "u64": np.dtype("<u8")}
 
@@ -113,11 +114,13 @@ def in_time(
 
     Notes
     -----
-    O(rows) of the time column, held as a count a second, then each window once.
+    O(rows) of the time column, held as a count a second, then each window once. By times alone: a row may lie under
+    another day than its time's.
     """
     which = cluster or history.clusters[-1]
-    seconds = pc.divide(history.scan(kept.name, [kept.time], field("cluster") == which)[kept.time], _SECOND)
-    counts = pc.value_counts(seconds)
+    mine = field("cluster") == which
+    seconds = history.scan(kept.name, [kept.time], mine)[kept.time].to_numpy() // _SECOND
+    counts = pc.value_counts(pa.array(seconds))
     at, n = counts.field("values").to_numpy(), counts.field("counts").to_numpy()
     order = np.argsort(at)
     at, n = at[order], n[order]
@@ -125,7 +128,9 @@ def in_time(
     cuts = np.flatnonzero(np.diff(window)) + 1
     for first, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(at)], strict=True):
         if stop > first:
-            where = _where(kept, which, int(at[first]) * _SECOND, (int(at[stop - 1]) + 1) * _SECOND, None)
+            least = max(int(at[first]) * _SECOND, _INT64.min)
+            greatest = min((int(at[stop - 1]) + 1) * _SECOND - 1, _INT64.max)
+            where = mine & (field(kept.time) >= least) & (field(kept.time) <= greatest)
             yield _ordered(kept, history.scan(kept.name, None, where))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -23,9 +23,9 @@ def retire(root: str | Path, retention_days: int, *, at_once: bool = False) -> i
     root
         The history's folder, or its URL.
     retention_days
-        Days before the last one that a table has, which it keeps. A day of the market of which something was stored
-        within as many days before the last one of storing is kept too: the market's time may be another than the
-        wall's, as a recording's is.
+        Days before the last one that a table has, which it keeps; days in the future are kept, and today is the last
+        then. A day of the market of which something was stored within as many days before the last one of storing is
+        kept too: the market's time may be another than the wall's, as a recording's is.
     at_once
         Whether files that nobody refers to go now: where nobody writes or reads. Else when they are an hour old, by a
         later round of the upkeep.
@@ -65,8 +65,11 @@ def retire(root: str | Path, retention_days: int, *, at_once: bool = False) -> i
 
 
 def _first_kept(table: DeltaTable, retention_days: int) -> str:
-    """The first day that is not older than the last one by more than so many; empty where there is none."""
-    last = max((p["date"] for p in table.partitions()), default="")
+    """The first day that is not older than the last one by more than so many; empty where there is none.
+
+    One row dated in the future would make all others old.
+    """
+    last = min(max((p["date"] for p in table.partitions()), default=""), str(datetime.now(UTC).date()))
     return str(date.fromisoformat(last) - timedelta(days=retention_days)) if last else ""
 
 

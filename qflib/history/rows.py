@@ -8,12 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import structlog
 from numpy.typing import NDArray
 
 from qflib.history.kept import ARROW_TYPE, BATCHES_SCHEMA, RECORD_TIME, Kept, is_exact
 from qflib.records import BY_KIND, Batch
 
+_log = structlog.get_logger("qflib.archive")
+
 DAY_NS = 86_400 * 10**9
+#: Days on which the rows of one record may lie: a store makes a partition for each.
+MAX_DAYS = 31
 _SIGNED: dict[np.dtype[Any], np.dtype[Any]] = {np.dtype("<u4"): np.dtype("<i4"), np.dtype("<u8"): np.dtype("<i8")}
 
 
@@ -28,6 +33,7 @@ class _Piece(NamedTuple):
     seq: int
     record_ns: int
     columns: Any
+    wild: bool
 
 
 class ColumnRows:
@@ -37,9 +43,14 @@ class ColumnRows:
         self.kept = kept
         self._pieces: list[_Piece] = []
         self.count = 0
+        self.days: set[int] = set()
 
     def add(self, batch: Batch, partition: int, offset: int, append_ns: int) -> None:
-        """Rows of a record, where it is of the table's kind and has some."""
+        """Rows of a record, where it is of the table's kind and has some.
+
+        Those of a record whose times lie on more than `MAX_DAYS` days keep their times, and lie under the day of its
+        append, as rows that tell no time do.
+        """
         if batch.kind != self.kept.kind or self.kept.part not in batch.tables:
             return
         columns = batch.tables[self.kept.part]
@@ -47,12 +58,19 @@ class ColumnRows:
         if n:
             h = batch.header
             at = append_ns if self.kept.own_time else time_of(batch, append_ns)
-            self._pieces.append(_Piece(n, partition, offset, h.source, h.epoch, h.seq, at, columns))
+            days = _days(getattr(columns, self.kept.own_time)) if self.kept.own_time else {at // DAY_NS}
+            wild = len(days) > MAX_DAYS
+            if wild:
+                _log.error("times of too many days in a record", table=self.kept.name, topic=self.kept.topic,
+                           partition=partition, offset=offset, days=len(days), rows=n)  # fmt: skip
+            self._pieces.append(_Piece(n, partition, offset, h.source, h.epoch, h.seq, at, columns, wild))
+            self.days |= {at // DAY_NS} if wild else days
             self.count += n
 
     def clear(self) -> None:
         """Drop all."""
         self._pieces.clear()
+        self.days.clear()
         self.count = 0
 
     def to_arrow(self, cluster: str) -> pa.Table:
@@ -72,7 +90,9 @@ class ColumnRows:
         if self.kept.own_time:
             i = [c.name for c in self.kept.table.columns].index(self.kept.own_time)
             ns = np.concatenate([p.columns[i] for p in pieces])
-            ns = ns if ns.all() else np.where(ns == 0, record_ns, ns)  # no time told: the day of its append
+            wild = np.repeat([p.wild for p in pieces], counts)
+            if wild.any() or not ns.all():  # no time told, or none to believe: the day of its append
+                ns = np.where(wild | (ns == 0), record_ns, ns)
         else:
             ns = own[RECORD_TIME] = record_ns
         sources = list(dict.fromkeys(p.source for p in pieces))
@@ -169,6 +189,11 @@ def dates(ns: NDArray[np.int64]) -> pa.Array:
     distinct, codes = np.unique(days, return_inverse=True)
     names = pa.array([str(np.datetime64(int(d), "D")) for d in distinct], pa.string())
     return pa.DictionaryArray.from_arrays(codes.astype(np.int32), names).dictionary_decode()
+
+
+def _days(ns: NDArray[np.int64]) -> set[int]:
+    first, last = int(ns.min()) // DAY_NS, int(ns.max()) // DAY_NS
+    return {first} if first == last else set(np.unique(ns // DAY_NS).tolist())
 
 
 def _arrow(kind: str, a: NDArray[Any]) -> Any:

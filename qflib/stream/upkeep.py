@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ from types import TracebackType
 
 import structlog
 
-from qflib.errors import DataError
+from qflib.errors import DataError, StoreUnavailableError
 from qflib.history import History
 from qflib.history.delta import DeltaHistory
 
@@ -17,7 +18,11 @@ _log = structlog.get_logger("qflib.archive")
 
 #: Between two rounds: some 200 files a table and day to be made one.
 EVERY_S = 300.0
+#: Of a round over files: one in a store that does not answer any more has no end.
+LIMIT_S = 3_600.0
 _STOP_S = 2.0
+#: How a round ends that was told to, as with the whole group of processes.
+_TOLD_TO = (-signal.SIGTERM, -signal.SIGINT)
 
 
 class Upkeep:
@@ -31,10 +36,24 @@ class Upkeep:
         Days before the last one that PostgreSQL keeps of a table; None: all.
     every_s
         Seconds between two rounds; PostgreSQL has one at once, for it makes the next days' partitions.
+    limit_s
+        Seconds that a round over files may take; then it is broken off.
+
+    Notes
+    -----
+    A round that fails, for whatever reason, is logged and the next one comes: nobody else makes partitions, drops days
+    or joins files.
     """
 
-    def __init__(self, history: History, retention_days: int | None = None, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self,
+        history: History,
+        retention_days: int | None = None,
+        every_s: float = EVERY_S,
+        limit_s: float = LIMIT_S,
+    ) -> None:
         self._history, self._retention_days, self._every_s = history, retention_days, every_s
+        self._limit_s = limit_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._child: subprocess.Popen[str] | None = None
@@ -55,13 +74,26 @@ class Upkeep:
         self._thread.join(_STOP_S)
 
     def _run(self) -> None:
+        files = isinstance(self._history, DeltaHistory)
+        while not self._ended.wait(self._every_s if files or self.rounds else 0.0):
+            try:
+                self._round()
+            except StoreUnavailableError as e:  # a server that is away is back by the next round
+                if not self._ended.is_set():
+                    _log.warning("upkeep failed", why=str(e))
+            except Exception as e:  # a thread that ended would tend nothing any more, and nobody would know
+                self._failed(str(e) if isinstance(e, DataError) else repr(e))
+            self.rounds += 1
+
+    def _round(self) -> None:
         if isinstance(self._history, DeltaHistory):
-            while not self._ended.wait(self._every_s):
-                self._files(self._history)
+            self._files(self._history)
         else:
             self._database()
-            while not self._ended.wait(self._every_s):
-                self._database()
+
+    def _failed(self, why: str) -> None:
+        if not self._ended.is_set():
+            _log.error("upkeep failed", why=why)
 
     def _files(self, history: DeltaHistory) -> None:
         with self._lock:
@@ -73,24 +105,25 @@ class Upkeep:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-        told, faults = self._child.communicate()
-        self.rounds += 1
-        if self._child.returncode > 0:
-            _log.warning("upkeep failed", why=faults.strip().splitlines()[-1:])
+        try:
+            told, faults = self._child.communicate(timeout=self._limit_s)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.communicate()
+            self._failed(f"a round took more than {self._limit_s:g} s and was broken off")
+            return
         for line in told.splitlines():
             _log.info("upkeep", done=line)
+        code = self._child.returncode
+        if code and code not in _TOLD_TO:
+            ended = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+            self._failed(": ".join([ended, *faults.strip().splitlines()[-1:]]))
 
     def _database(self) -> None:
         from qflib.history.postgres.history import PostgresHistory
         from qflib.history.postgres.tending import tend
 
         assert isinstance(self._history, PostgresHistory)
-        try:
-            done = tend(self._history.database, self._retention_days)
-        except DataError as e:
-            if not self._ended.is_set():
-                _log.warning("upkeep failed", why=[str(e)])
-        else:
-            if any(done):
-                _log.info("upkeep", **done._asdict())
-        self.rounds += 1
+        done = tend(self._history.database, self._retention_days)
+        if any(done):
+            _log.info("upkeep", **done._asdict())

@@ -1,15 +1,18 @@
-"""What docs/stream.md and docs/storage.md show of the history runs as it stands there."""
+"""What docs/stream.md, docs/storage.md and the runbook of dead letters show of the history runs as it stands there."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
 import qflib as qf
-from qflib.history import Archiver, DeltaHistory, Log
-from qflib.records import Batch, DeadReason, Header
+from qflib.history import Archiver, DeltaHistory, History, Log
+from qflib.history.postgres.connections import Database
+from qflib.records import Batch, DeadReason, Header, Instrument, Instruments
 from qflib.records.codec import dead_row, encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, dead_letters
+from tests.postgres_server import schema_of_its_own
 
 DOCS = Path(__file__).parents[2] / "docs"
 NS = 1_767_600_000_000_000_000
@@ -38,8 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(page: str) -> dict[str, object]:
     told: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL):
-        exec(block, told)
+    for block in re.findall(r"^ *```python\n(.*?)^ *```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.M):
+        exec(textwrap.dedent(block), told)
     return told
 
 
@@ -56,3 +59,33 @@ def test_the_examples_of_the_stream(
 def test_the_examples_of_the_history(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     assert isinstance(shown("storage.md")["history"], DeltaHistory)
+
+
+@pytest.mark.parametrize("kind", ["delta", "postgres"])
+def test_the_runbook_shows_the_dead_letters_of_all_partitions(
+    kind: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("QFLIB_STATE", str(tmp_path))
+    history: History = DeltaHistory(tmp_path / "up" / "history")
+    if kind == "postgres":
+        database: Database = request.getfixturevalue("database")
+        history = schema_of_its_own(database, "letters")
+        monkeypatch.setenv("QFLIB_STORE__DSN", database.dsn or "")
+        monkeypatch.setenv("QFLIB_STORE__NAMESPACE", "letters")
+    history.register("c1", Instruments((Instrument("ACME", kind="spot"),)))
+    archiver, topic = Archiver(history), dead_letters(MARKET_RAW)
+    archiver.assign([Log("c1", topic, "id", p) for p in range(3)])
+    for p in (0, 2):
+        for offset in range(2):
+            row = dead_row(b"no record", MARKET_RAW, DeadReason.UNPARSABLE, f"it is no record {p}{offset}")
+            record = encode(Batch.of("dead", Header(f"normalize/{p}", 0, offset), dead=row))
+            archiver.take(topic, p, offset, NS, b"k", record)
+    archiver.store()
+    shown("runbooks/data.md")
+    assert capsys.readouterr().out.splitlines() == [
+        f"{p} {o} {MARKET_RAW} 0 it is no record {p}{o}" for p in (0, 2) for o in range(2)
+    ]

@@ -130,7 +130,7 @@ def test_many_at_once_migrate_once(database: Database) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(again, range(4)))
-    assert sorted(map(len, done)) == [0, 0, 0, 2]
+    assert sorted(map(len, done)) == [0, 0, 0, 3]
 
 
 def test_a_migration_that_fails_leaves_nothing(
@@ -140,14 +140,14 @@ def test_a_migration_that_fails_leaves_nothing(
 
     for file in schema.MIGRATIONS.glob("*.sql"):
         (tmp_path / file.name).write_text(file.read_text())
-    (tmp_path / "0003.wrong.sql").write_text("-- depends: 0002.rows\nALTER TABLE nothing ADD COLUMN x int;")
+    (tmp_path / "0004.wrong.sql").write_text("-- depends: 0003.search_path\nALTER TABLE nothing ADD COLUMN x int;")
     own = Database(None, "fails", database.server)
     with monkeypatch.context() as m:
         m.setattr(schema, "MIGRATIONS", tmp_path)
         with pytest.raises(DataError, match="nothing"):
             migrate(own)
     assert described(own) == {}
-    assert pending(own) == migrate(own) == ["0001.places", "0002.rows"]
+    assert pending(own) == migrate(own) == ["0001.places", "0002.rows", "0003.search_path"]
     own.close()
 
 
@@ -178,6 +178,12 @@ def test_rows_from_before_a_column_read_as_zeros(database: Database) -> None:
 # -- roles, partitions ------------------------------------------------------------------------------------------------
 
 
+def stored_on_their_days(database: Database) -> None:
+    """As if the rows of each day had come on it."""
+    with database.connection() as c:
+        c.execute("UPDATE days SET written = day + time '12:00'")
+
+
 def test_a_writer_adds_and_a_reader_reads(database: Database) -> None:
     own = Database(database.dsn, "roled")
     migrate(own)
@@ -190,6 +196,7 @@ def test_a_writer_adds_and_a_reader_reads(database: Database) -> None:
         for u in ("archive", "api")
     )
     filled(writer)
+    stored_on_their_days(own)
     assert tend(writer.database, 1, quiet_s=0).dropped == 3  # one day of events, executions and records
     assert reader.count("events") == writer.count("events") == 2 * (6 + 7)
     assert [s.value for s in reader.batches(MARKET_RAW, 1)] == [b"\0\xff", b"\0\xff" * 2]
@@ -215,6 +222,7 @@ def test_days_are_made_ahead_indexed_and_retired(history: PostgresHistory) -> No
     filled(history, 4)
     tables = len(KEPT) + 1
     assert tend(history.database, quiet_s=3_600) == Tended(made=3 * tables)
+    stored_on_their_days(history.database)
     with_instruments = 2  # events and executions: only they have rows
     done = tend(history.database, retention_days=2, quiet_s=0)
     assert done == Tended(indexed=3 * with_instruments, dropped=3)
@@ -244,6 +252,7 @@ def test_a_day_that_was_retired_is_made_again(history: PostgresHistory) -> None:
         )
         archiver.take(MARKET_NORMALIZED, 0, offset, at, b"k", record)
         archiver.store()
+        stored_on_their_days(history.database)
         tend(history.database, retention_days=2)
     assert history.dates("events", "c1") == ["2026-01-10"]
 

@@ -1,11 +1,28 @@
 """The history is tended while the archive runs, and left in peace at its end."""
 
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from qflib.history import Archiver, DeltaHistory, Log
+from qflib.history.postgres import PostgresHistory, migrate
+from qflib.history.postgres.connections import Database
 from qflib.records.topics import MARKET_RAW
 from qflib.stream.upkeep import Upkeep
+from tests.postgres_server import database, server
+
+__all__ = ["database", "server"]  # fixtures
+
+
+def awaited(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_rounds_beside_a_writer(tmp_path: Path) -> None:
@@ -25,3 +42,40 @@ def test_rounds_beside_a_writer(tmp_path: Path) -> None:
     dataset = history.dataset("batches")
     assert dataset is not None
     assert len(list(dataset.get_fragments())) < offset
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        (None, "FileNotFoundError"),
+        ("exec kill -9 $$", "ended by SIGKILL"),
+        ("echo so it is >&2; exit 3", "ended with 3: so it is"),
+        ("exec sleep 600", "a round took more than 0.05 s and was broken off"),
+    ],
+)
+def test_a_round_that_fails_is_told_and_the_next_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, why: str
+) -> None:
+    python = tmp_path / "python"
+    if program is not None:
+        python.write_text(f"#!/bin/sh\n{program}\n")
+        python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with capture_logs() as events, Upkeep(DeltaHistory(tmp_path / "history"), every_s=0.01, limit_s=0.05) as upkeep:
+        awaited(lambda: upkeep.rounds > 2)
+    told = [e for e in events if e["event"] == "upkeep failed"]
+    assert len(told) >= 3
+    assert all(why in e["why"] and e["log_level"] == "error" for e in told)
+
+
+def test_a_database_that_refuses_is_told_and_asked_again(database: Database) -> None:
+    """Its schema is not there yet."""
+    history = PostgresHistory(Database(None, "not_there_yet", database.server))
+    with capture_logs() as events, Upkeep(history, every_s=0.01) as upkeep:
+        awaited(lambda: upkeep.rounds > 1)
+        migrate(history.database)
+        awaited(lambda: any(e["event"] == "upkeep" for e in events))
+    history.database.close()
+    told = [e for e in events if e["event"] == "upkeep failed"]
+    assert len(told) > 1
+    assert all("run `qflib store migrate`" in e["why"] and e["log_level"] == "error" for e in told)

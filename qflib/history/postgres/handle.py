@@ -16,6 +16,8 @@ from qflib.history.postgres.copying import HEADER, TRAILER, day_numbers, encoded
 from qflib.history.postgres.declared import columns
 from qflib.history.store import ConflictError, Handle, Log
 
+#: Days that a transaction adds to: retention, which cannot see its rows yet, leaves them alone.
+HELD = "SELECT pg_advisory_xact_lock_shared(hashtext('qflib.day'), hashtext(%s || d)) FROM unnest(%s::text[]) d"
 _RECORD = (
     "append_ns",
     "offset",
@@ -88,6 +90,7 @@ class PostgresHandle(Handle):
             given["source"] = _one_or_each(numbers, of)
         try:
             with c.transaction():
+                c.execute(HELD, [self._name, days])
                 if self._stored(c, cluster, next_offsets):
                     return
                 if self._name == BATCHES:

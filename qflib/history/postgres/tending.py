@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, NamedTuple
+
+import structlog
 
 from qflib.history.kept import BATCHES, KEPT
 from qflib.history.postgres.connections import Database, psycopg
 from qflib.history.postgres.declared import indexed
+
+_log = structlog.get_logger(__name__)
 
 #: Days made ahead: a day begins without anybody who waits for its partition.
 AHEAD = 2
@@ -16,8 +21,16 @@ QUIET_S = 600
 _FRESH_S = 3_600
 _RETIRED = """
     SELECT p.day FROM partitions_of(%(table)s) p
-    WHERE p.day < (SELECT max(day) FROM days WHERE "table" = %(table)s AND rows > 0) - %(days)s::integer
+    WHERE p.day < (
+        SELECT least(max(day), current_date) FROM days WHERE "table" = %(table)s AND rows > 0
+    ) - %(days)s::integer AND NOT EXISTS (
+        SELECT FROM days d WHERE d."table" = %(table)s AND d.day = p.day AND d.written >= (
+            SELECT least(max(written), now()) FROM days
+        ) - make_interval(days => greatest(%(days)s::integer, 1))
+    )
 """
+#: As `handle.HELD`, for whoever drops.
+_FREE = "SELECT pg_try_advisory_xact_lock(hashtext('qflib.day'), hashtext(%s))"
 _OVER = """
     SELECT day FROM days WHERE "table" = %s GROUP BY day
     HAVING sum(rows) > 0 AND max(written) < now() - make_interval(secs => %s) ORDER BY day
@@ -43,8 +56,9 @@ def tend(database: Database, retention_days: int | None = None, quiet_s: float =
     database
         The schema.
     retention_days
-        Days before the last one that a table has, which it keeps; None: all. A recording's days count by themselves:
-        they are as old as they are, and the newest of them is today.
+        Days before the last one that a table has, which it keeps; None: all. Days in the future are kept, and today
+        is the last then. A day to which something was added within as many days (one at least) before anything was
+        added last is kept too: a recording's may be years old.
     quiet_s
         A day is over when nothing was added to it for so long.
     ahead
@@ -73,14 +87,33 @@ def _round(c: psycopg.Connection[Any], retention_days: int | None, quiet_s: floa
     made, built, dropped = int(found[0]) if found else 0, 0, 0
     for table in tables:
         if retention_days is not None:
-            for (day,) in c.execute(_RETIRED, {"table": table, "days": retention_days}).fetchall():
-                dropped += _done(c, "SELECT drop_partition(%s, %s)", [table, day])
+            retired = _retired(c, table, retention_days)
+            gone = [str(day) for day in sorted(retired) if _dropped(c, table, day, retention_days)]
+            if gone:
+                _log.info("days dropped", table=table, days=gone)
+            dropped += len(gone)
         for (day,) in c.execute(_FRESH, [table, _FRESH_S]).fetchall():
             c.execute("SELECT summarize_partition(%s, %s)", [table, day])
         names = () if table == BATCHES else indexed(table)
         for (day,) in c.execute(_OVER, [table, quiet_s]).fetchall() if names else ():
             built += _done(c, "SELECT index_partition(%s, %s, %s::name[])", [table, day, list(names)])
     return Tended(made, built, dropped)
+
+
+def _retired(c: psycopg.Connection[Any], table: str, retention_days: int) -> set[date]:
+    return {day for (day,) in c.execute(_RETIRED, {"table": table, "days": retention_days}).fetchall()}
+
+
+def _dropped(c: psycopg.Connection[Any], table: str, day: date, retention_days: int) -> bool:
+    """Drop a day, if nobody adds to it now, nor has since it was asked for."""
+    try:
+        with c.transaction():
+            free = c.execute(_FREE, [f"{table}{day}"]).fetchone() == (True,)
+            if not free or day not in _retired(c, table, retention_days):
+                return False
+            return c.execute("SELECT drop_partition(%s, %s)", [table, day]).fetchone() == (True,)
+    except psycopg.errors.LockNotAvailable:
+        return False
 
 
 def _done(c: psycopg.Connection[Any], statement: Any, parameters: list[Any]) -> bool:
