@@ -16,7 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -29,6 +29,7 @@ import yaml
 
 if TYPE_CHECKING:
     from qflib.desk.deployment import Deployment
+    from qflib.desk.taken_along import TakenAlong
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "deploy" / "helm" / "qflib"
@@ -90,26 +91,8 @@ NO_DESK = (
 )
 
 
-#: A desk's file as `qflib up` writes it, by what makes it one of its kind.
-KINDS: dict[str, Callable[[Deployment], Deployment]] = {
-    "simulated": lambda made: made,
-    "live": lambda made: replace(made, risk=False, hedger=None, source="kraken", feed={"venue": "kraken"}),
-    "with a strategy": lambda made: replace(made, strategy=_strategy()),
-    "with promoted steps": lambda made: replace(made, promoted=(_step("spread"), _step("flow", events=True))),
-    "live, with a step": lambda made: replace(KINDS["live"](made), promoted=(_step("spread"),)),
-}
-
-
-def _strategy() -> Any:
-    from qflib.steps.strategy import StrategyConfig
-
-    return StrategyConfig()
-
-
-def _step(name: str, folder: str = "/app/pipelines/steps", **more: Any) -> Any:
-    from qflib.desk.taken_along import TakenAlong
-
-    return TakenAlong(name, f"{folder}/{name}.py", "0" * 64, **more)
+#: Desks' files as `qflib up` writes them: of the simulated market, and of what other desks are.
+KINDS = ("simulated", "live", "with a strategy", "with promoted steps", "live, with a step")
 
 
 @cache
@@ -118,8 +101,21 @@ def desk(partitions: int, kind: str = "simulated") -> Deployment:
     from qflib import settings
     from qflib.cli import deploying
 
-    wanted, chosen = deploying.Wanted("sim", steps=()), settings.load()
-    return KINDS[kind](deploying.deployment(wanted, chosen, deploying.market(wanted, chosen), partitions))
+    chosen, live = settings.load(), kind.startswith("live")
+    wanted = deploying.Wanted("kraken" if live else "sim", steps=(), strategy=kind == "with a strategy")
+    market = deploying.market(deploying.Wanted("sim"), chosen)
+    if live:  # a venue tells neither history nor positions
+        market = deploying.Market(market.instruments)
+    made = deploying.deployment(wanted, chosen, market, partitions)
+    steps = {"with promoted steps": (step("spread"), step("flow", events=True)), "live, with a step": (step("spread"),)}
+    return replace(made, promoted=steps.get(kind, ()))
+
+
+def step(name: str, folder: str = "/app/pipelines/steps", events: bool = False) -> TakenAlong:
+    """A promoted step whose file lies in a folder."""
+    from qflib.desk.taken_along import TakenAlong
+
+    return TakenAlong(name, f"{folder}/{name}.py", "0" * 64, events=events)
 
 
 def written(made: Deployment) -> Path:
@@ -186,7 +182,7 @@ def main() -> int:
     tried += [(sets["production"], folder / "secured.yaml"), (sets["existing-cluster"], folder / "bucket.yaml")]
     for values in tried:
         faults += looked_at(values, "simulated")
-    for kind in list(KINDS)[1:]:
+    for kind in KINDS[1:]:
         faults += looked_at((sets["production"],), kind)
     faults += looked_at((sets["existing-cluster"], folder / "bucket.yaml"), "live", release="r" * 53)
     for name, wrong, said in WRONG:
@@ -223,8 +219,10 @@ def elsewhere(small: Path) -> list[str]:
     """A desk's file that the chart cannot see, and one that needs another file, which is mounted or refused."""
     faults: list[str] = []
     unseen = rendered((small,), "--set", "desk.existingConfigMap=mine,desk.stages={strategy}")
-    faults += demands.staged(unseen, read(CHART / "values.yaml"), replace(KINDS["live"](desk(1)), strategy=_strategy()))
-    far = written(replace(desk(1), promoted=(_step("spread", "/home/me/runs/up/steps/spread-1"),)))
+    faults += demands.staged(
+        unseen, read(CHART / "values.yaml"), replace(desk(1, "live"), strategy=desk(1, "with a strategy").strategy)
+    )
+    far = written(replace(desk(1), promoted=(step("spread", "/home/me/runs/up/steps/spread-1"),)))
     refused((small,), (), far, "which no pod has", faults)
     refused(
         (small,), (), written(replace(desk(1), feed={"signals": "/home/me/signals.csv"})), "which no pod has", faults
