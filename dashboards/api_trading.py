@@ -19,10 +19,10 @@ _NOTHING_SENT = ("broker_unavailable", "overloaded")  # 503s that are definite; 
 
 
 def verifier(folder: Path) -> Verify:
-    """Checks keys against the file of a desk's folder, which the API keeps."""
-    from qflib.api.keys import FILE, KeyStore
+    """Checks keys against the file that the API keeps."""
+    from qflib.api.keys import store_of
 
-    store = KeyStore(folder / FILE)
+    store = store_of(folder)
 
     def verify(text: str) -> Principal | None:
         key = store.verify(text)

@@ -76,7 +76,7 @@ def _short(x: float) -> str:
 
 #: Load of each size: a desk of 20,000 events a second as settings have it, the measured one, what one PostgreSQL takes.
 SIZES: Mapping[str, float] = {"small": 0.2, "medium": 1.0, "large": 2.0}
-#: Of history that PostgreSQL keeps: `store.retention_days` and the last one. Files are all kept; as much is their room.
+#: Of history that is kept: `store.retention_days` and the last one; beside them the room of one to be dropped.
 DAYS = 7
 _TOPICS = 28  # of which each partition has a log: open segments, indexes
 _POOL, _FACES, _OTHERS = 8, 16, 24  # connections of a process, such processes, and of archive, jobs, people
@@ -91,7 +91,7 @@ def values(size: str) -> dict[str, Any]:
         "desk": {"settings": {"QFLIB_STORE__RETENTION_DAYS": str(DAYS - 1)}},
         "kafka": {"partitions": partitions, "strimzi": _broker(plan)},
         "stages": stages,
-        "history": {"size": f"{ceil(plan.load.store_a_day() * DAYS / 2**30)}Gi"},
+        "history": {"size": f"{ceil(plan.load.store_a_day() * (DAYS + 1) / 2**30)}Gi"},
         "postgresql": {"parameters": _postgresql(plan.load)},
     }
 
@@ -185,7 +185,7 @@ def files() -> dict[Path, str]:
     for size, factor in SIZES.items():
         load = Load(factor)
         told = f"# For {load.events_per_s:,.0f} events a second on one desk: deploy/sizing.py writes it.\n"
-        told += f"# {DAYS} days of history; in PostgreSQL they take {database_gb(load) / 1e3:,.1f} TB of disk.\n"
+        told += f"# {DAYS} days of history, and one to drop; PostgreSQL: {database_gb(load) / 1e3:,.1f} TB of disk.\n"
         made[VALUES / f"size-{size}.yaml"] = told + yaml.safe_dump(values(size), sort_keys=False, width=120)
     page = PAGE.read_text(encoding="utf-8").splitlines()
     for new in tables():

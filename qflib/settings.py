@@ -17,7 +17,15 @@ from qflib.project import FILE, own_project
 
 PREFIX = "QFLIB_"
 #: Settings that name a file or folder, relative to the project; `data` is looked for upwards.
-PLACES = ("state", "instruments", "api.tls_certificate", "api.tls_key", "api.tls_authority", "broker.cache")
+PLACES = (
+    "state",
+    "instruments",
+    "api.tls_certificate",
+    "api.tls_key",
+    "api.tls_authority",
+    "api.keys_file",
+    "broker.cache",
+)
 #: What other parts read from the environment.
 _OTHER_VARIABLES = (
     "QFLIB_SETTINGS",
@@ -128,6 +136,7 @@ class ApiSettings(_Part):
     page_rows: Annotated[int, Field(gt=0)] = 100_000  # of a page
     computing: Annotated[int, Field(gt=0)] = 2  # requests computed at once; others wait,
     waiting: Annotated[int, Field(ge=0)] = 16  # and so many of them at most
+    keys_file: Path | None = None  # who may use it; None: keys.json in the desk's folder
     tls_certificate: Path | None = None  # PEM, with what leads to its authority; then HTTPS alone is spoken
     tls_key: Path | None = None  # PEM, without a password; for this user's eyes alone
     tls_authority: Path | None = None  # PEM: whom clients on this machine trust, where the system's do not suffice

@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 import structlog
 
+from qflib import settings
 from qflib.api import own_file
 from qflib.errors import DataError, InputError
 
@@ -165,6 +166,11 @@ class KeyStore:
             self._keys, self._seen = keys, _stamp(self.path)
 
 
+def store_of(folder: Path) -> KeyStore:
+    """The keys of a desk: of the file that the setting `api.keys_file` names, else of `keys.json` in its folder."""
+    return KeyStore(settings.load().api.keys_file or folder / FILE)
+
+
 def development_key(folder: Path, url: str) -> str:
     """The key that `qf.connect()` finds beside a desk, in `client.toml`: made with all scopes where there is none.
 
@@ -180,7 +186,7 @@ def development_key(folder: Path, url: str) -> str:
     DataError
         If a file cannot be read or written.
     """
-    store, file = KeyStore(folder / FILE), folder / CLIENT_FILE
+    store, file = store_of(folder), folder / CLIENT_FILE
     former: dict[str, object] = {}
     if file.is_file():
         try:

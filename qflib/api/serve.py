@@ -15,7 +15,7 @@ import structlog
 
 from qflib import settings
 from qflib.api.app import create_app
-from qflib.api.keys import FILE, KeyStore
+from qflib.api.keys import store_of
 from qflib.api.sender import Sender
 from qflib.api.state import ApiState
 from qflib.api.stream import Hub
@@ -64,7 +64,7 @@ def state_of(
     views = Views(desk, connection, desk_history(folder / "history", settings.load().store), endpoints)
     sender = Sender(connection, desk.table, acknowledge_s=told.acknowledge_s, in_flight=told.in_flight)
     state = ApiState(
-        views, sender, KeyStore(folder / FILE), told, Hub(views), registry=REGISTRY, owns_views=True, kept=folder.parent
+        views, sender, store_of(folder), told, Hub(views), registry=REGISTRY, owns_views=True, kept=folder.parent
     )
     sender.metrics = state.metrics
     return state

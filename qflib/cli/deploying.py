@@ -338,9 +338,9 @@ def need_admin(settings: Settings) -> None:
     """
     import os
 
-    from qflib.api.keys import FILE, KeyStore
+    from qflib.api.keys import store_of
 
-    key = KeyStore(settings.state / "up" / FILE).verify(os.environ.get("QFLIB_API_KEY", ""))
+    key = store_of(settings.state / "up").verify(os.environ.get("QFLIB_API_KEY", ""))
     if key is None or "admin" not in key.scopes:
         raise InputError(
             "--live needs a key of scope admin in QFLIB_API_KEY; `qflib keys create --name me --scope admin` makes one"

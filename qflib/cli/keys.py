@@ -84,9 +84,9 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Its id, as `list` shows i
 
 def _store() -> KeyStore:
     from qflib import settings
-    from qflib.api.keys import FILE, KeyStore
+    from qflib.api.keys import store_of
 
-    return KeyStore(settings.load().state / "up" / FILE)
+    return store_of(settings.load().state / "up")
 
 
 def _day(seconds: int) -> str | None:

@@ -76,7 +76,7 @@ def tend(json: _Json = False) -> None:
 
 
 def _retire(chosen: Settings, files: str, json: bool) -> None:
-    """Days out of a history in files; at once where it is this machine's, and no desk runs."""
+    """Days out of a history in files; at once where it is this machine's alone, and no desk runs."""
     from qflib.errors import InputError
     from qflib.history.retiring import retire
     from qflib.stream.folder import DeskFolder
@@ -85,7 +85,7 @@ def _retire(chosen: Settings, files: str, json: bool) -> None:
         raise InputError(
             f"the history in {files} keeps all days; set QFLIB_STORE__RETENTION_DAYS to how many before the last one"
         )
-    alone = "://" not in files and DeskFolder(chosen.state / "up").running() is None
+    alone = "://" not in files and chosen.broker.bootstrap is None and DeskFolder(chosen.state / "up").running() is None
     days = retire(files, chosen.store.retention_days, at_once=alone)
     if json:
         emit({"dropped": days})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from litestar import get
 from litestar.exceptions import WebSocketDisconnect
 from litestar.routes import HTTPRoute, WebSocketRoute
 
+from dashboards.api_trading import verifier
 from qflib.api import keys as keys_module
 from qflib.api.auth import PUBLIC, is_public
 from qflib.api.keys import SCOPES, KeyStore, development_key
@@ -132,6 +134,32 @@ def test_a_revoked_key_is_refused_by_a_server_that_runs(api: Served, monkeypatch
         assert elsewhere.revoke(key.key_id)
         assert client.get("/v1/limits").status_code == 401
         assert not elsewhere.revoke(key.key_id)
+
+
+def test_a_key_is_revoked_where_the_file_is_a_link_that_is_put_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does a kubelet with a Secret that is mounted as a folder: files are links over a link, which it renames."""
+    monkeypatch.setattr(keys_module, "_LOOK_S", 0.0)
+    mounted, made = tmp_path / "keys", KeyStore(tmp_path / "made.json")
+    text, key = made.create("bob")
+
+    def updated(name: str) -> None:
+        (mounted / name).mkdir(parents=True)
+        shutil.copy(made.path, mounted / name / "keys.json")
+        (mounted / "new").symlink_to(name)
+        (mounted / "new").rename(mounted / "..data")
+
+    updated("..1")
+    (mounted / "keys.json").symlink_to("..data/keys.json")
+    monkeypatch.setenv("QFLIB_API__KEYS_FILE", str(mounted / "keys.json"))
+    api, dashboard = keys_module.store_of(tmp_path / "up"), verifier(tmp_path / "up")
+    assert api.verify(text) == key
+    assert dashboard(text) is not None
+    made.revoke(key.key_id)
+    updated("..2")
+    assert api.verify(text) is None
+    assert dashboard(text) is None
 
 
 def test_secrets_are_compared_in_constant_time_and_kept_as_hashes(

@@ -39,7 +39,9 @@ _PLAIN = [
     "timedatectl",
     "mkdir",
 ]
-PROGRAMS = {"kubectl": {"logs", "describe", "delete", "get"}} | {name: set[str]() for name in _PLAIN}
+PROGRAMS = {"kubectl": {"logs", "describe", "delete", "get", "edit"}, "helm": {"upgrade"}} | {
+    name: set[str]() for name in _PLAIN
+}
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*=\S+")
 #: A span that is no command: a call, a label, a query, a file, a flag, a signal's name.

@@ -152,7 +152,7 @@ def audited(pods: Pods) -> None:
 
 
 def test_the_desk_opens_reports_and_passes_its_audit(begun: Callable[..., Pods], tmp_path: Path) -> None:
-    pods = begun(tmp_path / "claim")
+    pods = begun(tmp_path / "claim", STORE__RETENTION_DAYS="6")
     opened(pods)
     pods.until("monitor", "qflib_hedge_fills_total", 1.0)
     pods.running["exchange"].kill()  # a pod that dies is started again under its ordinal
@@ -161,6 +161,7 @@ def test_the_desk_opens_reports_and_passes_its_audit(begun: Callable[..., Pods],
     before = pods.figure("monitor", "qflib_risk_reports_total")
     pods.until("monitor", "qflib_risk_reports_total", before + 20.0)
     pods.until("exchange", "qflib_checkpoint_seconds_count", 5.0)
+    assert json.loads(pods.job("tend", "-m", "qflib.cli.main", "store", "tend", "--json")) == {"dropped": 0}
     audited(pods)
     assert pods.days
 

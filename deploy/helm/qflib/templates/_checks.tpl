@@ -9,6 +9,20 @@
 {{- if ne (int $desk.partitions) $partitions -}}
 {{- fail (printf "desk.deployment was written for %d partitions, and kafka.partitions is %d: write it with QFLIB_BROKER__PARTITIONS=%d and --fresh" (int $desk.partitions) $partitions $partitions) -}}
 {{- end -}}
+{{- $needed := list -}}
+{{- range $desk.promoted }}{{ $needed = append $needed .path }}{{ end -}}
+{{- range $key := list "file" "signals" -}}
+{{- with index ($desk.feed | default dict) $key }}{{ $needed = append $needed . }}{{ end -}}
+{{- end -}}
+{{- range $path := $needed -}}
+{{- $there := hasPrefix "/app/" $path -}}
+{{- range $.Values.desk.files -}}
+{{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path }}{{ $there = true }}{{ end -}}
+{{- end -}}
+{{- if not $there -}}
+{{- fail (printf "desk.deployment needs %s, which no pod has: mount a Secret of that folder's files there by desk.files, or write the file without it (--steps none)" $path) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $stage, $told := .Values.stages -}}
 {{- if gt (int $told.replicas) $partitions -}}
@@ -22,6 +36,12 @@
 {{- $told := index $.Values $face -}}
 {{- if lt (int $told.max) (int $told.replicas) -}}
 {{- fail (printf "%s.max is %d, below its %d replicas: raise the one, or lower the others" $face (int $told.max) (int $told.replicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.dashboard -}}
+{{- $sticky := eq (toString (get (.ingress.annotations | default dict) "nginx.ingress.kubernetes.io/affinity")) "cookie" -}}
+{{- if and .enabled .ingress.enabled (eq .ingress.className "nginx") (gt (int .max) 1) (not $sticky) -}}
+{{- fail (printf "dashboard.max is %d, and a login is known to the pod that took it: give dashboard.ingress.annotations nginx.ingress.kubernetes.io/affinity: cookie, or set max to 1" (int .max)) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (include "qflib.strimzi" .) (gt (int .Values.kafka.replication) (int .Values.kafka.strimzi.brokers)) -}}

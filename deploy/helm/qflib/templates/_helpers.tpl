@@ -1,5 +1,29 @@
 {{- define "qflib.name" -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-%s" (.Release.Name | trunc 30 | trimSuffix "-") .Chart.Name -}}
+{{- end -}}
+
+{{/* A CronJob's, which may have 52 letters; alerts know both by "-qflib-". */}}
+{{- define "qflib.cronName" -}}
+{{- printf "%s-%s" (.Release.Name | trunc 24 | trimSuffix "-") .Chart.Name -}}
+{{- end -}}
+
+{{/* The stages that the desk has, a JSON array: as `Deployment.stages`, with ingest and the archive. */}}
+{{- define "qflib.stages" -}}
+{{- $made := list "ingest" "normalize" "exchange" "archive" -}}
+{{- if .Values.desk.existingConfigMap -}}
+{{- $made = concat $made .Values.desk.stages -}}
+{{- else -}}
+{{- $desk := .Values.desk.deployment | fromJson -}}
+{{- if $desk.strategy }}{{ $made = append $made "strategy" }}{{ end -}}
+{{- range $desk.promoted }}{{ $made = append $made (ternary "promoted_events" "promoted" .events) }}{{ end -}}
+{{- if $desk.risk }}{{ $made = concat $made (list "exposures" "portfolio") }}{{ end -}}
+{{- end -}}
+{{- range $stage := $made -}}
+{{- if not (hasKey $.Values.stages $stage) -}}
+{{- fail (printf "the desk has the stage %s, and stages.%s says nothing of its pods" $stage $stage) -}}
+{{- end -}}
+{{- end -}}
+{{- $made | uniq | toJson -}}
 {{- end -}}
 
 {{- define "qflib.labels" -}}
@@ -47,7 +71,7 @@ app.kubernetes.io/component: {{ .component }}
 
 {{/* Whose rights on Kafka a component has, of files/rights.yaml; empty: it asks Kafka nothing. */}}
 {{- define "qflib.process" -}}
-{{- $other := dict "dashboard" "dash" "topics" "desk" "audit" "desk" "job" "" "migrate" "" -}}
+{{- $other := dict "dashboard" "dash" "topics" "desk" "audit" "desk" "job" "" "migrate" "" "tend" "" -}}
 {{- if hasKey $other . -}}{{ index $other . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
@@ -72,6 +96,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- else -}}
 {{ include "qflib.name" . }}-reports
 {{- end -}}
+{{- end -}}
+
+{{/* Not empty where days are dropped that need not be kept: of files by a job; PostgreSQL's the archive drops itself. */}}
+{{- define "qflib.tended" -}}
+{{- $told := .Values.desk.settings -}}
+{{- if and (hasKey $told "QFLIB_STORE__RETENTION_DAYS") (or .Values.history.enabled (hasKey $told "QFLIB_STORE__URL")) -}}true{{- end -}}
 {{- end -}}
 
 {{- define "qflib.apiScheme" -}}
@@ -119,9 +149,9 @@ volumes:
   - name: history
     persistentVolumeClaim: {claimName: {{ include "qflib.claim" $root }}}
   {{- end }}
-  {{- with $root.Values.api.keysSecret }}
+  {{- if and $root.Values.api.keysSecret .keys }}
   - name: keys
-    secret: {secretName: {{ . }}, defaultMode: 0440}
+    secret: {secretName: {{ $root.Values.api.keysSecret }}, defaultMode: 0440}
   {{- end }}
   {{- if .reports }}
   - name: reports
@@ -173,7 +203,7 @@ volumeMounts:
   - {name: history, mountPath: /data/up/history, subPath: history{{ if eq .history "ro" }}, readOnly: true{{ end }}}
   {{- end }}
   {{- if and $root.Values.api.keysSecret .keys }}
-  - {name: keys, mountPath: /data/up/keys.json, subPath: keys.json, readOnly: true}
+  - {name: keys, mountPath: /etc/qflib/keys, readOnly: true}  # whole: a file of it alone would stay as it is now
   {{- end }}
   {{- if .reports }}
   - {name: reports, mountPath: /data/jobs, subPath: jobs{{ if eq .reports "ro" }}, readOnly: true{{ end }}}
