@@ -163,13 +163,14 @@ def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(own_broker:
         own_broker.crash()
         while "broker is gone" not in log.read_text() and time.monotonic() < until:
             time.sleep(0.1)
-        while waited() < 1.0 and time.monotonic() < until:  # of 320 records a second the queue takes 20
+        while (counted := waited()) < 1.0 and time.monotonic() < until:  # of 320 records a second the queue takes 20
             time.sleep(0.1)
         process.terminate()
         try:
             process.wait(60)  # what it waits for its records is in its last words
         finally:
             process.kill()
+    assert counted >= 1.0
     assert process.returncode == FAILED
     assert "20 records were not delivered in 1.5 s" in log.read_text().splitlines()[-1]
     assert log.read_text().count("the producer's queue is full") == 1
