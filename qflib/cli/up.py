@@ -150,10 +150,12 @@ def command(
             )
             if not (fresh or until_drained):  # what is left of a market that is over can be worked off
                 desk.check_sources()
-            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=desk.folder.path)
-            monitor.start()
             LogEvents()
-            serve(desk.ports.take(("up", 0)), address=chosen.stream.metrics_host)
+            # the desk goes on without its monitor, and what is served would lie: who scrapes it is not answered then
+            lost = serve(desk.ports.take(("up", 0)), address=chosen.stream.metrics_host)
+            folder = desk.folder.path
+            monitor = Monitor(desk.connection, desk.desk, desk.processes, whole=desk.new, folder=folder, lost=lost)
+            monitor.start()
             desk.tell(**({} if faces is None else faces.addresses))
             _say(desk, faces, way_in, json)
             show, stop_view = live(json)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
@@ -164,8 +164,13 @@ def watch_gc(registry: CollectorRegistry = REGISTRY) -> GcPauses:
     return GcPauses(registry)
 
 
-def serve(port: int, registry: CollectorRegistry = REGISTRY, address: str = "127.0.0.1") -> None:
+def serve(port: int, registry: CollectorRegistry = REGISTRY, address: str = "127.0.0.1") -> Callable[[], None]:
     """Serve the metrics over HTTP from a thread, with this process's memory and CPU; port 0: not at all.
+
+    Returns
+    -------
+    callable
+        Ends it, from another thread: nobody is answered any more.
 
     Raises
     ------
@@ -173,13 +178,19 @@ def serve(port: int, registry: CollectorRegistry = REGISTRY, address: str = "127
         If the port is in use.
     """
     if not port:
-        return
+        return lambda: None
     try:
-        start_http_server(port, address, registry)
+        server, _ = start_http_server(port, address, registry)
     except OSError as e:
         raise SettingsError(
             f"metrics port {port} of {address} cannot be opened ({e.strerror}); end what uses it, or give another port"
         ) from None
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+
+    return end
 
 
 def _counter(name: str, told: str, labels: list[str], rows: Iterable[tuple[list[str], int]]) -> CounterMetricFamily:

@@ -9,17 +9,20 @@ import time
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from qflib.broker import reading, topics
 from qflib.broker.local import LocalBroker
 from qflib.records import Partitions
 from qflib.records.topics import MARKET_RAW
 from qflib.stream.ingest import sender as ingest
+from qflib.stream.ingest.metrics import Metrics
 from tests.faults.table import Told
 
 pytestmark = pytest.mark.faults
 
 QUEUE = 200
+FULL, WAITED = "the producer's queue is full", "qflib_backpressure_seconds_total"
 RECORDS = 20_000
 BYTES = 10_000
 
@@ -29,7 +32,11 @@ def test_who_sends_waits_and_nothing_is_dropped(
 ) -> None:
     topics.create(own_broker.connection, 1)
     monkeypatch.setattr(ingest, "QUEUE", QUEUE)
-    sender, sent = ingest.Sender(own_broker.connection, Partitions()), 0
+    metrics = Metrics()
+    sender, sent = ingest.Sender(own_broker.connection, Partitions(), waited=metrics.back_pressure.inc), 0
+
+    def waited() -> float:
+        return metrics.registry.get_sample_value(WAITED) or 0.0
 
     def send() -> None:
         nonlocal sent
@@ -42,27 +49,35 @@ def test_who_sends_waits_and_nothing_is_dropped(
     pid, me = own_broker.pid, psutil.Process()
     assert pid is not None
     thread = threading.Thread(target=send)
+    stood = time.monotonic()
     os.kill(pid, signal.SIGSTOP)
-    try:
-        before = me.memory_info().rss
-        thread.start()
-        while sender.pending() < QUEUE:
+    with capture_logs() as logs:
+        try:
+            before = me.memory_info().rss
+            thread.start()
+            while sender.pending() < QUEUE:
+                assert thread.is_alive()
+                time.sleep(0.01)
+            full, counted = time.monotonic(), waited()
+            for _ in range(20):  # of a second and more in all: it stays full, and no more is taken
+                thread.join(0.1)
+                assert sender.pending() == QUEUE
+            assert sent <= QUEUE
+            assert me.memory_info().rss - before < 100 << 20
+            # what QflibBackPressure goes by: all of the time, but for the turn under way, and none of it twice
+            assert waited() - counted > (time.monotonic() - full) / 2
+            assert waited() <= time.monotonic() - stood
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        began = time.monotonic()
+        while sent <= QUEUE:
             assert thread.is_alive()
-            time.sleep(0.01)
-        for _ in range(20):  # of a second and more in all: it stays full, and no more is taken
-            thread.join(0.1)
-            assert sender.pending() == QUEUE
-        assert sent <= QUEUE
-        assert me.memory_info().rss - before < 100 << 20
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    began = time.monotonic()
-    while sent <= QUEUE:
-        assert thread.is_alive()
-        thread.join(0.01)
-    row.took(time.monotonic() - began)
-    thread.join(120)
+            thread.join(0.01)
+        row.took(time.monotonic() - began)
+        thread.join(120)
     assert sent == RECORDS
+    assert [e["event"] for e in logs if e["log_level"] == "warning"] == [FULL]
+    row.seen = [f"log `{FULL}`", f"metric `{WAITED}`"]
     found = [int((m.value() or b"").split(b" ", 1)[0]) for m in reading.read(own_broker.connection, MARKET_RAW, 0, 0)]
     assert found == list(range(RECORDS))
     told.judged(None)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from qflib.broker.clients import Connection
+from qflib.broker.data_folder import free_port
 from qflib.broker.local import LocalBroker
 from qflib.broker.reading import read, watermarks
 from qflib.broker.topics import create
@@ -146,7 +148,14 @@ def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(own_broker:
     short = "from qflib.stream.ingest import sender; sender.QUEUE = 20; import runpy, sys; del sys.argv[0]; "
     command = [sys.executable, "-c", f"{short}runpy.run_path(sys.argv[0], run_name='__main__')", str(PIPELINE)]
     log = tmp_path / "log"
-    told = ["--deployment", str(tmp_path / "desk.json"), "--bootstrap", c.bootstrap]
+    port = free_port()
+    told = ["--deployment", str(tmp_path / "desk.json"), "--bootstrap", c.bootstrap, "--metrics-port", str(port)]
+
+    def waited() -> float:  # for room in the queue: of consumers nobody is waited for
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            [line] = [ln for ln in answer.read().decode().splitlines() if ln.startswith("qflib_backpressure_seconds_t")]
+        return float(line.split()[1])
+
     with log.open("w") as err, subprocess.Popen([*command, *told], stderr=err) as process:
         until = time.monotonic() + 60
         while _count(c) < 40 and time.monotonic() < until:
@@ -154,14 +163,17 @@ def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(own_broker:
         own_broker.crash()
         while "broker is gone" not in log.read_text() and time.monotonic() < until:
             time.sleep(0.1)
-        time.sleep(1.0)  # 320 records, of which the queue takes 20
+        while (counted := waited()) < 1.0 and time.monotonic() < until:  # of 320 records a second the queue takes 20
+            time.sleep(0.1)
         process.terminate()
         try:
             process.wait(60)  # what it waits for its records is in its last words
         finally:
             process.kill()
+    assert counted >= 1.0
     assert process.returncode == FAILED
     assert "20 records were not delivered in 1.5 s" in log.read_text().splitlines()[-1]
+    assert log.read_text().count("the producer's queue is full") == 1
     own_broker.start()
     ingest(_deployment(duration="20s"), c, Stop())
     assert sorted(_sent(c)) == sorted(encode(b) for b in batches_of(desk))

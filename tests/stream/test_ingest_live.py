@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.asyncio.server import ServerConnection, serve
 
 from qflib.broker.clients import Connection
@@ -31,6 +32,9 @@ _spec = importlib.util.spec_from_file_location(
 )
 slow_kraken: Any = importlib.util.module_from_spec(_spec)  # type: ignore[arg-type]
 _spec.loader.exec_module(slow_kraken)  # type: ignore[union-attr]
+
+
+FULL = "the producer's queue is full"
 
 
 class _Kept:
@@ -97,11 +101,13 @@ def test_a_broken_connection_opens_an_epoch_that_names_the_former_one() -> None:
 def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender, "QUEUE", 2)
     table = Instruments((Instrument("XBT/USD", venue="kraken", source="kraken:0", levels=True),))
-    stop, said = Stop(), list[BaseException]()
-    out = Sender(Connection("127.0.0.1:1"), Partitions.spread(1, ["XBT/USD"], ["kraken:0"]), lambda: stop.leaving)
+    stop, said, metrics = Stop(), list[BaseException](), Metrics()
+    places = Partitions.spread(1, ["XBT/USD"], ["kraken:0"])
+    waited = metrics.back_pressure.inc
+    out = Sender(Connection("127.0.0.1:1"), places, lambda: stop.leaving, waited=waited)
     venue = LiveVenue("ws://127.0.0.1:1", LIVE.subscribe, 5.0, LIVE.source, LIVE.discover)
     session = Session(venue, ["XBT/USD"], (0.05, 0.2))
-    source = LiveSource("kraken:0", "kraken", session, Decoder(table, "kraken:0"), Position(), out, Metrics())
+    source = LiveSource("kraken:0", "kraken", session, Decoder(table, "kraken:0"), Position(), out, metrics)
 
     def work() -> None:
         try:
@@ -109,13 +115,20 @@ def test_a_stop_is_heard_while_the_broker_is_away_and_the_queue_full(monkeypatch
         except LeftOff as e:
             said.append(e)
 
+    def counted() -> float:
+        return metrics.registry.get_sample_value("qflib_backpressure_seconds_total") or 0.0
+
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    until = time.monotonic() + 20
-    while out.pending() < 2 and time.monotonic() < until:  # clocks
-        time.sleep(0.02)
-    thread.join(0.5)  # the third one holds the loop
-    stop.ask()
-    thread.join(10)
+    with capture_logs() as logs:
+        began = time.monotonic()
+        thread.start()
+        until = began + 20
+        while counted() < 0.5 and time.monotonic() < until:  # two clocks are queued, the third one holds the loop
+            time.sleep(0.02)
+        assert out.pending() == 2
+        stop.ask()
+        thread.join(10)
     assert said
+    assert 0.5 <= counted() <= time.monotonic() - began
+    assert [e["event"] for e in logs if e["log_level"] == "warning" and "queue is" in e["event"]] == [FULL]
     assert source.position.seq == 1

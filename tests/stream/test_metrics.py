@@ -31,9 +31,12 @@ def test_what_is_counted_is_served() -> None:
     metrics.restore(1.5)
     metrics.gap()
     port = free_port()
-    serve(port, registry)
+    end = serve(port, registry)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
+    end()
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5)
     samples = {
         (s.name, s.labels.get("reason"), s.labels.get("le")): s.value
         for family in text_string_to_metric_families(text)
@@ -77,4 +80,4 @@ def test_a_port_in_use_is_said() -> None:
         s.listen()
         with pytest.raises(SettingsError, match=r"metrics port .* give another port"):
             serve(s.getsockname()[1], registry)
-    serve(0, registry)  # none
+    serve(0, registry)()  # none

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from qflib.broker.clients import Connection, consumer_config, producer_config
 from qflib.broker.local import LocalBroker
@@ -21,10 +24,13 @@ from qflib.desk.deployment import Deployment
 from qflib.records import GREEKS, MARKET_EVENTS, RISK, Batch, Header, Instrument, Instruments
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, RISK_METRICS
+from qflib.stream.monitor import lag_time
 from qflib.stream.monitor.monitor import Monitor
 from qflib.stream.monitor.processes import Costs, Process, Rising
+from qflib.stream.process import FAILED
 
 EVENTS, BATCHES = 500, 40
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "monitor.py"
 DESK = Deployment(Instruments((Instrument("ACME.F", underlying="ACME", source="sim:ACME"),)), risk=True, partitions=2)
 
 
@@ -54,7 +60,7 @@ def send(producer: Producer, batches: list[Batch], ingest_ns: int = 0) -> None:
     producer.commit_transaction()
 
 
-def test_it_sees_throughput_lag_and_delays(own_kafka: Connection) -> None:
+def test_it_sees_throughput_lag_and_delays(own_kafka: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     create(own_kafka, DESK.partitions)
     producer = Producer(producer_config(own_kafka, client_id="test", transactional_id="test.0"))
     producer.init_transactions()
@@ -94,6 +100,15 @@ def test_it_sees_throughput_lag_and_delays(own_kafka: Connection) -> None:
     assert figures["es"]["unhedged_median"] == 3.0
     labels = {"consumergroup": "qflib.exchange", "topic": MARKET_NORMALIZED, "partition": str(at.partition)}
     assert registry.get_sample_value("kafka_consumergroup_lag", labels) == BATCHES + 2
+    stored = labels | {"consumergroup": "qflib.archive"}  # it never came: all is before it
+    assert registry.get_sample_value("kafka_consumergroup_lag", stored) == 2 * (BATCHES + 2)
+    assert registry.get_sample_value("qflib_stage_stalled", {"consumergroup": "qflib.archive"}) == 0
+    headroom, late = "qflib_retention_headroom_ratio", "qflib_lag_seconds"
+    assert registry.get_sample_value(late, stored) is registry.get_sample_value(headroom, stored) is None
+    monkeypatch.setattr(lag_time, "STARTING_S", 0.0)
+    assert registry.get_sample_value(headroom, stored) == 0
+    assert registry.get_sample_value(late, stored) > 0
+    assert stages["archive"]["lag"] > stages["exchange"]["lag"]
     assert registry.get_sample_value("qflib_e2e_latency_seconds_count") == 1
     assert registry.get_sample_value("qflib_restarts_total", {"stage": "exchange"}) == 3
 
@@ -113,6 +128,34 @@ def test_it_outlives_the_broker(own_broker: LocalBroker) -> None:
     finally:
         monitor.stop()
     assert monitor.progressed().events == EVENTS
+
+
+def broken() -> list[Process]:
+    raise ZeroDivisionError("in the monitor's thread")
+
+
+def test_one_that_fails_says_so(own_kafka: Connection) -> None:
+    create(own_kafka, DESK.partitions)
+    lost = threading.Event()
+    monitor = Monitor(own_kafka, DESK, broken, registry=None, lost=lost.set)
+    with capture_logs() as logs:
+        monitor.start()
+        assert lost.wait(20)
+        assert monitor.failed
+        monitor.stop()
+    assert [e["event"] for e in logs if e["log_level"] == "error"] == ["monitor ended"]
+
+
+def test_a_process_whose_monitor_fails_ends_to_be_started_again(own_kafka: Connection, tmp_path: Path) -> None:
+    create(own_kafka, DESK.partitions)
+    DESK.save(tmp_path / "desk.json")
+    failing = "from qflib.stream.monitor.offsets import Offsets; Offsets.ask = lambda self: 1 // 0; "
+    program = f"{failing}import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    told = [PIPELINE, "--deployment", tmp_path / "desk.json", "--bootstrap", own_kafka.bootstrap]
+    command = [sys.executable, "-c", program, *map(str, told)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == FAILED
+    assert done.stderr.count("monitor ended") == 1
 
 
 def test_one_that_has_ended_keeps_its_memory() -> None:

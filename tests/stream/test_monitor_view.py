@@ -148,7 +148,7 @@ def test_what_a_desk_opens_on_is_no_delay(ran: Any) -> None:
 def test_market_and_risk_are_told_to_prometheus(ran: Any) -> None:
     batches, _, summary, deployment = ran
     observed, registry = Observed(deployment), CollectorRegistry()
-    MarketExported(observed, registry)
+    MarketExported(observed, registry, deployment.risk)
     assert registry.get_sample_value("qflib_risk_reports_total") == 0
     for one in seen(deployment, batches):
         observed.take(one)
@@ -159,6 +159,14 @@ def test_market_and_risk_are_told_to_prometheus(ran: Any) -> None:
     assert registry.get_sample_value("qflib_market_crossed", {"instrument": "ACME.F"}) == 0
     assert registry.get_sample_value("qflib_market_spread_ticks", {"instrument": "ACME.F"}) >= 1
     assert registry.get_sample_value("qflib_market_spread_ticks", {"instrument": "ACME options"}) >= 1
+
+
+def test_a_desk_without_portfolios_counts_no_reports(ran: Any) -> None:
+    """A counter that stays at 0 beside a market that moves raises QflibNoReports."""
+    live, registry = Deployment(ran[3].instruments, source="kraken"), CollectorRegistry()
+    MarketExported(Observed(live), registry, live.risk)
+    assert registry.get_sample_value("qflib_risk_reports_total") is None
+    assert registry.get_sample_value("qflib_hedge_orders_total") == 0
 
 
 def test_a_jump_of_the_wall_clock_is_counted(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from structlog.testing import capture_logs
 
+from qflib.stream.monitor.lag_time import STARTING_S
 from qflib.stream.monitor.offsets import Progress
 from qflib.stream.monitor.stalls import Stalls
 
@@ -24,6 +25,23 @@ def test_a_group_that_commits_nothing_while_records_wait_stands_still() -> None:
         assert not stalls.see(progress(7, 40), 61.0)
     assert [e["event"] for e in logs] == ["a stage stands still", "a stage goes on"]
     assert (logs[0]["group"], logs[0]["behind"]) == ("qflib.exchange", 50)
+
+
+def test_a_group_that_never_commits_stands_still_once_it_has_had_time_to_start() -> None:
+    def never(first: int, end: int) -> Progress:
+        reads = {"qflib.archive": PLACES}
+        return Progress({}, dict.fromkeys(PLACES, end), dict.fromkeys(PLACES, first), reads)
+
+    stalls = Stalls()
+    assert not stalls.see(never(0, 0), 0.0)
+    assert not stalls.see(never(0, 0), 100.0)  # there is nothing to commit
+    assert not stalls.see(never(0, 9), 101.0)
+    assert not stalls.see(never(0, 9), 100.0 + STARTING_S)
+    assert stalls.see(never(0, 9), 101.0 + STARTING_S) == {"qflib.archive"}
+    assert stalls.see(never(4, 20), 200.0) == {"qflib.archive"}  # what retention takes is not its work
+    known = never(4, 20)
+    known.committed["qflib.archive"] = dict.fromkeys(PLACES, 6)
+    assert not stalls.see(known, 201.0)
 
 
 def test_one_that_has_nothing_before_it_rests() -> None:

@@ -13,6 +13,7 @@ from qflib.records.topics import MARKET_RAW, ORDERS_INCOMING, TOPICS, dead_lette
 from qflib.stream import process
 from qflib.stream.application import LOST
 from qflib.stream.stages import STAGES
+from qflib.stream.watchdog import HUNG
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/stream.md").read_text(encoding="utf-8")
@@ -108,4 +109,4 @@ def test_the_cluster_of_the_readme_is_read(tmp_path: Path, monkeypatch: pytest.M
 
 def test_exit_codes() -> None:
     shown = {int(code) for code in re.findall(r"^\| ([0-9]+) \|", PAGE, re.MULTILINE)}
-    assert shown == {0, process.FAILED, process.REFUSED, LOST, 130}
+    assert shown == {0, process.FAILED, process.REFUSED, LOST, HUNG, 130}

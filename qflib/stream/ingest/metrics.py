@@ -21,7 +21,8 @@ class Metrics:
         self.reconnects = Counter("qflib_reconnects", "Connections ended.", ("source",), registry=made)
         self.checksum_failures = Counter("qflib_checksum_failures", "Venue checksums wrong.", ("source",),
                                          registry=made)  # fmt: skip
-        self.back_pressure = Counter("qflib_backpressure_seconds", "Time waited for consumers.", registry=made)
+        self.back_pressure = Counter("qflib_backpressure_seconds", "Time waited for consumers, or for room to send.",
+                                     registry=made)  # fmt: skip
         self.lag = Gauge("qflib_ingest_lag_records", "What back-pressure goes by: records behind.", ("group",),
                          registry=made)  # fmt: skip
 

@@ -83,7 +83,7 @@ def ingest(
         _log.info("every source has ended; there is nothing to send")
         return
     traces = traces_of("ingest", 0, settings.load().stream.traces)
-    sender = Sender(c, deployment.table, lambda: stop.leaving, traces)
+    sender = Sender(c, deployment.table, lambda: stop.leaving, traces, metrics.back_pressure.inc)
     with suppress(LeftOff):  # the broker is away: the next start goes on after what it has
         if deployment.source in ("sim", "replay"):
             _played(deployment, c, at, sender, stop, metrics, kept)

@@ -24,6 +24,7 @@ FLUSH_S = 1.5
 #: A client that delivers nothing for so long has lost its broker for good: the process is started again, and goes on.
 _STUCK_S = 120.0
 _TURN_S = 0.1  # between two looks whether a stop was asked for
+_STRETCH_S = 30.0  # a queue that was full so recently is full still: who is let in one by one fills it again
 
 _log = structlog.get_logger("qflib.ingest")
 
@@ -45,6 +46,8 @@ class Sender:
         Whether not to wait for the broker any longer.
     traces
         Chooses records to be traced; None: none are.
+    waited
+        Called with seconds as they are waited for room in the queue.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class Sender:
         table: Partitions,
         leaving: Callable[[], bool] = lambda: False,
         traces: Traces | None = None,
+        waited: Callable[[float], object] = lambda _: None,
     ) -> None:
         self._table, self._leaving, self._traces = table, leaving, traces
+        self._waited, self._full_at = waited, float("-inf")
         self._left_off = False
         self._failure: KafkaError | None = None
         self._away = False
@@ -86,8 +91,7 @@ class Sender:
                 )
             except BufferError:
                 self._left_off = self._leaving()
-                self._producer.poll(_TURN_S)  # returns at the first delivery
-                self._check()
+                self._await_room()
             else:
                 self.poll()
                 return
@@ -133,6 +137,17 @@ class Sender:
                 raise BrokerError(f"{left} records were not delivered in {seconds:g} s; see whether the broker runs")
             if now - moved >= _STUCK_S:
                 raise BrokerError(f"{left} records were not delivered in {_STUCK_S:g} s; a new start sends them")
+        self._check()
+
+    def _await_room(self) -> None:
+        """A turn's wait for a delivery."""
+        began = time.monotonic()
+        if began - self._full_at > _STRETCH_S:
+            mend = "the broker takes records too slowly or not at all; `qflib broker status` says whether it runs"
+            _log.warning("the producer's queue is full", records=len(self._producer), mend=mend)
+        self._producer.poll(_TURN_S)  # returns at the first delivery
+        self._full_at = time.monotonic()
+        self._waited(self._full_at - began)
         self._check()
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:

@@ -64,7 +64,7 @@ class Exported(Collector):
             "Records between the committed offset and the last stable one.",
             labels=["consumergroup", "topic", "partition"],
         )
-        for group in progress.committed:
+        for group in progress.groups:
             for (topic, partition), behind in progress.lags(group).items():
                 lag.add_metric([group, topic, str(partition)], behind)
         yield lag
@@ -74,15 +74,16 @@ class Exported(Collector):
             labels=["consumergroup", "topic", "partition"],
         )
         now = time.monotonic()
-        for group in self._late.groups:
-            for (topic, partition), seconds in self._late.seconds(group, now).items():
-                late.add_metric([group, topic, str(partition)], seconds)
+        seconds = {group: self._late.seconds(group, now) for group in progress.groups}
+        for group, of in seconds.items():
+            for (topic, partition), s in of.items():
+                late.add_metric([group, topic, str(partition)], s)
         yield late
         still = GaugeMetricFamily(
             "qflib_stage_stalled", "1: it commits nothing of what is there.", labels=["consumergroup"]
         )
         stalled = set(self._stalled())
-        for group in progress.committed:
+        for group in progress.groups:
             still.add_metric([group], float(group in stalled))
         yield still
         kept = GaugeMetricFamily(
@@ -90,10 +91,8 @@ class Exported(Collector):
             "Of what a topic holds, the part before the group's offset: 0 is the moment at which records are lost.",
             labels=["consumergroup", "topic", "partition"],
         )
-        for group, of in progress.committed.items():
-            for (topic, partition), offset in of.items():
-                first, end = progress.starts.get((topic, partition), 0), progress.ends.get((topic, partition), 0)
-                kept.add_metric(
-                    [group, topic, str(partition)], (offset - first) / (end - first) if end > first else 1.0
-                )
+        for group, of in seconds.items():  # of one that has just started nothing is said
+            for (topic, partition), ratio in progress.headrooms(group).items():
+                if (topic, partition) in of:
+                    kept.add_metric([group, topic, str(partition)], ratio)
         yield kept

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
 
 from qflib.records.topics import MARKET_RAW
 from qflib.stream.monitor.offsets import Place, Progress
 
+#: Seconds within which a group that begins commits its first: its process starts, imports, and takes in what is there.
+STARTING_S = 30.0
 _MOST = 8_192  # rises of an end that are kept; at two looks a second an hour
 
 
@@ -17,6 +18,9 @@ class LagTime:
 
     Reads no record: it is right to within the time between two looks at the offsets. A topic that is written in
     transactions ends in a control marker that nobody commits, so that one record behind counts as none there.
+
+    Where a group should be and has committed nothing, it is as late as the first record kept; but nothing is said of
+    one that may only just have started: before that record has been there for `STARTING_S`.
 
     Examples
     --------
@@ -30,7 +34,7 @@ class LagTime:
 
     def __init__(self) -> None:
         self._rises: dict[Place, deque[tuple[float, int]]] = {}
-        self._committed: Mapping[str, Mapping[Place, int]] = {}
+        self._progress = Progress()
         self._lock = threading.Lock()  # the monitor's thread writes, a scrape's reads
 
     def see(self, progress: Progress, now: float) -> None:
@@ -39,25 +43,23 @@ class LagTime:
             self._see(progress, now)
 
     def seconds(self, group: str, now: float) -> dict[Place, float]:
-        """How late a group is in each partition it has committed an offset of; 0 where it has all."""
+        """How late a group is in each partition it has committed an offset of, or should have; 0 where it has all."""
         out = {}
         with self._lock:
-            for place, offset in self._committed.get(group, {}).items():
+            committed = self._progress.committed.get(group, {})
+            for place, offset in self._progress.offsets(group).items():
                 ahead = offset if place[0] == MARKET_RAW else offset + 1
                 since = next((at for at, end in self._rises.get(place, ()) if end > ahead), None)
-                out[place] = 0.0 if since is None else max(now - since, 0.0)
+                late = 0.0 if since is None else max(now - since, 0.0)
+                if place in committed or not 0.0 < late < STARTING_S:
+                    out[place] = late
         return out
 
-    @property
-    def groups(self) -> list[str]:
-        """Those that have committed something."""
-        return list(self._committed)
-
     def _see(self, progress: Progress, now: float) -> None:
-        self._committed = progress.committed
+        self._progress = progress
         least: dict[Place, int] = {}
-        for of in progress.committed.values():
-            for place, offset in of.items():
+        for group in progress.groups:
+            for place, offset in progress.offsets(group).items():
                 least[place] = min(offset, least.get(place, offset))
         for place, end in progress.ends.items():
             rises = self._rises.setdefault(place, deque(maxlen=_MOST))

@@ -27,10 +27,13 @@ class MarketExported(Collector):
         What the monitor has seen. The monitor's thread writes it; what is scraped may be a record behind.
     registry
         Where they are scraped from.
+    risk
+        Whether the desk has portfolios: of one that has none, as on a live venue, reports are not counted, for none
+        will ever come.
     """
 
-    def __init__(self, observed: Observed, registry: CollectorRegistry) -> None:
-        self._observed = observed
+    def __init__(self, observed: Observed, registry: CollectorRegistry, risk: bool) -> None:
+        self._observed, self._reports = observed, risk
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
@@ -84,7 +87,8 @@ class MarketExported(Collector):
         yield CounterMetricFamily("qflib_hedge_orders", "Orders of the hedger.", value=standing.hedge_orders)
         yield CounterMetricFamily("qflib_hedge_fills", "Their fills.", value=standing.hedge_fills)
         yield CounterMetricFamily("qflib_hedge_rejects", "Those that were refused.", value=standing.hedge_rejects)
-        yield CounterMetricFamily("qflib_risk_reports", "Risk reports seen.", value=self._observed.reports)
+        if self._reports:
+            yield CounterMetricFamily("qflib_risk_reports", "Risk reports seen.", value=self._observed.reports)
 
 
 def _gauge(name: str, told: str, labels: list[str], rows: Iterable[tuple[tuple[Any, ...], float]]) -> GaugeMetricFamily:

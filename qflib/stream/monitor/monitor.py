@@ -68,6 +68,13 @@ class Monitor:
         Look on from the topics' beginning: a new desk's stages may have begun before the monitor.
     folder
         Where the desk keeps its data: the room left on its disk is exported.
+    lost
+        Called in its thread where that ends by an error: what is exported tells nothing from then on.
+
+    Attributes
+    ----------
+    failed
+        Whether it has ended by an error, which is logged.
     """
 
     def __init__(
@@ -79,7 +86,9 @@ class Monitor:
         window_s: float = 15.0,
         whole: bool = False,
         folder: Path | None = None,
+        lost: Callable[[], object] = lambda: None,
     ) -> None:
+        self.failed, self._lost = False, lost
         self._connection, self._deployment, self._processes = connection, deployment, processes
         self._window_s, self._whole = window_s, whole
         self.stages = ("ingest", *deployment.stages, "archive")
@@ -105,7 +114,7 @@ class Monitor:
         if registry is not None:
             progress = lambda: self._offsets.progress  # noqa: E731
             Exported(self._observed, progress, self._processes, self._late, lambda: self._still, registry)
-            MarketExported(self._observed, registry)
+            MarketExported(self._observed, registry, deployment.risk)
             self._surroundings = Surroundings(folder, registry)
 
     def start(self) -> None:
@@ -219,7 +228,8 @@ class Monitor:
             self._ask(last=True)
         except Exception:
             _log.exception("monitor ended")  # the desk goes on without it
-            raise
+            self.failed = True
+            self._lost()
         finally:
             consumer.close()
 

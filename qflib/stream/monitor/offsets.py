@@ -20,19 +20,52 @@ Place = tuple[str, int]
 
 @dataclass
 class Progress:
-    """Committed offsets a group, and the first and last stable offset of every partition that one of them reads."""
+    """Committed offsets a group, and the first and last stable offset of every partition that one of them reads.
+
+    Parameters
+    ----------
+    committed, ends, starts
+        As the broker told them.
+    reads
+        Groups that should be there, and what each of them reads.
+
+    Examples
+    --------
+    >>> made = Progress({"g": {("t", 0): 7}}, {("t", 0): 9, ("t", 1): 5}, {("t", 1): 2}, {"g": [("t", 0), ("t", 1)]})
+    >>> made.offsets("g"), made.lag("g")
+    ({('t', 1): 2, ('t', 0): 7}, 5)
+    """
 
     committed: dict[str, dict[Place, int]] = field(default_factory=dict)
     ends: dict[Place, int] = field(default_factory=dict)
     starts: dict[Place, int] = field(default_factory=dict)
+    reads: Mapping[str, Sequence[Place]] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> list[str]:
+        """Those that should be there, and those that have committed something."""
+        return list(dict.fromkeys((*self.reads, *self.committed)))
+
+    def offsets(self, group: str) -> dict[Place, int]:
+        """Where it stands, a partition: at the first offset kept where it should be and has committed nothing."""
+        first = {place: self.starts[place] for place in self.reads.get(group, ()) if place in self.starts}
+        return first | self.committed.get(group, {})
 
     def lags(self, group: str) -> dict[Place, int]:
         """Records behind, a partition; a transactional topic keeps one: its last control marker."""
         return {
             place: max(self.ends[place] - offset, 0)
-            for place, offset in self.committed.get(group, {}).items()
+            for place, offset in self.offsets(group).items()
             if place in self.ends
         }
+
+    def headrooms(self, group: str) -> dict[Place, float]:
+        """Of what a partition holds, the part before the group's offset: at 0 records are about to be lost."""
+        out = {}
+        for place, offset in self.offsets(group).items():
+            first, end = self.starts.get(place, 0), self.ends.get(place, 0)
+            out[place] = (offset - first) / (end - first) if end > first else 1.0
+        return out
 
     def lag(self, group: str) -> int:
         """Records behind, in all partitions."""
@@ -47,7 +80,7 @@ class Offsets:
     connection
         The cluster.
     reads
-        Consumer groups, and what each of them reads.
+        Consumer groups that should be there, and what each of them reads.
     """
 
     def __init__(self, connection: Connection, reads: Mapping[str, Sequence[Place]]) -> None:
@@ -71,7 +104,7 @@ class Offsets:
             first = self.progress.starts
             if self._asked % _STARTS_EACH == 0:
                 first = starts(self._connection, list(self._places), timeout_s=_TIMEOUT_S)
-            self.progress = Progress(known, self.ends(self._places), first)
+            self.progress = Progress(known, self.ends(self._places), first, self._reads)
             self._asked += 1
         except QflibError as e:
             _log.info("broker gives no offsets", error=str(e))

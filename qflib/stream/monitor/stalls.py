@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from qflib.stream.monitor.lag_time import STARTING_S
 from qflib.stream.monitor.offsets import Place, Progress
 
 #: A restart with a restore takes less.
@@ -35,18 +36,18 @@ class Stalls:
         if self._silent:
             _log.warning("the broker answers again")
         self._answered, self._silent = now, False
-        for group, offsets in progress.committed.items():
-            behind = progress.lag(group) > len(offsets)  # a transactional topic keeps its last marker
-            at, since = self._moved.get(group, ({}, now))
+        for group in progress.groups:
+            offsets, lags = progress.committed.get(group, {}), progress.lags(group)
+            behind = sum(lags.values()) > len(lags)  # a transactional topic keeps its last marker
+            at, since = self._moved.get(group, (None, now))
+            limit = _STILL_S if offsets else STARTING_S
             if offsets != at or not behind:
                 self._moved[group] = offsets, now
                 if group in self._still:
                     self._still.discard(group)
                     _log.warning("a stage goes on", group=group)
-            elif now - since > _STILL_S and group not in self._still:
+            elif now - since > limit and group not in self._still:
                 self._still.add(group)
                 mend = "look at its log; a kill -9 of its process costs nothing"
-                _log.warning(
-                    "a stage stands still", group=group, behind=progress.lag(group), seconds=_STILL_S, mend=mend
-                )
+                _log.warning("a stage stands still", group=group, behind=sum(lags.values()), seconds=limit, mend=mend)
         return self._still
