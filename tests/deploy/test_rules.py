@@ -153,11 +153,9 @@ BESIDE = {
 }
 _AT = "290s"
 _TOKEN = re.compile(r"(-?[\d.e]+|_)([+-][\d.e]+)?x(\d+)")  # of promtool: first value, step, and how often
-_LATE = {
-    "QflibJobOverdue",
-    "QflibSchedulerAway",
-    "QflibCronJobOverdue",
-}  # they wait for minutes: their rules' `for` is cut below
+_METRIC = re.compile(r"\b(?:qflib|kube|kubelet|process|up)(?:_\w+)?\b")
+#: They wait for minutes: their rules' `for` is cut below.
+_LATE = {"QflibJobOverdue", "QflibSchedulerAway", "QflibCronJobOverdue"}
 
 
 def series(values: dict[str, str | None]) -> list[dict[str, str]]:
@@ -171,6 +169,13 @@ def of(namespace: str, values: dict[str, str | None]) -> dict[str, str | None]:
         metric, _, labels = name.removesuffix("}").replace('namespace="q",', "").partition("{")
         made[f'{metric}{{{labels}{"," if labels else ""}namespace="{namespace}"}}'] = v
     return made
+
+
+def looked_at(ill: str, values: dict[str, str | None]) -> dict[str, str | None]:
+    """Of a system's series those that an alert and what comes beside it ask for, and those that tell it is there."""
+    there = {ill, *BESIDE.get(ill, ()), "QflibDeskAway", "QflibSchedulerAway"}
+    names = {m for r in alerts() if r["alert"] in there for m in _METRIC.findall(r["expr"])}
+    return {name: v for name, v in values.items() if name.partition("{")[0] in names}
 
 
 def held(
@@ -217,6 +222,7 @@ def test_each_alert_fires_and_a_well_system_raises_none(tmp_path: Path) -> None:
     assert sorted(ILL) == sorted(r["alert"] for r in alerts())
     tests = [system("well", WELL, fired(_AT))]
     tests += [system(ill, WELL | ILL[ill], fired(_AT, ill, *BESIDE.get(ill, ()))) for ill in ILL]
+    tests += [system("no portfolio", WELL | {"qflib_risk_reports_total": None}, fired(_AT))]
     held(tmp_path, RULES, tests)
 
 
@@ -224,7 +230,11 @@ def test_each_alert_is_of_one_desk_where_another_is_well(tmp_path: Path) -> None
     """Under one Prometheus, each in a namespace of its own; the scheduler of jobs is none of a cluster's."""
     files = [f for f in RULES if f.name != "jobs.rules.yaml"]
     tests = [
-        system(ill, of("a", WELL) | of("b", WELL | ILL[ill]), fired(_AT, ill, *BESIDE.get(ill, ()), namespace="b"))
+        system(
+            ill,
+            of("a", looked_at(ill, WELL)) | of("b", looked_at(ill, WELL | ILL[ill])),
+            fired(_AT, ill, *BESIDE.get(ill, ()), namespace="b"),
+        )
         for ill in (r["alert"] for r in alerts(files))
     ]
     held(tmp_path, files, tests)
@@ -244,7 +254,7 @@ def test_each_alert_is_over_once_its_system_is_well_again(tmp_path: Path) -> Non
     """Spans of an hour are ten minutes here."""
     tests = []
     for ill, values in ILL.items():
-        whole = {name: after(name, v) for name, v in (WELL | values).items()}
+        whole = {name: after(name, v) for name, v in looked_at(ill, WELL | values).items()}
         tests.append(system(ill, whole, fired(_AT, ill, *BESIDE.get(ill, ())), fired("1250s")))
     held(tmp_path, RULES, tests, ("[1h]", "[10m]"), "30s")
 

@@ -127,5 +127,7 @@ def test_a_wrong_password_is_refused_and_not_told(guarded: str, tmp_path: Path) 
     wrong = told(tmp_path, QFLIB_STORE__DSN=f"{guarded} password={SECRET}")
     done = command(wrong, "store", "migrate")
     assert "password authentication failed" in done.stdout
+    assert "set QFLIB_STORE__DSN, or" in done.stdout
+    assert "waiting for PostgreSQL" not in done.stdout  # it will be the wrong one in 20 s, too
     assert f"schema {NAMESPACE}" in done.stdout
     clean(done.stdout)

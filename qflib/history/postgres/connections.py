@@ -36,6 +36,10 @@ PATIENCE_S = 20.0
 _CONNECT_S = 5
 #: The pool waits for seconds before it tries again to reach a server: we ask again sooner, and may have it started.
 _WAIT_S, _AGAIN_S = 2.0, 0.1
+#: What a server says to one whom it lets in never: libpq hands on no code of it.
+_DENIED = re.compile(
+    r'FATAL: +(password authentication failed|no pg_hba.conf entry|(role|database) ".*" does not exist)'
+)
 _AWAY = ("57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006", "25006", "40001", "40P01")
 
 
@@ -165,6 +169,11 @@ class Database:
             return FullDiskError(
                 f"history {self.name} cannot be written: the disk is full; free some space and start again"
             )
+        if _DENIED.search(line):
+            return DataError(
+                f"history {self.name} does not let this user in: {line}; set QFLIB_STORE__DSN, or "
+                "QFLIB_STORE__READER_DSN where that is told, right"
+            )
         if state in ("42501", "28P01", "28000"):
             return DataError(f"history {self.name} refuses this user: {line}; give it a role of `qflib store roles`")
         if state in ("3F000", "42P01", "42703", "42883"):
@@ -240,6 +249,8 @@ def _away(e: BaseException) -> bool:
     state = getattr(e, "sqlstate", None)
     if state is not None:
         return state in _AWAY
+    if _DENIED.search(str(e)):
+        return False
     return isinstance(e, psycopg.OperationalError | psycopg.InterfaceError)
 
 
