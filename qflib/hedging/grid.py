@@ -111,7 +111,7 @@ def cost_grid(
     Examples
     --------
     >>> from qflib.hedging import cost_grid, rules
-    >>> made = cost_grid(0.005, rules.FixedBand(0.02), paths=1_024)
+    >>> made = cost_grid(0.005, rules.FixedBand(0.02), paths=8_192)
     >>> len(made.cells), bool((made.cells["cost_ratio"] < 1).all())
     (135, True)
     """
