@@ -85,6 +85,7 @@ def test_the_runbook_shows_the_dead_letters_of_all_partitions(
             record = encode(Batch.of("dead", Header(f"normalize/{p}", 0, offset), dead=row))
             archiver.take(topic, p, offset, NS, b"k", record)
     archiver.store()
+    capsys.readouterr()  # what the server's start logged
     shown("runbooks/data.md")
     assert capsys.readouterr().out.splitlines() == [
         f"{p} {o} {MARKET_RAW} 0 it is no record {p}{o}" for p in (0, 2) for o in range(2)
