@@ -209,7 +209,7 @@ def looked_at(values: Sequence[Path], kind: str, release: str = "desk") -> list[
     objects = rendered(values, file=file, release=release)
     faults += [f"{o['kind']} {o['metadata']['name']}: {why}" for o in objects if (why := invalid(json.dumps(o)))]
     faults += demands.staged(objects, told, made)
-    for demand in (demands.sound, demands.scaled, demands.wired, demands.timed, demands.fronted):
+    for demand in (demands.sound, demands.scaled, demands.wired, demands.timed, demands.fronted, demands.threaded):
         faults += demand(objects, told)
     print(f"{name}: {len(objects)} objects", flush=True)
     return [f"{name}: {fault}" for fault in faults]

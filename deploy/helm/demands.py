@@ -202,6 +202,11 @@ def fronted(objects: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str
         led = STICKY.items() <= o["metadata"].get("annotations", {}).items()
         if several and not led and o["kind"] == "Ingress" and o["metadata"]["name"].endswith("-dashboard"):
             yield "a browser comes to a pod of the dashboard that does not know its login"
+
+
+def threaded(objects: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the chart's own brokers: they have threads for their cores."""
+    for o in objects:
         if o["kind"] == "Kafka":
             config, cpu = o["spec"]["kafka"]["config"], str(told["kafka"]["strimzi"]["resources"]["requests"]["cpu"])
             cores = float(cpu.removesuffix("m")) / (1_000 if cpu.endswith("m") else 1)

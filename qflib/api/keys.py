@@ -156,7 +156,8 @@ class KeyStore:
             lock = self.path.with_suffix(".lock").open("w")
         except OSError as e:
             raise DataError(
-                f"{self.path} cannot be written ({e.strerror}); set QFLIB_STATE to another folder"
+                f"{self.path} cannot be written ({e.strerror}); set QFLIB_STATE to another folder, or where "
+                "QFLIB_API__KEYS_FILE names a file, that"
             ) from None
         with self._lock, lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

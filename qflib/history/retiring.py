@@ -79,8 +79,11 @@ def _old_days(table: DeltaTable, retention_days: int) -> list[str]:
 
 
 def _stored_lately(batches: DeltaTable, retention_days: int) -> dict[str, dict[tuple[str, int], int]]:
-    """By topic, cluster and partition: the first offset that was stored on a day which is kept."""
-    first = _first_kept(batches, retention_days)
+    """By topic, cluster and partition: the first offset that was stored within so many days, the last one among them.
+
+    Not within one more: the first record after midnight has the last rows of the day before.
+    """
+    first = _first_kept(batches, max(retention_days - 1, 0))
     rows = batches.to_pyarrow_dataset().to_table(
         columns=["topic", "cluster", "partition", "offset"], filter=ds.field("date") >= first
     )

@@ -94,6 +94,20 @@ def test_an_old_day_of_the_market_that_was_stored_lately_stays(history: History)
         assert offsets(history, table) == [1, 2]
 
 
+def test_a_record_of_midnight_keeps_no_day_longer(history: History) -> None:
+    """It has the last rows of a day, and is stored on the next."""
+    today, archiver = time.time_ns() // DAY, writing(history)
+    for offset, ago in enumerate(range(7, -1, -1)):
+        at = (today - ago) * DAY
+        taken(archiver, offset, [at - 1, at], at)
+    archiver.store()
+    aged(history)
+    assert dropped(history, 6) == 3  # of events eight days ago and seven, of records seven
+    for table in ("events", "batches"):
+        assert offsets(history, table) == list(range(1, 8))
+    assert history.dates("events", "c1")[0] == day((today - 6) * DAY)
+
+
 def test_a_day_that_is_being_added_to_stays(new_postgres: Callable[[], PostgresHistory]) -> None:
     """Its first rows are in, and nobody sees them yet."""
     history = new_postgres()

@@ -14,9 +14,9 @@ import typer
 
 from qflib import settings
 from qflib.cli.main import app
-from qflib.errors import InputError
+from qflib.errors import InputError, StoreUnavailableError
 from qflib.history.postgres import PrivateServer
-from qflib.history.postgres.connections import shown
+from qflib.history.postgres.connections import Database, shown
 from tests.postgres_server import server
 from tests.security.planted import IN_FILE, NAMESPACE, SECRETS, command, environment
 
@@ -131,3 +131,12 @@ def test_a_wrong_password_is_refused_and_not_told(guarded: str, tmp_path: Path) 
     assert "waiting for PostgreSQL" not in done.stdout  # it will be the wrong one in 20 s, too
     assert f"schema {NAMESPACE}" in done.stdout
     clean(done.stdout)
+
+
+def test_a_password_that_is_wrong_by_now_is_a_store_that_is_away(guarded: str) -> None:
+    """So the archive asks again, and the desk trades on: it may be mended under way."""
+    database = Database(f"{guarded} password={SECRET}")
+    with pytest.raises(StoreUnavailableError, match="does not let this user in") as e:
+        database.run(lambda c: c.execute("SELECT 1"))
+    clean(str(e.value))
+    database.close()

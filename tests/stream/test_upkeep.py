@@ -45,23 +45,23 @@ def test_rounds_beside_a_writer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
+    ("program", "limit_s", "why"),
     [
-        (None, "FileNotFoundError"),
-        ("exec kill -9 $$", "ended by SIGKILL"),
-        ("echo so it is >&2; exit 3", "ended with 3: so it is"),
-        ("exec sleep 600", "a round took more than 0.05 s and was broken off"),
+        (None, 60.0, "FileNotFoundError"),
+        ("exec kill -9 $$", 60.0, "ended by SIGKILL"),
+        ("echo so it is >&2; exit 3", 60.0, "ended with 3: so it is"),
+        ("exec sleep 600", 0.05, "a round took more than 0.05 s and was broken off"),
     ],
 )
 def test_a_round_that_fails_is_told_and_the_next_one_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, limit_s: float, why: str
 ) -> None:
     python = tmp_path / "python"
     if program is not None:
         python.write_text(f"#!/bin/sh\n{program}\n")
         python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with capture_logs() as events, Upkeep(DeltaHistory(tmp_path / "history"), every_s=0.01, limit_s=0.05) as upkeep:
+    with capture_logs() as events, Upkeep(DeltaHistory(tmp_path / "history"), every_s=0.01, limit_s=limit_s) as upkeep:
         awaited(lambda: upkeep.rounds > 2)
     told = [e for e in events if e["event"] == "upkeep failed"]
     assert len(told) >= 3

@@ -169,8 +169,8 @@ class Database:
             return FullDiskError(
                 f"history {self.name} cannot be written: the disk is full; free some space and start again"
             )
-        if _DENIED.search(line):
-            return DataError(
+        if _DENIED.search(line):  # told at once; who goes on meanwhile, as the archive does, may find it mended
+            return StoreUnavailableError(
                 f"history {self.name} does not let this user in: {line}; set QFLIB_STORE__DSN, or "
                 "QFLIB_STORE__READER_DSN where that is told, right"
             )

@@ -16,8 +16,11 @@ from qflib.history.postgres.copying import HEADER, TRAILER, day_numbers, encoded
 from qflib.history.postgres.declared import columns
 from qflib.history.store import ConflictError, Handle, Log
 
-#: Days that a transaction adds to: retention, which cannot see its rows yet, leaves them alone.
-HELD = "SELECT pg_advisory_xact_lock_shared(hashtext('qflib.day'), hashtext(%s || d)) FROM unnest(%s::text[]) d"
+_DAY = "hashtext('qflib.day'), hashtext(%s || d)"
+#: Of a table and days that a transaction adds to: retention, which cannot see its rows yet, leaves them alone.
+HELD = f"SELECT pg_advisory_xact_lock_shared({_DAY}) FROM unnest(%s::text[]) d"
+#: Of a table and a day: whether nobody adds to it.
+FREE = f"SELECT pg_try_advisory_xact_lock({_DAY}) FROM (VALUES (%s::text)) v(d)"
 _RECORD = (
     "append_ns",
     "offset",

@@ -10,6 +10,7 @@ import structlog
 from qflib.history.kept import BATCHES, KEPT
 from qflib.history.postgres.connections import Database, psycopg
 from qflib.history.postgres.declared import indexed
+from qflib.history.postgres.handle import FREE
 
 _log = structlog.get_logger(__name__)
 
@@ -29,8 +30,6 @@ _RETIRED = """
         ) - make_interval(days => greatest(%(days)s::integer, 1))
     )
 """
-#: As `handle.HELD`, for whoever drops.
-_FREE = "SELECT pg_try_advisory_xact_lock(hashtext('qflib.day'), hashtext(%s))"
 _OVER = """
     SELECT day FROM days WHERE "table" = %s GROUP BY day
     HAVING sum(rows) > 0 AND max(written) < now() - make_interval(secs => %s) ORDER BY day
@@ -108,7 +107,7 @@ def _dropped(c: psycopg.Connection[Any], table: str, day: date, retention_days: 
     """Drop a day, if nobody adds to it now, nor has since it was asked for."""
     try:
         with c.transaction():
-            free = c.execute(_FREE, [f"{table}{day}"]).fetchone() == (True,)
+            free = c.execute(FREE, [table, str(day)]).fetchone() == (True,)
             if not free or day not in _retired(c, table, retention_days):
                 return False
             return c.execute("SELECT drop_partition(%s, %s)", [table, day]).fetchone() == (True,)

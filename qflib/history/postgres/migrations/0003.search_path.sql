@@ -6,7 +6,8 @@ DO $$
 DECLARE
     found regprocedure;
 BEGIN
-    FOR found IN SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace = current_schema()::regnamespace LOOP
+    FOR found IN SELECT oid FROM pg_catalog.pg_proc WHERE pronamespace = current_schema()::regnamespace AND proname IN
+        ('make_partition', 'partitions_of', 'drop_partition', 'index_partition', 'summarize_partition') LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path = %I, pg_temp', found, current_schema());
     END LOOP;
 END $$;
