@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import subprocess
 import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 from prometheus_client import start_http_server
@@ -15,7 +12,9 @@ from prometheus_client import start_http_server
 from qflib.broker.data_folder import free_port
 from qflib.jobs.job_metrics import JobMetrics
 from tests.deploy.tools import DEPLOY, tool
+from tests.deploy.watching import queried
 
+OVERDUE = 'ALERTS{alertname="QflibJobOverdue",alertstate="firing"}'
 _PATIENCE_S = 60.0
 
 
@@ -32,7 +31,6 @@ def test_a_job_that_is_overdue_is_seen_beside_one_that_is_not(tmp_path: Path) ->
     address = f"127.0.0.1:{free_port()}"
     command = [tool("prometheus"), f"--config.file={tmp_path / 'prometheus.yaml'}", f"--web.listen-address={address}",
                f"--storage.tsdb.path={tmp_path / 'series'}"]  # fmt: skip
-    asked = urllib.parse.urlencode({"query": 'ALERTS{alertname="QflibJobOverdue",alertstate="firing"}'})
     with (tmp_path / "log").open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
     try:
@@ -41,8 +39,7 @@ def test_a_job_that_is_overdue_is_seen_beside_one_that_is_not(tmp_path: Path) ->
             assert time.monotonic() < end, (tmp_path / "log").read_text("utf-8")[-2_000:]
             time.sleep(0.1)
             try:
-                with urllib.request.urlopen(f"http://{address}/api/v1/query?{asked}", timeout=10) as answer:
-                    jobs = [r["metric"]["job"] for r in json.load(answer)["data"]["result"]]
+                jobs = [r["metric"]["job"] for r in queried(address, OVERDUE)]
             except OSError:  # it has yet to start
                 continue
         assert jobs == ["daily_risk"]

@@ -75,6 +75,14 @@ class Spans(Receiving):
         return 200, b""
 
 
+def queried(address: str, expression: str) -> list[dict[str, Any]]:
+    """What Prometheus gives for an expression now."""
+    asked = urllib.parse.urlencode({"query": expression})
+    with urllib.request.urlopen(f"http://{address}/api/v1/query?{asked}", timeout=10) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    return found
+
+
 class Watching:
     """A desk by `qflib up`, and who watches it."""
 
@@ -110,10 +118,7 @@ class Watching:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """What an expression gives now."""
-        asked = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{asked}", timeout=10) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        return found
+        return queried(f"127.0.0.1:{self.port}", expression)
 
     def pid(self, process: str) -> int:
         """Of a process of the desk: who listens at its port."""
