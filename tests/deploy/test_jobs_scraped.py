@@ -11,8 +11,8 @@ from prometheus_client import start_http_server
 
 from qflib.broker.data_folder import free_port
 from qflib.jobs.job_metrics import JobMetrics
+from tests.deploy.asking import queried
 from tests.deploy.tools import DEPLOY, tool
-from tests.deploy.watching import queried
 
 OVERDUE = 'ALERTS{alertname="QflibJobOverdue",alertstate="firing"}'
 _PATIENCE_S = 60.0

@@ -10,8 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from qflib.broker.data_folder import free_port
 from qflib.stream.folder import DeskFolder
+from tests.deploy.asking import queried
 from tests.deploy.receiving import Receiving
 from tests.deploy.tools import DEPLOY, ROOT, RULES, tool
 from tests.processes import listeners
@@ -73,14 +72,6 @@ class Spans(Receiving):
             names = {a.key: a.value.string_value for a in of.resource.attributes}
             self.log += [(names["service.name"], s) for scope in of.scope_spans for s in scope.spans]
         return 200, b""
-
-
-def queried(address: str, expression: str) -> list[dict[str, Any]]:
-    """What Prometheus gives for an expression now."""
-    asked = urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(f"http://{address}/api/v1/query?{asked}", timeout=10) as answer:
-        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-    return found
 
 
 class Watching:

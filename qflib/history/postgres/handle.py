@@ -16,11 +16,11 @@ from qflib.history.postgres.copying import HEADER, TRAILER, day_numbers, encoded
 from qflib.history.postgres.declared import columns
 from qflib.history.store import ConflictError, Handle, Log
 
-_DAY = "hashtext('qflib.day'), hashtext(%s || d)"
+_DAY = sql.SQL("hashtext('qflib.day'), hashtext(%s || d)")
 #: Of a table and days that a transaction adds to: retention, which cannot see its rows yet, leaves them alone.
-HELD = f"SELECT pg_advisory_xact_lock_shared({_DAY}) FROM unnest(%s::text[]) d"
+HELD = sql.SQL("SELECT pg_advisory_xact_lock_shared({}) FROM unnest(%s::text[]) d").format(_DAY)
 #: Of a table and a day: whether nobody adds to it.
-FREE = f"SELECT pg_try_advisory_xact_lock({_DAY}) FROM (VALUES (%s::text)) v(d)"
+FREE = sql.SQL("SELECT pg_try_advisory_xact_lock({}) FROM (VALUES (%s::text)) v(d)").format(_DAY)
 _RECORD = (
     "append_ns",
     "offset",

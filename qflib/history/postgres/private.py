@@ -210,17 +210,11 @@ class PrivateServer:
     def _clear(self) -> None:
         """Leave no number of a process that is dead, or is another's by now: PostgreSQL would take it for a server."""
         lock = self.data / "postmaster.pid"
-        try:
-            number, rest = lock.read_text(encoding="ascii").split("\n", 1)
-            if psutil.Process(int(number)).status() == psutil.STATUS_ZOMBIE:
-                # Whoever adopted it may never notice. The rest stays: by it a new server sees whether a backend of the
-                # old one still has its memory.
-                lock.write_text(f"{_NOBODY}\n{rest}", encoding="ascii")
-                (self.socket_folder / _SOCKET_LOCK).unlink(missing_ok=True)
-            elif self.pid is None:
-                lock.unlink()
-        except (OSError, ValueError, psutil.Error):
-            return
+        if self.pid is None and lock.exists():
+            # The rest stays: by it a new server sees whether a backend of the old one still has its memory.
+            rest = lock.read_text(encoding="ascii").partition("\n")[2]
+            lock.write_text(f"{_NOBODY}\n{rest}", encoding="ascii")
+            (self.socket_folder / _SOCKET_LOCK).unlink(missing_ok=True)
 
     def _start(self) -> None:
         self._clear()
