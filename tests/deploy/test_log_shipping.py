@@ -106,10 +106,12 @@ def test_a_process_started_again_ships_its_new_words_alone(shipped: tuple[Path, 
         while child.running:
             time.sleep(0.01)
     assert (logs / "exchange-0.3.log").read_bytes().startswith(b'{"event": "first"')
-    (logs / "archive-12.log").write_text("of the twelfth\n")
-    loki.await_lines(len(said) + 1)
-    told = [said[0].decode(), "?[31mof the?JVM", "torn ??? here", "whole €", "of the twelfth"]
-    assert [line for _, line in loki.lines] == told
+    for number in (12, 128):
+        (logs / f"archive-{number}.log").write_text(f"of number {number}\n")
+    loki.await_lines(len(said) + 2)
+    told = [said[0].decode(), "?[31mof the?JVM", "torn ??? here", "whole €", "of number 12", "of number 128"]
+    assert [line for _, line in loki.lines[:4]] == told[:4]
+    assert sorted(line for _, line in loki.lines[4:]) == told[4:]
 
 
 def test_the_settings_are_taken() -> None:
