@@ -113,18 +113,23 @@ def _snapshots(
     c: Connection, fold: Fold, want: Mapping[str, int]
 ) -> tuple[tuple[tuple[int, int], ...], Snapshot | None]:
     """Where the complete snapshots begin, and the last that holds nothing beyond the group's offsets."""
-    topic, held, last = snapshots(fold.stage.name), [], None
-    low = _low(c, topic, fold.partition)
+    topic = snapshots(fold.stage.name)
 
     def broken(offset: int, why: str) -> None:
         # the one before it is as good: what follows that is in journal and inputs
         _log.error("snapshot broken", topic=topic, partition=fold.partition, offset=offset, why=why)
 
-    for s in snapshot_records.read(f"{topic}[{fold.partition}]", _values(c, topic, fold.partition, low), broken):
-        held.append((s.first_offset, s.journal_offset))
-        if all(o <= want.get(t, 0) for t, o in s.next.items()):
-            last = s
-    return tuple(held), last
+    while True:
+        held, last = list[tuple[int, int]](), None
+        values = _values(c, topic, fold.partition, _low(c, topic, fold.partition))
+        try:
+            for s in snapshot_records.read(f"{topic}[{fold.partition}]", values, broken):
+                held.append((s.first_offset, s.journal_offset))
+                if all(o <= want.get(t, 0) for t, o in s.next.items()):
+                    last = s
+        except OffsetGoneError:
+            continue  # what the last worker's last snapshot made needless went just now
+        return tuple(held), last
 
 
 def _follow_journal(

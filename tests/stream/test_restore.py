@@ -28,6 +28,7 @@ from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, journal, snapsho
 from qflib.steps.exchange import Exchange
 from qflib.steps.state import digest
 from qflib.stream import marks
+from qflib.stream import restore as restoring
 from qflib.stream import snapshots as snapshot_records
 from qflib.stream.fold import Fold
 from qflib.stream.restore import Restored, restore
@@ -96,8 +97,8 @@ def fill(c: Connection, n: int) -> list[bytes]:
     return values
 
 
-def trimmed(c: Connection, below: int) -> None:
-    [future] = admin(c).delete_records([TopicPartition(MARKET_RAW, 0, below)]).values()
+def trimmed(c: Connection, below: int, topic: str = MARKET_RAW) -> None:
+    [future] = admin(c).delete_records([TopicPartition(topic, 0, below)]).values()
     future.result()
 
 
@@ -184,3 +185,27 @@ def test_a_journal_in_which_somebody_else_has_written_is_refused(c: Connection) 
     p.flush()
     with pytest.raises(DataError, match=r"exchange\.journal\[0\] is no mark"):
         restore(c, toy.fold(0), VERSION, lambda: dict.fromkeys(toy.STAGE.inputs, -1))
+
+
+def test_snapshots_trimmed_while_a_restore_begins_are_not_missed(
+    c: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has just let a partition go has it trimmed a moment later, when it may have the partition back."""
+    values = fill(c, 20)
+    fold = plain()
+    for i, value in enumerate(values):
+        fold.take(MARKET_RAW, i, b"k0#0", value)
+        if i in (4, 9):
+            second = keep(c, fold)  # and a marker of its commit
+    looked, found = [], restoring._low
+
+    def low(c: Connection, topic: str, partition: int) -> int:
+        looked.append(found(c, topic, partition))
+        trimmed(c, second + 1, topic)
+        return looked[-1]
+
+    monkeypatch.setattr(restoring, "_low", low)
+    told = restored(c, 20)
+    assert looked == [0, second + 1]
+    assert digest(told.fold.state()) == digest(fold.state())
+    assert (told.tail, [first for first, _ in told.snapshots]) == (10, [second + 1])

@@ -57,8 +57,6 @@ def fold(partition: int, padding: int = 0) -> Fold:
 
 
 def main() -> None:
-    from confluent_kafka import KafkaException
-
     from qflib.broker.clients import Connection
     from qflib.stream.application import StageApplication
     from qflib.stream.metrics import StageMetrics
@@ -74,19 +72,13 @@ def main() -> None:
         time.sleep(slow)  # a restore of many seconds
         return fold(partition)
 
-    def application() -> StageApplication:
-        return StageApplication(
-            c, STAGE, make, version, ordinal, StageMetrics("exchange", ordinal),
-            schedule=Schedule(every_s=1.0, every_batches=499), transaction_timeout_ms=3_000,
-        )  # fmt: skip
-
     c = Connection(bootstrap)
     await_topics(c)
-    try:
-        made = application()
-    except KafkaException:  # a broker short of time told of no controller; on a desk the supervisor starts it again
-        made = application()
-    run_to_end(made)
+    application = StageApplication(
+        c, STAGE, make, version, ordinal, StageMetrics("exchange", ordinal),
+        schedule=Schedule(every_s=1.0, every_batches=499), transaction_timeout_ms=3_000,
+    )  # fmt: skip
+    run_to_end(application)
 
 
 if __name__ == "__main__":
