@@ -23,6 +23,7 @@ from qflib.errors import BrokerError, DataError, SettingsError
 # Below the range the system takes outgoing connections' ports from (32,768 on): a client that tries again and again
 # to reach a dead broker at a port of that range is once given that very port, is connected to itself, and holds it.
 _PORTS = range(20_000, 30_000)
+_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
 _FRESH = "start with --fresh for an empty one, or name the folder this data came from"
 
 
@@ -159,7 +160,7 @@ def free_port(*taken: int) -> int:
     BrokerError
         If 200 were tried and none is free.
     """
-    for port in random.sample(_PORTS, 200):
+    for port in _CHANCE.sample(_PORTS, 200):
         if port not in taken and is_free(port):
             return port
     raise BrokerError("200 ports were tried and none is free for the broker; set QFLIB_BROKER__PORT to one that is")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 HEADER = "traceparent"
+_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -58,7 +59,7 @@ class Traces:
 
     def begin(self, time_ns: int) -> tuple[str, bytes] | None:
         """The header of a record that begins a trace; None of the others."""
-        if random.random() >= self._share:  # by chance: every tenth may never be a clock, and clocks cause reports
+        if _CHANCE.random() >= self._share:  # by chance: every tenth may never be a clock, and clocks cause reports
             return None
         span = self._tracer.start_span(self._name, start_time=time_ns)
         span.end(time_ns)

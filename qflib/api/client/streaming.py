@@ -19,6 +19,7 @@ _FIRST_S, _LONGEST_S = 0.1, 5.0
 _QUIET_S = 20.0  # without a heartbeat the connection is taken for dead
 _FINAL = {4400: "malformed", 4401: "unauthorised", 4403: "missing_scope", 4429: "flood"}
 _FRAME = 16 << 20
+_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
 
 
 def follow(place: Place, follower: Follower, patience_s: float) -> Iterator[Any]:
@@ -83,7 +84,7 @@ class _Pause:
         if time.monotonic() - self._since > self._patience:
             raise unreachable(url, why) from None
         self._n += 1
-        return min(_LONGEST_S, _FIRST_S * 2.0**self._n) * (0.5 + random.random() / 2)
+        return min(_LONGEST_S, _FIRST_S * 2.0**self._n) * (0.5 + _CHANCE.random() / 2)
 
 
 def _headers(place: Place) -> dict[str, str]:
