@@ -205,15 +205,17 @@ def last_record(
     return None
 
 
-def last_data_offset(c: Connection, topic: str, partition: int, *, patience_s: float = _PATIENCE_S) -> int:
-    """The offset of the newest committed record that is no control marker; -1 where there is none.
+def last_data_offset(
+    c: Connection, topic: str, partition: int, *, committed: bool = True, patience_s: float = _PATIENCE_S
+) -> int:
+    """The offset of the newest record that is no control marker; -1 where there is none.
 
     Parameters
     ----------
-    c, topic, partition, patience_s
+    c, topic, partition, committed, patience_s
         As `read` takes them; it raises as `ends`.
     """
-    message = last_record(c, topic, partition, patience_s=patience_s)
+    message = last_record(c, topic, partition, committed=committed, patience_s=patience_s)
     return -1 if message is None else int(message.offset())
 
 

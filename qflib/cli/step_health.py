@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qflib.broker.clients import Connection
-from qflib.broker.reading import committed, ends, read, starts
+from qflib.broker.reading import committed, ends, last_data_offset, read, starts
 from qflib.desk.taken_along import TakenAlong
 from qflib.records.codec import decode
 from qflib.records.partitions import name_of
@@ -59,8 +59,8 @@ def health_of(c: Connection, desk: Deployment) -> StepHealth:
     for stage in stages:
         inputs = [(t, p) for t in stage.inputs for p in every]
         reached, last = committed(c, stage.group, inputs), ends(c, inputs)
-        # a transactional topic keeps one record a partition: its last control marker
-        made.behind[stage.name] = sum(max(0, last[at] - max(reached[at], 0) - 1) for at in inputs)
+        waiting = [at for at in inputs if last[at] > max(reached[at], 0)]  # or control markers, which nobody commits
+        made.behind[stage.name] = sum(max(0, last_data_offset(c, *at) + 1 - max(reached[at], 0)) for at in waiting)
     letters = [(dead_letters(t), p) for t in dict.fromkeys(t for s in stages for t in s.inputs) for p in every]
     told = [(ANALYTICS_RESULTS, p) for p in every]
     first = starts(c, [*told, *letters])

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from qflib.broker.clients import Connection
-from qflib.broker.reading import last_data_offset
 from qflib.errors import BrokerError, QflibError
 from qflib.stream.monitor.offsets import Offsets
 
 APART_S = 0.2
-_PATIENCE_S = 2.0  # who asks also starts a broker again: it is asked anew soon
 Place = tuple[str, int]
 
 _log = structlog.get_logger(__name__)
@@ -36,10 +34,8 @@ class Drain:
     """
 
     def __init__(self, c: Connection, groups: Mapping[str, Sequence[str]], partitions: int) -> None:
-        self._c = c
         self._places = {g: [(t, p) for t in topics for p in range(partitions)] for g, topics in groups.items()}
         self._offsets = Offsets(c, self._places)
-        self._data: dict[Place, tuple[int, int]] = {}  # an end, and the offset after the last data record before it
         self._since: float | None = None
         self._seen: dict[Place, int] = {}
 
@@ -76,9 +72,7 @@ class Drain:
             raise BrokerError(f"the end of {place[0]}[{place[1]}] was not told")
         if offset >= end:
             return 0
-        if self._data.get(place, (-1, 0))[0] != end:  # looking back for it is the slow part
-            self._data[place] = end, last_data_offset(self._c, *place, patience_s=_PATIENCE_S) + 1
-        return max(0, self._data[place][1] - offset)
+        return max(0, self._offsets.data_ends.of(place, end) - offset)
 
 
 def drained(c: Connection, groups: Mapping[str, Sequence[str]], partitions: int, timeout_s: float) -> bool:

@@ -14,6 +14,7 @@ from qflib.broker.clients import Connection
 from qflib.broker.reading import committed, ends, starts
 from qflib.errors import QflibError
 from qflib.records.topics import MARKET_RAW
+from qflib.stream.data_ends import DataEnds
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ARCHIVE = f"{GROUP_PREFIX}archive"
 _ARCHIVE_GRACE_S = 6.0
 _ANSWER_S = 2.0
 _JOIN_S = 0.2
-#: What Kafka's ListOffsets takes as a time.
+_STILL_S = 0.2  # an end that has just risen will rise again
 
 _log = structlog.get_logger("qflib.ingest")
 _At = tuple[str, int]
@@ -71,7 +72,8 @@ class Lags:
 
     Notes
     -----
-    Of a transactional topic one record a partition is not counted: the last commit's own marker.
+    Of a transactional topic one record a partition is not counted: the last commit's own marker. Where several write it
+    there may be more of them: what seems to be behind while nothing comes is looked at.
     """
 
     def __init__(self, c: Connection, groups: Sequence[Follower], partitions: int) -> None:
@@ -81,6 +83,7 @@ class Lags:
         self._partitions = sorted({at for of in self._reads.values() for at in of})
         self._starts: dict[_At, int] | None = None
         self._before: deque[tuple[float, dict[_At, int]]] = deque()
+        self._data_ends = DataEnds(c, committed=False)  # what an open transaction has written is to be read, too
 
     def look(self) -> dict[str, int]:
         """Records behind, by group.
@@ -89,12 +92,15 @@ class Lags:
         ------
         BrokerError
             If the broker does not answer.
+        DataError
+            If what was looked at is gone.
         """
         if self._starts is None:
             self._starts = starts(self._c, self._partitions, timeout_s=_ANSWER_S)
         answers = {g: committed(self._c, g, of, timeout_s=_ANSWER_S) for g, of in self._reads.items()}
         now = ends(self._c, self._partitions, committed=False, timeout_s=_ANSWER_S)
         self._before.append((time.monotonic(), now))
+        self._data_ends.see(now)
         return {g.group: self._behind(g, answers[g.group], now) for g in self.groups}
 
     def _behind(self, g: Follower, done: dict[_At, int], now: dict[_At, int]) -> int:
@@ -102,8 +108,10 @@ class Lags:
         behind = 0
         for at, end in before.items():
             if at[0] in g.topics:
-                marker = at[0] != MARKET_RAW
-                behind += max(0, end - max(done.get(at, -1), first[at]) - marker)
+                reached, last = max(done.get(at, -1), first[at]), end - (at[0] != MARKET_RAW)
+                if end > last > reached and self._data_ends.still_s(at) >= _STILL_S:
+                    last = self._data_ends.of(at, end)
+                behind += max(0, last - reached)
         return behind
 
     def _ago(self, seconds: float) -> dict[_At, int]:

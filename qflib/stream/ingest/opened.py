@@ -10,7 +10,7 @@ import structlog
 
 from qflib.broker.clients import Connection
 from qflib.broker.reading import ends
-from qflib.errors import BrokerError
+from qflib.errors import QflibError
 from qflib.records.topics import ORDERS_INCOMING, RISK_METRICS
 from qflib.stream.ingest.pace import Pace
 
@@ -111,7 +111,7 @@ class Quiet:
         try:
             written = {topic for (topic, _), end in ends(self._c, self._places, timeout_s=_ANSWER_S).items() if end}
             quiet = len(written) == 2 and not any(self._look().values())
-        except BrokerError:
+        except QflibError:
             quiet = False
         self._looks = self._looks + 1 if quiet else 0
         if self._looks < 2:  # what one look does not see may lie between two stages

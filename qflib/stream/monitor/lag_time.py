@@ -6,7 +6,8 @@ import threading
 from collections import deque
 
 from qflib.records.topics import MARKET_RAW
-from qflib.stream.monitor.offsets import Place, Progress
+from qflib.stream.data_ends import Place
+from qflib.stream.monitor.offsets import Progress
 
 #: Seconds within which a group that begins commits its first: its process starts, imports, and takes in what is there.
 STARTING_S = 30.0
@@ -16,8 +17,8 @@ _MOST = 8_192  # rises of an end that are kept; at two looks a second an hour
 class LagTime:
     """The ends of partitions as they rose, and how long ago each was passed.
 
-    Reads no record: it is right to within the time between two looks at the offsets. A topic that is written in
-    transactions ends in a control marker that nobody commits, so that one record behind counts as none there.
+    It is right to within the time between two looks at the offsets. A topic that is written in transactions ends in a
+    control marker that nobody commits, and where several write in as many: so much behind counts as none there.
 
     Where a group should be and has committed nothing, it is as late as the first record kept; but nothing is said of
     one that may only just have started: before that record has been there for `STARTING_S`.
@@ -49,6 +50,8 @@ class LagTime:
             committed = self._progress.committed.get(group, {})
             for place, offset in self._progress.offsets(group).items():
                 ahead = offset if place[0] == MARKET_RAW else offset + 1
+                if offset >= self._progress.data_ends.get(place, offset + 1):
+                    ahead = self._progress.ends[place]
                 since = next((at for at, end in self._rises.get(place, ()) if end > ahead), None)
                 late = 0.0 if since is None else max(now - since, 0.0)
                 if place in committed or not 0.0 < late < STARTING_S:

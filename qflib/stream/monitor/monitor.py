@@ -19,11 +19,12 @@ from qflib.broker.seen import Seen
 from qflib.desk import Progressed
 from qflib.desk.deployment import Deployment
 from qflib.records.topics import MARKET_RAW, TOPICS
+from qflib.stream.data_ends import Place
 from qflib.stream.monitor.exported import Exported
 from qflib.stream.monitor.lag_time import LagTime
 from qflib.stream.monitor.market_exported import MarketExported
 from qflib.stream.monitor.observed import READ, DelayFigures, Observed
-from qflib.stream.monitor.offsets import Offsets, Place
+from qflib.stream.monitor.offsets import Offsets
 from qflib.stream.monitor.processes import Costs, Process
 from qflib.stream.monitor.stalls import Stalls
 from qflib.stream.monitor.surroundings import Surroundings

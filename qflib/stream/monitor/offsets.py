@@ -10,12 +10,13 @@ import structlog
 from qflib.broker.clients import Connection
 from qflib.broker.reading import committed, ends, starts
 from qflib.errors import QflibError
+from qflib.records.topics import MARKET_RAW
+from qflib.stream.data_ends import DataEnds, Place
 
 _TIMEOUT_S = 2.0
 _STARTS_EACH = 20  # asks
+_STILL_S = 0.4  # an end that has just risen will rise again: it is not worth a look at what stands before it
 _log = structlog.get_logger(__name__)
-
-Place = tuple[str, int]
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Progress:
         As the broker told them.
     reads
         Groups that should be there, and what each of them reads.
+    data_ends
+        Where the records before an end are known to end; else one marker is taken to stand after them.
 
     Examples
     --------
@@ -40,6 +43,7 @@ class Progress:
     ends: dict[Place, int] = field(default_factory=dict)
     starts: dict[Place, int] = field(default_factory=dict)
     reads: Mapping[str, Sequence[Place]] = field(default_factory=dict)
+    data_ends: dict[Place, int] = field(default_factory=dict)
 
     @property
     def groups(self) -> list[str]:
@@ -52,9 +56,17 @@ class Progress:
         return first | self.committed.get(group, {})
 
     def lags(self, group: str) -> dict[Place, int]:
-        """Records behind, a partition; a transactional topic keeps one: its last control marker."""
+        """Offsets behind, a partition, as Kafka's own tools count them: with control markers, which nobody commits."""
         return {
             place: max(self.ends[place] - offset, 0)
+            for place, offset in self.offsets(group).items()
+            if place in self.ends
+        }
+
+    def unread(self, group: str) -> dict[Place, int]:
+        """Records behind, a partition; a topic that is written in transactions ends in control markers."""
+        return {
+            place: max(self.data_ends.get(place, self.ends[place] - (place[0] != MARKET_RAW)) - offset, 0)
             for place, offset in self.offsets(group).items()
             if place in self.ends
         }
@@ -87,6 +99,7 @@ class Offsets:
         self._connection = connection
         self._reads = reads
         self._places = {place for places in reads.values() for place in places}
+        self.data_ends = DataEnds(connection)
         self.progress = Progress()
         self._asked = 0
 
@@ -104,12 +117,21 @@ class Offsets:
             first = self.progress.starts
             if self._asked % _STARTS_EACH == 0:
                 first = starts(self._connection, list(self._places), timeout_s=_TIMEOUT_S)
-            self.progress = Progress(known, self.ends(self._places), first, self._reads)
+            made = Progress(known, self.ends(self._places), first, self._reads)
+            self.data_ends.see(made.ends)
+            self._look_back(made)
+            self.progress = made
             self._asked += 1
         except QflibError as e:
             _log.info("broker gives no offsets", error=str(e))
             return False
         return True
+
+    def _look_back(self, made: Progress) -> None:
+        """Where a group seems to be behind, and nothing comes: whether it is a marker of a further writer's."""
+        for place in {p for g in made.groups for p, n in made.unread(g).items() if n and p[0] != MARKET_RAW}:
+            if self.data_ends.still_s(place) >= _STILL_S:
+                made.data_ends[place] = self.data_ends.of(place, made.ends[place])
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Last stable offsets."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import structlog
 
+from qflib.stream.data_ends import Place
 from qflib.stream.monitor.lag_time import STARTING_S
-from qflib.stream.monitor.offsets import Place, Progress
+from qflib.stream.monitor.offsets import Progress
 
 #: A restart with a restore takes less.
 _STILL_S = 20.0
@@ -37,8 +38,7 @@ class Stalls:
             _log.warning("the broker answers again")
         self._answered, self._silent = now, False
         for group in progress.groups:
-            offsets, lags = progress.committed.get(group, {}), progress.lags(group)
-            behind = sum(lags.values()) > len(lags)  # a transactional topic keeps its last marker
+            offsets, behind = progress.committed.get(group, {}), sum(progress.unread(group).values())
             at, since = self._moved.get(group, (None, now))
             limit = _STILL_S if offsets else STARTING_S
             if offsets != at or not behind:
@@ -49,5 +49,5 @@ class Stalls:
             elif now - since > limit and group not in self._still:
                 self._still.add(group)
                 mend = "look at its log; a kill -9 of its process costs nothing"
-                _log.warning("a stage stands still", group=group, behind=sum(lags.values()), seconds=limit, mend=mend)
+                _log.warning("a stage stands still", group=group, behind=behind, seconds=limit, mend=mend)
         return self._still

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW
+from qflib.stream.data_ends import Place
 from qflib.stream.monitor.folded import Folded
-from qflib.stream.monitor.offsets import Place, Progress
+from qflib.stream.monitor.offsets import Progress
 
 #: Readers of market.data.normalized whose committed offsets say how many events went through.
 READERS = ("exchange", "archive")

@@ -1,0 +1,58 @@
+"""Where the records of a partition end: each transaction leaves a marker after them, which no reader is given."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+from qflib.broker.clients import Connection
+from qflib.broker.reading import last_data_offset
+
+_PATIENCE_S = 2.0  # who asks also does other things: it asks anew soon
+
+Place = tuple[str, int]
+
+
+class DataEnds:
+    """Looks back from an end for the last record before it, once an end.
+
+    Of one writer there is one marker at the end, and of several as many as they were that wrote at a time: a group
+    that has taken in every record is behind by so many offsets for as long as nothing comes.
+
+    Parameters
+    ----------
+    c
+        The cluster.
+    committed
+        Whether what an open transaction has written does not count.
+    """
+
+    def __init__(self, c: Connection, *, committed: bool = True) -> None:
+        self._c, self._committed = c, committed
+        self._known: dict[Place, tuple[int, int]] = {}
+        self._since: dict[Place, tuple[int, float]] = {}
+
+    def see(self, ends: Mapping[Place, int]) -> None:
+        """Take note of where partitions end now."""
+        now = time.monotonic()
+        for place, end in ends.items():
+            if self._since.get(place, (-1, now))[0] != end:
+                self._since[place] = end, now
+
+    def still_s(self, place: Place) -> float:
+        """For how long its end has been seen where it is."""
+        return time.monotonic() - self._since.get(place, (0, math.inf))[1]
+
+    def of(self, place: Place, end: int) -> int:
+        """The offset after the last record before an end.
+
+        Raises
+        ------
+        DataError, BrokerError
+            If there is no such partition, or what was looked at is gone; if the broker keeps silent.
+        """
+        if self._known.get(place, (-1, 0))[0] != end:
+            told = last_data_offset(self._c, *place, committed=self._committed, patience_s=_PATIENCE_S) + 1
+            self._known[place] = end, told
+        return self._known[place][1]
