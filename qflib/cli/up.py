@@ -189,11 +189,14 @@ def _desk(
     wanted: Any, chosen: Settings, workers: dict[str, int], *, fresh: bool, faces: Faces | None, nursery: Nursery
 ) -> RunningDesk:
     from qflib.cli import deploying
+    from qflib.history.opening import check_reachable
     from qflib.stream.folder import DeskFolder
     from qflib.stream.opening import booking_ids, opening
     from qflib.stream.running import RunningDesk
 
-    folder = DeskFolder(chosen.state / "up")
+    folder, store = DeskFolder(chosen.state / "up"), chosen.store
+    if fresh:
+        check_reachable(store.kind, store.dsn, store.namespace, store.url)
     kept = None if fresh else folder.kept()
     market = deploying.with_loaded(deploying.market(wanted, chosen, kept))
     made = deploying.deployment(wanted, chosen, market, deploying.partitions(chosen, kept, workers), kept)

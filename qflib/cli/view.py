@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -108,6 +110,7 @@ class Snapshot(TypedDict, total=False):
 
 _ROWS = 8  # of a table but positions, which take the height that is left
 _WIDE = 120  # columns at which two wide tables stand side by side
+_LINE_S = 10.0  # between two lines where there is no terminal
 _SHORTEST_S = 0.05  # a rate over less says more of the clock than of the desk
 _WHOLE = {"qty", "bid_qty", "ask_qty"}
 
@@ -233,10 +236,23 @@ def live(print_json: bool) -> tuple[Callable[[Snapshot], None], Callable[[], Non
     if print_json:
         return (lambda _: None), (lambda: None)
     if not console.is_terminal:
-        return (lambda snapshot: print(headline(of_late(snapshot)), flush=True)), (lambda: None)
+        return _lines(of_late), (lambda: None)
     view = Live(render({}), console=console, refresh_per_second=8)
     view.start()
     return (lambda snapshot: view.update(render(of_late(snapshot)))), view.stop
+
+
+def _lines(of_late: Callable[[Snapshot], Snapshot]) -> Callable[[Snapshot], None]:
+    """A line now and then: where output goes to a file, warnings stand between them."""
+    due = -math.inf
+
+    def show(snapshot: Snapshot) -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            due = now + _LINE_S
+            print(headline(of_late(snapshot)), flush=True)
+
+    return show
 
 
 def _of_late() -> Callable[[Snapshot], Snapshot]:

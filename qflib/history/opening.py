@@ -201,6 +201,28 @@ def establish(
         migrate(database_of(folder))
 
 
+def check_reachable(
+    kind: Kind | None, dsn: str | None = None, namespace: str = "qflib", url: str | None = None
+) -> None:
+    """Have a new history's database answer, before a former one is thrown away for it.
+
+    Parameters
+    ----------
+    kind, dsn, namespace, url
+        As `establish` takes them.
+
+    Raises
+    ------
+    InputError
+        If a DSN and a URL are given.
+    DataError, StoreUnavailableError
+        If the schema of an existing PostgreSQL is not of this version; if it is away.
+    """
+    now = _wanted(kind, dsn, namespace, url)
+    if now.dsn is not None:
+        _check(now, dsn)
+
+
 def _decided(folder: Path, kind: Kind | None, dsn: str | None, namespace: str, url: str | None) -> Kept:
     """Where the history is to be; errors as `establish`'s."""
     before, there = kept_in(folder), _holds(folder)
@@ -208,8 +230,8 @@ def _decided(folder: Path, kind: Kind | None, dsn: str | None, namespace: str, u
     now = _wanted(kind, dsn, namespace, url) if asked else before
     if there and now != before:
         raise InputError(
-            f"the history in {folder} is kept {_told(before)}, not {_told(now)}; leave --store out and the settings "
-            "store as they were, or start with --fresh"
+            f"the history in {folder} is kept {_told(before)}, not {_told(now)}; leave --store out and "
+            "QFLIB_STORE__KIND, DSN and URL as they were, or start with --fresh"
         )
     if now.dsn is not None:
         _check(now, dsn)

@@ -117,7 +117,11 @@ class RunningDesk:
                     f"--workers {stage}={n}: there is no such stage; it is one of {', '.join(self.stages)}"
                 )
             if not 1 <= n <= most:
-                more = "" if stage in (INGEST, ARCHIVE) else "; for more, QFLIB_BROKER__PARTITIONS and a new beginning"
+                more = (
+                    ""
+                    if stage in (INGEST, ARCHIVE)
+                    else f"; for {n}, begin anew with --fresh and QFLIB_BROKER__PARTITIONS={n}"
+                )
                 raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers{more}")
         self._asked_at = 0.0
         self._told: dict[str, Any] = {}

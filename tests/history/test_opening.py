@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,20 @@ def test_a_folder_tells_where_its_history_is(database: Database, tmp_path: Path)
     remove(folder)
     assert history.count("events") == 10
     history.database.close()
+
+
+def test_a_new_beginning_throws_nothing_away_before_its_database_is_ready(database: Database, tmp_path: Path) -> None:
+    files = [tmp_path / "up" / name for name in ("deployment.json", "booked.json", "history/kept", "logs/kept")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    told = {"QFLIB_STATE": str(tmp_path), "QFLIB_STORE__DSN": database.dsn, "QFLIB_STORE__NAMESPACE": "not_made"}
+    command = [sys.executable, "-m", "qflib.cli.main", "up", "--fresh", "--for", "1s"]
+    done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "has not seen migration" in done.stderr
+    assert "throwing away" not in done.stderr
+    assert all(file.is_file() for file in files)
 
 
 def test_files_stay_files(tmp_path: Path) -> None:
