@@ -327,7 +327,8 @@ def _sentence(e: ValidationError) -> str:
     where = f"in {settings_file()}, in QFLIB_{name.upper().replace('.', '__')} or among the flags"
     if first["type"] == "extra_forbidden":
         return f"setting {name!r} does not exist; take it out ({where})"
-    what = first["msg"][:1].lower() + first["msg"][1:]
+    what = first["msg"].removeprefix("Value error, ")
+    what = what[:1].lower() + what[1:]
     secret = name in ("broker", "store") or name.startswith(
         ("broker.options", "broker.repository", "store.dsn", "store.reader_dsn")
     )

@@ -48,6 +48,6 @@ class Stalls:
                     _log.warning("a stage goes on", group=group)
             elif now - since > limit and group not in self._still:
                 self._still.add(group)
-                mend = "look at its log; a kill -9 of its process costs nothing"
+                mend = "look at its log; one that is stopped goes on by kill -CONT, and a kill -9 costs nothing"
                 _log.warning("a stage stands still", group=group, behind=behind, seconds=limit, mend=mend)
         return self._still
