@@ -27,6 +27,8 @@ Kind = Literal["topic", "group", "transactional_id", "cluster"]
 _ANSWER_S = 30.0
 #: Names under which clients ask where records are; none of them commits.
 _ASKING = ("qflib.ends", "qflib.read.", "qflib.views.")
+#: Ingest looks at the last record of what stages read: after it stand as many markers as workers have written it.
+_TRANSACTED = {t for s in STAGES.values() for t in s.inputs}
 _GROUPS = (*(s.group for s in STAGES.values()), ARCHIVE_GROUP)
 
 
@@ -54,7 +56,7 @@ def rights() -> tuple[Right, ...]:
     made = [r for stage in STAGES.values() for r in _of(stage)]
     made += [Right("ingest", "topic", MARKET_RAW, o) for o in ("Read", "Write")]
     seen = [t for s in STAGES.values() for t in s.inputs] + [ORDERS_INCOMING, RISK_METRICS]  # how far they have come
-    made += [Right("ingest", "topic", t, "Describe") for t in seen]
+    made += [Right("ingest", "topic", t, "Read" if t in _TRANSACTED else "Describe") for t in seen]
     made += [Right("ingest", "group", g, "Describe") for g in _GROUPS]
     made += [Right("archive", "topic", t, o) for t in every for o in ("Read", "DescribeConfigs")]
     made += [Right("archive", "group", ARCHIVE_GROUP, "Read")]
