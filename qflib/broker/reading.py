@@ -350,9 +350,8 @@ def _asker(c: Connection, committed: bool) -> Consumer:
     """
     from confluent_kafka import Consumer
 
-    return Consumer(
-        consumer_config(c, group="qflib.ends", committed=committed) | {"client.id": "qflib.ends"}, logger=LIBRDKAFKA
-    )
+    config = consumer_config(c, group="qflib.ends", committed=committed) | {"client.id": "qflib.ends"}
+    return Consumer(config, logger=LIBRDKAFKA)
 
 
 def _consumer(c: Connection, *, committed: bool, client_id: str) -> Consumer:
@@ -391,11 +390,9 @@ def _silent(c: Connection, what: str, patience_s: float) -> BrokerError:
 
 
 def _refused(c: Connection, what: str, e: Exception) -> BrokerError:
-    error = e.args[0]
+    error, mend = e.args[0], "see `qflib broker status`, mend address or options"
     said = error.str() if hasattr(error, "str") else str(error)
-    return BrokerError(
-        f"asking {c.bootstrap} for {what} failed: {said}; see `qflib broker status`, mend address or options"
-    )
+    return BrokerError(f"asking {c.bootstrap} for {what} failed: {said}; {mend}")
 
 
 def _no_topic(topic: str, partition: int) -> DataError:
