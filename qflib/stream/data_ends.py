@@ -8,10 +8,22 @@ from collections.abc import Mapping
 
 from qflib.broker.clients import Connection
 from qflib.broker.reading import last_data_offset
+from qflib.records.topics import MARKET_RAW
 
 _PATIENCE_S = 2.0  # who asks also does other things: it asks anew soon
 
 Place = tuple[str, int]
+
+
+def usual_end(place: Place, end: int) -> int:
+    """Where records end as a rule: all but the raw market is written in transactions, each by one writer at a time.
+
+    Examples
+    --------
+    >>> usual_end(("market.data.raw", 0), 9), usual_end(("risk.metrics", 0), 9)
+    (9, 8)
+    """
+    return end if place[0] == MARKET_RAW else end - 1
 
 
 class DataEnds:

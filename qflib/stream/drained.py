@@ -9,10 +9,10 @@ import structlog
 
 from qflib.broker.clients import Connection
 from qflib.errors import BrokerError, QflibError
+from qflib.stream.data_ends import Place
 from qflib.stream.monitor.offsets import Offsets
 
 APART_S = 0.2
-Place = tuple[str, int]
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from qflib.broker.clients import Connection
 from qflib.broker.reading import committed, ends, starts
 from qflib.errors import QflibError
 from qflib.records.topics import MARKET_RAW
-from qflib.stream.data_ends import DataEnds
+from qflib.stream.data_ends import DataEnds, usual_end
 from qflib.stream.stages import GROUP_PREFIX, STAGES
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Lags:
         behind = 0
         for at, end in before.items():
             if at[0] in g.topics:
-                reached, last = max(done.get(at, -1), first[at]), end - (at[0] != MARKET_RAW)
+                reached, last = max(done.get(at, -1), first[at]), usual_end(at, end)
                 if end > last > reached and self._data_ends.still_s(at) >= _STILL_S:
                     last = self._data_ends.of(at, end)
                 behind += max(0, last - reached)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from qflib.records.topics import MARKET_RAW
-from qflib.stream.data_ends import Place
+from qflib.stream.data_ends import Place, usual_end
 from qflib.stream.monitor.offsets import Progress
 
 #: Seconds within which a group that begins commits its first: its process starts, imports, and takes in what is there.
@@ -47,13 +46,11 @@ class LagTime:
         """How late a group is in each partition it has committed an offset of, or should have; 0 where it has all."""
         out = {}
         with self._lock:
-            committed = self._progress.committed.get(group, {})
+            committed, unread = self._progress.committed.get(group, {}), self._progress.unread(group)
             for place, offset in self._progress.offsets(group).items():
-                ahead = offset if place[0] == MARKET_RAW else offset + 1
-                if offset >= self._progress.data_ends.get(place, offset + 1):
-                    ahead = self._progress.ends[place]
-                since = next((at for at, end in self._rises.get(place, ()) if end > ahead), None)
-                late = 0.0 if since is None else max(now - since, 0.0)
+                rises = self._rises.get(place, ()) if unread.get(place) else ()
+                since = next((at for at, end in rises if usual_end(place, end) > offset), now)
+                late = max(now - since, 0.0)
                 if place in committed or not 0.0 < late < STARTING_S:
                     out[place] = late
         return out

@@ -11,7 +11,7 @@ from qflib.broker.clients import Connection
 from qflib.broker.reading import committed, ends, starts
 from qflib.errors import QflibError
 from qflib.records.topics import MARKET_RAW
-from qflib.stream.data_ends import DataEnds, Place
+from qflib.stream.data_ends import DataEnds, Place, usual_end
 
 _TIMEOUT_S = 2.0
 _STARTS_EACH = 20  # asks
@@ -66,7 +66,7 @@ class Progress:
     def unread(self, group: str) -> dict[Place, int]:
         """Records behind, a partition; a topic that is written in transactions ends in control markers."""
         return {
-            place: max(self.data_ends.get(place, self.ends[place] - (place[0] != MARKET_RAW)) - offset, 0)
+            place: max(self.data_ends.get(place, usual_end(place, self.ends[place])) - offset, 0)
             for place, offset in self.offsets(group).items()
             if place in self.ends
         }
