@@ -31,9 +31,9 @@ test: $(READY) ## set up, lint, run every test
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 faults: $(WARM) ## break a whole desk in every way it has to survive (40 minutes); ends with the table of what came of it
-	@for tool in cc prometheus prometheus-alertmanager syslog-ng; do command -v $$tool >/dev/null || { apt-get update -qq && \
-	apt-get install -y -qq --no-install-recommends gcc libc6-dev prometheus prometheus-alertmanager syslog-ng-core \
-	syslog-ng-mod-http; break; }; done
+	@for tool in cc chromium prometheus prometheus-alertmanager syslog-ng; do command -v $$tool >/dev/null || { apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends gcc libc6-dev chromium prometheus prometheus-alertmanager \
+	syslog-ng-core syslog-ng-mod-http; break; }; done
 	rm -f runs/faults.jsonl
 	CI=true $(BIN)/python -m pytest -q -s -n 0 -m faults; $(BIN)/python -m tests.faults.table $$?  # CI: what lacks a tool fails, and is not skipped
 

@@ -23,7 +23,7 @@ from qflib.errors import BrokerError, DataError, SettingsError
 # Below the range the system takes outgoing connections' ports from (32,768 on): a client that tries again and again
 # to reach a dead broker at a port of that range is once given that very port, is connected to itself, and holds it.
 _PORTS = range(20_000, 30_000)
-_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
+_CHANCE = random.SystemRandom()  # not the generator that a user may have seeded, nor one that a fork doubles
 _FRESH = "start with --fresh for an empty one, or name the folder this data came from"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
@@ -13,6 +15,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from qflib.errors import DataError
 from qflib.history.kept import BATCHES, KEPT
 from qflib.history.upkeep import RETENTION_HOURS
+
+_DAY_NS = 86_400 * 10**9
 
 
 def retire(root: str | Path, retention_days: int, *, at_once: bool = False) -> int:
@@ -24,8 +28,8 @@ def retire(root: str | Path, retention_days: int, *, at_once: bool = False) -> i
         The history's folder, or its URL.
     retention_days
         Days before the last one that a table has, which it keeps; days in the future are kept, and today is the last
-        then. A day of the market of which something was stored within as many days before the last one of storing is
-        kept too: the market's time may be another than the wall's, as a recording's is.
+        then. A day of the market of which something was stored within as many days (one at least) before the last store
+        is kept too: the market's time may be another than the wall's, as a recording's is.
     at_once
         Whether files that nobody refers to go now: where nobody writes or reads. Else when they are an hour old, by a
         later round of the upkeep.
@@ -79,14 +83,17 @@ def _old_days(table: DeltaTable, retention_days: int) -> list[str]:
 
 
 def _stored_lately(batches: DeltaTable, retention_days: int) -> dict[str, dict[tuple[str, int], int]]:
-    """By topic, cluster and partition: the first offset that was stored within so many days, the last one among them.
+    """By topic, cluster and partition: the first offset of those that came within so many days before the last one.
 
-    Not within one more: the first record after midnight has the last rows of the day before.
+    To the nanosecond, as a day and not its date: at midnight what came a moment ago has not grown old.
     """
-    first = _first_kept(batches, max(retention_days - 1, 0))
+    days = max(retention_days, 1)
     rows = batches.to_pyarrow_dataset().to_table(
-        columns=["topic", "cluster", "partition", "offset"], filter=ds.field("date") >= first
+        columns=["topic", "cluster", "partition", "offset", "append_ns"],
+        filter=ds.field("date") >= _first_kept(batches, days),
     )
+    last = min(pc.max(rows["append_ns"]).as_py() or 0, time.time_ns())
+    rows = rows.filter(pc.field("append_ns") > last - days * _DAY_NS)
     made: dict[str, dict[tuple[str, int], int]] = {}
     for r in rows.group_by(["topic", "cluster", "partition"]).aggregate([("offset", "min")]).to_pylist():
         made.setdefault(r["topic"], {})[r["cluster"], r["partition"]] = r["offset_min"]

@@ -30,7 +30,8 @@ from qflib.stream.schedule import Schedule
 from qflib.stream.stages import Stage
 from qflib.stream.traces import Traces, parent_of, trace_id_of
 from qflib.stream.trimming import Trimming
-from qflib.stream.watchdog import Watchdog
+from qflib.stream.unanswered import Unanswered
+from qflib.stream.watchdog import HUNG, Watchdog
 
 _log = structlog.get_logger(__name__)
 #: A worker whose partitions were taken from it: what it has in hand must not be written.
@@ -113,7 +114,7 @@ class StageApplication(Application):
             broker_availability_timeout=0,  # a stage waits for its broker as long as it takes
         )
         watchdog = Watchdog(timeout_ms / 1000 + _PATIENCE_S)
-        self._processing_context = PacedContext.of(self._processing_context, metrics.checkpoint, watchdog.over)
+        self._processing_context = PacedContext.of(self._processing_context, self._committed_in, watchdog.over)
         self._processing_context.listen(self._consumer)
         self.stage, self.version = stage, version
         self.folds: dict[int, Fold] = {}
@@ -122,6 +123,7 @@ class StageApplication(Application):
         self._traces = traces
         self._schedule = schedule or Schedule()
         self._trimming = Trimming(c, stage)
+        self._unanswered = Unanswered.listen()
         self._wire()
 
     # ---- the flow
@@ -242,6 +244,14 @@ class StageApplication(Application):
     def _on_lost(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
         _log.error("partitions lost", stage=self.stage.name, mend="the supervisor starts this worker again")
         os._exit(LOST)
+
+    def _committed_in(self, seconds: float) -> None:
+        self._metrics.checkpoint(seconds)
+        self._producer.poll()  # which gives what its client has said
+        if self._unanswered.seen:
+            mend = "the supervisor starts this worker again"
+            _log.error("a commit got no answer in time", stage=self.stage.name, seconds=round(seconds, 1), mend=mend)
+            os._exit(HUNG)
 
     def _committed(self, partition: int) -> dict[str, int]:
         asked = [TopicPartition(t, partition) for t in self.stage.inputs]

@@ -5,6 +5,7 @@ stderr that a worker's log would begin with.
 """
 
 import warnings
+from collections import deque
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ with warnings.catch_warnings(record=True):
 _log = structlog.get_logger(__name__)
 _ANSWER_S = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long an answer is awaited at the first question, the second, ...
 _NO_ANSWER = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)
+_former: deque[AdminClient] = deque(maxlen=8)  # one dropped with an answer under way takes the process with it
 
 
 class PatientAdmin(TopicAdmin):
@@ -52,10 +54,11 @@ class PatientAdmin(TopicAdmin):
             try:
                 return super().inspect_topics(topic_names, timeout=min(timeout, _ANSWER_S[min(asked, 4)]))
             except KafkaException as e:
-                if e.args[0].code() not in _NO_ANSWER:
+                if not (e.args[0].retriable() or e.args[0].code() in _NO_ANSWER):
                     raise
                 _log.warning("waits for the broker", topics=topic_names, reason=e.args[0].str())
             asked += 1
+            _former.append(self.admin_client)
             self._inner_admin = None
 
 

@@ -119,15 +119,19 @@ def _snapshots(
         # the one before it is as good: what follows that is in journal and inputs
         _log.error("snapshot broken", topic=topic, partition=fold.partition, offset=offset, why=why)
 
+    low = _low(c, topic, fold.partition)
     while True:
         held, last = list[tuple[int, int]](), None
-        values = _values(c, topic, fold.partition, _low(c, topic, fold.partition))
+        values = _values(c, topic, fold.partition, low)
         try:
             for s in snapshot_records.read(f"{topic}[{fold.partition}]", values, broken):
                 held.append((s.first_offset, s.journal_offset))
                 if all(o <= want.get(t, 0) for t, o in s.next.items()):
                     last = s
         except OffsetGoneError:
+            before, low = low, _low(c, topic, fold.partition)
+            if low <= before:
+                raise
             continue  # what the last worker's last snapshot made needless went just now
         return tuple(held), last
 

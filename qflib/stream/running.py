@@ -119,8 +119,9 @@ class RunningDesk:
             if not 1 <= n <= most:
                 more = (
                     ""
-                    if stage in (INGEST, ARCHIVE)
-                    else f"; for {n}, begin anew with --fresh and QFLIB_BROKER__PARTITIONS={n}"
+                    if stage in (INGEST, ARCHIVE) or n < 1
+                    else f"; for {n}, put this desk aside (docs/runbooks/processes.md, a new beginning) and begin with "
+                    f"QFLIB_BROKER__PARTITIONS={n}"
                 )
                 raise InputError(f"--workers {stage}={n}: {stage} can have 1 to {most} workers{more}")
         self._asked_at = 0.0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
 HEADER = "traceparent"
-_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
+_CHANCE = random.SystemRandom()  # not the generator that a user may have seeded, nor one that a fork doubles
 
 Headers = Sequence[tuple[str, bytes]]
 

@@ -28,6 +28,13 @@ pytestmark = pytest.mark.faults
 SEED = 13
 
 
+def stopped(faulty: FaultyDesk, stage: str) -> None:
+    """A stage stands still until it is killed: it takes no snapshot any more."""
+    pid = faulty.pid(stage)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+
+
 def wiped(faulty: FaultyDesk, stage: str) -> None:
     """All of a stage's snapshots are gone."""
     topic = snapshots(stage)
@@ -44,6 +51,7 @@ def test_states_are_wiped_and_rebuilt(tmp_path: Path, told: Told) -> None:
     with running(tmp_path) as faulty:
         row = told.row(9, "rebuilt from the journal and the inputs", goal="stateful")
         for stage in ("exchange", "exposures", "portfolio"):
+            stopped(faulty, stage)
             wiped(faulty, stage)
             row.took(faulty.ended(stage, lambda s=stage: faulty.desk.kill(s)), stage)
             assert tail(faulty, stage) > 100, stage
@@ -53,6 +61,7 @@ def test_states_are_wiped_and_rebuilt(tmp_path: Path, told: Told) -> None:
         archived = told.row(9, "and its inputs: rebuilt from the archive", goal="stateful")
         low = {p: faulty.reached("normalize", MARKET_RAW, p) - 1 for p in range(faulty.partitions)}
         faulty.until(lambda: all(stored(faulty, p) > o for p, o in low.items()), "not archived")
+        stopped(faulty, "normalize")
         wiped(faulty, "normalize")
         faulty.trim(MARKET_RAW, {p: o for p, o in low.items() if o > 0})
         archived.took(faulty.ended("normalize", lambda: faulty.desk.kill("normalize")), "normalize")
@@ -130,9 +139,7 @@ def test_what_cannot_be_gone_on_from_is_refused_with_the_reason(tmp_path: Path, 
     """A journal that somebody else wrote in, a wiped state whose inputs are gone, and inputs gone before they came."""
     rng = random.Random(SEED)
     with running(tmp_path) as faulty:
-        pid = faulty.pid("portfolio")
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)  # what comes meanwhile it does not read
+        stopped(faulty, "portfolio")  # what comes meanwhile it does not read
         faulty.rest(4.0)
         assert faulty.desk.stop_stages() == ["portfolio-0"]
         report = audit(faulty.desk.connection, faulty.desk.desk, replay=True)

@@ -108,6 +108,23 @@ def test_a_record_of_midnight_keeps_no_day_longer(history: History) -> None:
     assert history.dates("events", "c1")[0] == day((today - 6) * DAY)
 
 
+def test_what_was_stored_just_before_midnight_is_not_old_just_after_it(history: History) -> None:
+    """A recording of days long ago, replayed over midnight, in a history that keeps a day."""
+    archiver, midnight = writing(history), time.time_ns() // DAY * DAY
+    for offset, minutes in enumerate((-60 * 24, -10, 5)):
+        taken(archiver, offset, [NS + offset * DAY], midnight + minutes * 60 * 10**9)
+    archiver.store()
+    if isinstance(history, PostgresHistory):  # in files the append tells
+        with history.database.connection() as c:
+            for offset, stored in enumerate(("-1 day", "-10 minutes", "5 minutes")):
+                c.execute(
+                    'UPDATE days SET written = %s::timestamptz + %s::interval WHERE "table" = %s AND day = %s',
+                    (f"{day(midnight)} UTC", stored, "events", day(NS + offset * DAY)),
+                )
+    dropped(history, 1)
+    assert offsets(history, "events") == [1, 2]
+
+
 def test_a_day_that_is_being_added_to_stays(new_postgres: Callable[[], PostgresHistory]) -> None:
     """Its first rows are in, and nobody sees them yet."""
     history = new_postgres()

@@ -1,10 +1,11 @@
-"""Between a client and its broker: a proxy that cuts the connection at a commit, and a broker that is reached by it."""
+"""Between a client and its broker: a proxy that cuts the connection at a commit, or passes it on late; and a broker."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Severing:
         self.port = free_port()
         self.commits = 0  # seen
         self.cuts = 0
+        self.late = 0  # commits that have reached the broker after their time
+        self._hold_s: list[float] = []
         self._wanted: list[bool] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -41,6 +44,11 @@ class Severing:
         """Cut the next commits' connections: once the broker has one and has answered, or before it has it."""
         with self._lock:
             self._wanted = [passed_on] * times
+
+    def hold(self, seconds: float) -> None:
+        """Pass the next commit on after so long, whether its client still waits or has sent it again."""
+        with self._lock:
+            self._hold_s = [seconds]
 
     def close(self) -> None:
         """Cut all."""
@@ -71,11 +79,17 @@ class Severing:
                     with self._lock:
                         self.commits += 1
                         passed_on = self._wanted.pop(0) if self._wanted else None
+                        held = self._hold_s.pop() if self._hold_s else 0.0
                     if passed_on is False:
                         self.cuts += 1
                         break
                     if passed_on:
                         dropped.add(frame[8:12])
+                    if held:
+                        time.sleep(held)
+                        broker.sendall(frame)
+                        self.late += 1
+                        continue
                 broker.sendall(frame)
         sever(client, broker)
 

@@ -245,7 +245,12 @@ def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk
     desk.start(0)
     wait_for(lambda: committed_sum(desk) > 1_000)
     desk.start(1)
-    wait_for(lambda: "restored" in desk.log(1))
+
+    def both() -> bool:
+        desk.revive(0)
+        return desk.workers[0].poll() is None and "restored" in desk.log(1)
+
+    wait_for(both)
     desk.workers[0].send_signal(signal.SIGSTOP)
     at = committed_sum(desk)
 

@@ -1,6 +1,7 @@
 """A connection cut at a commit: whether the broker has it or not, every record is there once.
 
 A commit that is cut once is tried again by the client, and the worker goes on; one that is cut at every trial ends it.
+So does one that got no answer in time: it was sent again, and the first may come in the midst of the next transaction.
 """
 
 from __future__ import annotations
@@ -85,3 +86,32 @@ def test_a_connection_cut_at_a_commit_loses_and_doubles_nothing(
     assert "hangs" in tended.log(0)
     told.judged(None)
     print(f"{proxy.cuts} of {proxy.commits} commits cut; the worker was started {tended.starts} times")
+
+
+def late(tended: Tended, proxy: Severing, times: int) -> None:
+    """Commits that are sent again after 2 s, and come a moment later than that; nothing is lost or doubled."""
+    tended.produce_on(60_000, 0.002)
+    tended.until(lambda: committed_sum(tended) > 100)
+    for n in range(times):
+        starts = tended.starts
+        proxy.hold(2.1 + 0.1 * n)
+        tended.until(lambda s=starts: tended.starts > s)
+        tended.until(lambda n=n: proxy.late == n + 1)
+        tended.goes_on()
+    tended.produced()
+    tended.until(lambda: not any(tended.lag().values()))
+    assert tended.stop(0) == 0
+    assert tended.check() > 1_000
+    assert tended.log(0).count("a commit got no answer in time") == times
+
+
+def test_a_worker_ends_after_a_commit_that_was_sent_again(tended: Tended, proxy: Severing) -> None:
+    late(tended, proxy, 1)
+
+
+@pytest.mark.faults
+def test_a_commit_that_comes_late_ends_no_other_transaction(tended: Tended, proxy: Severing, told: Told) -> None:
+    late(tended, proxy, CUTS)
+    row = told.row(14, "Kafka, passed on after it was sent again")
+    row.times, row.seen = CUTS, [f"log `a commit got no answer in time`, exit code {HUNG}"]
+    told.judged(None)

@@ -19,7 +19,7 @@ _FIRST_S, _LONGEST_S = 0.1, 5.0
 _QUIET_S = 20.0  # without a heartbeat the connection is taken for dead
 _FINAL = {4400: "malformed", 4401: "unauthorised", 4403: "missing_scope", 4429: "flood"}
 _FRAME = 16 << 20
-_CHANCE = random.Random()  # not the generator that a user of this process may have seeded
+_CHANCE = random.SystemRandom()  # not the generator that a user may have seeded, nor one that a fork doubles
 
 
 def follow(place: Place, follower: Follower, patience_s: float) -> Iterator[Any]:

@@ -217,8 +217,8 @@ class PrivateServer:
             (self.socket_folder / _SOCKET_LOCK).unlink(missing_ok=True)
 
     def _start(self) -> None:
-        self._clear()
         self._socket_folder_of_ours()
+        self._clear()
         options = f"-k {self.socket_folder}"
         self._run("pg_ctl", "start", "-w", "-t", str(_STOP_S), "-s", "-l", str(self.data / "server.log"), "-o", options)
 

@@ -92,8 +92,6 @@ class Lags:
         ------
         BrokerError
             If the broker does not answer.
-        DataError
-            If what was looked at is gone.
         """
         if self._starts is None:
             self._starts = starts(self._c, self._partitions, timeout_s=_ANSWER_S)
@@ -110,7 +108,8 @@ class Lags:
             if at[0] in g.topics:
                 reached, last = max(done.get(at, -1), first[at]), usual_end(at, end)
                 if end > last > reached and self._data_ends.still_s(at) >= _STILL_S:
-                    last = self._data_ends.of(at, end)
+                    told = self._data_ends.if_told(at, end)
+                    last = last if told is None else told
                 behind += max(0, last - reached)
         return behind
 

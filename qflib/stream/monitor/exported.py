@@ -61,7 +61,7 @@ class Exported(Collector):
         progress = self._progress()
         lag = GaugeMetricFamily(
             "kafka_consumergroup_lag",
-            "Records between the committed offset and the last stable one.",
+            "Offsets between the committed and the last stable one, control markers among them.",
             labels=["consumergroup", "topic", "partition"],
         )
         for group in progress.groups:

@@ -17,7 +17,8 @@ class LagTime:
     """The ends of partitions as they rose, and how long ago each was passed.
 
     It is right to within the time between two looks at the offsets. A topic that is written in transactions ends in a
-    control marker that nobody commits, and where several write in as many: so much behind counts as none there.
+    control marker that nobody commits, and where several write in as many: so much behind counts as none there, nor do
+    they make a record late that comes after them.
 
     Where a group should be and has committed nothing, it is as late as the first record kept; but nothing is said of
     one that may only just have started: before that record has been there for `STARTING_S`.
@@ -34,6 +35,7 @@ class LagTime:
 
     def __init__(self) -> None:
         self._rises: dict[Place, deque[tuple[float, int]]] = {}
+        self._through: dict[tuple[str, Place], int] = {}  # the end by which a group was last known to have all
         self._progress = Progress()
         self._lock = threading.Lock()  # the monitor's thread writes, a scrape's reads
 
@@ -49,7 +51,8 @@ class LagTime:
             committed, unread = self._progress.committed.get(group, {}), self._progress.unread(group)
             for place, offset in self._progress.offsets(group).items():
                 rises = self._rises.get(place, ()) if unread.get(place) else ()
-                since = next((at for at, end in rises if usual_end(place, end) > offset), now)
+                past = max(offset, self._through.get((group, place), 0))
+                since = next((at for at, end in rises if end > past and usual_end(place, end) > offset), now)
                 late = max(now - since, 0.0)
                 if place in committed or not 0.0 < late < STARTING_S:
                     out[place] = late
@@ -60,7 +63,10 @@ class LagTime:
         least: dict[Place, int] = {}
         for group in progress.groups:
             for place, offset in progress.offsets(group).items():
-                least[place] = min(offset, least.get(place, offset))
+                end = progress.ends.get(place, offset)
+                if progress.data_ends.get(place, end) <= offset:
+                    self._through[group, place] = end
+                least[place] = min(max(offset, self._through.get((group, place), 0)), least.get(place, end))
         for place, end in progress.ends.items():
             rises = self._rises.setdefault(place, deque(maxlen=_MOST))
             if not rises or end > rises[-1][1]:

@@ -16,6 +16,7 @@ from qflib.stream.data_ends import DataEnds, Place, usual_end
 _TIMEOUT_S = 2.0
 _STARTS_EACH = 20  # asks
 _STILL_S = 0.4  # an end that has just risen will rise again: it is not worth a look at what stands before it
+_LONE_S = 5.0  # what seems to be a marker may be a record, which can wait for longer before it is looked at
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +37,7 @@ class Progress:
     --------
     >>> made = Progress({"g": {("t", 0): 7}}, {("t", 0): 9, ("t", 1): 5}, {("t", 1): 2}, {"g": [("t", 0), ("t", 1)]})
     >>> made.offsets("g"), made.lag("g")
-    ({('t', 1): 2, ('t', 0): 7}, 5)
+    ({('t', 1): 2, ('t', 0): 7}, 3)
     """
 
     committed: dict[str, dict[Place, int]] = field(default_factory=dict)
@@ -81,7 +82,7 @@ class Progress:
 
     def lag(self, group: str) -> int:
         """Records behind, in all partitions."""
-        return sum(self.lags(group).values())
+        return sum(self.unread(group).values())
 
 
 class Offsets:
@@ -128,10 +129,17 @@ class Offsets:
         return True
 
     def _look_back(self, made: Progress) -> None:
-        """Where a group seems to be behind, and nothing comes: whether it is a marker of a further writer's."""
-        for place in {p for g in made.groups for p, n in made.unread(g).items() if n and p[0] != MARKET_RAW}:
-            if self.data_ends.still_s(place) >= _STILL_S:
-                made.data_ends[place] = self.data_ends.of(place, made.ends[place])
+        """Where a group is behind an end, and nothing comes: whether by records, or by the markers of their writers."""
+        after = dict[Place, float]()
+        for group in made.groups:
+            unread = made.unread(group)
+            for place in (p for p, n in made.lags(group).items() if n and p[0] != MARKET_RAW):
+                after[place] = min(after.get(place, _LONE_S), _STILL_S if unread[place] else _LONE_S)
+        for place, seconds in after.items():
+            if self.data_ends.still_s(place) >= seconds:
+                told = self.data_ends.if_told(place, made.ends[place])
+                if told is not None:
+                    made.data_ends[place] = told
 
     def ends(self, places: Iterable[Place]) -> dict[Place, int]:
         """Last stable offsets."""
