@@ -81,7 +81,7 @@ class Progress:
         return out
 
     def lag(self, group: str) -> int:
-        """Records behind, in all partitions."""
+        """Records behind, in all partitions, and the markers between them."""
         return sum(self.unread(group).values())
 
 
