@@ -82,8 +82,8 @@ def common_config(c: Connection, *, client_id: str) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 300,
         "retry.backoff.ms": 20,
         "retry.backoff.max.ms": 300,
-        # A broker that has just stood still tells for a moment of a cluster without brokers, and a client that asks just
-        # then gives up the only one it knows: by default it begins anew with the address of the settings after 5 min.
+        # A broker that has just stood still tells for a moment of a cluster without brokers, and who asks for it then
+        # gives up the only one it knows: by default it begins anew with the address of the settings after 5 minutes.
         "metadata.recovery.rebootstrap.trigger.ms": 1_000,
         "socket.nagle.disable": True,
         "socket.keepalive.enable": True,
