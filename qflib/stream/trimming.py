@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from qflib.stream.stages import Stage
 
 _log = structlog.get_logger(__name__)
 _JOURNAL_EVERY_S = 60.0
+_LEADERS_S = 1.0  # that learning them anew may take
 
 
 class Trimming:
@@ -32,6 +34,7 @@ class Trimming:
         self._keep_ms = max(retention_ms(t) for t in stage.inputs)
         self._starts: dict[int, deque[tuple[int, int]]] = {}
         self._journal_due = time.monotonic() + _JOURNAL_EVERY_S
+        self._refused = False
 
     def begin(self, partition: int, starts: tuple[tuple[int, int], ...]) -> None:
         """A partition was assigned whose complete snapshots begin there: (first offset, journal offset) of each."""
@@ -51,6 +54,9 @@ class Trimming:
             starts.append((at, journal_offset))
 
     def _trim_journal(self, topic: str, partition: int, most: int) -> None:
+        if self._refused:  # an admin client asks on by the epoch of a leader that it has once learned, and in vain
+            with suppress(KafkaException):
+                self._admin.list_topics(timeout=_LEADERS_S)
         since = OffsetSpec.for_timestamp(int(time.time() * 1000) - self._keep_ms)
         [future] = self._admin.list_offsets({TopicPartition(topic, partition): since}).values()
 
@@ -58,8 +64,10 @@ class Trimming:
             try:
                 offset = told.result().offset
             except KafkaException as e:
+                self._refused = True
                 _log.info("old marks stay", reason=str(e))
                 return
+            self._refused = False
             if offset > 0:
                 self._delete(topic, partition, min(offset, most))
 
