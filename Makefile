@@ -30,7 +30,7 @@ test: $(READY) ## set up, lint, run every test
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint $(WARM)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-faults: $(WARM) ## break a whole desk in every way it has to survive (40 to 50 minutes); ends with the table of what came of it
+faults: $(WARM) ## break a whole desk in every way it has to survive (50 minutes); ends with the table of what came of it
 	@for tool in cc chromium prometheus prometheus-alertmanager syslog-ng; do command -v $$tool >/dev/null || { apt-get update -qq && \
 	apt-get install -y -qq --no-install-recommends gcc libc6-dev chromium prometheus prometheus-alertmanager \
 	syslog-ng-core syslog-ng-mod-http; break; }; done

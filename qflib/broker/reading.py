@@ -15,7 +15,7 @@ from qflib.errors import BrokerError, DataError
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
-_PATIENCE_S = 30.0  # a broker killed under load is back within 6 s
+_PATIENCE_S = 30.0  # a broker killed under load is back within 7 s
 _ANSWER_S, _LOOK_S = 10.0, 4.0
 _AT_ONCE = 500
 _PAUSE_S = 0.05  # before asking again

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from qflib.broker.clients import Connection, admin
+from qflib.broker.clients import Connection, admin, another_admin
 from qflib.broker.topics import retention_ms
 from qflib.records.topics import journal, snapshots
 from qflib.stream.stages import Stage
@@ -29,16 +28,17 @@ class Trimming:
     """
 
     def __init__(self, c: Connection, stage: Stage) -> None:
-        self._admin = admin(c)
+        self._c, self._admin = c, admin(c)
         self._snapshots, self._journal = snapshots(stage.name), journal(stage.name) if stage.journalled else None
         self._keep_ms = max(retention_ms(t) for t in stage.inputs)
         self._starts: dict[int, deque[tuple[int, int]]] = {}
-        self._journal_due = time.monotonic() + _JOURNAL_EVERY_S
+        self._journal_due: dict[int, float] = {}
         self._refused = False
 
     def begin(self, partition: int, starts: tuple[tuple[int, int], ...]) -> None:
         """A partition was assigned whose complete snapshots begin there: (first offset, journal offset) of each."""
         self._starts[partition] = deque(starts[-2:], maxlen=2)
+        self._journal_due[partition] = time.monotonic() + _JOURNAL_EVERY_S
 
     def taking(self, partition: int, journal_offset: int, confirmed: Mapping[tuple[str, int], int]) -> None:
         """A snapshot is about to be written: what lies before the last but one can go."""
@@ -46,8 +46,8 @@ class Trimming:
         if len(starts) == 2:
             first, marks_below = starts[0]
             self._delete(self._snapshots, partition, first)
-            if self._journal is not None and marks_below > 0 and time.monotonic() >= self._journal_due:
-                self._journal_due = time.monotonic() + _JOURNAL_EVERY_S
+            if self._journal is not None and marks_below > 0 and time.monotonic() >= self._journal_due[partition]:
+                self._journal_due[partition] = time.monotonic() + _JOURNAL_EVERY_S
                 self._trim_journal(self._journal, partition, marks_below)
         at = confirmed.get((self._snapshots, partition), -1) + 1
         if at > 0 and (not starts or at > starts[-1][0]):
@@ -55,8 +55,10 @@ class Trimming:
 
     def _trim_journal(self, topic: str, partition: int, most: int) -> None:
         if self._refused:  # an admin client asks on by the epoch of a leader that it has once learned, and in vain
-            with suppress(KafkaException):
+            try:
                 self._admin.list_topics(timeout=_LEADERS_S)
+            except KafkaException:
+                self._admin = another_admin(self._c)
         since = OffsetSpec.for_timestamp(int(time.time() * 1000) - self._keep_ms)
         [future] = self._admin.list_offsets({TopicPartition(topic, partition): since}).values()
 
