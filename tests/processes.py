@@ -1,7 +1,12 @@
-"""Processes of a desk as the machine knows them: by the ports they listen on, and by their command."""
+"""Processes of a desk as the machine knows them: by their ports and their command; and one that stands still."""
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -23,3 +28,14 @@ def broker_in(folder: Path) -> int:
     """
     commands = ((p.pid, p.info["cmdline"] or []) for p in psutil.process_iter(["cmdline"]))
     return next(pid for pid, told in commands if "kafka.Kafka" in told and any(str(folder) in part for part in told))
+
+
+@contextmanager
+def stopped(pid: int | None) -> Iterator[float]:
+    """A process stands still, from a moment of the monotonic clock on."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield time.monotonic()
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -42,7 +42,7 @@ class Trimming:
 
     def taking(self, partition: int, journal_offset: int, confirmed: Mapping[tuple[str, int], int]) -> None:
         """A snapshot is about to be written: what lies before the last but one can go."""
-        starts = self._starts.setdefault(partition, deque(maxlen=2))
+        starts = self._starts[partition]
         if len(starts) == 2:
             first, marks_below = starts[0]
             self._delete(self._snapshots, partition, first)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, MutableSequence
-from contextlib import contextmanager
+from collections.abc import MutableSequence
 from multiprocessing import get_context
 
 import pytest
@@ -17,6 +15,7 @@ from qflib.broker import topics
 from qflib.broker.clients import Connection, consumer_config, producer
 from qflib.broker.local import LocalBroker
 from qflib.records.topics import MARKET_RAW, TOPICS
+from tests.processes import stopped
 
 CLIENTS = 24  # of producers one in thirty would not send again, of consumers one in two hundred not read
 EACH = 6  # consumers in a process
@@ -51,22 +50,10 @@ def reading(c: Connection, first: int, read: MutableSequence[int]) -> None:
     while True:
         for n, consumer in enumerate(consumers):
             for m in consumer.consume(500, 0):
-                if m.error() is None:
+                if m.error() is None and m.topic() == MARKET_RAW:
                     after[n][m.partition()] = m.offset() + 1
             read[first + n] = sum(after[n].values())
         time.sleep(0.01)
-
-
-@contextmanager
-def stopped(broker: LocalBroker) -> Iterator[None]:
-    """The broker stands still."""
-    pid = broker.status().pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def working(senders: list[Sender], seconds: float) -> None:
@@ -82,7 +69,7 @@ def test_every_producer_goes_on_after_a_broker_that_stood_still(own_broker: Loca
     senders = [Sender(own_broker, n) for n in range(CLIENTS)]
     working(senders, 1.0)
     for still in STILL_S:
-        with stopped(own_broker):
+        with stopped(own_broker.pid):
             working(senders, still)
         on_their_way, end = [s.sent for s in senders], time.monotonic() + _PATIENCE_S
         while late := [n for n, s in enumerate(senders) if s.delivered < on_their_way[n]]:
@@ -112,7 +99,7 @@ def test_every_consumer_goes_on_after_a_broker_that_stood_still(own_broker: Loca
 
     try:
         for still in (0.0, *STILL_S):
-            with stopped(own_broker):
+            with stopped(own_broker.pid):
                 working([sender], still)
             on_its_way, end = sender.sent, time.monotonic() + _PATIENCE_S
             while there := late(on_its_way):

@@ -10,7 +10,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -23,7 +22,7 @@ from qflib.records import TOPS, Batch, Header
 from qflib.records.codec import MAX_BYTES, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_RAW, snapshots
 from tests.deploy.watching import Watching, over, seen, watching
-from tests.processes import broker_in
+from tests.processes import broker_in, stopped
 
 pytestmark = pytest.mark.faults
 
@@ -38,16 +37,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watching]:
 def settled(one: Watching) -> bool:
     """Prices have been looked at for as long as a score needs."""
     return float(one.query("time() - process_start_time_seconds{process='up-0'}")[0]["value"][1]) > LEAST + 30
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[float]:
-    """A process stands still."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield time.monotonic()
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def send(one: Watching, topic: str, value: bytes, key: bytes = b"ACME") -> None:

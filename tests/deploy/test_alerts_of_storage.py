@@ -6,7 +6,6 @@ is that of Python in all of the desk's processes: libfaketime breaks their sleep
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -23,6 +22,7 @@ from qflib.history.opening import database_of, remove
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, snapshots
 from qflib.stream.stages import ARCHIVE_GROUP
 from tests.deploy.watching import Watching, over, seen, watching
+from tests.processes import stopped
 
 pytestmark = pytest.mark.faults
 
@@ -85,16 +85,12 @@ def test_the_wall_clock_steps_back(watched: Watching, clock: Path) -> None:
 
 def test_retention_comes_near_and_overtakes(watched: Watching) -> None:
     c, place = connection(watched), (MARKET_RAW, 0)
-    os.kill(pid := watched.pid("archive-0"), signal.SIGSTOP)
-    since = time.monotonic()
-    try:
+    with stopped(watched.pid("archive-0")) as since:
         stored = reading.committed(c, ARCHIVE_GROUP, [place])[place]
         delete(c, MARKET_RAW, stored)
         seen(watched, "QflibRetentionNear", since, consumergroup=ARCHIVE_GROUP, topic=MARKET_RAW)
         gone = (stored + reading.ends(c, [place])[place]) // 2
         delete(c, MARKET_RAW, gone)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     mended = time.monotonic()
     seen(watched, "QflibRecordsGone", mended)
     over(watched, "QflibRetentionNear", mended, consumergroup=ARCHIVE_GROUP, topic=MARKET_RAW)

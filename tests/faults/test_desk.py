@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from qflib.stream.running import ARCHIVE, INGEST
 from qflib.stream.stages import STAGES
 from tests.faults.desk import FaultyDesk, running
 from tests.faults.table import Told
+from tests.processes import stopped
 
 pytestmark = pytest.mark.faults
 
@@ -76,13 +75,9 @@ def drained(faulty: FaultyDesk, told: Told) -> None:
 
 def standing_still(faulty: FaultyDesk, told: Told) -> None:
     """The broker answers nobody for longer than sessions last."""
-    still, pid = told.row(4, f"for {STOPPED_S:g} s"), faulty.desk.broker.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    still = told.row(4, f"for {STOPPED_S:g} s")
+    with stopped(faulty.desk.broker.pid):
         faulty.rest(STOPPED_S)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     began = time.monotonic()
     still.took(faulty.goes_on(*faulty.core, records=2, since=began), "every stage goes on")
     most = max(w.peak_memory for w in faulty.desk.supervisor.workers)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from contextlib import suppress
 
@@ -18,6 +16,7 @@ from qflib.records.topics import journal
 from qflib.stream import trimming
 from qflib.stream.stages import STAGES
 from qflib.stream.trimming import Trimming
+from tests.processes import stopped
 
 EXCHANGE = STAGES["exchange"]
 JOURNAL = journal(EXCHANGE.name)
@@ -28,8 +27,7 @@ def test_old_marks_go_after_the_broker_stood_still(own_broker: LocalBroker, monk
     """Its partitions have another leader's epoch since, and an admin client that knows the former is refused."""
     monkeypatch.setattr(trimming, "_JOURNAL_EVERY_S", 0.5)
     monkeypatch.setattr(trimming, "retention_ms", lambda _: _KEEP_MS)
-    c, pid = own_broker.connection, own_broker.status().pid
-    assert pid is not None
+    c = own_broker.connection
     topics.create(c, 2)
     sender, trimmed = producer(c, client_id="marks"), Trimming(c, EXCHANGE)
     asker = Consumer(consumer_config(c, group="asker"))  # a client of its own: one question mends what the other has
@@ -58,11 +56,8 @@ def test_old_marks_go_after_the_broker_stood_still(own_broker: LocalBroker, monk
     began = time.monotonic()
     begins_at(4)
     assert time.monotonic() - began > _KEEP_MS / 1e3  # no sooner than their inputs go
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(own_broker.pid):
         time.sleep(4.0)  # longer than its session: that the time passes is the fault
-    finally:
-        os.kill(pid, signal.SIGCONT)
     with capture_logs() as said:
         for marks_below in range(5, 15):  # the first may come before the new epoch
             begins_at(marks_below)
