@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +16,7 @@ from qflib.errors import InputError
 from qflib.records import BY_KIND
 from qflib.records.schema import TEXT_BYTES, Table
 from qflib.records.topics import EXCHANGE_MARKS, MARKET_NORMALIZED, ORDERS_EXECUTED
+from qflib.steps.promoted.named import named
 
 #: What a step may take: table -> (kind of record, topic), in the order in which a record's tables are handed over.
 TABLES: dict[str, tuple[str, str]] = {
@@ -150,7 +150,7 @@ def columns_type(table: str) -> tuple[Any, tuple[str, ...]]:
     """The named tuple a function takes a table as, and its fields: the columns that are numbers."""
     t = record_table(table)
     names = tuple(c.name for c in t.columns if c.type not in ("text", "blob"))
-    return namedtuple(t.name, names), names
+    return named(t.name, names), names
 
 
 def record_table(table: str) -> Table:

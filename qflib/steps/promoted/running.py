@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from contextlib import suppress
 from functools import cache
 from types import FunctionType
@@ -16,6 +15,7 @@ from qflib.errors import InputError, StateError
 from qflib.records import Instruments
 from qflib.records.schema import frozen
 from qflib.steps.promoted.definition import Definition, columns_type, record_table
+from qflib.steps.promoted.named import named
 
 #: What every function knows of the instruments, an entry each, beside the cell's own PARAMS.
 KNOWN = ("tick", "lot", "multiplier", "strike", "expiry_ns", "underlying")
@@ -151,13 +151,7 @@ def _params(d: Definition, table: Instruments) -> Any:
     }
     if twice := sorted(known.keys() & d.params.keys()):
         raise InputError(f"PARAMS has {twice[0]!r}, which the instrument table tells; name yours otherwise")
-    return _params_type((*known, *d.params))(*(frozen(a) for a in known.values()), *d.params.values())
-
-
-@cache
-def _params_type(names: tuple[str, ...]) -> Any:
-    """One type for one set of names: Numba compiles anew for every other one."""
-    return namedtuple("Params", names)
+    return named("Params", (*known, *d.params))(*(frozen(a) for a in known.values()), *d.params.values())
 
 
 @cache
