@@ -30,11 +30,19 @@ def broker_in(folder: Path) -> int:
     return next(pid for pid, told in commands if "kafka.Kafka" in told and any(str(folder) in part for part in told))
 
 
+def stand_still(pid: int | None) -> None:
+    """Stop a process until it is told to go on; it stands when this returns, which the signal alone does not say."""
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.001)
+
+
 @contextmanager
 def stopped(pid: int | None) -> Iterator[float]:
     """A process stands still, from a moment of the monotonic clock on."""
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    stand_still(pid)
     try:
         yield time.monotonic()
     finally:

@@ -201,11 +201,12 @@ def _es_level(loss: F8, e: float) -> float:
     n = len(loss)
     worst = loss[::-1]
     sums = np.cumsum(worst)
-    means = sums / np.arange(1, n + 1)
+    # Rounding must not make the mean of equal losses another than each is, or a mean rise.
+    means = np.minimum.accumulate(np.maximum(sums / np.arange(1, n + 1), worst))
     if e > means[0] or e < means[-1]:
         return float("nan")
     k = int(np.count_nonzero(means >= e))  # ES is e at a mass from k to k + 1
     if k == n or means[k - 1] == e:
         return 1.0 - k / n
     mass = (sums[k - 1] - k * worst[k]) / (e - worst[k])
-    return 1.0 - float(mass) / n
+    return 1.0 - min(max(float(mass), k), k + 1) / n

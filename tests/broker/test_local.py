@@ -19,6 +19,7 @@ from qflib.cli import doctor
 from qflib.errors import BrokerError, DataError, MissingPartError, QflibError
 from qflib.settings import load
 from tests.history.full_disk import mounted
+from tests.processes import stand_still
 
 
 def _write(c: Connection, value: bytes) -> None:
@@ -78,8 +79,7 @@ def test_doctor_tells_a_broker_that_is_there_and_silent(tmp_path: Path) -> None:
     try:
         broker.start()
         assert doctor._port(settings).found.endswith("answers")
-        assert broker.pid is not None
-        os.kill(broker.pid, signal.SIGSTOP)
+        stand_still(broker.pid)
         found = doctor._port(settings)
         assert not found.ok
         assert found.found.endswith("gives no answer")

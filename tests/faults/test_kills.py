@@ -17,6 +17,7 @@ from qflib.stream.application import LOST
 from qflib.stream.running import ARCHIVE, INGEST
 from tests.faults.desk import FaultyDesk, running
 from tests.faults.table import Told
+from tests.processes import stand_still
 
 pytestmark = pytest.mark.faults
 
@@ -100,7 +101,7 @@ def stopped(faulty: FaultyDesk, told: Told) -> None:
     zombie, seen = faulty.pid("exchange"), faulty.words("exchange", 1).count("restored")
     assert zombie is not None
     began, whole = time.monotonic(), seen + faulty.partitions
-    os.kill(zombie, signal.SIGSTOP)
+    stand_still(zombie)
     faulty.until(lambda: faulty.words("exchange", 1).count("restored") >= whole, "nobody took over")
     row.took(faulty.goes_on("exchange", since=began))
     os.kill(zombie, signal.SIGCONT)

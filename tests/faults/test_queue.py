@@ -18,6 +18,7 @@ from qflib.records.topics import MARKET_RAW
 from qflib.stream.ingest import sender as ingest
 from qflib.stream.ingest.metrics import Metrics
 from tests.faults.table import Told
+from tests.processes import stand_still
 
 pytestmark = pytest.mark.faults
 
@@ -50,7 +51,7 @@ def test_who_sends_waits_and_nothing_is_dropped(
     assert pid is not None
     thread = threading.Thread(target=send)
     stood = time.monotonic()
-    os.kill(pid, signal.SIGSTOP)
+    stand_still(pid)
     with capture_logs() as logs:
         try:
             before = me.memory_info().rss

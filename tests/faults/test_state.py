@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from qflib.stream.stages import STAGES
 from qflib.stream.supervisor import DeskStoppedError
 from tests.faults.desk import FaultyDesk, running
 from tests.faults.table import Told
+from tests.processes import stand_still
 
 pytestmark = pytest.mark.faults
 
@@ -30,9 +29,7 @@ SEED = 13
 
 def stopped(faulty: FaultyDesk, stage: str) -> None:
     """A stage stands still until it is killed: it takes no snapshot any more."""
-    pid = faulty.pid(stage)
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    stand_still(faulty.pid(stage))
 
 
 def wiped(faulty: FaultyDesk, stage: str) -> None:

@@ -22,6 +22,7 @@ from qflib.records.codec import MAX_BYTES, decode, encode
 from qflib.records.topics import ANALYTICS_RESULTS, MARKET_NORMALIZED, ORDERS_INCOMING, dead_letters, journal, snapshots
 from qflib.stream import marks
 from qflib.stream import snapshots as snapshot_records
+from tests.processes import stand_still
 from tests.stream import toy
 
 INPUTS = (MARKET_NORMALIZED, ORDERS_INCOMING)
@@ -251,7 +252,7 @@ def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk
         return desk.workers[0].poll() is None and "restored" in desk.log(1)
 
     wait_for(both)
-    desk.workers[0].send_signal(signal.SIGSTOP)
+    stand_still(desk.workers[0].pid)
     at = committed_sum(desk)
 
     def has_all() -> bool:
@@ -327,7 +328,7 @@ def test_a_record_that_retention_takes_before_it_is_read_ends_the_worker(own_kaf
     desk.start(0)
     desk.drained()
     worker = desk.workers[0]
-    worker.send_signal(signal.SIGSTOP)  # it stands before records that go meanwhile
+    stand_still(worker.pid)  # it stands before records that go meanwhile
     desk.produce(400)
     gone = [
         TopicPartition(t, p, reading.watermarks(own_kafka, t, p)[1]) for t in INPUTS for p in range(toy.PARTITIONS.n)

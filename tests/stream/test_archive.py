@@ -23,6 +23,7 @@ from qflib.records import CONNECTION, FRAMES, MARKET_EVENTS, Batch, Header, Inst
 from qflib.records.codec import encode
 from qflib.records.topics import MARKET_NORMALIZED, MARKET_RAW, ORDERS_EXECUTED, journal
 from qflib.stream.archive import GROUP, instruments_of
+from tests.processes import stand_still
 
 PARTITIONS = 4
 TABLE = Instruments((Instrument("ACME", kind="spot", source="sim:0"),))
@@ -189,7 +190,7 @@ def test_one_that_wakes_after_its_successor_stores_nothing_nor_does_a_broker_s_d
     archive.drained()
     late = archive.process
     assert late is not None
-    late.send_signal(signal.SIGSTOP)
+    stand_still(late.pid)
     archive.send(5)
     archive.start()
     archive.send(5)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -19,6 +19,7 @@ levels = st.sampled_from([0.5, 0.75, 0.9, 0.99, 0.99855])
 
 
 @given(samples, levels)
+@example([7.212305213913392e-13] * 4, 0.5)  # three times it, by three, is more
 def test_it_is_scipys(loss: list[float], tau: float) -> None:
     assert expectile(loss, tau, kind="loss").expectile == pytest.approx(
         stats.expectile(loss, tau), rel=1e-6, abs=1e-6 * (1 + max(map(abs, loss)))
@@ -33,6 +34,18 @@ def test_it_meets_its_condition_and_its_level_comes_back(loss: list[float], tau:
     assert tau * np.maximum(x - e, 0).sum() == pytest.approx((1 - tau) * np.maximum(e - x, 0).sum(), abs=scale)
     if min(loss) + 1e-3 < e < max(loss) - 1e-3:
         assert expectile_level(x, e, kind="loss") == pytest.approx(tau, abs=1e-6)
+
+
+@given(samples, levels)
+@example([7.212305213913392e-13] * 4, 0.5)
+@example([1e3, 7.212305213913392e-13, 7.212305213913392e-13, 7.212305213913392e-13], 0.5)
+def test_es_is_it_at_the_level_told(loss: list[float], tau: float) -> None:
+    r = expectile(loss, tau, kind="loss")
+    assert 0.0 <= r.es_level < 1.0
+    mass = (1.0 - r.es_level) * len(loss)
+    shares = np.clip(mass - np.arange(len(loss)), 0.0, 1.0)  # of the worst, from the worst on
+    es = float(shares @ np.sort(loss)[::-1]) / mass
+    assert es == pytest.approx(r.expectile, abs=1e-9 * (1 + max(map(abs, loss))))
 
 
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=40), st.floats(-100, 100), st.floats(0.01, 50), levels)
