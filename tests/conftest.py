@@ -12,6 +12,7 @@ from types import FrameType
 
 import numba
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from qflib.broker import topics
@@ -71,6 +72,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_in_a_new_process() -> None:
+    """A command that ran in this one has set a level, below which a later test would not hear what is said."""
+    structlog.reset_defaults()
 
 
 @pytest.hookimpl(wrapper=True)

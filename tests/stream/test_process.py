@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from qflib.errors import BrokerError, FullDiskError, QflibError, StateError, StoreUnavailableError
 from qflib.stream.process import FAILED, REFUSED, main
@@ -15,11 +14,9 @@ from qflib.stream.process import FAILED, REFUSED, main
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
-    known = structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.configure(**known)
 
 
 @pytest.mark.parametrize(
