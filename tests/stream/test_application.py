@@ -212,16 +212,15 @@ def test_workers_come_go_and_are_killed(desk: Desk) -> None:
     """1 → 2 → 1 workers under load and a kill -9: with state kept over a revoke, thousands of outputs were wrong."""
     desk.produce_on(60_000, 0.001)
     desk.start(0)
-    wait_for(lambda: committed_sum(desk) > 1_000)
+    goes_on(desk, 1_000)
     desk.start(1)
     wait_for(lambda: "restored" in desk.log(1))
-    at = committed_sum(desk)
-    wait_for(lambda: committed_sum(desk) > at + 500)
+    goes_on(desk, committed_sum(desk) + 500)
     assert desk.stop(1) == 0
     at = committed_sum(desk)
     desk.stop(0, signal.SIGKILL)
     desk.start(0)
-    wait_for(lambda: committed_sum(desk) > at + 2_000)
+    goes_on(desk, at + 2_000)
     desk.produced()
     desk.drained()
     assert desk.check() > 3_000
@@ -244,7 +243,7 @@ def test_a_restore_slower_than_the_transaction_timeout_does_not_crash(desk: Desk
 def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk: Desk) -> None:
     desk.produce_on(60_000, 0.001)
     desk.start(0)
-    wait_for(lambda: committed_sum(desk) > 1_000)
+    goes_on(desk, 1_000)
     desk.start(1)
 
     def both() -> bool:
@@ -264,12 +263,7 @@ def test_a_worker_stopped_past_its_session_dies_on_waking_and_loses_nothing(desk
     wait_for(lambda: desk.workers[0].poll() is not None)
     assert desk.workers[0].returncode != 0
     del desk.workers[0]
-
-    def goes_on() -> bool:
-        desk.revive(1)
-        return committed_sum(desk) > at + 1_000
-
-    wait_for(goes_on)
+    goes_on(desk, at + 1_000)
     desk.produced()
     desk.drained()
     desk.check()
@@ -307,6 +301,17 @@ def reading_next(c: Connection, p: int) -> dict[str, int]:
 def committed_sum(desk: Desk) -> int:
     every = [(t, p) for t in INPUTS for p in range(toy.PARTITIONS.n)]
     return sum(max(o, 0) for o in reading.committed(desk.c, toy.STAGE.group, every).values())
+
+
+def goes_on(desk: Desk, beyond: int) -> None:
+    """Wait until more than so much is committed, by whichever workers live."""
+
+    def there() -> bool:
+        for ordinal in desk.workers:
+            desk.revive(ordinal)
+        return committed_sum(desk) > beyond
+
+    wait_for(there)
 
 
 def wait_for(condition, timeout_s: float = 90.0) -> None:
