@@ -153,16 +153,19 @@ def __dir__() -> list[str]:
 
 
 def _place_kernel_cache() -> None:
-    """Keep compiled kernels under a hash of all kernel sources.
+    """Keep compiled kernels under a hash of all their sources, and of what compiles promoted steps.
 
-    Numba's own cache looks at one file's time stamp, so a kernel that calls a changed kernel of another file
-    would go on running the old code.
+    Numba's own cache looks at one file, so a kernel that calls a changed kernel of another file would go on running
+    the old code. A folder that a parent process was given here is not taken over: the sources may have changed since.
     """
     base = os.environ.get("QFLIB_KERNEL_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "qflib"
     )
-    source = hashlib.sha256()
-    for f in sorted(Path(__file__).parent.glob("kernels/*.py")):
+    told = os.environ.get("NUMBA_CACHE_DIR")
+    if told is not None and Path(told).parent != Path(base, "kernels"):
+        return  # somebody's own
+    source, here = hashlib.sha256(), Path(__file__).parent
+    for f in (*sorted(here.glob("kernels/*.py")), *(here / "steps" / "promoted" / f for f in _COMPILING)):
         source.update(f.name.encode() + f.read_bytes())
     place = str(Path(base, "kernels", source.hexdigest()[:16]))
     if "numba" in sys.modules:
@@ -171,8 +174,8 @@ def _place_kernel_cache() -> None:
         os.environ["NUMBA_CACHE_DIR"] = place
 
 
-if "NUMBA_CACHE_DIR" not in os.environ:
-    _place_kernel_cache()
+_COMPILING = ("named.py", "running.py")
+_place_kernel_cache()
 
 
 def _register_accessor() -> None:

@@ -153,7 +153,8 @@ def cell_of(path: Path, sha256: str) -> str:
 
 def _module(path: Path) -> ModuleType:
     """The file as a module of its own name; loaded once a content."""
-    name = f"qflib_promoted_{path.stem}_{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    content = path.read_bytes()
+    name = f"qflib_promoted_{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -162,7 +163,7 @@ def _module(path: Path) -> ModuleType:
     made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made
     try:
-        spec.loader.exec_module(made)
+        exec(compile(content, str(path), "exec"), vars(made))  # what was hashed, and no bytecode of another
     except Exception as e:
         del sys.modules[name]
         raise DataError(f"{path} cannot be loaded ({type(e).__name__}: {e}); promote the notebook again") from e

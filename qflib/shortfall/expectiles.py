@@ -203,8 +203,7 @@ def _es_level(loss: F8, e: float) -> float:
     sums = np.cumsum(worst)
     # Rounding must not make the mean of equal losses another than each is, or a mean rise.
     means = np.minimum.accumulate(np.maximum(sums / np.arange(1, n + 1), worst))
-    if e > means[0] or e < means[-1]:
-        return float("nan")
+    e = min(max(e, float(means[-1])), float(means[0]))  # an expectile lies between; its sum may round below the mean
     k = int(np.count_nonzero(means >= e))  # ES is e at a mass from k to k + 1
     if k == n or means[k - 1] == e:
         return 1.0 - k / n

@@ -39,7 +39,7 @@ def test_old_marks_go_after_the_broker_stood_still(own_broker: LocalBroker, monk
 
     def begins_at(marks_below: int) -> None:
         """Snapshots are taken, the last but one of which needs no mark below, until those are gone."""
-        end, first = time.monotonic() + 15.0, {0: -1, 1: -1}
+        end, first = time.monotonic() + 60.0, {0: -1, 1: -1}
         for p in first:
             trimmed.begin(p, ((0, marks_below), (0, marks_below)))
         while set(first.values()) != {marks_below}:

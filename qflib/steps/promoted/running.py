@@ -158,17 +158,19 @@ def _params(d: Definition, table: Instruments) -> Any:
 def guarded(f: Any) -> Any:
     """The function with every array access checked: it raises where it would write past an end, into others' memory.
 
-    All else is compiled as its cell says. It has a name of its own, for Numba's files are not told apart by options.
+    All else is compiled as its cell says. It has a name of its own, for Numba's files are not told apart by options;
+    a promoted file's content is in it, as the file may be another one by now, whose stamp Numba would take.
     """
-    from numba import jit
+    from numba import config, jit
 
     if not hasattr(f, "py_func"):  # plain Python, where nothing is compiled
         return f
     plain = f.py_func
     copy = FunctionType(plain.__code__, plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__)
-    copy.__qualname__, copy.__module__ = f"{plain.__qualname__}.guarded", plain.__module__
+    content = plain.__module__.rpartition("_")[2] if plain.__module__.startswith("qflib_promoted_") else ""
+    copy.__qualname__, copy.__module__ = f"{plain.__qualname__}.guarded{content}", plain.__module__
     made = jit(**(f.targetoptions | {"boundscheck": True}))(copy)
-    if type(f._cache).__name__ != "NullCache":
+    if content and getattr(config, "BOUNDSCHECK", None) != 0 and type(f._cache).__name__ != "NullCache":
         with suppress(RuntimeError):
             made.enable_caching()
     return made
