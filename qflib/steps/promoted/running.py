@@ -167,7 +167,8 @@ def guarded(f: Any) -> Any:
         return f
     plain = f.py_func
     copy = FunctionType(plain.__code__, plain.__globals__, plain.__name__, plain.__defaults__, plain.__closure__)
-    content = plain.__module__.rpartition("_")[2] if plain.__module__.startswith("qflib_promoted_") else ""
+    module = plain.__module__ or ""  # a cell that is tried has none
+    content = module.rpartition("_")[2] if module.startswith("qflib_promoted_") else ""
     copy.__qualname__, copy.__module__ = f"{plain.__qualname__}.guarded{content}", plain.__module__
     made = jit(**(f.targetoptions | {"boundscheck": True}))(copy)
     if content and getattr(config, "BOUNDSCHECK", None) != 0 and type(f._cache).__name__ != "NullCache":
