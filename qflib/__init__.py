@@ -152,6 +152,9 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+_COMPILING = ("named.py", "running.py")  # promoted steps
+
+
 def _place_kernel_cache() -> None:
     """Keep compiled kernels under a hash of all their sources, and of what compiles promoted steps.
 
@@ -174,7 +177,6 @@ def _place_kernel_cache() -> None:
         os.environ["NUMBA_CACHE_DIR"] = place
 
 
-_COMPILING = ("named.py", "running.py")
 _place_kernel_cache()
 
 

@@ -34,15 +34,17 @@ def stand_still(pid: int | None) -> None:
     """Stop a process until it is told to go on; it stands when this returns, which the signal alone does not say."""
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+    process, end = psutil.Process(pid), time.monotonic() + 10.0
+    while (status := process.status()) != psutil.STATUS_STOPPED:
+        assert time.monotonic() < end, status
         time.sleep(0.001)
 
 
 @contextmanager
 def stopped(pid: int | None) -> Iterator[float]:
     """A process stands still, from a moment of the monotonic clock on."""
-    assert pid is not None
     stand_still(pid)
+    assert pid is not None
     try:
         yield time.monotonic()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,7 +115,7 @@ def cost_grid(
     Raises
     ------
     InputError
-        If there is no strike, time or vol, or `simulate_hedges` takes one of them for none.
+        If there is no strike, time or vol, or `simulate_hedges` refuses one.
 
     Notes
     -----
@@ -138,7 +139,7 @@ def cost_grid(
         for world, model, strike, time, vol in cells:
             made = simulate_hedges(
                 [Delta(), rule], model, strike=strike, years=time, rate=_RATE, vol=vol, cost=cost,
-                looks=max(5, round(252 * time)), paths=paths, seed=seed,
+                looks=max(5, round(252 * time)) if math.isfinite(time) else 5, paths=paths, seed=seed,
             ).to_frame()  # fmt: skip
             first, other = made.iloc[0], made.iloc[1]
             rows.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -157,10 +156,8 @@ def _module(path: Path) -> ModuleType:
     name = f"qflib_promoted_{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{path} cannot be loaded; promote the notebook again")
-    made = importlib.util.module_from_spec(spec)
+    made = ModuleType(name)
+    made.__file__ = str(path)
     sys.modules[name] = made
     try:
         exec(compile(content, str(path), "exec"), vars(made))  # what was hashed, and no bytecode of another

@@ -62,3 +62,4 @@ def test_old_marks_go_after_the_broker_stood_still(own_broker: LocalBroker, monk
         for marks_below in range(5, 15):  # the first may come before the new epoch
             begins_at(marks_below)
     assert "old marks stay" in {line["event"] for line in said}
+    asker.close()

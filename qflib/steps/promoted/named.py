@@ -29,9 +29,6 @@ def named(title: str, fields: tuple[str, ...]) -> Any:
 
 def __getattr__(name: str) -> Any:
     title, bracket, fields = name.removesuffix(")").partition("(")
-    try:
-        if bracket:
-            return named(title, tuple(fields.split(",")))
-    except ValueError:
-        pass
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not bracket:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return named(title, tuple(fields.split(",")))

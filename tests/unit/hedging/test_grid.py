@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from qflib.errors import InputError
@@ -23,6 +25,12 @@ def test_a_cell_is_the_simulation_of_its_option() -> None:
     assert (cell["es_delta"], cell["cost_delta"]) == (delta["es"], delta["mean_cost"])
     assert cell["es_ratio"] == steady["es"] / delta["es"]
     assert len(made.losing) + int(made.better.sum()) == 5
+
+
+@pytest.mark.parametrize("years", [math.nan, math.inf, -1.0])
+def test_times_that_are_none_are_refused(years: float) -> None:
+    with pytest.raises(InputError, match="years"):
+        cost_grid(0.002, years=[years], paths=8_192)
 
 
 def test_no_option_is_refused() -> None:
