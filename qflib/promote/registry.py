@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from qflib.errors import DataError, InputError
@@ -150,17 +152,30 @@ def cell_of(path: Path, sha256: str) -> str:
     return source
 
 
+class _AsRead(SourceFileLoader):
+    """A file as it was when it was hashed; neither it nor the bytecode beside it is read again."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self._content, self.path)
+
+
 def _module(path: Path) -> ModuleType:
     """The file as a module of its own name; loaded once a content."""
     content = path.read_bytes()
     name = f"qflib_promoted_{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
     if name in sys.modules:
         return sys.modules[name]
-    made = ModuleType(name)
-    made.__file__ = str(path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_AsRead(name, str(path), content))
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path} cannot be loaded; promote the notebook again")
+    made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made
     try:
-        exec(compile(content, str(path), "exec"), vars(made))  # what was hashed, and no bytecode of another
+        spec.loader.exec_module(made)
     except Exception as e:
         del sys.modules[name]
         raise DataError(f"{path} cannot be loaded ({type(e).__name__}: {e}); promote the notebook again") from e
