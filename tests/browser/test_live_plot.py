@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 
 import panel as pn
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, expect
 import qflib as qf
 from qflib.broker.data_folder import free_port
 from tests.api.stream.playing import Playing, playing
+from tests.browser.desk_up import wait
 
 KINDS = ["book", "risk", "trades"]
 
@@ -29,7 +31,10 @@ def url(desk: Playing) -> Iterator[str]:
     port = free_port()
     live = qf.connect(desk.url, key=desk.key)
     pages = {kind: (lambda kind=kind: live.plot(kind)) for kind in KINDS}
-    server = pn.serve(pages, port=port, threaded=True, show=False, verbose=False)
+    server = pn.serve(
+        pages, port=port, threaded=True, show=False, verbose=False,
+        unused_session_lifetime_milliseconds=5_000, check_unused_sessions_milliseconds=500,
+    )  # fmt: skip
     yield f"http://localhost:{port}"
     server.stop()
     live.close()
@@ -59,3 +64,14 @@ def test_a_picture_follows_the_desk(browser: Browser, url: str, desk: Playing, k
     expect(status).to_have_text(re.compile(r"· #\d+"))
     assert faults == []
     page.close()
+
+
+def test_a_page_that_was_left_is_followed_no_more(browser: Browser, url: str) -> None:
+    def readers() -> list[threading.Thread]:
+        return [t for t in threading.enumerate() if t.name.startswith("plot book ")]
+
+    page = browser.new_page()
+    page.goto(f"{url}/book")
+    wait(lambda: readers() or None)
+    page.close()
+    wait(lambda: not readers() or None)  # a quiet desk: its heartbeats alone are left

@@ -314,7 +314,7 @@ class AsyncLive:
         """
         from qflib.api.client.streaming import afollow
 
-        return afollow(self.place, Follower(channel, subject, on_gap), patience)
+        return afollow(self.place, Follower(channel, subject, on_gap), patience, lambda: self._http.is_closed)
 
     async def plot(
         self, what: Literal["risk", "outcomes", "book", "trades"] = "risk", subject: str | None = None, *,

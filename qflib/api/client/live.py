@@ -314,7 +314,7 @@ class Live:
 
         It connects again where the connection breaks and goes on after what it has; the chain of sequences and the
         books' checksums are verified. What is left out is given as a `Gap`, or raised as `GapError` with
-        on_gap="raise".
+        on_gap="raise". It ends, with the next message or heartbeat, once this is closed.
 
         Parameters
         ----------
@@ -327,7 +327,7 @@ class Live:
         """
         from qflib.api.client.streaming import follow
 
-        return follow(self.place, Follower(channel, subject, on_gap), patience)
+        return follow(self.place, Follower(channel, subject, on_gap), patience, lambda: self._http.is_closed)
 
     def plot(
         self, what: Literal["risk", "outcomes", "book", "trades"] = "risk", subject: str | None = None, *,

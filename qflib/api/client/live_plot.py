@@ -32,8 +32,8 @@ class LivePlot(Viewer):
     """What a topic tells, drawn as it comes.
 
     It shows itself in a notebook and has `servable()`. One thread reads the stream; a picture is drawn five times a
-    second at most, with the sequence and age of what it shows. `stop` ends it; until then it connects again as
-    `Live.stream` does.
+    second at most, with the sequence and age of what it shows. `stop` ends it, and so does the end of the visit for
+    which a page that is served made it; until then it connects again as `Live.stream` does.
 
     Parameters
     ----------
@@ -91,6 +91,9 @@ class LivePlot(Viewer):
         self._status, self._view = status, pn.Column(shown, status)
         self._reader = threading.Thread(target=self._read, name=f"plot {what} {self.subject}", daemon=True)
         self._drawing: Any = None
+        page = pn.state.curdoc
+        if page is not None and page.session_context is not None:  # made for one visitor of a served page
+            page.on_session_destroyed(lambda _: self.stop())
 
     def __panel__(self) -> Any:
         """The picture; it is followed from the first time that it is shown."""

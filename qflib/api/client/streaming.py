@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -22,16 +22,16 @@ _FRAME = 16 << 20
 _CHANCE = random.SystemRandom()  # not the generator that a user may have seeded, nor one that a fork doubles
 
 
-def follow(place: Place, follower: Follower, patience_s: float) -> Iterator[Any]:
-    """What a subject gives, over connections; see `Live.stream`."""
+def follow(place: Place, follower: Follower, patience_s: float, closed: Callable[[], bool]) -> Iterator[Any]:
+    """What a subject gives, over connections, until `closed` says so; see `Live.stream`."""
     from websockets.sync.client import connect
 
     pause, tls = _Pause(patience_s), place.tls
-    while True:
+    while not closed():
         try:
             with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME, ssl=tls) as ws:
                 ws.send(follower.request())
-                while True:
+                while not closed():  # a quiet subject has its heartbeats
                     made = follower.take(ws.recv(_QUIET_S))
                     pause.reset()
                     if made is not None:
@@ -42,16 +42,18 @@ def follow(place: Place, follower: Follower, patience_s: float) -> Iterator[Any]
             time.sleep(pause.after(e, place.url))
 
 
-async def afollow(place: Place, follower: Follower, patience_s: float) -> AsyncIterator[Any]:
+async def afollow(
+    place: Place, follower: Follower, patience_s: float, closed: Callable[[], bool]
+) -> AsyncIterator[Any]:
     """As `follow`, without a thread that waits."""
     from websockets.asyncio.client import connect
 
     pause, tls = _Pause(patience_s), place.tls
-    while True:
+    while not closed():
         try:
             async with connect(place.stream, additional_headers=_headers(place), max_size=_FRAME, ssl=tls) as ws:
                 await ws.send(follower.request())
-                while True:
+                while not closed():  # a quiet subject has its heartbeats
                     async with asyncio.timeout(_QUIET_S):
                         frame = await ws.recv()
                     made = follower.take(frame)

@@ -97,6 +97,17 @@ def test_what_goes_wrong_is_said(desk: Playing, live: Live, followed: Callable[[
     assert "_missing" in plot._status.object
 
 
+def test_a_quiet_picture_ends_when_it_is_stopped(desk: Playing, live: Live) -> None:
+    plot = live.plot("book", "ACME.F")
+    plot._drawing = plot._reader
+    plot.__panel__()
+    plot._drawing = None
+    wait(lambda: plot.seq >= 0 or None)  # it has the book as it is; nothing more comes
+    plot.stop()
+    wait(lambda: not plot._reader.is_alive() or None)
+    assert not plot.fault
+
+
 def test_awaited_it_is_the_same(desk: Playing) -> None:
     async def ask() -> LivePlot:
         async with connect_async(desk.url, desk.key) as one:
