@@ -21,12 +21,19 @@ _NONE = "there is no browser; install Chromium by the system's packages, or with
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    """The dashboard, over a recorded desk that is played on."""
+def _served() -> Iterator[Running]:
     made = Running()
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def running(_served: Running) -> Iterator[Running]:
+    """The dashboard, over a recorded desk that is played on while a file's tests look at it."""
+    _served.player.pause(False)
+    yield _served
+    _served.player.pause()
 
 
 @pytest.fixture(scope="module")
