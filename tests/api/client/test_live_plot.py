@@ -97,12 +97,10 @@ def test_what_goes_wrong_is_said(desk: Playing, live: Live, followed: Callable[[
     assert "_missing" in plot._status.object
 
 
-def test_a_quiet_picture_ends_when_it_is_stopped(desk: Playing, live: Live) -> None:
-    plot = live.plot("book", "ACME.F")
-    plot._drawing = plot._reader
-    plot.__panel__()
-    plot._drawing = None
+def test_a_quiet_picture_ends_when_it_is_stopped(live: Live, followed: Callable[[LivePlot], LivePlot]) -> None:
+    plot = followed(live.plot("book", "ACME.F"))
     wait(lambda: plot.seq >= 0 or None)  # it has the book as it is; nothing more comes
+    plot._drawing = None
     plot.stop()
     wait(lambda: not plot._reader.is_alive() or None)
     assert not plot.fault
